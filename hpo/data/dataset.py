@@ -1,0 +1,92 @@
+"""What a dataset is: three parts, what is known of them, and the scaling fitted on the training part."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Task = Literal["classification", "regression"]
+PartName = Literal["training", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Turns raw features into the model's input: `(x - offset) * factor`, in float32.
+
+    `offset` and `factor` are float32 arrays that broadcast over `input_shape`: one number for images, one per
+    column for tables. They were fitted on the training part alone.
+    """
+
+    method: Literal["minmax", "standard", "none"]
+    offset: Array
+    factor: Array
+
+    def apply(self, x: Array) -> Array:
+        """Scales samples, shape (n, *input_shape); returns float32."""
+        scaled = np.asarray(x, dtype=np.float32)
+        return scaled if self.method == "none" else (scaled - self.offset) * self.factor
+
+
+@dataclass(frozen=True)
+class Part:
+    """Samples and what is to be predicted of them.
+
+    `x` has shape (n, *input_shape), unscaled, in the type in which it came (uint8 for images). `y` has shape
+    (n,) for class numbers, (n, classes) for one-hot labels, (n,) or (n, outputs) for numbers.
+    """
+
+    x: Array
+    y: Array
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a dataset without its samples: small, picklable, JSON-like. Models are built from it."""
+
+    name: str
+    source: str
+    """Where it came from: a path, an import path, or `scikit-learn`, `keras.datasets`."""
+    task: Task
+    input_shape: tuple[int, ...]
+    """Shape of one sample; images have three dimensions (height, width, channels)."""
+    classes: int | None
+    """The number of classes; None for regression."""
+    outputs: int
+    """How many numbers the model puts out: the classes, or the numbers to predict."""
+    one_hot: bool
+    """Whether labels are rows of zeros with a single one, rather than class numbers."""
+    sizes: Mapping[str, int]
+    """Samples of each part."""
+    digests: Mapping[str, str]
+    """Content hash of each part, 32 hexadecimal digits."""
+    digest: str
+    """Content hash of all parts together, 32 hexadecimal digits."""
+    scaling: Scaling
+    class_names: tuple[str, ...] = ()
+    """What the classes are called, where the data say so."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Three parts and what is known of them.
+
+    Where the user's function yields `tf.data.Dataset`s, the arrays of the parts are empty and `stream` returns
+    the pipeline of a part, batched: `stream(part, batch_size)`.
+    """
+
+    info: DatasetInfo
+    training: Part
+    validation: Part
+    test: Part
+    stream: Callable[[PartName, int], Any] | None = field(default=None, compare=False)
+
+    def part(self, name: PartName) -> Part:
+        """The part of that name."""
+        part: Part = getattr(self, name)
+        return part

@@ -1,0 +1,46 @@
+"""Where trials train: a job in, a stream of events out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hpo.training.messages import Event, Job, StopReason
+
+
+class Engine(ABC):
+    """Trains jobs. Every engine passes the contract in `tests/engines/test_contract.py`.
+
+    A trial's events are Started, EpochDone after each epoch, and one last: Finished, Failed or Lost. After an
+    EpochDone the trial's next epoch counts only once `proceed` was called for it.
+    """
+
+    workers: int
+    """How many jobs may be under way at a time."""
+
+    @abstractmethod
+    def submit(self, job: Job) -> None:
+        """Starts a job; at most `workers` are under way."""
+
+    @abstractmethod
+    def events(self, timeout: float) -> Sequence[Event]:
+        """The events since the last call, in the order of each trial; waits up to `timeout` seconds for one."""
+
+    @abstractmethod
+    def proceed(self, trial: int) -> None:
+        """Lets a trial go on after its last EpochDone."""
+
+    @abstractmethod
+    def stop(self, trial: int, reason: StopReason) -> None:
+        """Asks a trial to stop within the running epoch, which is dropped, and to finish at its best weights."""
+
+    @abstractmethod
+    def kill(self, trial: int) -> None:
+        """Ends a trial at once, as far as the engine can; nothing more is heard of it."""
+
+    @abstractmethod
+    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Mapping[str, Any]:
+        """What a KerasTuner model declares: `HyperParameters.get_config()` after exploring its conditions."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends all workers; whatever is still under way is dropped."""

@@ -1,0 +1,92 @@
+"""The errors that hpo raises on purpose: one tree, one exit code a branch.
+
+HpoError                      1    something failed
+├── UserError                 2    a mistake that the user can mend
+│   ├── FileMistakes               all mistakes of the YAML files at once
+│   ├── DataError                  a dataset that is missing, broken or inconsistent
+│   ├── ModelError                 a model that cannot be found or built
+│   ├── StudyMismatch              a study of this name exists and was defined otherwise
+│   ├── StudyBusy                  another process is running this study
+│   └── NotFound                   no such study, trial or file
+├── StudyFailed               3    too many trials failed in a row
+└── Interrupted             130    Ctrl-C or a termination signal
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+class HpoError(Exception):
+    """Base of all errors of hpo; the message is meant for the user."""
+
+    exit_code = 1
+
+
+class UserError(HpoError):
+    """A mistake that the user can mend: shown as a message, without a traceback."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake in a file that a user wrote.
+
+    `where` is `file:line` or the command-line option that set the value; `key` is the dotted path of the
+    value; `message` states the rule and the value.
+    """
+
+    where: str
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.where, self.key, self.message) if part)
+
+
+class FileMistakes(UserError):
+    """All mistakes found in the user's files; one line each."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(dict.fromkeys(mistakes))
+        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+
+
+class DataError(UserError):
+    """A dataset that is missing, broken or inconsistent; the message names the file."""
+
+
+class ModelError(UserError):
+    """A model that cannot be found or built."""
+
+
+class StudyMismatch(UserError):
+    """A study of this name exists and was defined otherwise."""
+
+
+class StudyBusy(UserError):
+    """Another process is running this study."""
+
+
+class NotFound(UserError):
+    """No such study, trial or file."""
+
+
+class StudyFailed(HpoError):
+    """Too many trials failed in a row with the same error."""
+
+    exit_code = 3
+
+
+class Interrupted(HpoError):
+    """The user asked to stop; what was finished is kept, the same command goes on."""
+
+    exit_code = 130
+
+
+def nearest(name: object, valid: Iterable[str]) -> str:
+    """Returns `did you mean X?`, or the list of all valid names where none is near."""
+    names = [str(candidate) for candidate in valid]
+    close = get_close_matches(str(name), names, n=1, cutoff=0.6)
+    return f"did you mean {close[0]}?" if close else f"valid: {', '.join(names)}"

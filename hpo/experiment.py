@@ -1,0 +1,303 @@
+"""The experiment file: what to train on, how, and for how long. Every key with its meaning and unit."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from hpo.errors import FileMistakes
+from hpo.yaml_file import Document, mistakes_of
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+_HIGHER_IS_BETTER = re.compile(r"acc|auc|precision|recall|f1|f_?beta|r2|score|cosine|iou|kappa")
+_LOWER_IS_BETTER = re.compile(r"loss|error|mae|mse|rmse|mape|msle|entropy|hinge|divergence|poisson")
+
+
+def seconds(value: object) -> float:
+    """Reads a duration: `90`, `90s`, `10m`, `1h30m`; in seconds, more than zero.
+
+    Raises:
+        ValueError: the value is none of these.
+    """
+    rule = f"must be a duration such as 90, 90s, 10m or 1h30m, got {value!r}"
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(rule)
+    try:
+        number = float(value)
+    except ValueError:
+        parts = _DURATION.fullmatch(str(value).replace(" ", ""))
+        if parts is None or not any(parts.groups()):
+            raise ValueError(rule) from None
+        number = sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True))
+    if not 0 < number < float("inf"):
+        raise ValueError(rule)
+    return number
+
+
+Duration = Annotated[float, BeforeValidator(seconds, json_schema_input_type=int | float | str)]
+
+
+class Section(BaseModel):
+    """A frozen section of a file; unknown keys are mistakes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class DatasetSpec(Section):
+    """Where the data come from, how they are split and scaled. A name or a path alone will do."""
+
+    name: str | None = None
+    """A dataset that hpo knows (`hpo list --datasets`), or what to call the one at `path`."""
+    path: str | None = None
+    """A folder of IDX files, or a .npz, .csv or .parquet file; from the working directory or the experiment's."""
+    function: str | None = None
+    """Import path `package.module:function` of a function that returns the parts; see the README."""
+    target: str | None = None
+    """The column to predict, for .csv and .parquet files."""
+    task: Literal["classification", "regression"] | None = None
+    """What is predicted: a class or a number; found from the labels where not given."""
+    validation: Annotated[float, Field(gt=0)] = 0.2
+    """The validation part: a share of the training data below 1, or a number of samples."""
+    test: Annotated[float, Field(gt=0)] = 0.2
+    """The test part where the data bring none: a share of all data below 1, or a number of samples."""
+    stratify: bool | None = None
+    """Whether each part gets the same share of each class; by default wherever classes allow it."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seed of the splits and of `limit`; independent of the study's."""
+    scaling: Literal["minmax", "standard", "none"] | None = None
+    """Fitted on the training part alone: over all pixels of images, per column of tables.
+    By default minmax for images, standard for tables."""
+    limit: Annotated[int, Field(ge=10)] | None = None
+    """At most this many samples of the training data, validation included; a given test set stays whole."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = {"name": value}
+        if isinstance(value, dict) and isinstance(value.get("name"), str):
+            name = value["name"]
+            if not value.get("path") and not value.get("function"):
+                if ":" in name:
+                    value = {**value, "function": name, "name": name.rpartition(":")[2]}
+                elif "/" in name or Path(name).suffix in (".npz", ".csv", ".parquet"):
+                    value = {**value, "path": name, "name": Path(name).stem}
+        return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.path is not None and self.function is not None:
+            raise ValueError("path and function exclude each other")
+        if self.name is None and self.path is None and self.function is None:
+            raise ValueError("needs a name, a path or a function")
+        for part in ("validation", "test"):
+            share = getattr(self, part)
+            if share > 1 and share != int(share) or share == 1:
+                raise ValueError(f"{part} must be a share below 1 or a whole number of samples, got {share:g}")
+        return self
+
+    @property
+    def label(self) -> str:
+        """What messages and logs call the dataset."""
+        return self.name or Path(self.path or "").stem or str(self.function)
+
+
+class EarlyStopping(Section):
+    """When a trial ends before its last epoch; the weights of its best epoch are always restored."""
+
+    patience: Annotated[int, Field(ge=1)] = 3
+    """Epochs without improvement of the objective after which a trial ends."""
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    """The least change of the objective that counts as improvement."""
+
+
+class TrainingSpec(Section):
+    """How one model is trained. A parameter of the search space with the name of a key here sets that key."""
+
+    epochs: Annotated[int, Field(ge=1)] = 20
+    """The most epochs a trial trains."""
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    """Samples a gradient step."""
+    early_stopping: EarlyStopping | None = EarlyStopping()
+    """Early stopping on the objective; `false` trains all epochs."""
+    optimizer: str = "adam"
+    """A Keras optimizer by its name: adam, sgd, rmsprop, adamw, adadelta, ..."""
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """Step size; the optimizer's own default where not given."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Momentum of sgd and rmsprop."""
+    nesterov: bool | None = None
+    """Nesterov momentum, for sgd."""
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    """Decoupled weight decay, a share of the weight for each step of rate 1."""
+    rho: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Decay of the running mean of squared gradients, for rmsprop and adadelta."""
+    beta_1: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Decay of the first moment, for adam and its kin."""
+    beta_2: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Decay of the second moment, for adam and its kin."""
+    epsilon: Annotated[float, Field(gt=0)] | None = None
+    """The constant that keeps the denominator from zero."""
+    clipnorm: Annotated[float, Field(gt=0)] | None = None
+    """The largest norm of each weight's gradient."""
+    loss: str | None = None
+    """A Keras loss by its name; chosen from the task where not given."""
+    metrics: tuple[str, ...] = ()
+    """Further Keras metrics by name, beside accuracy (classes) or mae (numbers)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("early_stopping"), bool):
+            stopping = {} if value["early_stopping"] else None
+            value = {**value, "early_stopping": stopping}
+        return value
+
+
+class Objective(Section):
+    """What a study improves: a metric on the validation part."""
+
+    metric: str
+    """A validation metric: val_accuracy, val_loss, val_mae, ..."""
+    direction: Literal["maximize", "minimize"] | None = None
+    """Found from the metric's name where it is plain."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = {"metric": value}
+        if isinstance(value, dict) and isinstance(value.get("metric"), str) and not value.get("direction"):
+            name = value["metric"]
+            higher, lower = _HIGHER_IS_BETTER.search(name), _LOWER_IS_BETTER.search(name)
+            if bool(higher) != bool(lower):
+                value = {**value, "direction": "maximize" if higher else "minimize"}
+        return value
+
+    @model_validator(mode="after")
+    def _chosen_on_validation(self) -> Self:
+        if not self.metric.startswith("val_"):
+            bare = self.metric.removeprefix("test_")
+            raise ValueError(
+                f"must be a metric on the validation part, got {self.metric!r}; did you mean val_{bare}? "
+                "(the test set never chooses)"
+            )
+        if self.direction is None:
+            raise ValueError(f"{self.metric!r} does not say its direction: add direction: maximize or minimize")
+        return self
+
+    @property
+    def sign(self) -> int:
+        """1 where higher is better, else -1."""
+        return 1 if self.direction == "maximize" else -1
+
+    def better(self, value: float, other: float | None, by: float = 0.0) -> bool:
+        """Whether a value improves on another by more than `by`; anything improves on none."""
+        return other is None or self.sign * (value - other) > by
+
+
+class Named(Section):
+    """A sampler or pruner by name, with options by Optuna's own names."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    """Its name."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options beside the name."""
+        return dict(self.model_extra or {})
+
+
+class StudySpec(Section):
+    """How trials are proposed, stopped, counted and stored."""
+
+    sampler: Named = Named(name="tpe")
+    """random, tpe, cmaes, qmc, grid, nsga2 or gp; a mapping adds options by Optuna's own names."""
+    pruner: Named = Named(name="median")
+    """none, median, percentile, successive_halving, hyperband, patient or threshold; options likewise."""
+    trials: Annotated[int, Field(ge=1)] | None = None
+    """Configurations to bring to an end: complete, pruned or failed for good.
+    Where neither trials nor timeout is given: 50, or the whole grid."""
+    timeout: Duration | None = None
+    """Seconds, or 10m, 1h30m, for one run of the command; running trials stop at the deadline."""
+    target: float | None = None
+    """The study ends once the objective has reached this value."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """With the trial's number, the seed of all that is random in a trial."""
+    retries: Annotated[int, Field(ge=0)] = 1
+    """How often a configuration is tried again whose worker died."""
+    trial_timeout: Duration | None = None
+    """Seconds, or 10m, after which a trial is failed with reason timeout."""
+    enqueue: tuple[dict[str, Any], ...] = ()
+    """Configurations to try first; what they leave out is proposed by the sampler."""
+    storage: str | None = None
+    """SQLAlchemy URL of Optuna's database; by default optuna.db in the home folder."""
+
+
+class EngineSpec(Section):
+    """Where trials train."""
+
+    name: Literal["local", "serial"] = "local"
+    """local: worker processes; serial: one trial after the other in this process, for debugging."""
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Trials at a time; auto: as many as this process may use cores."""
+    threads_per_worker: Annotated[int, Field(ge=1)] = 1
+    """Compute threads of each worker."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class TrackingSpec(Section):
+    """Where results are logged."""
+
+    uri: str | None = None
+    """MLflow tracking URI; by default mlflow.db in the home folder."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"uri": value} if isinstance(value, str) else value
+
+
+class Experiment(Section):
+    """What to tune and how."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
+    """Name of the study and of the MLflow experiment: letters, digits, dots, dashes, underscores."""
+    dataset: DatasetSpec
+    """What to train on."""
+    search_space: str | dict[str, Any]
+    """What may vary: a name (search_spaces/NAME.yaml), a path, or the mapping itself."""
+    objective: Objective
+    """What to improve, a metric on the validation part."""
+    training: TrainingSpec = TrainingSpec()
+    """How each model is trained."""
+    study: StudySpec = StudySpec()
+    """How trials are proposed, stopped, counted and stored."""
+    engine: EngineSpec = EngineSpec()
+    """Where trials train."""
+    tracking: TrackingSpec = TrackingSpec()
+    """Where results are logged."""
+
+
+def parse_experiment(document: Document) -> Experiment:
+    """Checks a document as an experiment.
+
+    Raises:
+        FileMistakes: all its mistakes at once.
+    """
+    try:
+        return Experiment.model_validate(document.data)
+    except ValidationError as error:
+        raise FileMistakes(mistakes_of(error, document, Experiment)) from None

@@ -1,0 +1,1 @@
+"""One trial: a Keras model, trained epoch by epoch. Knows neither Optuna nor MLflow."""

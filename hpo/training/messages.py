@@ -1,0 +1,104 @@
+"""What goes into training, a Job, and what comes out of it, a stream of events. All of it picklable."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hpo.experiment import Objective, TrainingSpec
+
+StopReason = Literal["pruner", "deadline", "interrupt"]
+"""Why a trial is asked to stop: by the pruner, at the study's deadline, by the user."""
+
+FailureReason = Literal[
+    "error", "nonfinite", "out_of_memory", "timeout", "invalid", "killed", "crashed", "interrupted", "lost"
+]
+"""error: the code raised; nonfinite: a loss or metric is NaN or infinite; out_of_memory; timeout: longer than
+trial_timeout; invalid: the model cannot be built with these parameters; killed, crashed: the worker's process
+ended by SIGKILL or otherwise; interrupted: given back on Ctrl-C; lost: its coordinator was killed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One configuration to train."""
+
+    trial: int
+    """Number of the trial in the study."""
+    params: Mapping[str, Any]
+    """The configuration, what it sets: key -> value."""
+    seed: int
+    """Of all that is random in the trial."""
+    model: str
+    """A model's name or import path."""
+    training: TrainingSpec
+    """With the configuration's values in place."""
+    objective: Objective
+    data: str
+    """The folder of the prepared dataset."""
+    import_paths: tuple[str, ...] = ()
+    """Folders in which import paths of the user's code are looked for."""
+    declared: Mapping[str, Any] | None = None
+    """What a KerasTuner model declared so far: `HyperParameters.get_config()`."""
+    save_to: str | None = None
+    """File (.keras) for the model at its best weights."""
+    save_if_better_than: float | None = None
+    """Save the model only if its objective is better than this."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """The model is built and compiled, training begins."""
+
+    trial: int
+    pid: int
+    model_parameters: int
+    """Trainable and other weights of the model, counted in numbers."""
+    declared: Mapping[str, Any] | None = None
+    """KerasTuner's `HyperParameters.get_config()` where the model declared more than was known."""
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch was trained and validated; training waits for `proceed` or `stop`."""
+
+    trial: int
+    epoch: int
+    """The first epoch is 1."""
+    metrics: Mapping[str, float]
+    """By Keras's names: loss, accuracy, val_loss, ..., and learning_rate and seconds. All finite."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The trial came to its end, and was tested at the weights of its best epoch."""
+
+    trial: int
+    ended_by: Literal["epochs", "early_stopping", "pruner", "deadline", "interrupt"]
+    best_epoch: int | None
+    """The epoch with the best objective, counted from 1; None where no epoch was finished."""
+    test: Mapping[str, float] = field(default_factory=dict)
+    """Loss and metrics on the test part, by Keras's names; empty where no epoch was finished."""
+    model_file: str | None = None
+    """Where the model was saved, if it was."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The trial failed in a way that its worker survived."""
+
+    trial: int
+    reason: FailureReason
+    message: str
+    """One line."""
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The trial's worker died."""
+
+    trial: int
+    reason: FailureReason
+    message: str
+
+
+Event = Started | EpochDone | Finished | Failed | Lost
