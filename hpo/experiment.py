@@ -4,53 +4,27 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hpo.errors import FileMistakes
-from hpo.yaml_file import Document, mistakes_of
+from hpo.mistakes import mistakes_of, show
+from hpo.section import WHOLE, Duration, Section, Shorthand
+from hpo.yaml_file import Document
 
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
-_HIGHER_IS_BETTER = re.compile(r"acc|auc|precision|recall|f1|f_?beta|r2|score|cosine|iou|kappa")
+_HIGHER_IS_BETTER = re.compile(r"acc|auc|precision|recall|f1|f_?beta|r2|score|cosine|io_?u|kappa")
 _LOWER_IS_BETTER = re.compile(r"loss|error|mae|mse|rmse|mape|msle|entropy|hinge|divergence|poisson")
 
 
-def seconds(value: object) -> float:
-    """Reads a duration: `90`, `90s`, `10m`, `1h30m`; in seconds, more than zero.
-
-    Raises:
-        ValueError: the value is none of these.
-    """
-    rule = f"must be a duration such as 90, 90s, 10m or 1h30m, got {value!r}"
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(rule)
-    try:
-        number = float(value)
-    except ValueError:
-        parts = _DURATION.fullmatch(str(value).replace(" ", ""))
-        if parts is None or not any(parts.groups()):
-            raise ValueError(rule) from None
-        number = sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True))
-    if not 0 < number < float("inf"):
-        raise ValueError(rule)
-    return number
-
-
-Duration = Annotated[float, BeforeValidator(seconds, json_schema_input_type=int | float | str)]
-
-
-class Section(BaseModel):
-    """A frozen section of a file; unknown keys are mistakes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
-
-
-class DatasetSpec(Section):
+class DatasetSpec(Shorthand):
     """Where the data come from, how they are split and scaled. A name or a path alone will do."""
+
+    stands_for = "name"
 
     name: str | None = None
     """A dataset that hpo knows (`hpo list --datasets`), or what to call the one at `path`."""
     path: str | None = None
-    """A folder of IDX files, or a .npz, .csv or .parquet file; from the working directory or the experiment's."""
+    """A folder of IDX files, or a .npz, .csv or .parquet file; from the working directory
+    or the experiment's."""
     function: str | None = None
     """Import path `package.module:function` of a function that returns the parts; see the README."""
     target: str | None = None
@@ -63,26 +37,30 @@ class DatasetSpec(Section):
     """The test part where the data bring none: a share of all data below 1, or a number of samples."""
     stratify: bool | None = None
     """Whether each part gets the same share of each class; by default wherever classes allow it."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32), WHOLE] = 0
     """Seed of the splits and of `limit`; independent of the study's."""
     scaling: Literal["minmax", "standard", "none"] | None = None
     """Fitted on the training part alone: over all pixels of images, per column of tables.
     By default minmax for images, standard for tables."""
-    limit: Annotated[int, Field(ge=10)] | None = None
+    limit: Annotated[int, Field(ge=10), WHOLE] | None = None
     """At most this many samples of the training data, validation included; a given test set stays whole."""
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            value = {"name": value}
-        if isinstance(value, dict) and isinstance(value.get("name"), str):
-            name = value["name"]
-            if not value.get("path") and not value.get("function"):
-                if ":" in name:
-                    value = {**value, "function": name, "name": name.rpartition(":")[2]}
-                elif "/" in name or Path(name).suffix in (".npz", ".csv", ".parquet"):
-                    value = {**value, "path": name, "name": Path(name).stem}
+    def _inferred(cls, value: dict[str, Any]) -> dict[str, Any]:
+        name = value.get("name")
+        if not isinstance(name, str) or value.get("path") or value.get("function"):
+            return value
+        if ":" in name:
+            return {**value, "function": name, "name": name.rpartition(":")[2]}
+        if "/" in name or Path(name).suffix in (".npz", ".csv", ".parquet"):
+            return {**value, "path": name, "name": Path(name).stem}
+        return value
+
+    @field_validator("validation", "test")
+    @classmethod
+    def _share_or_number(cls, value: float) -> float:
+        if value == 1 or (value > 1 and not value.is_integer()):
+            raise ValueError(f"must be a share below 1 or a whole number of samples above 1, got {value:g}")
         return value
 
     @model_validator(mode="after")
@@ -91,10 +69,6 @@ class DatasetSpec(Section):
             raise ValueError("path and function exclude each other")
         if self.name is None and self.path is None and self.function is None:
             raise ValueError("needs a name, a path or a function")
-        for part in ("validation", "test"):
-            share = getattr(self, part)
-            if share > 1 and share != int(share) or share == 1:
-                raise ValueError(f"{part} must be a share below 1 or a whole number of samples, got {share:g}")
         return self
 
     @property
@@ -106,20 +80,28 @@ class DatasetSpec(Section):
 class EarlyStopping(Section):
     """When a trial ends before its last epoch; the weights of its best epoch are always restored."""
 
-    patience: Annotated[int, Field(ge=1)] = 3
+    patience: Annotated[int, Field(ge=1), WHOLE] = 3
     """Epochs without improvement of the objective after which a trial ends."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
     """The least change of the objective that counts as improvement."""
 
 
+def _switch(value: object) -> object:
+    if isinstance(value, bool):
+        return EarlyStopping() if value else None
+    return value
+
+
 class TrainingSpec(Section):
     """How one model is trained. A parameter of the search space with the name of a key here sets that key."""
 
-    epochs: Annotated[int, Field(ge=1)] = 20
+    epochs: Annotated[int, Field(ge=1), WHOLE] = 20
     """The most epochs a trial trains."""
-    batch_size: Annotated[int, Field(ge=1)] = 32
+    batch_size: Annotated[int, Field(ge=1), WHOLE] = 32
     """Samples a gradient step."""
-    early_stopping: EarlyStopping | None = EarlyStopping()
+    early_stopping: Annotated[
+        EarlyStopping | None, BeforeValidator(_switch, json_schema_input_type=EarlyStopping | bool | None)
+    ] = EarlyStopping()
     """Early stopping on the objective; `false` trains all epochs."""
     optimizer: str = "adam"
     """A Keras optimizer by its name: adam, sgd, rmsprop, adamw, adadelta, ..."""
@@ -143,48 +125,47 @@ class TrainingSpec(Section):
     """The largest norm of each weight's gradient."""
     loss: str | None = None
     """A Keras loss by its name; chosen from the task where not given."""
-    metrics: tuple[str, ...] = ()
+    metrics: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Further Keras metrics by name, beside accuracy (classes) or mae (numbers)."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _switch(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("early_stopping"), bool):
-            stopping = {} if value["early_stopping"] else None
-            value = {**value, "early_stopping": stopping}
-        return value
 
-
-class Objective(Section):
+class Objective(Shorthand):
     """What a study improves: a metric on the validation part."""
+
+    stands_for = "metric"
 
     metric: str
     """A validation metric: val_accuracy, val_loss, val_mae, ..."""
     direction: Literal["maximize", "minimize"] | None = None
     """Found from the metric's name where it is plain."""
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            value = {"metric": value}
-        if isinstance(value, dict) and isinstance(value.get("metric"), str) and not value.get("direction"):
-            name = value["metric"]
-            higher, lower = _HIGHER_IS_BETTER.search(name), _LOWER_IS_BETTER.search(name)
-            if bool(higher) != bool(lower):
-                value = {**value, "direction": "maximize" if higher else "minimize"}
-        return value
+    def _inferred(cls, value: dict[str, Any]) -> dict[str, Any]:
+        name = value.get("metric")
+        if not isinstance(name, str) or value.get("direction") is not None:
+            return value
+        higher, lower = _HIGHER_IS_BETTER.search(name), _LOWER_IS_BETTER.search(name)
+        if bool(higher) == bool(lower):
+            return value
+        return {**value, "direction": "maximize" if higher else "minimize"}
+
+    @field_validator("metric")
+    @classmethod
+    def _chosen_on_validation(cls, metric: str) -> str:
+        if metric.startswith("val_"):
+            return metric
+        raise ValueError(
+            f"must be a metric on the validation part, got {show(metric)}; "
+            f"did you mean val_{metric.removeprefix('test_')}? (the test set never chooses)"
+        )
 
     @model_validator(mode="after")
-    def _chosen_on_validation(self) -> Self:
-        if not self.metric.startswith("val_"):
-            bare = self.metric.removeprefix("test_")
-            raise ValueError(
-                f"must be a metric on the validation part, got {self.metric!r}; did you mean val_{bare}? "
-                "(the test set never chooses)"
-            )
+    def _has_direction(self) -> Self:
         if self.direction is None:
-            raise ValueError(f"{self.metric!r} does not say its direction: add direction: maximize or minimize")
+            raise ValueError(
+                f"{show(self.metric)} does not say its direction: write {{metric: {self.metric}, "
+                "direction: maximize}, or minimize"
+            )
         return self
 
     @property
@@ -197,18 +178,14 @@ class Objective(Section):
         return other is None or self.sign * (value - other) > by
 
 
-class Named(Section):
+class Named(Shorthand):
     """A sampler or pruner by name, with options by Optuna's own names."""
 
     model_config = ConfigDict(extra="allow")
+    stands_for = "name"
 
     name: str
     """Its name."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
 
     @property
     def options(self) -> dict[str, Any]:
@@ -223,51 +200,45 @@ class StudySpec(Section):
     """random, tpe, cmaes, qmc, grid, nsga2 or gp; a mapping adds options by Optuna's own names."""
     pruner: Named = Named(name="median")
     """none, median, percentile, successive_halving, hyperband, patient or threshold; options likewise."""
-    trials: Annotated[int, Field(ge=1)] | None = None
+    trials: Annotated[int, Field(ge=1), WHOLE] | None = None
     """Configurations to bring to an end: complete, pruned or failed for good.
     Where neither trials nor timeout is given: 50, or the whole grid."""
     timeout: Duration | None = None
     """Seconds, or 10m, 1h30m, for one run of the command; running trials stop at the deadline."""
     target: float | None = None
     """The study ends once the objective has reached this value."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32), WHOLE] = 0
     """With the trial's number, the seed of all that is random in a trial."""
-    retries: Annotated[int, Field(ge=0)] = 1
+    retries: Annotated[int, Field(ge=0), WHOLE] = 1
     """How often a configuration is tried again whose worker died."""
     trial_timeout: Duration | None = None
     """Seconds, or 10m, after which a trial is failed with reason timeout."""
-    enqueue: tuple[dict[str, Any], ...] = ()
+    enqueue: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
     """Configurations to try first; what they leave out is proposed by the sampler."""
     storage: str | None = None
     """SQLAlchemy URL of Optuna's database; by default optuna.db in the home folder."""
 
 
-class EngineSpec(Section):
+class EngineSpec(Shorthand):
     """Where trials train."""
+
+    stands_for = "name"
 
     name: Literal["local", "serial"] = "local"
     """local: worker processes; serial: one trial after the other in this process, for debugging."""
-    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    workers: Annotated[int, Field(ge=1), WHOLE] | Literal["auto"] = "auto"
     """Trials at a time; auto: as many as this process may use cores."""
-    threads_per_worker: Annotated[int, Field(ge=1)] = 1
+    threads_per_worker: Annotated[int, Field(ge=1), WHOLE] = 1
     """Compute threads of each worker."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
 
-
-class TrackingSpec(Section):
+class TrackingSpec(Shorthand):
     """Where results are logged."""
+
+    stands_for = "uri"
 
     uri: str | None = None
     """MLflow tracking URI; by default mlflow.db in the home folder."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return {"uri": value} if isinstance(value, str) else value
 
 
 class Experiment(Section):

@@ -1,31 +1,45 @@
-"""YAML files with the line of every key, and pydantic's complaints as mistakes in them."""
+"""YAML files as plain values with the line of every key, read safely, and `--set` laid over them."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from hpo.errors import FileMistakes, Mistake, NotFound, nearest
+from hpo.errors import FileMistakes, Mistake, NotFound
 
 Key = tuple[str | int, ...]
+
+# Far above any honest file, and low enough that a hostile one is refused within a second or so.
+_MOST_BYTES = 1_000_000
+_MOST_VALUES = 100_000
+_MOST_LEVELS = 50
+_LARGEST = 2**63 - 1
+
+_TAG = "tag:yaml.org,2002:"
+_SCALARS = (f"{_TAG}null", f"{_TAG}bool", f"{_TAG}int", f"{_TAG}float")
+# Dates stay the text that they are written as: no key of hpo takes a date.
+_TEXT = (f"{_TAG}str", f"{_TAG}timestamp", f"{_TAG}value", f"{_TAG}merge")
 
 
 @dataclass(frozen=True)
 class Document:
     """A YAML file as plain Python values, with the place each key was set.
 
-    `places` maps a key path to `file:line`, or to the `--set` option that overrode it.
+    `places` maps a key path to `file:line`, or to the `--set` option that overrode it. `above` is the key path
+    of the whole document in its file, where it is a part of one.
     """
 
     name: str
     data: Any
     places: Mapping[Key, str] = field(default_factory=dict)
+    above: Key = ()
 
     def where(self, key: Key) -> str:
         """The place of a key, or of the nearest mapping around it that has one."""
@@ -36,7 +50,7 @@ class Document:
 
     def mistake(self, key: Key, message: str) -> Mistake:
         """A mistake at a key of this document."""
-        return Mistake(self.where(key), dotted(key), message)
+        return Mistake(self.where(key), dotted((*self.above, *key)), message)
 
     def below(self, *key: str | int) -> "Document":
         """The part of the document under a key, as a document of its own."""
@@ -44,7 +58,8 @@ class Document:
         for part in key:
             data = data[part]
         inside = {path[len(key) :]: place for path, place in self.places.items() if path[: len(key)] == key}
-        return Document(self.name, data, inside)
+        inside.setdefault((), self.where(key))
+        return Document(self.name, data, inside, (*self.above, *key))
 
 
 def dotted(key: Key) -> str:
@@ -56,188 +71,213 @@ def dotted(key: Key) -> str:
 
 
 def read_yaml(path: Path) -> Document:
-    """Reads a YAML 1.2 file safely.
+    """Reads a YAML 1.2 file safely: plain values only, dates as text.
 
     Raises:
         NotFound: there is no such file.
-        FileMistakes: the file is not YAML, or has a key twice; with the line.
+        FileMistakes: the file cannot be read, is not YAML, has a key twice, a number that is not finite, a tag
+            of Python's or another program's, or is unreasonably large; with the lines.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
+        text = raw.decode("utf-8-sig")
     except FileNotFoundError:
         raise NotFound(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileMistakes([Mistake(str(path), "", f"cannot be read: {error}")]) from None
-    data = _parse(text, str(path))
+    except UnicodeDecodeError:
+        raise FileMistakes([Mistake(str(path), "", "is not a text file in UTF-8")]) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        problem = getattr(error, "strerror", None) or error
+        raise FileMistakes([Mistake(repr(str(path))[1:-1], "", f"cannot be read: {problem}")]) from None
+    if len(raw) > _MOST_BYTES:
+        raise FileMistakes([Mistake(str(path), "", f"must be at most {_MOST_BYTES:,} bytes long")])
+    reader = _Reader(str(path), lines=True)
+    data = reader.read(text)
     if data is None:
         raise FileMistakes([Mistake(str(path), "", "the file is empty")])
-    if not isinstance(data, CommentedMap):
+    if not isinstance(data, dict):
         raise FileMistakes([Mistake(f"{path}:1", "", "must be a mapping of keys to values")])
-    return Document(str(path), _plain(data), dict(_places(data, str(path))))
+    return Document(str(path), data, reader.places)
+
+
+# The sections that may be written as a name alone, and the key that the name then stands for.
+_SHORTHAND = {
+    ("dataset",): "name",
+    ("objective",): "metric",
+    ("engine",): "name",
+    ("tracking",): "uri",
+    ("study", "sampler"): "name",
+    ("study", "pruner"): "name",
+}
 
 
 def override(document: Document, assignments: Sequence[str]) -> Document:
     """Applies `a.b=c` assignments over a document; the values are read as YAML.
 
+    A name alone (`sampler: tpe`) becomes its longer form (`{name: tpe}`) where a key inside is set.
+
     Raises:
-        FileMistakes: an assignment without `=`, or through a value that is not a mapping.
+        FileMistakes: an assignment without `=`, a value that is not YAML, or a key inside a value that is not
+            a mapping; all such mistakes at once.
     """
-    data, places = _copy(document.data), dict(document.places)
-    mistakes = []
+    data, places = deepcopy(document.data), dict(document.places)
+    mistakes: list[Mistake] = []
     for assignment in assignments:
         option = f"--set {assignment}"
         path, equals, text = assignment.partition("=")
-        parts = path.strip().split(".")
-        if not equals or not all(parts):
+        key: Key = tuple(path.strip().split("."))
+        if not equals or not all(key):
             mistakes.append(Mistake(option, "", "must have the form key.key=value"))
             continue
-        target = data
-        for depth, part in enumerate(parts[:-1], 1):
-            child = target.get(part)
-            if child is None:
-                child = {}
-            elif isinstance(child, str) and parts[0] in _SHORTHAND and depth == len(parts) - 1:
-                # `dataset: digits` or `sampler: tpe` given as a name: the longer form of the same thing.
-                child = {_SHORTHAND[parts[0]]: child}
-            elif not isinstance(child, dict):
-                mistakes.append(Mistake(option, ".".join(parts[:depth]), f"is not a mapping: {child!r}"))
-                break
-            target[part] = child
-            target = child
-        else:
-            target[parts[-1]] = _plain(_parse(text, option))
-            key = tuple(parts)
-            places = {old: place for old, place in places.items() if old[: len(key)] != key}
-            places[key] = option
+        try:
+            value = _Reader(option, lines=False).read(text)
+        except FileMistakes as error:
+            mistakes += error.mistakes
+            continue
+        problem = _assign(data, key, value)
+        if problem:
+            mistakes.append(Mistake(option, path.strip(), problem))
+        places = {old: place for old, place in places.items() if old[: len(key)] != key}
+        for length in range(1, len(key)):
+            places.setdefault(key[:length], option)
+        places[key] = option
     if mistakes:
         raise FileMistakes(mistakes)
-    return Document(document.name, data, places)
+    return Document(document.name, data, places, document.above)
 
 
-# The sections that may be written as a name alone, and the key that the name then stands for.
-_SHORTHAND = {"dataset": "name", "study": "name", "engine": "name", "objective": "metric", "tracking": "uri"}
+def _assign(target: dict[str, Any], key: Key, value: Any) -> str | None:
+    """Sets a value inside nested mappings; returns what stands in the way."""
+    for depth, part in enumerate(map(str, key[:-1]), 1):
+        child = target.get(part)
+        if isinstance(child, str) and key[:depth] in _SHORTHAND:
+            child = {_SHORTHAND[key[:depth]]: child}  # type: ignore[index]
+        elif child is None:
+            child = {}
+        elif not isinstance(child, dict):
+            return f"{dotted(key[:depth])} is {child!r}, not a mapping that could hold {key[depth]}"
+        target[part] = child
+        target = child
+    target[str(key[-1])] = value
+    return None
 
 
-def mistakes_of(error: ValidationError, document: Document, model: type[BaseModel]) -> list[Mistake]:
-    """Turns all complaints of pydantic into mistakes, with the nearest valid name for unknown keys."""
-    return [_mistake(complaint, document, model) for complaint in error.errors(include_url=False)]
+class _Reader:
+    """Turns the nodes of one YAML text into plain values; nothing is constructed but what is written here.
+
+    Working on nodes, rather than on what a YAML library constructs of them, gives the line of every key and a
+    bound on what aliases expand to.
+    """
+
+    def __init__(self, name: str, lines: bool) -> None:
+        self.name = name
+        self.lines = lines
+        self.places: dict[Key, str] = {}
+        self.mistakes: list[Mistake] = []
+        self.count = 0
+        self.yaml = YAML(typ="safe", pure=True)
+
+    def read(self, text: str) -> Any:
+        """The value of the whole text; None where it is empty."""
+        try:
+            node = self.yaml.compose(io.StringIO(text))
+            value = None if node is None else self.value(node, ())
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            self.mistake(mark.line if mark else None, (), _problem(error))
+        except RecursionError:
+            self.mistake(None, (), f"must be nested at most {_MOST_LEVELS} levels deep")
+        except (YAMLError, ValueError, ArithmeticError, LookupError, AssertionError, TypeError) as error:
+            # ruamel.yaml raises these itself on malformed directives and escapes.
+            self.mistake(None, (), f"is not YAML: {str(error).strip().partition(chr(10))[0]}")
+        if self.mistakes:
+            raise FileMistakes(self.mistakes)
+        return value
+
+    def place(self, line: int | None) -> str:
+        return f"{self.name}:{line + 1}" if self.lines and line is not None else self.name
+
+    def mistake(self, line: int | None, key: Key, message: str) -> None:
+        self.mistakes.append(Mistake(self.place(line), dotted(key), message))
+
+    def refuse(self, node: Node, key: Key, message: str) -> None:
+        self.mistake(node.start_mark.line, key, message)
+
+    def value(self, node: Node, key: Key) -> Any:
+        self.count += 1
+        if self.count > _MOST_VALUES:
+            self.refuse(node, (), f"must hold at most {_MOST_VALUES:,} values, aliases expanded")
+            raise FileMistakes(self.mistakes)
+        if len(key) > _MOST_LEVELS:
+            raise RecursionError
+        if isinstance(node, MappingNode) and node.tag == f"{_TAG}map":
+            data: dict[str, Any] = {}
+            self.fill(data, node, key)
+            return data
+        if isinstance(node, SequenceNode) and node.tag == f"{_TAG}seq":
+            items = []
+            for index, item in enumerate(node.value):
+                self.places[*key, index] = self.place(item.start_mark.line)
+                items.append(self.value(item, (*key, index)))
+            return items
+        if isinstance(node, ScalarNode):
+            return self.scalar(node, key)
+        self.refuse(node, key, f"must be a plain value, not one tagged {_short(node)}")
+        return None
+
+    def fill(self, data: dict[str, Any], node: MappingNode, key: Key) -> None:
+        """Adds the keys that `data` lacks: the mapping's own first, then those that it merges with `<<`."""
+        seen: set[str] = set()
+        merged: list[Node] = []
+        for name_node, value_node in node.value:
+            name = name_node.value
+            if name_node.tag not in _TEXT or not isinstance(name_node, ScalarNode) or "\0" in name:
+                shown = repr(name) if isinstance(name_node, ScalarNode) else "a list or mapping"
+                self.refuse(name_node, key, f"a key must be text, got {shown}; put a number in quotes")
+            elif name in seen:
+                self.refuse(name_node, (*key, name), "this key is there twice")
+            elif name_node.tag == f"{_TAG}merge":
+                seen.add(name)
+                merged += value_node.value if isinstance(value_node, SequenceNode) else [value_node]
+            else:
+                seen.add(name)
+                if name not in data:
+                    self.places[*key, name] = self.place(name_node.start_mark.line)
+                    data[name] = self.value(value_node, (*key, name))
+        for source in merged:
+            self.count += 1
+            if isinstance(source, MappingNode):
+                self.fill(data, source, key)
+            else:
+                self.refuse(source, (*key, "<<"), "must be a mapping, or a list of mappings")
+
+    def scalar(self, node: ScalarNode, key: Key) -> Any:
+        if node.tag in _TEXT:
+            text = str(node.value)
+            if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+                self.refuse(node, key, "must be text without NUL and surrogate characters")
+            return text
+        if node.tag not in _SCALARS:
+            self.refuse(node, key, f"must be a plain value, not one tagged {_short(node)}")
+            return None
+        try:
+            value = self.yaml.constructor.yaml_constructors[node.tag](self.yaml.constructor, node)
+        except (ValueError, KeyError):
+            self.refuse(node, key, f"cannot be read as {_short(node)}: {node.value[:40]}")
+            return None
+        if isinstance(value, float) and not math.isfinite(value):
+            self.refuse(node, key, f"must be a finite number, got {node.value}")
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            self.refuse(node, key, "must be a whole number of at most 64 bits")
+        return value
 
 
-def _mistake(complaint: Any, document: Document, model: type[BaseModel]) -> Mistake:
-    key = _locate(document.data, complaint["loc"])
-    if complaint["type"] == "extra_forbidden":
-        siblings = _fields_at(model, complaint["loc"][:-1])
-        return document.mistake(key, f"unknown key; {_suggest(str(key[-1]), siblings, model)}")
-    if complaint["type"] == "missing":
-        return document.mistake(key, "is required")
-    message = complaint["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    message = message.replace("Input should be", "must be")
-    if complaint["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        tags = [tag.strip(" '") for tag in complaint["ctx"].get("expected_tags", "").split(",")]
-        value = complaint["input"].get("type") if isinstance(complaint["input"], Mapping) else None
-        if value is None:
-            return document.mistake(key, f"needs a type; valid: {', '.join(filter(None, tags))}")
-        return document.mistake((*key, "type"), f"unknown type {value!r}; {nearest(value, tags)}")
-    if complaint["type"] == "literal_error":
-        choices = [choice.strip(" '") for choice in complaint["ctx"]["expected"].replace(" or ", ", ").split(",")]
-        return document.mistake(key, f"{message}, got {complaint['input']!r}; {nearest(complaint['input'], choices)}")
-    if complaint["type"] != "value_error":
-        message += f", got {complaint['input']!r}"
-    return document.mistake(key, message)
+def _problem(error: MarkedYAMLError) -> str:
+    problem = str(error.problem or error.context or "is not YAML").splitlines()[0]
+    if problem.startswith("but ") and error.context:
+        problem = f"{error.context} {problem}"
+    return f"{problem}; indent with spaces, not tabs" if "'\\t'" in problem else problem
 
 
-def _suggest(name: str, siblings: Sequence[str], model: type[BaseModel]) -> str:
-    for section, info in model.model_fields.items():
-        kind = _model_in(info.annotation)
-        if kind is not None and name in kind.model_fields and name not in siblings:
-            return f"did you mean {section}.{name}?"
-    return nearest(name, siblings)
-
-
-def _fields_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
-    kind: type[BaseModel] | None = model
-    for part in loc:
-        info = kind.model_fields.get(str(part)) if kind is not None else None
-        if info is None:
-            tagged = _tagged(model).get(str(part))
-            kind = tagged if tagged is not None else kind
-        else:
-            kind = _model_in(info.annotation)
-    return list(kind.model_fields) if kind is not None else []
-
-
-def _tagged(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """The members of the model's discriminated unions, by tag."""
-    members = [kind for info in model.model_fields.values() for kind in _models_in(info.annotation)]
-    return {
-        str(kind.model_fields["type"].default): kind for kind in members if "type" in kind.model_fields
-    }
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    return next(_models_in(annotation), None)
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in getattr(annotation, "__args__", ()):
-        yield from _models_in(argument)
-
-
-def _locate(data: Any, loc: Sequence[str | int]) -> Key:
-    """The key path of a complaint: pydantic's own, less the tags of unions that the file does not have."""
-    key: list[str | int] = []
-    for position, part in enumerate(loc):
-        inside = isinstance(data, Mapping) and part in data
-        inside = inside or (isinstance(data, Sequence) and isinstance(part, int) and part < len(data))
-        if inside:
-            data = data[part]
-        elif position < len(loc) - 1 or not isinstance(data, Mapping):
-            continue
-        key.append(part)
-    return tuple(key)
-
-
-def _parse(text: str, name: str) -> Any:
-    try:
-        return YAML(typ="rt").load(io.StringIO(text))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{name}:{mark.line + 1}" if mark else name
-        problem = (error.problem or error.context or "not YAML").splitlines()[0]
-        raise FileMistakes([Mistake(where, "", problem)]) from None
-    except YAMLError as error:
-        raise FileMistakes([Mistake(name, "", str(error).splitlines()[0])]) from None
-
-
-def _plain(value: Any) -> Any:
-    """ruamel's values, which remember comments and layout, as the plain types that they stand for."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return value
-
-
-def _places(value: Any, name: str, key: Key = ()) -> Iterator[tuple[Key, str]]:
-    if isinstance(value, CommentedMap):
-        for child, item in value.items():
-            line = value.lc.key(child)[0] + 1 if value.lc.data and child in value.lc.data else None
-            if line is not None:
-                yield (*key, str(child)), f"{name}:{line}"
-            yield from _places(item, name, (*key, str(child)))
-    elif isinstance(value, CommentedSeq):
-        for index, item in enumerate(value):
-            if value.lc.data and index in value.lc.data:
-                yield (*key, index), f"{name}:{value.lc.item(index)[0] + 1}"
-            yield from _places(item, name, (*key, index))
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value
+def _short(node: Node) -> str:
+    return str(node.tag).replace(_TAG, "!!")

@@ -25,9 +25,14 @@ class Scaling:
     factor: Array
 
     def apply(self, x: Array) -> Array:
-        """Scales samples, shape (n, *input_shape); returns float32."""
-        scaled = np.asarray(x, dtype=np.float32)
-        return scaled if self.method == "none" else (scaled - self.offset) * self.factor
+        """Scales samples, shape (n, *input_shape); returns float32.
+
+        The difference is taken before the rounding to float32: of large numbers, timestamps for one, nothing
+        else would be left.
+        """
+        if self.method == "none":
+            return np.asarray(x, dtype=np.float32)
+        return np.asarray((x - self.offset) * self.factor, dtype=np.float32)
 
 
 @dataclass(frozen=True)

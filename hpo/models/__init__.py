@@ -1,0 +1,81 @@
+"""Models by name or import path: `mlp`, `cnn`, the user's own function, a KerasTuner HyperModel."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpo.errors import ModelError, nearest
+from hpo.experiment import TrainingSpec
+from hpo.imports import load_object
+from hpo.models import cnn, keras_tuner, mlp
+from hpo.models.built import Built, InvalidModel
+from hpo.models.declared import to_space
+from hpo.models.discovery import discover
+
+if TYPE_CHECKING:
+    from hpo.data.dataset import DatasetInfo
+
+__all__ = ["KNOWN", "Built", "InvalidModel", "build", "discover", "keys", "to_space", "unknown_keys"]
+
+_MODULES = {"mlp": mlp, "cnn": cnn}
+
+KNOWN: Mapping[str, str] = {name: (module.__doc__ or "").splitlines()[0] for name, module in _MODULES.items()}
+"""The models that hpo knows: name -> what it is, in a line."""
+
+
+def keys(model: str) -> tuple[str, ...] | None:
+    """The parameters that a known model reads, `width_N` for `width_1`, ...; None for import paths.
+
+    Raises:
+        ModelError: neither a known model nor an import path.
+    """
+    if model in _MODULES:
+        known: tuple[str, ...] = _MODULES[model].KEYS
+        return known
+    if ":" not in model:
+        raise ModelError(f"unknown model {model!r}; {nearest(model, KNOWN)} (one of your own: package.module:function)")
+    return None
+
+
+def unknown_keys(model: str, names: Iterable[str]) -> dict[str, str]:
+    """Which of the keys that a search space sets neither the model nor its training reads: key -> message.
+
+    Raises:
+        ModelError: neither a known model nor an import path.
+    """
+    known = keys(model)
+    if known is None:
+        return {}
+    read = {*known, *TrainingSpec.model_fields}
+    return {
+        name: f"{model} reads no such parameter; {nearest(name, [*known, *TrainingSpec.model_fields])}"
+        for name in names
+        if not name.startswith("training.") and not {name, re.sub(r"_[1-9]\d*$", "_N", name)} & read
+    }
+
+
+def build(
+    model: str,
+    params: Mapping[str, Any],
+    info: "DatasetInfo",
+    import_paths: Sequence[Path | str] = (),
+    declared: Mapping[str, Any] | None = None,
+) -> Built:
+    """Builds the model of one trial.
+
+    `params` are what the configuration sets, key -> value; keys of training may be among them. `declared` is
+    what a KerasTuner model is known to declare.
+
+    Raises:
+        ModelError: there is no such model, it is no function that builds one, or it does not fit the data.
+        InvalidModel: the model cannot be built with these parameters.
+        Exception: what the user's own code raised.
+    """
+    if keys(model) is not None:
+        return Built(_MODULES[model].build(params, info))
+    found = load_object(model, import_paths)
+    hypermodel = keras_tuner.hypermodel_of(model, found, info)
+    if hypermodel is not None:
+        return keras_tuner.build(model, hypermodel, params, declared)
+    return Built(keras_tuner.checked(model, found(dict(params), info)))

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from hpo.experiment import Objective, TrainingSpec
 
-StopReason = Literal["pruner", "deadline", "interrupt"]
-"""Why a trial is asked to stop: by the pruner, at the study's deadline, by the user."""
+StopReason = Literal["pruner", "deadline", "target", "interrupt"]
+"""Why a trial is asked to stop: by the pruner, at the study's deadline, since the target is reached, by the user."""
 
 FailureReason = Literal[
     "error", "nonfinite", "out_of_memory", "timeout", "invalid", "killed", "crashed", "interrupted", "lost"
@@ -72,13 +72,15 @@ class Finished:
     """The trial came to its end, and was tested at the weights of its best epoch."""
 
     trial: int
-    ended_by: Literal["epochs", "early_stopping", "pruner", "deadline", "interrupt"]
+    ended_by: Literal["epochs", "early_stopping"] | StopReason
     best_epoch: int | None
     """The epoch with the best objective, counted from 1; None where no epoch was finished."""
     test: Mapping[str, float] = field(default_factory=dict)
     """Loss and metrics on the test part, by Keras's names; empty where no epoch was finished."""
     model_file: str | None = None
     """Where the model was saved, if it was."""
+    declared: Mapping[str, Any] | None = None
+    """KerasTuner's `HyperParameters.get_config()` where training declared more than was known."""
 
 
 @dataclass(frozen=True)
@@ -102,3 +104,16 @@ class Lost:
 
 
 Event = Started | EpochDone | Finished | Failed | Lost
+
+
+class Line(Protocol):
+    """A running trial's line to whoever handed it out."""
+
+    def emit(self, event: Event) -> None:
+        """Sends an event."""
+
+    def stop_reason(self) -> StopReason | None:
+        """Asked between batches: why to stop now, if so."""
+
+    def verdict(self) -> StopReason | None:
+        """Asked after each EpochDone: waits until it is known whether to go on, or why not."""

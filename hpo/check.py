@@ -1,0 +1,81 @@
+"""What an experiment would run: its data, its budget, its smallest and its largest model. Trains nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hpo.data.dataset import DatasetInfo
+    from hpo.plan import Plan
+    from hpo.training.measure import Cost
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What would run."""
+
+    plan: "Plan"
+    dataset: "DatasetInfo"
+    configurations: Mapping[str, Mapping[str, Any]]
+    """`smallest` and `largest`: parameters by name."""
+    costs: "Mapping[str, Cost]"
+    """`smallest` and `largest`: what these models cost."""
+
+    @property
+    def seconds(self) -> tuple[float, float] | None:
+        """Estimated time of the study: all trials like the smallest, and all like the largest; no trial stopped early.
+
+        Seconds on all workers together; None where the number of trials is open.
+        """
+        from hpo.engines.table import count_workers
+
+        trials = self.plan.trials
+        if trials is None:
+            return None
+        epochs = self.plan.experiment.training.epochs
+        workers = count_workers(self.plan.experiment.engine)
+        each = [self.costs[size].epoch_seconds * epochs * trials / workers for size in ("smallest", "largest")]
+        timeout = self.plan.experiment.study.timeout or float("inf")
+        return min(each[0], timeout), min(each[1], timeout)
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "name": self.plan.experiment.name,
+            "dataset": {"name": self.dataset.name, "task": self.dataset.task, "sizes": dict(self.dataset.sizes),
+                        "input_shape": list(self.dataset.input_shape), "digest": self.dataset.digest},
+            "trials": self.plan.trials, "timeout": self.plan.experiment.study.timeout,
+            **{size: {"parameters": dict(self.configurations[size]), "cost": asdict(cost)}
+               for size, cost in self.costs.items()},
+            "estimated_seconds": self.seconds, "storage": self.plan.storage, "tracking_uri": self.plan.tracking_uri,
+        }  # fmt: skip
+
+
+def check(experiment: str | Path, overrides: Sequence[str] = (), home: str | Path | None = None) -> Checked:
+    """Reads the files and the data, and builds the smallest and the largest model of the space.
+
+    Raises:
+        UserError: a mistake in the files, the data or the model.
+    """
+    from hpo.plan import load_plan
+
+    plan = load_plan(experiment, overrides, home)
+    import os
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from hpo.data import load
+    from hpo.models import discover, to_space
+    from hpo.run import make_job
+    from hpo.training.measure import measure
+    from hpo.training.process import limit_threads
+
+    dataset = load(plan.experiment.dataset, plan.folders)
+    limit_threads(plan.experiment.engine.threads_per_worker)
+    declared = discover(plan.space.model, dataset.info, plan.folders)
+    space = plan.space.merged(to_space(declared, plan.space.model))
+    configurations = dict(zip(("smallest", "largest"), space.extremes(), strict=True))
+    costs = {
+        size: measure(make_job(plan, config, 0, Path(), declared), dataset) for size, config in configurations.items()
+    }
+    return Checked(plan, dataset.info, configurations, costs)

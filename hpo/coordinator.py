@@ -1,0 +1,286 @@
+"""The one loop: ask, hand out, listen, decide, tell, log. It alone writes Optuna's and MLflow's stores."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal, Protocol
+
+from hpo.engines import Engine
+from hpo.errors import Interrupted, StudyFailed
+from hpo.experiment import Objective
+from hpo.record import State, TrialRecord, ranked
+from hpo.study import Study
+from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason
+
+# How long a trial that was asked to stop may take to test itself, before its worker is ended.
+_GRACE = 20.0
+# How often the loop looks at the clock and at Ctrl-C while no trial has anything to say.
+_TICK = 0.2
+# This many configurations in a row that fail for good with the same error end a study.
+_SAME_FAILURES = 3
+# Failures that say something of the configuration rather than of the code or the machine. They end a study only
+# before anything has succeeded: a wide range of learning rates makes three divergences in a row no surprise.
+_OF_CONFIGURATION = ("nonfinite", "invalid", "timeout")
+
+Ending = Literal["done", "timeout", "target"]
+
+
+class Observer(Protocol):
+    """Whoever is told what happens: the tracker, the progress display."""
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """A trial's model is built; its training begins."""
+
+    def epoch_done(self, record: TrialRecord, epoch: int, metrics: Mapping[str, float]) -> None:
+        """A trial finished an epoch."""
+
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        """A trial ended; `best` is the best of the study so far."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a run of a study ends; None: no such limit. Times in seconds."""
+
+    trials: int | None
+    timeout: float | None
+    target: float | None
+    trial_timeout: float | None
+    retries: int
+
+
+@dataclass
+class _Running:
+    """A trial under way."""
+
+    record: TrialRecord
+    began: float
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    stopping: StopReason | None = None
+    asked_to_stop: float = 0.0
+
+
+class Coordinator:
+    """Runs a study on an engine until its budget is spent.
+
+    `make_job` turns a trial's record and the best value so far into a job; `declare` is called with what a
+    KerasTuner model declared beyond what was known.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        engine: Engine,
+        objective: Objective,
+        budget: Budget,
+        make_job: Callable[[TrialRecord, float | None], Job],
+        declare: Callable[[Mapping[str, Any]], None],
+        observers: tuple[Observer, ...],
+    ) -> None:
+        self._study = study
+        self._engine = engine
+        self._objective = objective
+        self._budget = budget
+        self._make_job = make_job
+        self._declare = declare
+        self._observers = observers
+        self._running: dict[int, _Running] = {}
+        ended = study.trials()
+        self._best = next(iter(ranked(ended, objective)), None)
+        self._same: list[str] = []
+        self._succeeded = self._best is not None
+        self._interrupts = 0
+        self._ending: Ending = "done"
+
+    def run(self) -> Ending:
+        """Runs the study; returns why it ended.
+
+        Raises:
+            StudyFailed: too many configurations in a row failed with the same error.
+            Interrupted: by Ctrl-C or SIGTERM; running trials are given back.
+        """
+        began = time.monotonic()
+        deadline = None if self._budget.timeout is None else began + self._budget.timeout
+        with self._interruptible():
+            while True:
+                self._hand_out(deadline)
+                if not self._running:
+                    break
+                for event in self._engine.events(self._patience(deadline)):
+                    self._handle(event)
+                self._check_clock(deadline)
+        if self._interrupts:
+            raise Interrupted("interrupted; finished trials are kept, the same command goes on")
+        if len(self._same) >= _SAME_FAILURES:
+            raise StudyFailed(f"{len(self._same)} configurations in a row failed with the same error: {self._same[-1]}")
+        return self._ending
+
+    def _hand_out(self, deadline: float | None) -> None:
+        while len(self._running) < self._engine.workers and not self._is_ending(deadline):
+            record = self._study.ask(self._budget.trials)
+            if record is None:
+                return
+            self._running[record.number] = _Running(record, time.monotonic())
+            self._engine.submit(self._make_job(record, self._best.value if self._best else None))
+
+    def _is_ending(self, deadline: float | None) -> bool:
+        if deadline is not None and time.monotonic() >= deadline:
+            self._ending = "timeout" if self._ending == "done" else self._ending
+        if self._best is not None and self._reached(self._best.value):
+            self._ending = "target"
+        return self._ending != "done" or self._interrupts > 0 or len(self._same) >= _SAME_FAILURES
+
+    def _reached(self, value: float | None) -> bool:
+        target, sign = self._budget.target, self._objective.sign
+        return target is not None and value is not None and sign * (value - target) >= 0
+
+    def _patience(self, deadline: float | None) -> float:
+        now = time.monotonic()
+        return max(0.0, min(_TICK, deadline - now if deadline is not None and deadline > now else _TICK))
+
+    def _check_clock(self, deadline: float | None) -> None:
+        """Stops what runs over its time, and what the end of the study leaves no reason to run."""
+        now = time.monotonic()
+        if self._interrupts > 1:
+            self._running.clear()
+        reason: StopReason | None = None
+        if self._is_ending(deadline):
+            reason = "interrupt" if self._interrupts or len(self._same) >= _SAME_FAILURES else (
+                "target" if self._ending == "target" else "deadline"
+            )  # fmt: skip
+        for number, running in list(self._running.items()):
+            if running.stopping is None and reason is not None:
+                self._stop(number, reason)
+            limit = self._budget.trial_timeout
+            if limit is not None and now - running.began > limit and running.stopping != "deadline":
+                self._engine.kill(number)
+                self._end(number, failed("timeout", f"longer than trial_timeout, {limit:g} s"))
+            elif running.stopping is not None and now - running.asked_to_stop > _GRACE:
+                self._engine.kill(number)
+                self._end(number, Finished(number, running.stopping, self._best_epoch(running)))
+
+    def _stop(self, number: int, reason: StopReason) -> None:
+        running = self._running[number]
+        running.stopping, running.asked_to_stop = reason, time.monotonic()
+        self._engine.stop(number, reason)
+
+    def _handle(self, event: Event) -> None:
+        running = self._running.get(event.trial)
+        if running is None:
+            return
+        if isinstance(event, Started):
+            if event.declared is not None:
+                self._declare(event.declared)
+            running.record = replace(running.record, model_parameters=event.model_parameters)
+            for observer in self._observers:
+                observer.trial_started(running.record)
+        elif isinstance(event, EpochDone):
+            self._epoch(running, event)
+        else:
+            if isinstance(event, Finished) and event.declared is not None:
+                self._declare(event.declared)
+            self._end(event.trial, event)
+
+    def _epoch(self, running: _Running, event: EpochDone) -> None:
+        number = event.trial
+        for name, value in event.metrics.items():
+            running.curves.setdefault(name, []).append(value)
+        prune = self._study.report(number, event.epoch, event.metrics[self._objective.metric])
+        if running.stopping is None:
+            if prune:
+                self._stop(number, "pruner")
+            else:
+                self._engine.proceed(number)
+        for observer in self._observers:
+            observer.epoch_done(running.record, event.epoch, event.metrics)
+
+    def _end(self, number: int, event: Finished | Failed | Lost) -> None:
+        running = self._running.pop(number)
+        record = self._study.end(self._result(running, event))
+        if record.state == "failed":
+            self._count_failure(record)
+        else:
+            self._same.clear()
+            self._succeeded = True
+        self._keep_best(record)
+        for observer in self._observers:
+            observer.trial_ended(record, self._best)
+
+    def _result(self, running: _Running, event: Finished | Failed | Lost) -> TrialRecord:
+        record = replace(running.record, curves=running.curves, best_epoch=self._best_epoch(running))
+        if not isinstance(event, Finished):
+            error = f"{event.message}\n\n{event.traceback}" if isinstance(event, Failed) else event.message
+            return replace(record, state="failed", failure=event.reason, error=error.strip())
+        if event.ended_by == "interrupt":
+            return replace(record, state="failed", failure="interrupted", error="given back: the run was stopped")
+        state: State = "complete" if event.ended_by in ("epochs", "early_stopping") else "pruned"
+        value = None
+        if event.best_epoch is not None:
+            value = running.curves[self._objective.metric][event.best_epoch - 1]
+        if value is None and state == "complete":
+            return replace(record, state="failed", failure="error", error="the training ended without an epoch")
+        return replace(
+            record, state=state, ended_by=event.ended_by, value=value, best_epoch=event.best_epoch,
+            test=event.test, model_file=event.model_file,
+        )  # fmt: skip
+
+    def _best_epoch(self, running: _Running) -> int | None:
+        curve = running.curves.get(self._objective.metric, [])
+        best: int | None = None
+        for epoch, value in enumerate(curve, 1):
+            if best is None or self._objective.better(value, curve[best - 1]):
+                best = epoch
+        return best
+
+    def _count_failure(self, record: TrialRecord) -> None:
+        if record.failure == "interrupted":
+            return
+        if record.failure in ("killed", "crashed", "out_of_memory") and record.attempt < self._budget.retries:
+            return
+        if record.failure in _OF_CONFIGURATION and self._succeeded:
+            self._same.clear()
+            return
+        first_line = (record.error or "").splitlines()[0] if record.error else ""
+        error = record.failure or "error"
+        if record.failure in ("error", "invalid"):
+            error = f"{error}: {first_line}"
+        if self._same and self._same[-1] != error:
+            self._same.clear()
+        self._same.append(error)
+
+    def _keep_best(self, record: TrialRecord) -> None:
+        """Keeps the file of the best model alone."""
+        if record.state == "failed" or record.value is None:
+            return
+        beaten = record
+        if self._objective.better(record.value, self._best.value if self._best else None):
+            beaten, self._best = self._best or record, record
+        if beaten.model_file is not None and beaten is not self._best:
+            Path(beaten.model_file).unlink(missing_ok=True)
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM once: trials are stopped and given back; twice: at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            self._interrupts += 1
+
+        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def failed(reason: Literal["timeout"], message: str) -> Failed:
+    """A failure that the coordinator itself decides on."""
+    return Failed(-1, reason, message)

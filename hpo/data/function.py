@@ -1,0 +1,118 @@
+"""Datasets from the user's own function, by import path: arrays, or a `tf.data.Dataset` for each part."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpo.data.dataset import PartName
+from hpo.data.raw import RawDataset, RawPart, RawPipelines, Values
+from hpo.errors import DataError, ModelError, nearest
+from hpo.imports import load_object, place_of
+
+_PARTS: Mapping[str, PartName] = {"train": "training", "validation": "validation", "test": "test"}
+
+
+def read_function(function: str, folders: Sequence[Path]) -> RawDataset | RawPipelines:
+    """Calls `package.module:function` without arguments.
+
+    It returns a mapping with the parts train, test and validation, or ((x_train, y_train), (x_test, y_test)) as
+    `keras.datasets` do. A part is (x, y), two arrays, or a batched or unbatched `tf.data.Dataset` of (x, y).
+    Arrays may leave test and validation to be split off; pipelines, which cannot be split, may not.
+
+    Raises:
+        DataError: it cannot be found, raises, or returns something else.
+    """
+    parts = _call(function, tuple(folders))
+    pipelines = [name for name, part in parts.items() if hasattr(part, "element_spec")]
+    if not pipelines:
+        arrays = {name: _arrays(function, name, part) for name, part in parts.items()}
+        return RawDataset(function, arrays["training"], arrays.get("validation"), arrays.get("test"))
+    for key, name in _PARTS.items():
+        if name not in parts:
+            raise DataError(
+                f"{function}: a tf.data.Dataset cannot be split, so the parts train, validation and test are "
+                f"all required; {key} is missing"
+            )
+        if name not in pipelines:
+            raise DataError(
+                f"{function}: all parts must be arrays or all a tf.data.Dataset; {key} is {_say(parts[name])}"
+            )
+    return RawPipelines(function, parts, FunctionStream(function, tuple(folders)))
+
+
+@dataclass(frozen=True)
+class FunctionStream:
+    """The pipelines of a user's function, which is called when the first one is asked for."""
+
+    function: str
+    folders: tuple[Path, ...]
+
+    @cached_property
+    def _parts(self) -> Mapping[PartName, Any]:
+        return _call(self.function, self.folders)
+
+    def __call__(self, part: PartName, batch_size: int) -> Any:
+        """The `tf.data.Dataset` of a part, its features unscaled; one that the user batched keeps its batches."""
+        dataset = self._parts[part]
+        return dataset if is_batched(dataset) else dataset.batch(batch_size)
+
+
+def is_batched(dataset: Any) -> bool:
+    """Whether the elements (x, y) of a `tf.data.Dataset` are batches rather than single samples.
+
+    They are where features and targets share an unknown first dimension, as after `.batch(n)`, or a known one,
+    as after `.batch(n, drop_remainder=True)`.
+    """
+    x, y = (spec.shape for spec in dataset.element_spec)
+    if len(x) == 0 or len(y) == 0 or x[0] != y[0]:
+        return False
+    return x[0] is None or len(x) >= 2
+
+
+def _call(function: str, folders: tuple[Path, ...]) -> Mapping[PartName, Any]:
+    try:
+        called = load_object(function, folders)
+    except ModelError as error:
+        raise DataError(str(error)) from error
+    if not callable(called):
+        raise DataError(f"{function}: must be a function, got {_say(called)}")
+    try:
+        returned = called()
+    except Exception as error:
+        where = place_of(error, folders)
+        raise DataError(f"{function}: {where}: {type(error).__name__}: {error}") from error
+    if isinstance(returned, tuple | list) and len(returned) == 2:
+        returned = dict(zip(("train", "test"), returned, strict=True))
+    if not isinstance(returned, Mapping):
+        raise DataError(
+            f"{function}: must return a mapping of train, test and validation, or ((x_train, y_train), "
+            f"(x_test, y_test)), got {_say(returned)}"
+        )
+    for key in returned:
+        if key not in _PARTS:
+            raise DataError(f"{function}: returned an unknown part {key!r}; {nearest(key, _PARTS)}")
+    if "train" not in returned:
+        raise DataError(f"{function}: must return a part train, got only: {', '.join(returned) or 'nothing'}")
+    return {_PARTS[key]: part for key, part in returned.items() if part is not None}
+
+
+def _arrays(function: str, name: PartName, part: Any) -> RawPart:
+    if not isinstance(part, tuple | list) or len(part) != 2:
+        raise DataError(f"{function}: {name}: must be (x, y) or a tf.data.Dataset, got {_say(part)}")
+    values = []
+    for xy, array in zip("xy", part, strict=True):
+        place = f"{function}: {name} {xy}"
+        try:
+            values.append(Values(np.asarray(array), place))
+        except ValueError as error:  # rows of unequal lengths
+            raise DataError(f"{place}: must be an array: {error}") from None
+    return RawPart(*values)
+
+
+def _say(value: Any) -> str:
+    kind = type(value).__name__
+    return f"{kind} of {len(value)}" if isinstance(value, tuple | list) else kind

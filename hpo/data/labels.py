@@ -1,0 +1,181 @@
+"""What is to be predicted: the task found from the targets, and the targets as class numbers or numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpo.data.dataset import Array, PartName, Task
+from hpo.data.raw import Values
+from hpo.errors import DataError
+
+_MOST_NUMBERED_CLASSES = 20
+"""A table's column of whole numbers with more distinct values than this is a quantity, not a class."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Targets as Keras takes them: int32 class numbers, float32 one-hot rows, or float32 numbers."""
+
+    task: Task
+    targets: Mapping[PartName, Array]
+    outputs: int
+    """Classes, or numbers to predict."""
+    one_hot: bool = False
+    class_names: tuple[str, ...] = ()
+
+    def class_numbers(self, part: PartName) -> Array | None:
+        """The class of each sample, shape (n,); None for regression."""
+        if self.task == "regression":
+            return None
+        return self.targets[part].argmax(axis=1) if self.one_hot else self.targets[part]
+
+
+def read_labels(
+    targets: Mapping[PartName, Values],
+    task: Task | None,
+    is_table: bool = False,
+    class_names: tuple[str, ...] = (),
+) -> Labels:
+    """Reads the targets of all parts; classes are those of the training part.
+
+    Without `task`: names, truth values, whole numbers and one-hot rows are classes; fractions (any floating
+    type, even where all values happen to be whole) are numbers to predict. A table's whole numbers are
+    classes if at most 20 values occur, each twice on average, and are then numbered in order.
+
+    Raises:
+        DataError: targets that do not fit the task, a single class, class numbers that do not run from 0
+            without a gap, or a label that the training part lacks.
+    """
+    targets = {name: Values(_flat(values.array), values.place) for name, values in targets.items()}
+    training = targets["training"]
+    one_hot = _misplaced_one(training.array) is None
+    if task is None:
+        task = _find_task(training, one_hot, is_table)
+    if task == "regression":
+        return _numbers(targets)
+    if one_hot:
+        return _one_hot(targets, class_names)
+    if training.array.ndim == 2:
+        raise DataError(_not_one_hot(training))
+    if training.array.dtype.kind in "UbS" or is_table:
+        return _named_classes(targets)
+    return _numbered_classes(targets, class_names)
+
+
+def _flat(array: Array) -> Array:
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+
+
+def _find_task(training: Values, one_hot: bool, is_table: bool) -> Task:
+    y = training.array
+    if y.dtype.kind in "UbS" or one_hot:
+        return "classification"
+    if y.dtype.kind == "f":
+        return "regression"
+    if y.ndim == 2:
+        raise DataError(f"{_not_one_hot(training)}; task: regression takes them as numbers")
+    distinct = len(np.unique(y))
+    if is_table and (distinct > _MOST_NUMBERED_CLASSES or distinct * 2 > len(y)):
+        return "regression"
+    return "classification"
+
+
+def _misplaced_one(y: Array) -> int | None:
+    """The first row that is not zeros with a single one; -1 where there are no rows of numbers."""
+    if y.ndim != 2 or y.dtype.kind not in "buif":
+        return -1
+    wrong = ~(((y == 0) | (y == 1)).all(axis=1) & ((y == 1).sum(axis=1) == 1))
+    return int(wrong.argmax()) if wrong.any() else None
+
+
+def _not_one_hot(values: Values) -> str:
+    row = _misplaced_one(values.array)
+    got = f"got {values.array[row]} in row {row}" if row != -1 else f"got shape {values.array.shape}"
+    return f"{values.place}: labels must be class numbers or rows of zeros with a single one, {got}"
+
+
+def _numbers(targets: Mapping[PartName, Values]) -> Labels:
+    width = targets["training"].array.shape[1:]
+    for values in targets.values():
+        if values.array.dtype.kind not in "buif":
+            raise DataError(f"{values.place}: regression needs numbers, got {values.array[0]!s:.40}")
+        if values.array.shape[1:] != width:
+            raise DataError(
+                f"{values.place}: targets must have the shape of the training part's, {width}, "
+                f"got {values.array.shape[1:]}"
+            )
+    numbers = {name: values.array.astype(np.float32) for name, values in targets.items()}
+    return Labels("regression", numbers, outputs=width[0] if width else 1)
+
+
+def _one_hot(targets: Mapping[PartName, Values], class_names: tuple[str, ...]) -> Labels:
+    classes = targets["training"].array.shape[1]
+    for values in targets.values():
+        if _misplaced_one(values.array) is not None:
+            raise DataError(_not_one_hot(values))
+        if values.array.shape[1] != classes:
+            raise DataError(
+                f"{values.place}: one-hot labels must have the {classes} columns of the training part, "
+                f"got {values.array.shape[1]}"
+            )
+    rows = {name: values.array.astype(np.float32) for name, values in targets.items()}
+    return Labels("classification", rows, classes, one_hot=True, class_names=class_names)
+
+
+def _named_classes(targets: Mapping[PartName, Values]) -> Labels:
+    """Classes in the order of their names; numbers that count from 0 already stay as they are."""
+    targets = {
+        name: Values(values.array.astype(str), values.place) if values.array.dtype.kind == "S" else values
+        for name, values in targets.items()
+    }
+    classes = np.unique(targets["training"].array)
+    for values in targets.values():
+        if (values.array.dtype.kind == "U") != (classes.dtype.kind == "U"):
+            raise DataError(
+                f"{values.place}: labels must be of the training part's type, {classes.dtype}, got {values.array.dtype}"
+            )
+    _check_two(len(classes), targets["training"])
+    numbers = {}
+    for name, values in targets.items():
+        numbers[name] = np.searchsorted(classes, values.array).clip(max=len(classes) - 1).astype(np.int32)
+        _check_known(classes[numbers[name]] == values.array, values, f"{len(classes)} classes")
+    counted = classes.dtype.kind in "iuf" and np.array_equal(classes, np.arange(len(classes)))
+    names = () if counted else tuple(str(one) for one in classes.tolist())
+    return Labels("classification", numbers, len(classes), class_names=names)
+
+
+def _numbered_classes(targets: Mapping[PartName, Values], class_names: tuple[str, ...]) -> Labels:
+    training = targets["training"]
+    for values in targets.values():
+        y = values.array
+        if y.dtype.kind not in "iuf" or (y != np.trunc(y)).any():
+            raise DataError(f"{values.place}: class labels must be whole numbers, got {y.dtype} with fractions")
+    found = np.unique(training.array)
+    classes = len(class_names) or len(found)
+    if not class_names and not np.array_equal(found, np.arange(classes)):
+        mend = "subtract 1" if found[0] == 1 and found[-1] == classes else "number them anew"
+        raise DataError(
+            f"{training.place}: labels must run from 0 to classes - 1 with none left out, got {classes} "
+            f"different ones from {found[0]:g} to {found[-1]:g}: {mend}"
+        )
+    _check_two(classes, training)
+    for values in targets.values():
+        y = values.array
+        _check_known((y >= 0) & (y < classes), values, f"classes 0 to {classes - 1}")
+    numbers = {name: values.array.astype(np.int32) for name, values in targets.items()}
+    return Labels("classification", numbers, classes, class_names=class_names)
+
+
+def _check_two(classes: int, training: Values) -> None:
+    if classes < 2:
+        raise DataError(f"{training.place}: needs at least two classes, got only {training.array[0]}")
+
+
+def _check_known(known: Array, values: Values, classes: str) -> None:
+    if not known.all():
+        row = int(np.argmin(known))
+        raise DataError(
+            f"{values.place}: label {values.array[row]} in row {row} (counted from 0) is not one of the "
+            f"{classes} of the training data"
+        )

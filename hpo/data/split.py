@@ -1,0 +1,89 @@
+"""Splits: the test and validation parts that the data do not bring, and `limit`."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpo.data.dataset import Array
+from hpo.errors import DataError
+from hpo.experiment import DatasetSpec
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Row numbers of the given training data that go into each part; None for a part that is given."""
+
+    training: Array
+    validation: Array | None
+    test: Array | None
+
+
+@dataclass(frozen=True)
+class _Divider:
+    classes: Array | None
+    stratify: bool | None
+    seed: int
+    source: str
+
+    def divide(self, rows: Array, count: int, purpose: str) -> tuple[Array, Array]:
+        """Draws `count` of the rows; returns the rest and the drawn."""
+        from sklearn.model_selection import train_test_split
+
+        strata = self._strata(rows, count, purpose)
+        rest, drawn = train_test_split(rows, test_size=count, random_state=self.seed, stratify=strata)
+        return rest, drawn
+
+    def _strata(self, rows: Array, count: int, purpose: str) -> Array | None:
+        if self.stratify is False:
+            return None
+        problem = ""
+        if self.classes is None:
+            problem = "the task is regression, which has no classes"
+        else:
+            members = np.bincount(self.classes[rows])
+            present = members[members > 0]
+            # What `limit` leaves out may well lack a class.
+            least = count if purpose == "limit" else min(count, len(rows) - count)
+            if present.min() < 2:
+                problem = f"class {int(np.argmax(members == 1))} has a single sample"
+            elif least < len(present):
+                problem = f"{least} samples cannot hold {len(present)} classes"
+            elif len(rows) - count >= len(present):
+                return self.classes[rows]
+        if problem and self.stratify:
+            raise DataError(f"{self.source}: cannot stratify for {purpose}: {problem}; leave out stratify")
+        return None
+
+    def part_off(self, rows: Array, size: float, part: str) -> tuple[Array, Array]:
+        """Draws a share below 1 (rounded up) or a number of the rows; returns the rest and the drawn."""
+        count = int(size) if size >= 1 else math.ceil(size * len(rows))
+        if count >= len(rows):
+            raise DataError(
+                f"{self.source}: {part}: {size:g} asks for {count} of {len(rows)} samples and leaves none to "
+                "train on; ask for fewer"
+            )
+        return self.divide(rows, count, part)
+
+
+def split(classes: Array | None, total: int, spec: DatasetSpec, given: frozenset[str], source: str) -> Rows:
+    """Decides which of the `total` rows of the training data go where; the same for the same seed.
+
+    First `limit`, then the test part, then the validation part, by scikit-learn's train_test_split; parts in
+    `given` come from elsewhere and stay whole. `classes`, shape (total,), is the class of each row, or None.
+    Unless `stratify` says otherwise, draws are stratified wherever each class has two members and both sides
+    can hold every class.
+
+    Raises:
+        DataError: a part larger than the data, or `stratify: true` where it cannot be done.
+    """
+    divider = _Divider(classes, spec.stratify, spec.seed, source)
+    rows: Array = np.arange(total)
+    validation = test = None
+    if spec.limit is not None and spec.limit < total:
+        _, rows = divider.divide(rows, spec.limit, "limit")
+    if "test" not in given:
+        rows, test = divider.part_off(rows, spec.test, "test")
+    if "validation" not in given:
+        rows, validation = divider.part_off(rows, spec.validation, "validation")
+    return Rows(rows, validation, test)

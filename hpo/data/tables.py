@@ -1,0 +1,108 @@
+"""Tables: .csv and .parquet files with a column to predict."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hpo.data.dataset import Array
+from hpo.data.raw import RawDataset, RawPart, Values
+from hpo.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MOST_CATEGORIES = 20
+"""A column of names with more distinct ones than this is an identifier or a text, and no category."""
+
+
+def read_table(path: Path, target: str | None) -> RawDataset:
+    """Reads a .csv or .parquet file; `target` names the column to predict, all others are features.
+
+    Columns of numbers stay as they are, truth values become 0 and 1, and columns of at most 20 names are
+    one-hot encoded.
+
+    Raises:
+        DataError: it cannot be read, the target is not among its columns, a value is missing, or a column
+            holds what is neither number, truth value nor one of a few names.
+    """
+    frame = _read(path)
+    names = [str(name) for name in frame.columns]
+    frame.columns = names
+    if target is None:
+        raise DataError(f"{path}: a table needs target:, the column to predict; columns: {', '.join(names)}")
+    if target not in names:
+        raise DataError(f"{path}: has no column {target!r}; {nearest(target, names)}")
+    if len(names) < 2:
+        raise DataError(f"{path}: needs columns besides {target!r} to predict it from, has none")
+    if path.suffix == ".csv" and names[0] == "Unnamed: 0":
+        raise DataError(
+            f"{path}: its first column has no name; if it is the row number that pandas adds, "
+            "write the file with to_csv(index=False), else name it"
+        )
+    for name in names:
+        missing = frame[name].isna().to_numpy()
+        if missing.any():
+            raise DataError(
+                f"{path}: column {name!r}: must have a value in every row, {int(missing.sum())} are missing "
+                f"(empty or NaN), the first in row {int(missing.argmax())} (counted from 0)"
+            )
+    x = Values(_features(path, frame.drop(columns=target)), str(path))
+    y = Values(_targets(path, frame[target]), f"{path}: column {target!r}")
+    return RawDataset(str(path), RawPart(x, y), is_table=True)
+
+
+def _read(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    try:
+        # In one go, so that a column has one type throughout.
+        return pd.read_csv(path, low_memory=False) if path.suffix == ".csv" else pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # the errors of pandas and pyarrow are ValueErrors
+        raise DataError(f"{path}: cannot be read as {path.suffix}: {error}") from None
+
+
+def _features(path: Path, frame: "pd.DataFrame") -> Array:
+    import pandas as pd
+
+    named = []
+    for name in frame.columns:
+        kind = _kind(path, frame[name])
+        if kind == "names":
+            distinct = frame[name].nunique()
+            if distinct > _MOST_CATEGORIES:
+                raise DataError(
+                    f"{path}: column {name!r}: a column of names may have at most {_MOST_CATEGORIES} different "
+                    f"ones, got {distinct}, such as {frame[name].iloc[0]!s:.40}; leave it out or encode it"
+                )
+            named.append(name)
+    if named:
+        frame = pd.get_dummies(frame, columns=named)
+    return frame.to_numpy(dtype=np.float64)
+
+
+def _targets(path: Path, column: "pd.Series") -> Array:
+    kind = _kind(path, column)
+    if kind == "names":
+        return column.astype(str).to_numpy(dtype=np.str_)
+    return column.to_numpy(dtype={"booleans": np.bool_, "integers": np.int64, "fractions": np.float64}[kind])
+
+
+def _kind(path: Path, column: "pd.Series") -> str:
+    import pandas as pd
+
+    kinds = {
+        "string": "names",
+        "categorical": "names",
+        "boolean": "booleans",
+        "integer": "integers",
+        "floating": "fractions",
+        "mixed-integer-float": "fractions",
+    }
+    inferred = pd.api.types.infer_dtype(column)
+    if inferred not in kinds:
+        raise DataError(
+            f"{path}: column {column.name!r}: must hold numbers, truth values or names, got {inferred}; "
+            "leave it out or turn it into numbers"
+        )
+    return kinds[inferred]

@@ -1,0 +1,203 @@
+"""Worker processes on this machine, forked from a server that has imported TensorFlow but never run it."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from hpo.engines import Engine
+from hpo.engines.worker import Answer, Discover, Discovered, Order, Proceed, Ready, Stop, main
+from hpo.errors import HpoError
+from hpo.training.messages import Event, Failed, FailureReason, Finished, Job, Lost, StopReason
+
+# Keras keeps 3 to 6 MB a trial: a worker that has grown by this much is replaced between two trials.
+_GROWTH = 512 * 2**20
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    trial: int | None = None
+    first_memory: int | None = None
+    worn: bool = False
+    oom_kills: int = 0
+
+
+class LocalEngine(Engine):
+    """Up to `workers` trials at a time, each in a process of its own with `threads` compute threads."""
+
+    def __init__(self, workers: int, threads: int, log: Path) -> None:
+        self.workers = workers
+        self._threads = threads
+        self._log = log
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["hpo.engines.preload"])
+        # The forkserver passes its environment on; TensorFlow's start-up chatter helps nobody.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        self._workers: list[_Worker] = []
+        self._stillborn = 0
+        while len(self._workers) < workers:
+            self._workers.append(self._start())
+
+    def submit(self, job: Job) -> None:
+        """Hands a job to a free worker."""
+        worker = next(worker for worker in self._workers if worker.trial is None)
+        if worker.worn:
+            worker = self._replace(worker)
+        worker.trial = job.trial
+        worker.oom_kills = _oom_kills()
+        self._send(worker, job)
+
+    def events(self, timeout: float) -> Sequence[Event]:
+        """The events since the last call; a worker's death among them."""
+        found: list[Event] = []
+        deadline = time.monotonic() + timeout
+        while True:
+            handles = [handle for worker in self._workers for handle in (worker.connection, worker.process.sentinel)]
+            ready = wait(handles, max(0.0, deadline - time.monotonic()))
+            for worker in list(self._workers):
+                # What a worker sent before it died still counts: its messages are read first.
+                if worker.connection in ready or worker.process.sentinel in ready:
+                    found += self._receive(worker)
+                if worker.process.sentinel in ready:
+                    found += self._bury(worker)
+            if found or time.monotonic() >= deadline:
+                return found
+
+    def proceed(self, trial: int) -> None:
+        """Lets a trial go on."""
+        self._to(trial, Proceed())
+
+    def stop(self, trial: int, reason: StopReason) -> None:
+        """Asks a trial to stop at its best weights."""
+        self._to(trial, Stop(reason))
+
+    def kill(self, trial: int) -> None:
+        """Ends the trial's process and starts a new one."""
+        for worker in [worker for worker in self._workers if worker.trial == trial]:
+            self._replace(worker)
+
+    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Mapping[str, Any]:
+        """What a KerasTuner model declares; asked of a worker, where TensorFlow is at hand."""
+        worker = self._workers[0]
+        self._send(worker, Discover(model, data, import_paths))
+        while True:
+            try:
+                answer = worker.connection.recv()
+            except (EOFError, OSError):
+                raise HpoError(f"{model}: the worker died while it explored the model; see {self._log}") from None
+            if isinstance(answer, Discovered):
+                if answer.config is None:
+                    raise answer.error or HpoError(f"{model}: cannot be explored")
+                return answer.config
+
+    def close(self) -> None:
+        """Ends all workers."""
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.process.kill()
+        for worker in workers:
+            worker.process.join()
+            worker.connection.close()
+
+    def pids(self) -> list[int]:
+        """The process numbers of the workers."""
+        return [worker.process.pid for worker in self._workers if worker.process.pid is not None]
+
+    def _start(self) -> _Worker:
+        mine, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=main, args=(theirs, self._threads, str(self._log)), name="hpo-worker", daemon=True
+        )
+        with _without_main_module():
+            process.start()
+        theirs.close()
+        return _Worker(process, mine)
+
+    def _receive(self, worker: _Worker) -> Iterator[Event]:
+        while worker.connection.poll():
+            try:
+                answer: Answer = worker.connection.recv()
+            except (EOFError, OSError):
+                return
+            if isinstance(answer, Ready):
+                worker.first_memory = worker.first_memory or answer.memory
+                worker.worn = answer.memory - worker.first_memory > _GROWTH
+            elif not isinstance(answer, Discovered):
+                if isinstance(answer, Finished | Failed):
+                    worker.trial = None
+                yield answer
+
+    def _bury(self, worker: _Worker) -> Iterator[Event]:
+        if worker not in self._workers:
+            return
+        trial, died_of = worker.trial, self._cause(worker)
+        if worker.first_memory is None and trial is None:
+            self._stillborn += 1
+            if self._stillborn > 2:
+                raise HpoError(f"workers die as they start: {died_of[1]}")
+        self._replace(worker)
+        if trial is not None:
+            yield Lost(trial, *died_of)
+
+    def _cause(self, worker: _Worker) -> tuple[FailureReason, str]:
+        worker.process.join()
+        code = worker.process.exitcode or 0
+        if code >= 0:
+            return "crashed", f"the worker's process left with exit code {code}; its output: {self._log}"
+        name = signal.Signals(-code).name
+        if -code != signal.SIGKILL:
+            return "crashed", f"the worker's process was ended by {name}; its output: {self._log}"
+        if _oom_kills() > worker.oom_kills:
+            return "out_of_memory", "the system killed the worker's process for want of memory (SIGKILL)"
+        return "killed", "the worker's process was killed (SIGKILL)"
+
+    def _replace(self, worker: _Worker) -> _Worker:
+        worker.process.kill()
+        worker.process.join()
+        worker.connection.close()
+        fresh = self._start()
+        self._workers[self._workers.index(worker)] = fresh
+        return fresh
+
+    def _to(self, trial: int, order: Order) -> None:
+        for worker in self._workers:
+            if worker.trial == trial:
+                self._send(worker, order)
+
+    def _send(self, worker: _Worker, order: Order) -> None:
+        try:
+            worker.connection.send(order)
+        except (BrokenPipeError, ConnectionResetError):
+            # It is dead; `events` finds that out and says so.
+            return
+
+
+@contextmanager
+def _without_main_module() -> Iterator[None]:
+    """Hides `__main__` from multiprocessing, which would run the user's script again in each worker."""
+    main_module = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main_module
+
+
+def _oom_kills() -> int:
+    """How often the kernel killed a process for want of memory, since it started; 0 where it does not say."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

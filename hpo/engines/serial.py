@@ -1,0 +1,79 @@
+"""One trial after the other in this process: for debugging, and for machines without processes to spare."""
+
+import queue
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hpo.engines import Engine
+from hpo.engines.line import QueueLine
+from hpo.training.messages import Event, Job, StopReason
+
+
+class SerialEngine(Engine):
+    """Trains in a thread, one job at a time, so that a debugger sees the user's code and the coordinator's.
+
+    A thread cannot be ended from outside: `kill` drops the trial, which leaves at its next batch.
+    """
+
+    workers = 1
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._events: queue.SimpleQueue[tuple[QueueLine, Event]] = queue.SimpleQueue()
+        self._line: QueueLine | None = None
+        self._thread: threading.Thread | None = None
+
+    def submit(self, job: Job) -> None:
+        """Starts a job."""
+        from hpo.training.process import limit_threads
+        from hpo.training.trial import train
+
+        if self._thread is not None:
+            self._thread.join()
+        limit_threads(self._threads)
+        line = QueueLine(lambda event: self._events.put((line, event)))
+        self._line = line
+        self._thread = threading.Thread(target=train, args=(job, line), name=f"trial-{job.trial}", daemon=True)
+        self._thread.start()
+
+    def events(self, timeout: float) -> Sequence[Event]:
+        """The events since the last call."""
+        found: list[Event] = []
+        try:
+            line, event = self._events.get(timeout=timeout)
+            while True:
+                if line is self._line:
+                    found.append(event)
+                line, event = self._events.get_nowait()
+        except queue.Empty:
+            return found
+
+    def proceed(self, trial: int) -> None:
+        """Lets the trial go on."""
+        if self._line is not None:
+            self._line.proceed()
+
+    def stop(self, trial: int, reason: StopReason) -> None:
+        """Asks the trial to stop at its best weights."""
+        if self._line is not None:
+            self._line.stop(reason)
+
+    def kill(self, trial: int) -> None:
+        """Drops the trial."""
+        if self._line is not None:
+            self._line.stop("interrupt")
+            self._line = None
+
+    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Mapping[str, Any]:
+        """What a KerasTuner model declares."""
+        from hpo.training.process import discover, limit_threads
+
+        limit_threads(self._threads)
+        return discover(model, data, import_paths)
+
+    def close(self) -> None:
+        """Drops what is under way."""
+        self.kill(-1)
+        if self._thread is not None:
+            self._thread.join(timeout=5)

@@ -1,0 +1,130 @@
+"""A worker process: trains the jobs that arrive over its connection, one at a time."""
+
+import os
+import queue
+import signal
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from hpo.engines.line import QueueLine
+from hpo.errors import HpoError
+from hpo.training.messages import Event, Job, StopReason
+
+
+@dataclass(frozen=True)
+class Proceed:
+    """Answers the last EpochDone."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Asks the running trial to stop."""
+
+    reason: StopReason
+
+
+@dataclass(frozen=True)
+class Discover:
+    """Asks what a KerasTuner model declares."""
+
+    model: str
+    data: str
+    import_paths: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Discovered:
+    """The answer: the configuration, or the error that exploring the model raised."""
+
+    config: Mapping[str, Any] | None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The worker has nothing to do; its resident memory in bytes."""
+
+    memory: int
+
+
+Order = Job | Discover | Proceed | Stop
+Answer = Event | Discovered | Ready
+
+
+def main(connection: Connection, threads: int, log: str) -> None:
+    """Runs until the connection closes. Its output goes to a log file, not into the user's terminal."""
+    # Ctrl-C reaches every process of the terminal; what to do about it is the coordinator's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    from hpo.training.process import limit_threads
+
+    limit_threads(threads)
+    _Worker(connection).run()
+
+
+class _Worker:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._orders: queue.SimpleQueue[Job | Discover] = queue.SimpleQueue()
+        self._line: QueueLine | None = None
+        self._sending = threading.Lock()
+
+    def run(self) -> None:
+        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        while True:
+            self._send(Ready(_resident_bytes()))
+            order = self._orders.get()
+            if isinstance(order, Job):
+                self._train(order)
+            else:
+                self._discover(order)
+
+    def _listen(self) -> None:
+        """Reads orders beside the training; leaves with the coordinator, whatever the training does."""
+        while True:
+            try:
+                order: Order = self._connection.recv()
+            except (EOFError, OSError):
+                os._exit(0)
+            if isinstance(order, Job):
+                self._line = QueueLine(self._send)
+                self._orders.put(order)
+            elif isinstance(order, Discover):
+                self._orders.put(order)
+            elif self._line is not None:
+                self._line.proceed() if isinstance(order, Proceed) else self._line.stop(order.reason)
+
+    def _train(self, job: Job) -> None:
+        from hpo.training.trial import train
+
+        assert self._line is not None
+        train(job, self._line)
+
+    def _discover(self, order: Discover) -> None:
+        from hpo.training.process import discover
+
+        try:
+            self._send(Discovered(discover(order.model, order.data, order.import_paths)))
+        except HpoError as error:
+            self._send(Discovered(None, type(error)(str(error))))
+        except Exception:
+            self._send(Discovered(None, HpoError(traceback.format_exc())))
+
+    def _send(self, answer: Answer) -> None:
+        with self._sending:
+            try:
+                self._connection.send(answer)
+            except (BrokenPipeError, ConnectionResetError):
+                os._exit(0)
+
+
+def _resident_bytes() -> int:
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)

@@ -1,0 +1,32 @@
+"""What building a model yields, and the error where its parameters allow none."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hpo.errors import ModelError
+
+if TYPE_CHECKING:
+    import keras
+
+
+class InvalidModel(ModelError):
+    """The model cannot be built with these parameters; others may do."""
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model for one trial."""
+
+    model: "keras.Model"
+    """Compiled or not."""
+    fit: Callable[..., Any] | None = None
+    """A KerasTuner HyperModel's own `fit`, called as `fit(model, *args, **kwargs)`; None for `model.fit`.
+    Raises InvalidModel where it raised FailedTrialError."""
+    declared: Callable[[], Mapping[str, Any] | None] = _nothing
+    """KerasTuner's `HyperParameters.get_config()` where `build`, or `fit` once it ran, declared more than
+    was known; else None."""

@@ -1,0 +1,88 @@
+"""KerasTuner's declarations as a search space, without KerasTuner."""
+
+import itertools
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hpo.space import SearchSpace
+
+When = dict[str, Any]
+
+
+def to_space(config: Mapping[str, Any], model: str) -> SearchSpace:
+    """The search space of `HyperParameters.get_config()`: the same names, ranges, steps and conditions.
+
+    Differences: `sampling="log"` with a step is a list of its values; `sampling="reverse_log"`, which Optuna
+    lacks, is even over the range. A name that KerasTuner knows under several conditions becomes one parameter
+    for each, named `units when model is cnn`, which sets `units`.
+    """
+    times = Counter(entry["config"]["name"] for entry in config["space"])
+    kinds = {entry["config"]["name"]: entry["class_name"] for entry in config["space"]}
+    parameters: dict[str, Any] = {}
+    variants: dict[str, list[str]] = defaultdict(list)
+    for entry in config["space"]:
+        name = entry["config"]["name"]
+        if name in parameters:
+            # The first exists always, so that KerasTuner never asks for this one.
+            continue
+        whens = list(_whens(entry["config"].get("conditions") or [], variants, kinds))
+        for when in whens:
+            alone = not when or (times[name] == 1 and len(whens) == 1)
+            key = name if alone else f"{name} when {_say(when)}"
+            if key not in parameters:
+                sets = None if alone else name
+                parameters[key] = {
+                    **_parameter(entry["class_name"], entry["config"]),
+                    "when": when,
+                    "sets": sets,
+                }
+                variants[name].append(key)
+    return SearchSpace.model_validate({"model": model, "parameters": parameters})
+
+
+def _parameter(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    if kind == "Boolean":
+        return {"type": "boolean"}
+    if kind == "Fixed":
+        return {"type": "constant", "value": config["value"]}
+    if kind == "Choice":
+        return {"type": "categorical", "choices": list(dict.fromkeys(config["values"]))}
+    number = int if kind == "Int" else float
+    low, high, step, sampling = (config[key] for key in ("min_value", "max_value", "step", "sampling"))
+    if sampling != "linear" and step is not None:
+        choices = dict.fromkeys(map(number, _multiples(low, high, step, sampling)))
+        return {"type": "categorical", "choices": list(choices)}
+    parameter = {"type": number.__name__, "low": low, "high": high, "log": sampling == "log"}
+    return parameter if step is None else {**parameter, "step": step}
+
+
+def _multiples(low: float, high: float, step: float, sampling: str) -> list[float]:
+    """Each value `step` times the one before, from low on; for reverse_log the same mirrored in the range."""
+    # KerasTuner's Numerical._get_n_values: a whole power that rounding left just short still counts.
+    count = int(math.log(high / low, step) + 1e-8) + 1
+    values = [low * step**power for power in range(count)]
+    return values if sampling == "log" else [high + low - value for value in values]
+
+
+def _whens(
+    conditions: Sequence[Mapping[str, Any]], variants: Mapping[str, list[str]], kinds: Mapping[str, str]
+) -> Iterator[When]:
+    """What `when` says of the conditions: once for each choice among the variants of the parents."""
+    parents = [one["config"]["name"] for one in conditions]
+    for names in itertools.product(*(variants[parent] for parent in parents)):
+        when: dict[str, list[Any]] = {}
+        for name, parent, one in zip(names, parents, conditions, strict=True):
+            # True is 1 to KerasTuner, which keeps a Choice of booleans as 1 and 0; not so to a search space.
+            number = bool if kinds[parent] == "Boolean" else int
+            values = [number(value) if isinstance(value, bool | int) else value for value in one["config"]["values"]]
+            when[name] = [value for value in values if value in when.get(name, values)]
+        yield {name: values[0] if len(values) == 1 else values for name, values in when.items()}
+
+
+def _say(when: When) -> str:
+    return " and ".join(
+        f"{name} is {' or '.join(map(str, values)) if isinstance(values, list) else values}"
+        for name, values in when.items()
+    )

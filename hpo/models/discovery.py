@@ -1,0 +1,140 @@
+"""What a KerasTuner model declares: found by building it at many values."""
+
+import copy
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpo.errors import ModelError
+from hpo.imports import load_object, place_of
+from hpo.models.keras_tuner import NOTHING, checked, hypermodel_of, hyperparameters
+
+if TYPE_CHECKING:
+    import keras_tuner
+
+    from hpo.data.dataset import DatasetInfo
+
+MAX_BUILDS = 20
+"""How many models are built to try other values, beside one at the defaults and one a conditional scope."""
+
+Point = dict[str, Any]
+"""Values by name; all else is at its default."""
+
+
+def discover(model: str, info: "DatasetInfo", import_paths: Sequence[Path | str] = ()) -> Mapping[str, Any]:
+    """What a model declares, as KerasTuner's `HyperParameters.get_config()`; nothing for other models.
+
+    Builds the model at its defaults, then within each conditional scope, as KerasTuner's tuners do (its
+    `BaseTuner._activate_all_conditions`), then at other values of Int, Choice and Boolean, since
+    `for i in range(hp.Int("layers", 1, 3))` shows three layers at 3 only. The latter takes several values
+    at a time and at most MAX_BUILDS builds. What only `HyperModel.fit` declares is not found.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be built at its defaults.
+    """
+    if ":" not in model:
+        return NOTHING
+    hypermodel = hypermodel_of(model, load_object(model, import_paths), info)
+    if hypermodel is None:
+        return NOTHING
+    from keras_tuner.errors import FailedTrialError
+
+    exploration = _Exploration(model, hypermodel)
+    error = exploration.build({})
+    if isinstance(error, ModelError):
+        raise error
+    # A model may refuse its defaults and accept other values.
+    if error is not None and not isinstance(error, FailedTrialError):
+        message = f"cannot be built at its default values: {type(error).__name__}: {error}"
+        raise ModelError(f"{model}: {place_of(error, import_paths)}: {message}") from error
+    exploration.run()
+    found: Mapping[str, Any] = copy.deepcopy(exploration.found.get_config())
+    return found
+
+
+class _Exploration:
+    """Builds a model at one point after the other, as long as there are values that it was not built at."""
+
+    def __init__(self, model: str, hypermodel: "keras_tuner.HyperModel") -> None:
+        from keras_tuner import HyperParameters
+
+        self.model = model
+        self.hypermodel = hypermodel
+        self.found = HyperParameters()
+        self.built: list[Point] = []
+        self.scopes: deque[Point] = deque()
+        self.scopes_seen: list[Any] = []
+        self.values: deque[Point] = deque()
+
+    def run(self) -> None:
+        """Scopes first: they are few, and the user wrote them down."""
+        together, left = True, MAX_BUILDS
+        while True:
+            if self.scopes:
+                points = [self.scopes.popleft()]
+            elif left and (points := self._next(together)):
+                left -= 1
+            else:
+                return
+            error = self.build({name: value for point in points for name, value in point.items()})
+            if error is not None and len(points) > 1:
+                # One value of the mixture may be to blame: from here on each is tried alone.
+                together = False
+                self.built.pop()
+                self.values.extendleft(reversed(points))
+
+    def build(self, point: Point) -> Exception | None:
+        """Builds at a point and queues what this shows for the first time; returns what the build raised."""
+        import keras
+
+        hp = hyperparameters(self.found.get_config(), point)
+        known, raised = len(hp.space), None
+        try:
+            self.hypermodel.declare_hyperparameters(hp)
+            checked(self.model, self.hypermodel.build(hp))
+        except Exception as error:
+            raised = error
+        keras.utils.clear_session()
+        self.built.append(dict(hp.values))
+        self.found.merge(hp, overwrite=False)
+        self._queue_scopes(hp, point)
+        for new in hp.space[known:]:
+            # Its conditions as they are now, or as its scope will be tried.
+            parents = {one.name: hp.values.get(one.name) for one in new.conditions}
+            if not hp.is_active(new):
+                parents = {one.name: one.values[0] for one in new.conditions}
+            self.values.extend({**point, **parents, new.name: value} for value in _notable(new))
+        return raised
+
+    def _queue_scopes(self, hp: "keras_tuner.HyperParameters", point: Point) -> None:
+        self.scopes_seen += hp.active_scopes
+        for conditions in hp.inactive_scopes:
+            if conditions not in self.scopes_seen:
+                self.scopes_seen.append(conditions)
+                self.scopes.append({**point, **{one.name: one.values[0] for one in conditions}})
+
+    def _next(self, together: bool) -> list[Point]:
+        """Takes from the queue the first point that was not built yet, and all that can be built with it."""
+        taken: list[Point] = []
+        merged: Point = {}
+        rest: deque[Point] = deque()
+        for point in self.values:
+            if any(point.items() <= built.items() for built in self.built):
+                continue
+            if not taken or (together and all(merged.get(name, at) == at for name, at in point.items())):
+                taken.append(point)
+                merged |= point
+            else:
+                rest.append(point)
+        self.values = rest
+        return taken
+
+
+def _notable(declared: Any) -> Sequence[Any]:
+    """The values at which the code that builds a model may take another way."""
+    kind = type(declared).__name__
+    if kind in ("Choice", "Boolean"):
+        return list(declared.values)
+    # KerasTuner maps a probability below 1 to a value: these are the least and the largest.
+    return [declared.prob_to_value(0.0), declared.prob_to_value(1 - 1e-9)] if kind == "Int" else []

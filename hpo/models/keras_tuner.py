@@ -1,0 +1,141 @@
+"""KerasTuner's models, unchanged: a HyperModel or `build(hp)` on the real `keras_tuner.HyperParameters`."""
+
+import copy
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from hpo.errors import ModelError
+from hpo.models.built import Built, InvalidModel
+
+if TYPE_CHECKING:
+    import keras
+    import keras_tuner
+
+    from hpo.data.dataset import DatasetInfo
+
+NOTHING: Mapping[str, Any] = {"space": [], "values": {}}
+"""`HyperParameters.get_config()` where nothing is declared."""
+
+
+def hypermodel_of(model: str, found: Any, info: "DatasetInfo") -> "keras_tuner.HyperModel | None":
+    """The HyperModel that an imported object is or makes; None for a function `(params, dataset)`.
+
+    A class is called with the data's `input_shape` and `classes` or `num_classes`, where it takes these.
+
+    Raises:
+        ModelError: the object is none of these, or its constructor needs more.
+    """
+    # Whatever is a HyperModel has imported keras_tuner already; others need not wait for it.
+    if "keras_tuner" in sys.modules:
+        from keras_tuner import HyperModel
+
+        if isinstance(found, HyperModel):
+            return found
+        if inspect.isclass(found) and issubclass(found, HyperModel):
+            return _instance(model, found, info)
+    needs = len(_required(found)) if callable(found) and not inspect.isclass(found) else 0
+    if needs not in (1, 2):
+        raise ModelError(
+            f"{model} must be a function (params, dataset), a function (hp) or a keras_tuner.HyperModel, got {found!r}"
+        )
+    if needs == 2:
+        return None
+    from keras_tuner import HyperModel
+
+    hypermodel = HyperModel()
+    hypermodel.build = found
+    return hypermodel
+
+
+def build(
+    model: str,
+    hypermodel: "keras_tuner.HyperModel",
+    params: Mapping[str, Any],
+    declared: Mapping[str, Any] | None,
+) -> Built:
+    """Builds the model of one trial; what `params` lack takes its default, as in KerasTuner.
+
+    Raises:
+        ModelError: `build` returned no model.
+        InvalidModel: `build` raised FailedTrialError.
+        Exception: what else `build` raised.
+    """
+    from keras_tuner import HyperModel
+    from keras_tuner.errors import FailedTrialError
+
+    hp = hyperparameters(declared or NOTHING, params)
+    known = len(hp.space)
+    hypermodel.declare_hyperparameters(hp)
+    try:
+        network = checked(model, hypermodel.build(hp))
+    except FailedTrialError as error:
+        raise InvalidModel(str(error)) from error
+
+    def fit(network: "keras.Model", *args: Any, **kwargs: Any) -> Any:
+        try:
+            return hypermodel.fit(hp, network, *args, **kwargs)
+        except FailedTrialError as error:
+            raise InvalidModel(str(error)) from error
+
+    def news() -> Mapping[str, Any] | None:
+        return copy.deepcopy(hp.get_config()) if len(hp.space) > known else None
+
+    own_fit = type(hypermodel).fit is not HyperModel.fit
+    return Built(network, fit if own_fit else None, news)
+
+
+def checked(model: str, network: Any) -> "keras.Model":
+    """What the user's code returned, if it is a model.
+
+    Raises:
+        ModelError: it is none.
+    """
+    import keras
+
+    if not isinstance(network, keras.Model):
+        raise ModelError(f"{model} must return a keras.Model, got {network!r}; does it end with return?")
+    return network
+
+
+def hyperparameters(declared: Mapping[str, Any], params: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
+    """What is declared, with values for what is active: from `params`, else the default.
+
+    What is in `params` and not declared yet keeps its value in case that `build` or `fit` declares it.
+    """
+    from keras_tuner import HyperParameters
+
+    # from_config changes what it is given.
+    hp = HyperParameters.from_config({"space": copy.deepcopy(list(declared["space"])), "values": {}})
+    names = {one.name for one in hp.space}
+    hp.values = {name: value for name, value in params.items() if name not in names}
+    # Each round sets what the round before has made active. KerasTuner's ensure_active_values would draw at
+    # random, and drops a name that is active under one condition and not under another.
+    while missing := [one for one in hp.space if one.name not in hp.values and hp.is_active(one)]:
+        for one in missing:
+            hp.values.setdefault(one.name, params.get(one.name, one.default))
+    return hp
+
+
+def _instance(model: str, found: type, info: "DatasetInfo") -> Any:
+    classes = info.classes or info.outputs
+    known = {"input_shape": info.input_shape, "classes": classes, "num_classes": classes}
+    takes = inspect.signature(found).parameters
+    lacking = [name for name in _required(found) if name not in known]
+    if lacking:
+        raise ModelError(
+            f"{model}: its constructor needs {', '.join(lacking)}, and only {', '.join(known)} are known; "
+            "name an instance instead of the class"
+        )
+    return found(**{name: value for name, value in known.items() if name in takes})
+
+
+def _required(function: Callable[..., Any]) -> list[str]:
+    """The parameters without which a function cannot be called."""
+    return [
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]

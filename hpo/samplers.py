@@ -1,0 +1,122 @@
+"""The tables of samplers and pruners, by the names that experiment files use; options by Optuna's own names."""
+
+import importlib.util
+import inspect
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import optuna
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+
+from hpo.errors import Mistake, UserError, nearest
+from hpo.experiment import Experiment, Named
+from hpo.yaml_file import Document
+
+SAMPLERS: Mapping[str, type[BaseSampler]] = {
+    "random": optuna.samplers.RandomSampler,
+    "tpe": optuna.samplers.TPESampler,
+    "cmaes": optuna.samplers.CmaEsSampler,
+    "qmc": optuna.samplers.QMCSampler,
+    # The coordinator runs through the grid itself: Optuna's own repeats a configuration for each value of a
+    # parameter that does not exist in it.
+    "grid": optuna.samplers.RandomSampler,
+    "nsga2": optuna.samplers.NSGAIISampler,
+    "gp": optuna.samplers.GPSampler,
+}
+
+PRUNERS: Mapping[str, type[BasePruner]] = {
+    "none": optuna.pruners.NopPruner,
+    "median": optuna.pruners.MedianPruner,
+    "percentile": optuna.pruners.PercentilePruner,
+    "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+    "patient": optuna.pruners.PatientPruner,
+    "threshold": optuna.pruners.ThresholdPruner,
+}
+
+# Set from the study's seed, by the coordinator or not for users to set in a file.
+_OURS = {"seed", "search_space", "independent_sampler"}
+
+
+def make_sampler(named: Named, seed: int, ask: int) -> BaseSampler:
+    """The sampler for one ask.
+
+    A fresh one each time, seeded by the study's seed and the number of the ask: what it proposes depends on
+    these and on the trials told so far, not on how often the study was interrupted.
+
+    Raises:
+        UserError: the gp sampler without torch.
+        TypeError, ValueError: options that the sampler does not take.
+    """
+    kind = SAMPLERS[named.name]
+    if named.name == "gp" and importlib.util.find_spec("torch") is None:
+        raise UserError("sampler gp needs PyTorch: python3 -m pip install torch")
+    ask_seed = derive_seed(seed, ask)
+    options: dict[str, Any] = {"seed": ask_seed, **named.options}
+    if named.name == "qmc":
+        # The points of one sequence: the same seed for all; the sequence's place is kept in the study.
+        options |= {"seed": seed, "warn_independent_sampling": False, "warn_asynchronous_seeding": False}
+        options["independent_sampler"] = optuna.samplers.RandomSampler(seed=ask_seed)
+    if named.name == "cmaes":
+        options |= {"warn_independent_sampling": False}
+        options["independent_sampler"] = optuna.samplers.RandomSampler(seed=ask_seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return kind(**options)
+
+
+def make_pruner(named: Named, epochs: int) -> BasePruner:
+    """The pruner of a study; `epochs` is the most that a trial trains.
+
+    Raises:
+        TypeError, ValueError: options that the pruner does not take.
+    """
+    options = dict(named.options)
+    if named.name == "hyperband":
+        options.setdefault("max_resource", epochs)
+    if named.name == "patient":
+        wrapped = options.get("wrapped_pruner")
+        options["wrapped_pruner"] = make_pruner(Named.model_validate(wrapped), epochs) if wrapped else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return PRUNERS[named.name](**options)
+
+
+def derive_seed(seed: int, number: int) -> int:
+    """A 32-bit seed from the study's seed and a number, by NumPy's SeedSequence."""
+    import numpy as np
+
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+
+
+def option_mistakes(experiment: Experiment, document: Document) -> list[Mistake]:
+    """What is wrong with the sampler and the pruner of an experiment file."""
+    study, epochs = experiment.study, experiment.training.epochs
+    sampler = _mistakes("sampler", study.sampler, SAMPLERS, lambda: make_sampler(study.sampler, 0, 0))
+    pruner = _mistakes("pruner", study.pruner, PRUNERS, lambda: make_pruner(study.pruner, epochs))
+    return [document.mistake(("study", *key), message) for key, message in sampler + pruner]
+
+
+def _mistakes(
+    key: str, named: Named, table: Mapping[str, type], make: Callable[[], Any]
+) -> list[tuple[tuple[str, ...], str]]:
+    if named.name not in table:
+        return [((key,), f"unknown {key} {named.name!r}; {nearest(named.name, table)}")]
+    takes = [name for name in inspect.signature(table[named.name]).parameters if name not in _OURS]
+    takes = [] if named.name == "grid" else takes
+    found: list[tuple[tuple[str, ...], str]] = [
+        ((key, option), f"{named.name} has no option {option!r}; {nearest(option, takes) if takes else 'it has none'}")
+        for option in named.options
+        if option not in takes
+    ]
+    if found:
+        return found
+    try:
+        make()
+    except UserError as error:
+        return [((key,), str(error))]
+    except (TypeError, ValueError, AttributeError) as error:
+        return [((key,), f"{named.name}: {error}")]
+    return []

@@ -1,0 +1,268 @@
+"""One study in an MLflow store: a parent run, and a run for each trial. Only MlflowClient, no active runs."""
+
+import fcntl
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, LifecycleStage, Metric, Run, RunStatus, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.tracking.context.registry import resolve_tags
+from mlflow.utils.git_utils import get_git_commit
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+
+from hpo.errors import UserError
+from hpo.record import TrialRecord
+from hpo.tracking import entities
+from hpo.tracking.model_artifact import log_model
+from hpo.tracking.study_info import Ending, StudyInfo
+
+# The UI opens such an experiment in machine-learning mode rather than in its mode for language models.
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+
+
+@dataclass
+class _TrialRun:
+    run_id: str
+    told: int | None
+    """Epochs logged; None where only the store can know."""
+    params: frozenset[str] = field(default_factory=frozenset)
+
+
+class Store:
+    """Writes one study. Every method may be called again after it failed, and then mends what is missing."""
+
+    def __init__(self, uri: str, artifacts: Path | None, study: StudyInfo, resume: bool) -> None:
+        """Opens the store and the study's run.
+
+        Raises:
+            UserError: the experiment was deleted in MLflow.
+            Exception: MLflow's or SQLAlchemy's, where the store cannot be reached.
+        """
+        self._study = study
+        self._client = _connect(uri)
+        self._common = self._common_tags()
+        self._experiment = self._open_experiment(artifacts).experiment_id
+        self._runs: dict[int, _TrialRun] = {}
+        self._best: float | None = None
+        self._highest = -1
+        self.run_id = self._open_parent(resume)
+
+    def start(self, record: TrialRecord) -> None:
+        """Creates the run of a trial."""
+        self._run_of(record)
+
+    def log_epochs(self, trial: int, points: Sequence[Metric]) -> None:
+        """Logs metrics of a started trial; step = epoch, epochs in order."""
+        run = self._runs.get(trial)
+        if run is None or not points:
+            return
+        told, run.told = run.told, None
+        self._log_metrics(run.run_id, points)
+        if told is not None:
+            run.told = max(told, *(point.step for point in points))
+
+    def end(self, record: TrialRecord) -> None:
+        """Logs whatever is missing of an ended trial, then ends its run."""
+        run = self._run_of(record)
+        if run.told is None:
+            self._describe(run, record)
+        self._log_metrics(run.run_id, self._missing(run, record))
+        self._log_metrics(run.run_id, entities.scores(record))
+        if record.error:
+            self._client.log_text(run.run_id, record.error, "error.txt")
+        self._client.log_batch(run.run_id, tags=entities.state_tags(record, self._study.objective))
+        status, ended = entities.STATUS[record.state], entities.milliseconds(record.ended)
+        self._client.set_terminated(run.run_id, status, ended)
+        points, self._best, self._highest = entities.best_so_far(
+            [record], self._study.objective, self._best, self._highest
+        )
+        self._log_metrics(self.run_id, points)
+        self._runs.pop(record.number, None)
+
+    def sync(self, records: Sequence[TrialRecord]) -> None:
+        """Ends the run of every ended trial that has none, or one that is not in its final state. Idempotent."""
+        ended = sorted(
+            (record for record in records if record.state in entities.STATUS),
+            key=lambda record: (entities.milliseconds(record.ended), record.number),
+        )
+        runs = {int(run.data.tags["hpo.trial"]): run for run in self._search_trials()}
+        for record in ended:
+            run = runs.get(record.number)
+            if run is None or not self._is_final(run, record):
+                self.end(record)
+        points, self._best, self._highest = entities.best_so_far(ended, self._study.objective)
+        key = entities.key(f"best_{self._study.objective.metric}")
+        there = {(metric.step, metric.value) for metric in self._history(self.run_id, key)}
+        self._log_metrics(self.run_id, [point for point in points if (point.step, point.value) not in there])
+
+    def finish(self, ending: Ending) -> None:
+        """Logs the summary, the best configuration and the best model, then ends the study's run."""
+        run = self._client.get_run(self.run_id)
+        best = ending.best
+        values = {MLFLOW_RUN_NOTE: ending.summary, "hpo.best_trial": None if best is None else best.number}
+        self._client.log_batch(self.run_id, tags=entities.tags(values))
+        if ending.best_config is not None:
+            self._client.log_text(self.run_id, ending.best_config, "best.yaml")
+        if ending.model_file is not None and best is not None:
+            log_model(self._client, run, ending.model_file, self._study.dataset, best.number)
+        status = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}[ending.status]
+        self._client.set_terminated(self.run_id, status)
+
+    def _open_experiment(self, artifacts: Path | None) -> Experiment:
+        name = self._study.experiment
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            location = artifacts.resolve().as_uri() if artifacts is not None else None
+            try:
+                self._client.create_experiment(name, artifact_location=location, tags=_EXPERIMENT_TAGS)
+            except MlflowException:
+                # Another coordinator may have created it between the two calls.
+                if self._client.get_experiment_by_name(name) is None:
+                    raise
+            experiment = self._client.get_experiment_by_name(name)
+        if experiment.lifecycle_stage == LifecycleStage.DELETED:
+            raise UserError(
+                f"MLflow experiment {name!r} was deleted: restore it "
+                f"(mlflow experiments restore --experiment-id {experiment.experiment_id}) or use another name"
+            )
+        return experiment
+
+    def _open_parent(self, resume: bool) -> str:
+        objective = self._study.objective
+        role = "tags.`hpo.role` = 'study'"
+        found = self._search(f"tags.`hpo.study` = '{self._study.name}' and {role}") if resume else iter(())
+        run = next(found, None)
+        if run is None:
+            more = {"hpo.role": "study", "hpo.objective": objective.metric, "hpo.direction": objective.direction}
+            tags = {**self._common, **more}
+            run = self._client.create_run(self._experiment, tags=tags, run_name=self._study.name)
+        else:
+            self._client.update_run(run.info.run_id, status="RUNNING")
+        run_id = str(run.info.run_id)
+        self._client.log_inputs(run_id, entities.dataset_inputs(self._study.dataset))
+        self._log_params(run_id, self._study.fixed, frozenset(run.data.params))
+        self._client.log_text(run_id, self._study.experiment_yaml, "experiment.yaml")
+        self._client.log_text(run_id, self._study.space_yaml, "search_space.yaml")
+        return run_id
+
+    def _run_of(self, record: TrialRecord) -> _TrialRun:
+        """The trial's run: the one at hand, the one in the store, or a new one."""
+        run = self._runs.get(record.number)
+        if run is None:
+            found = next(self._search_trials(f"tags.`hpo.trial` = '{record.number}'"), None)
+            run = self._create(record) if found is None else _TrialRun(
+                found.info.run_id, None, frozenset(found.data.params)
+            )
+            self._runs[record.number] = run
+        return run
+
+    def _create(self, record: TrialRecord) -> _TrialRun:
+        more = {
+            MLFLOW_PARENT_RUN_ID: self.run_id,
+            "hpo.role": "trial",
+            "hpo.trial": str(record.number),
+            "hpo.state": "running",
+            "hpo.attempt": str(record.attempt),
+            "hpo.origin": str(record.origin),
+        }
+        run = self._client.create_run(
+            self._experiment,
+            start_time=entities.milliseconds(record.started),
+            tags={**self._common, **more},
+            run_name=f"trial-{record.number:04d}",
+        )
+        trial = _TrialRun(run.info.run_id, 0)
+        self._describe(trial, record)
+        return trial
+
+    def _describe(self, run: _TrialRun, record: TrialRecord) -> None:
+        self._client.log_inputs(run.run_id, entities.dataset_inputs(self._study.dataset))
+        self._log_params(run.run_id, {"seed": record.seed, **self._study.fixed, **record.params}, run.params)
+
+    def _missing(self, run: _TrialRun, record: TrialRecord) -> list[Metric]:
+        points = entities.curves(record)
+        if run.told is not None:
+            return [point for point in points if point.step > run.told]
+        there = {
+            name: {metric.step for metric in self._history(run.run_id, name)}
+            for name in {point.key for point in points}
+        }
+        return [point for point in points if point.step not in there[point.key]]
+
+    def _is_final(self, run: Run, record: TrialRecord) -> bool:
+        if run.info.lifecycle_stage == LifecycleStage.DELETED:
+            return True  # by the user, who wants it gone
+        status = entities.STATUS[record.state]
+        return bool(run.info.status == status and run.data.tags.get("hpo.state") == record.state)
+
+    def _history(self, run_id: str, name: str) -> list[Metric]:
+        return list(self._client.get_metric_history(run_id, name))
+
+    def _log_metrics(self, run_id: str, metrics: Sequence[Metric]) -> None:
+        for first in range(0, len(metrics), MAX_METRICS_PER_BATCH):
+            self._client.log_batch(run_id, metrics=metrics[first : first + MAX_METRICS_PER_BATCH])
+
+    def _log_params(self, run_id: str, values: Mapping[str, object], there: frozenset[str]) -> None:
+        # MLflow refuses to change a param.
+        missing = [param for param in entities.params(values) if param.key not in there]
+        for first in range(0, len(missing), MAX_PARAMS_TAGS_PER_BATCH):
+            self._client.log_batch(run_id, params=missing[first : first + MAX_PARAMS_TAGS_PER_BATCH])
+
+    def _search_trials(self, condition: str = "") -> Iterator[Run]:
+        below = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.run_id}'"
+        return self._search(" and ".join(filter(None, (below, condition))), ViewType.ALL)
+
+    def _search(self, condition: str, view: str = ViewType.ACTIVE_ONLY) -> Iterator[Run]:
+        token = None
+        while True:
+            page = self._client.search_runs([self._experiment], condition, view, page_token=token)
+            yield from page
+            if not (token := page.token):
+                return
+
+    def _common_tags(self) -> dict[str, str]:
+        tags = {
+            **resolve_tags(),
+            "hpo.study": self._study.name,
+            "hpo.space_hash": self._study.space_hash,
+            "hpo.version": self._study.version,
+        }
+        # MLflow names the commit of the running script's folder; the user's code is in the working directory.
+        tags.pop(MLFLOW_GIT_COMMIT, None)
+        if commit := get_git_commit(str(Path.cwd())):
+            tags[MLFLOW_GIT_COMMIT] = commit
+        return tags
+
+
+def _connect(uri: str) -> MlflowClient:
+    """A client whose store was reached once."""
+    if uri.startswith(("http:", "https:")):
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)
+        return client
+    with _creating(uri):
+        return MlflowClient(uri)
+
+
+@contextmanager
+def _creating(uri: str) -> Iterator[None]:
+    """Lets one process at a time create the tables; MLflow does so with the first client."""
+    url = make_url(uri)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        # MLflow would try for minutes to reach a database that is not there.
+        engine = create_engine(url)
+        engine.connect().close()
+        engine.dispose()
+        yield
+        return
+    folder = Path(url.database).resolve().parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,73 @@
+"""What the tracker is told of a study: at its start, at its end, and how tracking URIs are shown."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote, unquote
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from hpo.data.dataset import DatasetInfo
+from hpo.experiment import Objective
+from hpo.record import TrialRecord
+
+
+@dataclass(frozen=True)
+class StudyInfo:
+    """What is logged with a study from its start."""
+
+    name: str
+    """Name of the study and of its run."""
+    experiment: str
+    """Name of the MLflow experiment."""
+    space_hash: str
+    """Content hash of the search space."""
+    experiment_yaml: str
+    """The experiment file as the user wrote it."""
+    space_yaml: str
+    """The search space file as the user wrote it."""
+    dataset: DatasetInfo
+    objective: Objective
+    version: str
+    """Of hpo."""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    """What does not vary: key -> value, mappings inside too. None stands for not set and is not logged."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What is logged when a study ends."""
+
+    status: Literal["finished", "interrupted", "failed"]
+    summary: str
+    """Markdown, shown as the run's description."""
+    best: TrialRecord | None = None
+    """The best trial, where one has a score."""
+    best_config: str | None = None
+    """The best configuration as a YAML file."""
+    model_file: Path | None = None
+    """The best trial's model, a .keras file."""
+
+
+_SECRET = ("password", "passwd", "pwd", "sslpassword", "token")
+
+
+def _secrets(uri: str) -> set[str]:
+    try:
+        url = make_url(uri)
+    except (ArgumentError, ValueError):
+        return set()
+    values = [url.password, *(url.query.get(key) for key in _SECRET)]
+    return {str(value) for value in values if value}
+
+
+def masked(uri: str, text: str | None = None) -> str:
+    """The URI, or a text that may quote it, with passwords as `***`."""
+    text = uri if text is None else text
+    for secret in sorted(_secrets(uri), key=len, reverse=True):
+        for spelling in {secret, quote(secret, safe=""), quote(secret), unquote(secret)}:
+            for before, after in ((f":{spelling}@", ":***@"), (f"={spelling}", "=***")):
+                text = text.replace(before, after)
+    return text

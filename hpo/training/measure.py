@@ -1,0 +1,81 @@
+"""What a model would cost, found without training it: its size, its memory, the time of an epoch."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from hpo import models
+from hpo.data.dataset import Dataset
+from hpo.training.compiling import compile_model, labels_for
+from hpo.training.messages import Job
+
+_BYTES = 4
+_TIMED_STEPS = 5
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one model would cost."""
+
+    parameters: int
+    """Numbers in the model."""
+    memory: int
+    """Bytes: weights, gradients, the optimizer's two moments, and the activations of one batch."""
+    epoch_seconds: float
+    """Seconds for the gradients of one epoch on this machine; None of them applied."""
+
+
+def measure(job: Job, dataset: Dataset) -> Cost:
+    """Builds the model of a job and times its gradients on a few batches; its weights stay as they are.
+
+    Raises:
+        ModelError: the model cannot be built.
+    """
+    keras.utils.set_random_seed(job.seed)
+    model = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared).model
+    if not model.compiled:
+        compile_model(model, job.training, dataset.info)
+    batch = min(job.training.batch_size, dataset.info.sizes["training"])
+    seconds = _step_seconds(model, *_batch(model, dataset, batch))
+    steps = -(-dataset.info.sizes["training"] // batch)
+    parameters = model.count_params()
+    memory = _BYTES * (4 * parameters + batch * _activations(model))
+    return Cost(parameters, memory, seconds * steps)
+
+
+def _batch(model: keras.Model, dataset: Dataset, size: int) -> tuple[Any, Any]:
+    if dataset.stream is not None:
+        return next(iter(dataset.stream("training", size)))  # type: ignore[no-any-return]
+    part = dataset.training
+    x = dataset.info.scaling.apply(part.x[:size])
+    return tf.constant(x), tf.constant(labels_for(model, np.asarray(part.y[:size]), dataset.info))
+
+
+def _step_seconds(model: keras.Model, x: Any, y: Any) -> float:
+    def step() -> Any:
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss(x=x, y=y, y_pred=model(x, training=True))
+        return tape.gradient(loss, model.trainable_variables)
+
+    gradients = tf.function(step)
+    gradients()
+    began = time.perf_counter()
+    for _ in range(_TIMED_STEPS):
+        gradients()
+    return (time.perf_counter() - began) / _TIMED_STEPS
+
+
+def _activations(model: keras.Model) -> int:
+    """Numbers that the layers put out for one sample."""
+    total = 0
+    for layer in model.layers:
+        try:
+            shape = layer.output.shape
+        except (AttributeError, ValueError):
+            continue
+        total += int(np.prod([size or 1 for size in shape[1:]]))
+    return total

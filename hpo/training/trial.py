@@ -1,0 +1,155 @@
+"""One trial from a job to its last event: seed, data, model, epochs, best weights, test score, saved model."""
+
+import gc
+import math
+import os
+import traceback
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import tensorflow as tf
+
+from hpo import models
+from hpo.data import open_prepared
+from hpo.data.dataset import Dataset, PartName
+from hpo.training.compiling import compile_model, labels_for
+from hpo.training.messages import Failed, FailureReason, Finished, Job, Line, Started, StopReason
+from hpo.training.watch import Nonfinite, Stopped, Watch
+
+# Evaluation has no gradient to keep: larger batches give the same figures sooner.
+_EVALUATION_BATCH = 512
+
+
+def train(job: Job, line: Line) -> None:
+    """Trains a job and reports over its line; the last event is Finished or Failed, never an exception."""
+    try:
+        # Keras keeps names, graphs and seeds of earlier models in the process: a trial starts from none.
+        keras.utils.clear_session()
+        gc.collect()
+        line.emit(_train(job, line))
+    except Exception as error:
+        line.emit(Failed(job.trial, _reason(error), _one_line(error), traceback.format_exc()))
+
+
+def _train(job: Job, line: Line) -> Finished:
+    keras.utils.set_random_seed(job.seed)
+    dataset = open_prepared(job.data)
+    built = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared)
+    model = built.model
+    if not model.compiled:
+        compile_model(model, job.training, dataset.info)
+    line.emit(Started(job.trial, os.getpid(), model.count_params() if model.built else 0, built.declared()))
+    watch = Watch(job, line)
+    ended_by = _fit(job, built, dataset, watch)
+    declared = built.declared()
+    if watch.best_epoch is None:
+        return Finished(job.trial, ended_by, None, declared=declared)
+    model.set_weights(watch.best_weights)
+    test = _test(model, dataset, job.training.batch_size)
+    return Finished(job.trial, ended_by, watch.best_epoch, test, _save(job, watch, model, dataset), declared)
+
+
+def _fit(
+    job: Job, built: models.Built, dataset: Dataset, watch: Watch
+) -> Literal["epochs", "early_stopping"] | StopReason:
+    arguments: dict[str, Any] = {"epochs": job.training.epochs, "verbose": 0, "callbacks": [watch]}
+    if dataset.stream is None:
+        x, y = _arrays(built.model, dataset, "training")
+        arguments["validation_data"] = _arrays(built.model, dataset, "validation")
+        if built.fit is None or _batch_size_is_ours(job):
+            arguments["batch_size"] = job.training.batch_size
+        if built.fit is None:
+            arguments["validation_batch_size"] = _EVALUATION_BATCH
+    else:
+        x, y = _pipeline(dataset, "training", job.training.batch_size), None
+        arguments["validation_data"] = _pipeline(dataset, "validation", job.training.batch_size)
+    try:
+        if built.fit is None:
+            built.model.fit(x, y, **arguments)
+        else:
+            built.fit(built.model, x, y, **arguments)
+    except Stopped as stopped:
+        return stopped.reason
+    return "early_stopping" if watch.ended_early else "epochs"
+
+
+def _batch_size_is_ours(job: Job) -> bool:
+    """Whether the search space sets the batch size, rather than a HyperModel's own fit, which passes it itself."""
+    declared = (job.declared or {}).get("space", ())
+    return "batch_size" in job.params and all(one["config"]["name"] != "batch_size" for one in declared)
+
+
+def _arrays(model: keras.Model, dataset: Dataset, name: PartName) -> tuple[Any, Any]:
+    part = dataset.part(name)
+    return dataset.info.scaling.apply(part.x), labels_for(model, part.y, dataset.info)
+
+
+def _pipeline(dataset: Dataset, name: PartName, batch_size: int) -> Any:
+    """The user's own `tf.data` pipeline of a part, scaled."""
+    assert dataset.stream is not None
+    pipeline, scaling = dataset.stream(name, batch_size), dataset.info.scaling
+    if scaling.method == "none":
+        return pipeline
+
+    def scale(x: Any, y: Any) -> tuple[Any, Any]:
+        return (tf.cast(x, tf.float32) - scaling.offset) * scaling.factor, y
+
+    return pipeline.map(scale, num_parallel_calls=1)
+
+
+def _test(model: keras.Model, dataset: Dataset, batch_size: int) -> dict[str, float]:
+    """Loss and metrics on the test part.
+
+    A figure that is not finite is left out, and does not fail the trial: the test part never chooses.
+    """
+    if dataset.stream is None:
+        x, y = _arrays(model, dataset, "test")
+        scores = model.evaluate(x, y, batch_size=_EVALUATION_BATCH, verbose=0, return_dict=True)
+    else:
+        scores = model.evaluate(_pipeline(dataset, "test", batch_size), verbose=0, return_dict=True)
+    return {name: float(score) for name, score in scores.items() if math.isfinite(float(score))}
+
+
+def _save(job: Job, watch: Watch, model: keras.Model, dataset: Dataset) -> str | None:
+    if job.save_to is None or watch.best is None:
+        return None
+    if not job.objective.better(watch.best, job.save_if_better_than):
+        return None
+    path = Path(job.save_to)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.stem}.{os.getpid()}.keras")
+    with_scaling(model, dataset).save(temporary)
+    temporary.replace(path)
+    return str(path)
+
+
+def with_scaling(model: keras.Model, dataset: Dataset) -> keras.Model:
+    """The model with the dataset's scaling in front: it takes the features as they came."""
+    scaling = dataset.info.scaling
+    if scaling.method == "none":
+        return model
+    offset = -scaling.offset * scaling.factor
+    rescale = keras.layers.Rescaling(scaling.factor.tolist(), offset.tolist(), name="scaling")
+    whole = keras.Sequential([keras.Input(dataset.info.input_shape), rescale, model], name="scaled")
+    if config := model.get_compile_config():
+        whole.compile_from_config(config)
+    return whole
+
+
+def _reason(error: Exception) -> FailureReason:
+    if isinstance(error, Nonfinite):
+        return "nonfinite"
+    if isinstance(error, models.InvalidModel):
+        return "invalid"
+    if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
+        return "out_of_memory"
+    return "error"
+
+
+def _one_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    first = lines[0] if lines else ""
+    if isinstance(error, Nonfinite | models.InvalidModel):
+        return first
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -1,0 +1,30 @@
+"""What a figure was made with: the versions of the packages, and the git commit of the working directory."""
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_PACKAGES = ("hpo", "tensorflow", "keras", "keras-tuner", "optuna", "mlflow", "numpy", "scikit-learn")
+
+
+def versions() -> dict[str, str]:
+    """Package -> version, with Python's own; packages that are not installed are left out."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit(folder: Path | None = None) -> str | None:
+    """The commit of the git repository around a folder (the working directory's); None where there is none."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,161 @@
+"""The user's own functions: arrays and tf.data pipelines, and what is wrong with them."""
+
+import itertools
+import textwrap
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpo.data import Dataset, load, open_prepared, save
+from hpo.errors import DataError
+from hpo.experiment import DatasetSpec
+
+# Python imports a module of one name once.
+NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tensorflow() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its own dependencies
+        import tensorflow  # noqa: F401
+
+
+@pytest.fixture
+def user(tmp_path: Path):
+    """Loads what a user's function of that body returns."""
+
+    def run(body: str, **options: object) -> Dataset:
+        module = f"user_data_{next(NUMBERS)}"
+        lines = [
+            "import numpy as np",
+            "x = np.arange(600, dtype='float32').reshape(200, 3)",
+            "y = np.arange(200) % 4",
+            "def slices(x, y):",
+            "    import tensorflow as tf",
+            "    return tf.data.Dataset.from_tensor_slices((x, y))",
+            "def parts():",
+            textwrap.indent(textwrap.dedent(body), "    "),
+        ]
+        (tmp_path / f"{module}.py").write_text("\n".join(lines))
+        return load(DatasetSpec(function=f"{module}:parts", **options), [tmp_path])
+
+    return run
+
+
+PIPELINES = "return {'train': slices(x, y), 'validation': slices(x[:50], y[:50]), 'test': slices(x[:20], y[:20])}"
+
+
+def test_arrays_by_part(user) -> None:
+    dataset = user("return {'train': (x, y), 'validation': (x[:9], y[:9]), 'test': (x[:5], y[:5])}")
+    assert dataset.info.sizes == {"training": 200, "validation": 9, "test": 5}
+    assert dataset.info.source.endswith(":parts")
+    assert dataset.stream is None
+
+
+def test_arrays_as_keras_datasets_return_them(user) -> None:
+    dataset = user("return (x, y), (x[:40], y[:40])", validation=20)
+    assert dataset.info.sizes == {"training": 180, "validation": 20, "test": 40}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise OSError('disk on fire')", r"parts: .*user_data\w*\.py:8: OSError: disk on fire"),
+        ("return 3", "must return a mapping of train, test and validation.*got int"),
+        ("return {'trian': (x, y)}", r"unknown part 'trian'; did you mean train\?"),
+        ("return {'test': (x, y)}", "must return a part train, got only: test"),
+        ("return {'train': x}", r"training: must be \(x, y\) or a tf.data.Dataset, got ndarray"),
+        ("return {'train': ([[1], [1, 2]], y)}", "training x: must be an array"),
+        ("return {'train': (x, y[:-1])}", "training x and .*training y: must have as many .* got 200 and 199"),
+        ("return {'train': (x[:, 0], y)}", r"training x: features must have shape .* got \(200,\)"),
+        ("return {'train': (x.astype(object), y)}", "training x: must be an array of one plain type"),
+        ("return {'train': (x.astype(str), y)}", "training x: features must be numbers, got <U"),
+        ("return {'train': (x, y), 'test': (x[:0], y[:0])}", "test x: must have at least one sample, got none"),
+        ("return {'train': (x, y), 'test': (x[:, :2], y)}", r"test x: samples must have .* \(3,\), got \(2,\)"),
+        ("x[3, 1] = x[7] = np.nan; return {'train': (x, y)}", "training x: .* got 4 .* the first in row 3"),
+        ("return {'train': (x, np.where(y > 2, np.inf, y))}", "training y: .* got 50 .* the first in row 3"),
+        ("return {'train': (x, y), 'test': (x, y + 1)}", "test y: label 4 in row 3"),
+        ("return {'train': slices(x, y)}", "cannot be split, .* all required; validation is missing"),
+        ("return {'train': slices(x, y), 'validation': (x, y), 'test': slices(x, y)}", "all parts must be arrays or"),
+    ],
+)
+def test_wrong_returns(user, body: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        user(body)
+
+
+def test_function_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no_such_module_of_data"):
+        load(DatasetSpec(function="no_such_module_of_data:parts"), [tmp_path])
+
+
+def test_pipelines_are_surveyed_and_opened_again(user, tmp_path: Path) -> None:
+    dataset = user(PIPELINES)
+    info = dataset.info
+    assert info.sizes == {"training": 200, "validation": 50, "test": 20}
+    assert (info.task, info.classes, info.input_shape) == ("classification", 4, (3,))
+    assert info.scaling.offset.tolist() == pytest.approx([298.5, 299.5, 300.5])
+    assert len(dataset.training) == 0
+    save(dataset, tmp_path / "prepared")
+    opened = open_prepared(tmp_path / "prepared")
+    assert opened.info.digest == info.digest
+    batches = list(opened.stream("training", 64).as_numpy_iterator())
+    assert [len(x) for x, _ in batches] == [64, 64, 64, 8]
+    np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), np.arange(200) % 4)
+
+
+def test_batches_of_the_users_own_are_kept(user) -> None:
+    dataset = user(PIPELINES.replace("slices(x, y)", "slices(x, y).batch(30)"))
+    assert [len(x) for x, _ in dataset.stream("training", 64).as_numpy_iterator()] == [30] * 6 + [20]
+    dataset = user(PIPELINES.replace("slices(x, y)", "slices(x, y).batch(40, drop_remainder=True)"))
+    assert [len(x) for x, _ in dataset.stream("training", 64).as_numpy_iterator()] == [40] * 5
+    assert dataset.info.sizes["training"] == 200
+
+
+def test_digest_is_that_of_the_content(user) -> None:
+    first = user(PIPELINES).info
+    shuffled = user(PIPELINES.replace("slices(x, y)", "slices(x, y).shuffle(200).batch(7)")).info
+    assert shuffled.digest == first.digest
+    other = user("x[5, 0] += 1\n" + PIPELINES).info
+    assert other.digests["training"] != first.digests["training"]
+    assert other.digests["test"] != first.digests["validation"]
+
+
+def test_one_hot_and_regression_pipelines(user) -> None:
+    info = user("y = np.eye(4, dtype='float32')[np.arange(200) % 4]\n" + PIPELINES).info
+    assert (info.task, info.one_hot, info.outputs) == ("classification", True, 4)
+    info = user("y = np.linspace(0, 1, 200, dtype='float32')\n" + PIPELINES).info
+    assert (info.task, info.outputs) == ("regression", 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("slices(x, y).repeat()", "training: must come to an end, and repeats forever"),
+        ("slices(x, y).take(0)", "training: must have at least one sample, got none"),
+        ("slices(np.where(x > 595, np.nan, x), y)", "training x: .* got 4 .* the first in row 198"),
+        ("slices(x, y).map(lambda a, b: a)", r"training: must yield pairs \(x, y\)"),
+        ("slices(x, y).map(lambda a, b: ({'a': a}, b))", r"training: must yield pairs \(x, y\)"),
+        ("slices(x[:, 0], y).batch(30)", r"training x: features must have shape .* got \(30,\)"),
+        ("slices(x, y.astype(str))", "training y: must be an array of one plain type"),
+        ("slices(x, y > 1)", "training y: targets of a tf.data.Dataset must be numbers, got bool"),
+        ("slices(x, y + 1)", "training y: labels must run from 0 .* subtract 1"),
+        ("slices(x[:, :2], y)", r"validation: samples must have the shape of .*training, \(2,\), got \(3,\)"),
+        ("slices(x, y).map(lambda a, b: (a[:5 / (b - b)], b))", "TypeError"),
+        (
+            "slices(x, y).map(lambda a, b: (__import__('tensorflow').debugging.check_numerics(a / 0, 'bang'), b))",
+            "training: raised InvalidArgumentError: .*bang",
+        ),
+    ],
+)
+def test_wrong_pipelines(user, change: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        user(PIPELINES.replace("slices(x, y)", change))
+
+
+def test_pipelines_cannot_be_limited(user) -> None:
+    with pytest.raises(DataError, match=r"limit cannot shorten a tf\.data\.Dataset; use its own \.take\(50\)"):
+        user(PIPELINES, limit=50)

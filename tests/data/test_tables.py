@@ -1,0 +1,121 @@
+"""Tables: the target, categories, and what cannot be learnt from."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpo.data import Dataset, load
+from hpo.errors import DataError
+from hpo.experiment import DatasetSpec
+
+N = 120
+FRAME = pd.DataFrame(
+    {
+        "size": np.linspace(0, 1, N),
+        "rooms": np.arange(N) % 7,
+        "garden": np.arange(N) % 2 == 0,
+        "town": [("Ulm", "Bonn", "Jena")[i % 3] for i in range(N)],
+        "price": np.linspace(10, 20, N),
+    }
+)
+
+
+def read(folder: Path, frame: pd.DataFrame, suffix: str = ".csv", **options: object) -> Dataset:
+    path = folder / f"houses{suffix}"
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+    return load(DatasetSpec(path=path.name, **{"target": "price", **options}), [folder])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_table_of_all_kinds_of_columns(tmp_path: Path, suffix: str) -> None:
+    dataset = read(tmp_path, FRAME, suffix)
+    assert (dataset.info.task, dataset.info.outputs, dataset.info.classes) == ("regression", 1, None)
+    # size, rooms, garden, and one column for each of three towns
+    assert dataset.info.input_shape == (6,)
+    assert set(np.unique(dataset.training.x[:, 3:])) == {0.0, 1.0}
+    assert (dataset.training.x[:, 3:].sum(axis=1) == 1).all()
+    assert dataset.training.y.dtype == np.float32
+
+
+def test_csv_and_parquet_hold_the_same_data(tmp_path: Path) -> None:
+    assert read(tmp_path, FRAME).info.digest == read(tmp_path, FRAME, ".parquet").info.digest
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "names"),
+    [
+        ("town", "classification", ("Bonn", "Jena", "Ulm")),
+        ("garden", "classification", ("False", "True")),
+        ("rooms", "classification", ()),
+        ("grade", "classification", ("-3", "10", "50")),
+        ("income", "regression", ()),
+    ],
+)
+def test_task_of_a_column(tmp_path: Path, target: str, task: str, names: tuple[str, ...]) -> None:
+    frame = FRAME.assign(grade=np.array([10, -3, 50])[np.arange(N) % 3], income=np.arange(N) * 37)
+    info = read(tmp_path, frame, target=target).info
+    assert (info.task, info.class_names) == (task, names)
+
+
+def test_class_numbers_follow_the_names(tmp_path: Path) -> None:
+    dataset = read(tmp_path, FRAME[["town"]].assign(code=FRAME["town"].str.len() * 10 + FRAME.index % 3), target="town")
+    # Ulm comes with x ending in 0, Bonn in 1, Jena in 2.
+    codes = dataset.training.x[:, 0] % 10
+    np.testing.assert_array_equal(dataset.training.y, np.array([2, 0, 1])[codes.astype(int)])
+
+
+def test_task_overrides(tmp_path: Path) -> None:
+    assert read(tmp_path, FRAME, target="rooms", task="regression").info.task == "regression"
+    whole = FRAME.assign(price=np.arange(N) % 2 * 1.0)
+    assert read(tmp_path, whole).info.task == "regression"
+    assert read(tmp_path, whole, task="classification").info.classes == 2
+    with pytest.raises(DataError, match="column 'town': regression needs numbers, got Ulm"):
+        read(tmp_path, FRAME, target="town", task="regression")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rooms": [None, None] + [1.0] * (N - 2)}, "'rooms': .* 2 are missing .* the first in row 0"),
+        ({"town": ["Ulm"] * (N - 1) + [None]}, f"'town': .* 1 are missing .* the first in row {N - 1}"),
+        ({"price": [1.0, None] + [1.0] * (N - 2)}, "'price': .* 1 are missing .* the first in row 1"),
+        ({"size": [np.inf] + [1.0] * (N - 1)}, "must be finite numbers .* got 1 .* the first in row 0"),
+        ({"price": [1e300] * N}, f"column 'price': all values must be finite numbers .* got {N}"),
+        ({"town": [f"house {i}" for i in range(N)]}, "'town': .* at most 20 .* got 120, such as house 0"),
+    ],
+)
+def test_columns_that_cannot_be_learnt(tmp_path: Path, change: dict[str, list], message: str) -> None:
+    with pytest.raises(DataError, match=rf"houses\.csv.*{message}"):
+        read(tmp_path, FRAME.assign(**change))
+
+
+def test_dates_are_refused(tmp_path: Path) -> None:
+    frame = FRAME.assign(sold=pd.date_range("2020-01-01", periods=N))
+    with pytest.raises(DataError, match="column 'sold': must hold numbers, truth values or names, got datetime64"):
+        read(tmp_path, frame, ".parquet")
+
+
+def test_target_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"houses\.csv: has no column 'prize'; did you mean price\?"):
+        read(tmp_path, FRAME, target="prize")
+    with pytest.raises(DataError, match="needs target:, the column to predict; columns: size, rooms"):
+        read(tmp_path, FRAME, target=None)
+    with pytest.raises(DataError, match="needs columns besides 'price'"):
+        read(tmp_path, FRAME[["price"]])
+    with pytest.raises(DataError, match="target: species names a column"):
+        load(DatasetSpec(name="iris", target="species"), [tmp_path])
+
+
+def test_row_numbers_are_no_feature(tmp_path: Path) -> None:
+    FRAME.to_csv(tmp_path / "houses.csv")
+    with pytest.raises(DataError, match=r"first column has no name.*to_csv\(index=False\)"):
+        load(DatasetSpec(path="houses.csv", target="price"), [tmp_path])
+
+
+@pytest.mark.parametrize(("name", "content"), [("t.csv", b""), ("t.csv", b"a,b\n1,2\n3,4,5\n"), ("t.parquet", b"PAR1")])
+def test_unreadable_tables(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=rf"{name}: cannot be read as \.(csv|parquet)"):
+        load(DatasetSpec(path=name, target="a"), [tmp_path])

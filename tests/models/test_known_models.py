@@ -1,0 +1,117 @@
+"""mlp and cnn: what their parameters make, and what is refused."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from hpo.errors import ModelError
+from hpo.models import KNOWN, InvalidModel, build, keys, unknown_keys
+
+
+def described(model):
+    return [(type(layer).__name__, layer.get_config()) for layer in model.layers]
+
+
+def dense(model):
+    return [(config["units"], config["activation"]) for kind, config in described(model) if kind == "Dense"]
+
+
+def test_importing_the_package_imports_no_tensorflow():
+    code = "import hpo.models, sys; sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'numpy')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_known_model_has_a_line_and_keys():
+    assert set(KNOWN) == {"mlp", "cnn"}
+    assert all(line.endswith(".") and "\n" not in line for line in KNOWN.values())
+    assert "width_N" in keys("mlp")
+    assert keys("package.module:function") is None
+
+
+def test_unknown_keys():
+    names = ["depth", "width_12", "batch_size", "training.loss", "widht", "width_0", "filters"]
+    found = unknown_keys("mlp", names)
+    assert set(found) == {"widht", "width_0", "filters"}
+    assert found["widht"] == "mlp reads no such parameter; did you mean width?"
+    assert unknown_keys("package.module:function", ["anything"]) == {}
+
+
+def test_unknown_model(info_of):
+    with pytest.raises(ModelError, match=r"unknown model 'mpl'; did you mean mlp\?"):
+        build("mpl", {}, info_of((4,)))
+    with pytest.raises(ModelError, match="unknown model 'transformer'; valid: mlp, cnn"):
+        unknown_keys("transformer", [])
+
+
+def test_mlp_defaults(info_of):
+    built = build("mlp", {}, info_of((8, 8, 1)))
+    assert dense(built.model) == [(128, "relu"), (128, "relu"), (10, "softmax")]
+    assert (built.model.output_shape, built.model.compiled, built.fit) == ((None, 10), False, None)
+    assert built.declared() is None
+
+
+def test_mlp_layers_of_their_own(info_of):
+    params = {"depth": 3, "width": 16, "width_2": 8, "activation": "tanh", "activation_3": "leaky_relu"}
+    model = build("mlp", {**params, "dropout": 0.1, "dropout_2": 0.4, "dropout_3": 0.0}, info_of((64,))).model
+    assert dense(model)[:-1] == [(16, "tanh"), (8, "tanh"), (16, "leaky_relu")]
+    rates = {config["name"]: config["rate"] for kind, config in described(model) if kind == "Dropout"}
+    assert rates == {"dropout_1": 0.1, "dropout_2": 0.4}
+
+
+def test_mlp_without_hidden_layers_for_regression(info_of):
+    assert dense(build("mlp", {"depth": 0}, info_of((4,), classes=None, outputs=2)).model) == [(2, "linear")]
+
+
+def test_mlp_trains_and_keeps_to_probabilities(info_of):
+    model = build("mlp", {"width": 4}, info_of((3,), classes=3)).model
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(np.ones((8, 3), np.float32), np.zeros(8), verbose=0)
+    assert np.allclose(model.predict(np.ones((2, 3), np.float32), verbose=0).sum(axis=1), 1, atol=1e-6)
+
+
+def test_cnn_doubles_filters_and_orders_its_layers(info_of):
+    params = {"blocks": 2, "filters": 4, "kernel": 5, "batch_normalization": True, "dense": 7, "dropout": 0.5}
+    model = build("cnn", {**params, "pooling": "average", "activation": "silu"}, info_of((8, 8, 3))).model
+    assert [kind for kind, _ in described(model)] == [
+        *["Conv2D", "BatchNormalization", "Activation", "AveragePooling2D"] * 2,
+        *["Flatten", "Dense", "Dropout", "Dense"],
+    ]
+    convolutions = [config for kind, config in described(model) if kind == "Conv2D"]
+    assert [(one["filters"], one["kernel_size"], one["use_bias"]) for one in convolutions] == [
+        (4, (5, 5), False),
+        (8, (5, 5), False),
+    ]
+    assert dense(model) == [(7, "silu"), (10, "softmax")]
+
+
+def test_cnn_never_shrinks_an_image_below_one_pixel(info_of):
+    model = build("cnn", {"blocks": 5, "filters": 2, "dense": 0}, info_of((3, 5, 1))).model
+    assert model.get_layer("flatten").output.shape == (None, 2 * 2**4)
+
+
+def test_cnn_needs_images(info_of):
+    with pytest.raises(ModelError, match=r"cnn needs images .* a sample of tiny has shape \(64,\)") as caught:
+        build("cnn", {}, info_of((64,)))
+    assert not isinstance(caught.value, InvalidModel)
+
+
+@pytest.mark.parametrize(
+    ("model", "params", "message"),
+    [
+        ("mlp", {"activation": "rleu"}, "activation must be an activation of Keras, got 'rleu'; did you mean relu?"),
+        ("mlp", {"activation_2": 3}, "activation_2 must be an activation of Keras, got 3; valid: celu, elu"),
+        ("mlp", {"depth": -1}, "depth must be a whole number of at least 0, got -1"),
+        ("mlp", {"width_1": 2.5}, "width_1 must be a whole number of at least 1, got 2.5"),
+        ("mlp", {"width": True}, "width must be a whole number of at least 1, got True"),
+        ("mlp", {"dropout": 1.0}, "dropout must be a number from 0 to below 1, got 1.0"),
+        ("cnn", {"pooling": "maxx"}, "pooling must be max or average, got 'maxx'; did you mean max?"),
+        ("cnn", {"batch_normalization": 1}, "batch_normalization must be true or false, got 1"),
+        ("cnn", {"filters": 0}, "filters must be a whole number of at least 1, got 0"),
+    ],
+)
+def test_refused_values(info_of, model, params, message):
+    with pytest.raises(InvalidModel) as caught:
+        build(model, params, info_of((8, 8, 1)))
+    assert str(caught.value).startswith(message)
