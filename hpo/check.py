@@ -65,15 +65,15 @@ def check(experiment: str | Path, overrides: Sequence[str] = (), home: str | Pat
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from hpo.data import load
-    from hpo.models import discover, to_space
-    from hpo.run import make_job
+    from hpo.jobs import make_job, widened
+    from hpo.models import discover
     from hpo.training.measure import measure
     from hpo.training.process import limit_threads
 
     dataset = load(plan.experiment.dataset, plan.folders)
     limit_threads(plan.experiment.engine.threads_per_worker)
     declared = discover(plan.space.model, dataset.info, plan.folders)
-    space = plan.space.merged(to_space(declared, plan.space.model))
+    space = widened(plan, declared)
     configurations = dict(zip(("smallest", "largest"), space.extremes(), strict=True))
     costs = {
         size: measure(make_job(plan, config, 0, Path(), declared), dataset) for size, config in configurations.items()

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -25,6 +25,7 @@ Home = Annotated[Path | None, typer.Option(help="Folder of all that is left. [de
 Storage = Annotated[str | None, typer.Option(help="SQLAlchemy URL of the studies, if not the home folder's.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Name = Annotated[str | None, typer.Option(help="Name of the study, instead of the file's.")]
+Listed = Literal["studies", "datasets", "models", "samplers", "pruners"]
 
 
 @app.command()
@@ -66,7 +67,7 @@ def check(experiment: ExperimentFile, assignments: Assignments = None, home: Hom
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help="studies, datasets, models or engines")] = "studies",
+    what: Annotated[Listed, typer.Argument(help="The studies of the store, or names that a file may use.")] = "studies",
     home: Home = None,
     storage: Storage = None,
     json: Json = False,
@@ -119,9 +120,8 @@ def compare(
     from hpo.compare import read_studies, table
     from hpo.terminal import console, print_json, print_table, table_json, write_csv
 
-    frame = (
-        table(read_studies(studies, home, storage)).head(top) if top else table(read_studies(studies, home, storage))
-    )
+    frame = table(read_studies(studies, home, storage))
+    frame = frame if top is None else frame.head(top)
     if csv is not None:
         write_csv(frame, csv)
     elif json:
@@ -156,7 +156,7 @@ def train(
     json: Json = False,
 ) -> None:
     """Trains an exported configuration again, and shows both scores side by side."""
-    from hpo.export import read_exported
+    from hpo.exported import read_exported
     from hpo.retrain import retrain
     from hpo.terminal import console, print_json, print_retrained, retrained_json
 
@@ -180,7 +180,9 @@ def ui(
 
 
 @app.command()
-def schema(kind: Annotated[str, typer.Argument(help="experiment or search-space", metavar="KIND")]) -> None:
+def schema(
+    kind: Annotated[Literal["experiment", "search-space"], typer.Argument(help="Which file.")],
+) -> None:
     """Prints the JSON Schema of a file, for editors."""
     from hpo.schemas import json_schema
     from hpo.terminal import print_schema

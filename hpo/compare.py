@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpo.record import TrialRecord, ranked
-
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hpo.record import TrialRecord
     from hpo.study import StudyView
 
 
@@ -45,8 +44,10 @@ def read_studies(
     return [read_study(url, name) for name in studies or study_names(url)]
 
 
-def ranking(view: "StudyView") -> list[TrialRecord]:
+def ranking(view: "StudyView") -> "list[TrialRecord]":
     """A study's trials, best first; those without a score last, in the order of their numbers."""
+    from hpo.record import ranked
+
     scored = ranked(view.trials, view.objective)
     numbers = {trial.number for trial in scored}
     return scored + [trial for trial in view.trials if trial.number not in numbers]
@@ -68,7 +69,7 @@ def table(views: "Sequence[StudyView]") -> "pd.DataFrame":
     return frame[[name for name in frame.columns if name not in last] + last] if len(frame) else frame
 
 
-def row(view: "StudyView", trial: TrialRecord) -> dict[str, Any]:
+def row(view: "StudyView", trial: "TrialRecord") -> dict[str, Any]:
     """One line of the table."""
     return {
         "study": view.name,

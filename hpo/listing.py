@@ -1,19 +1,14 @@
 """The names that a file may use: datasets, models, samplers, pruners."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
 
-from hpo.errors import UserError, nearest
 
-
-def known_names(what: str) -> Mapping[str, str]:
-    """Name -> what it is, in a line.
-
-    Raises:
-        UserError: hpo keeps no such list.
-    """
+def known_names(what: Literal["datasets", "models", "samplers", "pruners"]) -> Mapping[str, str]:
+    """Name -> what it is, in a line."""
     if what == "datasets":
         from hpo.data import KNOWN
 
@@ -22,13 +17,10 @@ def known_names(what: str) -> Mapping[str, str]:
         from hpo import models
 
         return models.KNOWN
-    if what in ("samplers", "pruners"):
-        from hpo.samplers import PRUNERS, SAMPLERS
+    from hpo.samplers import PRUNERS, SAMPLERS
 
-        table = SAMPLERS if what == "samplers" else PRUNERS
-        return {name: f"optuna {kind.__name__}" for name, kind in table.items()}
-    lists = ("studies", "datasets", "models", "samplers", "pruners")
-    raise UserError(f"no list of {what!r}; {nearest(what, lists)}")
+    table: Mapping[str, type] = SAMPLERS if what == "samplers" else PRUNERS
+    return {name: f"Optuna's {kind.__name__}" for name, kind in table.items()}
 
 
 def print_listing(out: Console, what: str, names: Mapping[str, str]) -> None:

@@ -46,6 +46,10 @@ class Progress:
         with self._live:
             yield
 
+    def warn(self, message: str) -> None:
+        """Shows a warning above the rest."""
+        self._console.print(Text(f"warning: {message}", style="yellow"), soft_wrap=True)
+
     def trial_started(self, record: TrialRecord) -> None:
         """A trial's training begins."""
         self._running[record.number] = (record, 0, None)

@@ -7,9 +7,8 @@ before the libraries are.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +21,7 @@ if TYPE_CHECKING:
     from hpo.experiment import Objective
     from hpo.plan import Plan
     from hpo.record import TrialRecord
-    from hpo.space import SearchSpace
-    from hpo.study import Definition, Study
-    from hpo.training.messages import Job
+    from hpo.study import Definition
 
 
 @dataclass(frozen=True)
@@ -70,6 +67,7 @@ def run(
         StudyFailed: too many configurations in a row failed with the same error.
         Interrupted: by Ctrl-C; the same call goes on.
     """
+    from hpo.jobs import prepared
     from hpo.plan import load_plan
 
     began = time.monotonic()
@@ -79,52 +77,36 @@ def run(
     return _result(plan, ended, trials, time.monotonic() - began)
 
 
-@contextmanager
-def prepared(plan: "Plan", workers: int | None = None) -> "Iterator[tuple[Engine, Dataset, Path]]":
-    """Starts the engine and prepares the data, side by side: workers need longer to start than data to load.
-
-    Yields the engine, with at most `workers` workers, the dataset, and the folder where workers find it.
-    """
-    from hpo.data import load, save
-    from hpo.engines.table import make_engine
-    from hpo.scratch import scratch_folder
-
-    with ExitStack() as stack:
-        scratch = stack.enter_context(scratch_folder())
-        engine = make_engine(plan.experiment.engine, workers or plan.trials, scratch / "workers.log")
-        stack.callback(engine.close)
-        dataset = load(plan.experiment.dataset, plan.folders)
-        folder = scratch / "data"
-        save(dataset, folder)
-        yield engine, dataset, folder
-
-
 def _study(
     plan: "Plan", engine: "Engine", dataset: "Dataset", folder: Path, console: "Console | None"
 ) -> "tuple[Ending, Sequence[TrialRecord]]":
     from hpo.coordinator import Budget, Coordinator
+    from hpo.jobs import Jobs, import_paths
     from hpo.lock import sole_coordinator
     from hpo.progress import Progress
-    from hpo.study import open_study
-    from hpo.tracking import track
+    from hpo.study import discarded_if_unused, open_study
+    from hpo.tracked import tracked
 
     experiment = plan.experiment
     spec, objective = experiment.study, experiment.objective
-    declared = engine.discover(plan.space.model, str(folder), _import_paths(plan))
+    declared = engine.discover(plan.space.model, str(folder), import_paths(plan))
     definition = _definition(plan, dataset, declared)
     with sole_coordinator(plan.storage, experiment.name):
         study = open_study(plan.storage, experiment.name, definition, spec)
+        resumed = bool(study.trials())
         study.recover()
-        jobs = _Jobs(plan, study, folder, declared)
+        jobs = Jobs(plan, study, folder, declared)
         progress = Progress(console, objective, plan.trials, spec.timeout)
         budget = Budget(plan.trials, spec.timeout, spec.target, spec.trial_timeout, spec.retries)
-        with track(plan, definition, dataset.info, study) as tracker, progress.shown(study.trials()):
-            coordinator = Coordinator(study, engine, objective, budget, jobs.make, jobs.declare, (tracker, progress))
-            ended = coordinator.run()
+        with discarded_if_unused(study), tracked(plan, dataset.info, study, resumed, progress.warn) as log:
+            coordinator = Coordinator(study, engine, objective, budget, jobs.make, jobs.declare, (log, progress))
+            with progress.shown(study.trials()):
+                ended = coordinator.run()
         return ended, study.trials()
 
 
 def _definition(plan: "Plan", dataset: "Dataset", declared: Mapping[str, Any]) -> "Definition":
+    from hpo.jobs import widened
     from hpo.study import Definition
 
     experiment, info = plan.experiment, dataset.info
@@ -137,69 +119,7 @@ def _definition(plan: "Plan", dataset: "Dataset", declared: Mapping[str, Any]) -
         "seed": experiment.study.seed,
     }
     resolved = {**experiment.model_dump(mode="json"), "search_space": identity["search_space"]}
-    return Definition(_widened(plan, declared), experiment.training.epochs, identity, plan.files, resolved)
-
-
-def _widened(plan: "Plan", declared: Mapping[str, Any]) -> "SearchSpace":
-    from hpo.models import to_space
-
-    return plan.space.merged(to_space(declared, plan.space.model))
-
-
-def _import_paths(plan: "Plan") -> tuple[str, ...]:
-    return tuple(map(str, plan.folders))
-
-
-def make_job(
-    plan: "Plan",
-    params: Mapping[str, Any],
-    seed: int,
-    folder: Path,
-    declared: Mapping[str, Any],
-    save_to: Path | None = None,
-) -> "Job":
-    """The job of one configuration, numbered 0, on the data prepared in a folder."""
-    from hpo.space import training_with
-    from hpo.training.messages import Job
-
-    # What a KerasTuner model declares is its own: only what the file's space names may set keys of training.
-    written = {name: value for name, value in params.items() if name in plan.space.parameters}
-    return Job(
-        trial=0,
-        params=_widened(plan, declared).settings(params),
-        seed=seed,
-        model=plan.space.model,
-        training=training_with(plan.experiment.training, plan.space.settings(written)),
-        objective=plan.experiment.objective,
-        data=str(folder),
-        import_paths=_import_paths(plan),
-        declared=declared or None,
-        save_to=str(save_to) if save_to else None,
-    )
-
-
-class _Jobs:
-    """Makes jobs of trials, and keeps what a KerasTuner model declares as it goes."""
-
-    def __init__(self, plan: "Plan", study: "Study", folder: Path, declared: Mapping[str, Any]) -> None:
-        self._plan = plan
-        self._study = study
-        self._folder = folder
-        self._declared = study.declared or declared
-        self._models = plan.home / "models" / plan.experiment.name
-        study.widen(_widened(plan, self._declared))
-
-    def make(self, record: "TrialRecord", best: float | None) -> "Job":
-        """The job of a trial; `best` is what its model must beat to be kept."""
-        save_to = self._models / f"trial-{record.number:04}.keras"
-        job = make_job(self._plan, record.params, record.seed, self._folder, self._declared, save_to)
-        return replace(job, trial=record.number, save_if_better_than=best)
-
-    def declare(self, config: Mapping[str, Any]) -> None:
-        """Lets later trials vary what a model has declared meanwhile."""
-        self._declared = config
-        self._study.declare(config)
-        self._study.widen(_widened(self._plan, config))
+    return Definition(widened(plan, declared), experiment.training.epochs, identity, plan.files, resolved)
 
 
 def _result(plan: "Plan", ended: "Ending", trials: "Sequence[TrialRecord]", seconds: float) -> Result:

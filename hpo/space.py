@@ -122,7 +122,13 @@ class SearchSpace(Section):
         return [name for name, parameter in self.parameters.items() if parameter.values() is None]
 
     def configurations(self) -> Iterator[Config]:
-        """All configurations, each once: parameters that do not exist in one do not multiply it."""
+        """All configurations, each once: parameters that do not exist in one do not multiply it.
+
+        Raises:
+            ValueError: a parameter has no countable values; see `uncountable`.
+        """
+        if endless := self.uncountable():
+            raise ValueError(f"a grid needs a step, or choices, for {', '.join(endless)}")
 
         def extend(config: Config, names: tuple[str, ...]) -> Iterator[Config]:
             if not names:

@@ -3,7 +3,9 @@
 import json
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,19 +13,19 @@ from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from hpo.errors import NotFound, StudyMismatch, UserError, nearest
-from hpo.experiment import Objective, StudySpec
+from hpo.errors import NotFound, StudyMismatch, nearest
+from hpo.experiment import Named, Objective, StudySpec
+from hpo.lock import database_errors
 from hpo.record import State, TrialRecord
 from hpo.samplers import derive_seed, make_pruner, make_sampler
 from hpo.space import SearchSpace
 from hpo.urls import masked
 from hpo.versions import versions
 
-# What a failed trial's configuration is owed: run again always, again within `retries`, or nothing.
+# Failures after which a configuration is run again: always, and within `retries`. After others it is not.
 _GIVEN_BACK = ("lost", "interrupted")
 _RETRIED = ("killed", "crashed", "out_of_memory")
 
@@ -74,8 +76,9 @@ class Study:
         self._id = storage.get_study_id_from_name(name)
         self._spec = spec
         self._seed = definition.identity["seed"]
-        self._space = definition.space
         self._running: dict[int, Trial] = {}
+        self._handed_out = {_text(_config(trial)) for trial in self._study.get_trials(deepcopy=False)}
+        self.widen(definition.space)
 
     @property
     def name(self) -> str:
@@ -94,36 +97,45 @@ class Study:
     def widen(self, space: SearchSpace) -> None:
         """Goes on with a space to which a model declared more parameters."""
         self._space = space
+        self._grid = space.configurations() if self._spec.sampler.name == "grid" else None
 
     def recover(self) -> list[TrialRecord]:
         """Fails what a killed coordinator left running, with reason lost; returns those trials."""
         running = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state is TrialState.RUNNING]
-        return [
-            self.end(replace(_record(trial), state="failed", failure="lost", error="its coordinator was killed"))
-            for trial in running
-        ]
+        lost: dict[str, Any] = {"state": "failed", "failure": "lost", "error": "its coordinator was killed"}
+        return [self.end(replace(_record(trial), **lost, value=None, ended_by=None)) for trial in running]
 
     def ask(self, trials: int | None) -> TrialRecord | None:
         """The next configuration, or None where `trials` of them have been begun, or the grid is done.
 
-        First what is owed (given back, lost, to be tried again), then what is enqueued, then the grid's or the
-        sampler's next.
+        First what is to be run again (given back, lost, its worker died), then what others enqueued, then the
+        file's own list, then the grid's or the sampler's next. An enqueued configuration that the space does not
+        allow comes back as a failed trial, with reason invalid.
         """
         known = self._study.get_trials(deepcopy=False)
-        waiting = next((trial for trial in known if trial.state is TrialState.WAITING), None)
         begun = {_origin(trial) for trial in known if trial.state is not TrialState.WAITING}
-        may_begin = trials is None or len(begun) < trials
-        if waiting is None:
-            retry = next(_owed(known, self._spec.retries), None)
-            if retry is not None:
-                self._enqueue(retry.params, {_RETRY: {"origin": _origin(retry), "attempt": _attempt(retry) + 1}})
-            elif (may_begin and not self._propose(known)) or not may_begin:
-                return None
-        elif not may_begin and _RETRY not in waiting.user_attrs:
+        ordinal = len(begun)
+        again = next(_to_run_again(known, self._spec.retries), None)
+        if again is not None:
+            retry = {_RETRY: {"origin": _origin(again), "attempt": _attempt(again) + 1}}
+            return self._begin(self._start(_config(again), retry, ordinal))
+        if trials is not None and ordinal >= trials:
             return None
-        number = waiting.number if waiting is not None else len(known)
-        self._study.sampler = make_sampler(self._spec.sampler, self._seed, number)
-        return self._begin(self._study.ask())
+        listed = _not_yet(self._spec.enqueue, known)
+        self._study.sampler = make_sampler(self._spec.sampler, self._seed, ordinal)
+        if any(trial.state is TrialState.WAITING for trial in known):
+            return self._begin(self._study.ask())
+        if listed is not None:
+            return self._begin(self._start(listed, {_ENQUEUED: listed}))
+        if self._grid is None:
+            return self._begin(self._study.ask())
+        config = next((config for config in self._grid if _text(config) not in self._handed_out), None)
+        return None if config is None else self._begin(self._start(config, {}, ordinal))
+
+    def will_run_again(self, record: TrialRecord) -> bool:
+        """Whether the configuration of a failed trial is to be run again."""
+        known = self._study.get_trials(deepcopy=False)
+        return any(trial.number == record.number for trial in _to_run_again(known, self._spec.retries))
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Records the objective after an epoch; returns whether the pruner would stop the trial."""
@@ -148,6 +160,10 @@ class Study:
         self._running.pop(record.number, None)
         return _record(self._study.tell(record.number, value, state))
 
+    def discard(self) -> None:
+        """Takes the study out of the store."""
+        optuna.delete_study(study_name=self.name, storage=self._storage)
+
     def declare(self, config: Mapping[str, Any]) -> None:
         """Keeps what a KerasTuner model declared so far, for the next run."""
         self._study.set_user_attr(_DECLARED, config)
@@ -157,35 +173,38 @@ class Study:
         """What a KerasTuner model declared in earlier runs."""
         return self._study.user_attrs.get(_DECLARED)
 
-    def _propose(self, known: Sequence[FrozenTrial]) -> bool:
-        """Enqueues the next configuration of the file's list, else of the grid; False where the grid is done."""
-        taken = {trial.user_attrs.get(_ENQUEUED) for trial in known}
-        for index, config in enumerate(self._spec.enqueue):
-            if index not in taken:
-                self._enqueue(config, {_ENQUEUED: index})
-                return True
-        if self._spec.sampler.name != "grid":
-            return True
-        done = [_config(trial) for trial in known]
-        for config in self._space.configurations():
-            if config not in done:
-                self._enqueue(config, {})
-                return True
-        return False
+    def _start(self, config: Mapping[str, Any], attributes: Mapping[str, Any], complete: int | None = None) -> Trial:
+        """Begins a trial with a given configuration; `complete`: which one it is, where nothing is left to sample.
 
-    def _enqueue(self, config: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
-        self._study.enqueue_trial(dict(config), dict(attributes))
+        Not by way of Optuna's queue, where what others enqueued could come first.
+        """
+        if complete is not None:
+            # Samplers that keep their state in the study would take the trial for one of their own.
+            self._study.sampler = make_sampler(Named(name="random"), self._seed, complete)
+        fixed = {"fixed_params": self._space.to_optuna(config)}
+        template = create_trial(state=TrialState.RUNNING, system_attrs=fixed, user_attrs=dict(attributes))
+        return Trial(self._study, self._storage.create_new_trial(self._id, template))
 
     def _begin(self, trial: Trial) -> TrialRecord:
-        config = self._space.suggest(trial)
         retry = trial.user_attrs.get(_RETRY, {})
-        seed = derive_seed(self._seed, retry.get("origin", trial.number))
+        origin, attempt = retry.get("origin", trial.number), retry.get("attempt", 0)
+        seed = derive_seed(self._seed, origin)
+        config: Mapping[str, Any] = {}
+        try:
+            with warnings.catch_warnings():
+                # Optuna warns of values out of range, and keeps them; they are refused below.
+                warnings.filterwarnings("ignore", message="Fixed parameter")
+                config = self._space.suggest(trial)
+            error = "; ".join(f"{name} {complaint}" for name, complaint in self._space.complaints(config).items())
+        except ValueError as problem:
+            error = str(problem)
         trial.set_user_attr(_JOB, {"config": config, "seed": seed})
+        self._handed_out.add(_text(config))
+        record = TrialRecord(trial.number, "running", config, seed, origin, attempt, started=datetime.now())
+        if error:
+            return self.end(replace(record, state="failed", failure="invalid", error=error))
         self._running[trial.number] = trial
-        return TrialRecord(
-            trial.number, "running", config, seed, retry.get("origin", trial.number), retry.get("attempt", 0),
-            started=datetime.now(),
-        )  # fmt: skip
+        return record
 
 
 @dataclass(frozen=True)
@@ -215,7 +234,7 @@ def open_study(url: str, name: str, definition: Definition, spec: StudySpec) -> 
     study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
     known = study.user_attrs.get(_IDENTITY)
     if known is None:
-        if study.get_trials(deepcopy=False):
+        if study.get_trials(deepcopy=False) or [one.name.lower() for one in study.directions] != [direction]:
             raise StudyMismatch(f"study {name} in {masked(url)} was not made by hpo; choose another name with --name")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -231,6 +250,17 @@ def open_study(url: str, name: str, definition: Definition, spec: StudySpec) -> 
             + "\nstart another study with --name, or undo the change to go on with this one"
         )
     return Study(storage, name, definition, spec)
+
+
+@contextmanager
+def discarded_if_unused(study: Study) -> Iterator[None]:
+    """Takes a study out of the store again if an error ends the block before its first trial."""
+    try:
+        yield
+    except Exception:
+        if not study.trials():
+            study.discard()
+        raise
 
 
 def read_study(url: str, name: str) -> StudyView:
@@ -261,25 +291,17 @@ def study_names(url: str) -> list[str]:
 
 
 def _storage(url: str, must_exist: bool = False) -> RDBStorage:
-    try:
+    with database_errors(url):
         address = make_url(url)
-    except ArgumentError:
-        raise UserError("storage: not a database URL; an example: sqlite:///mlruns/optuna.db") from None
-    sqlite = address.get_backend_name() == "sqlite"
-    if sqlite and address.database:
-        if must_exist and not Path(address.database).exists():
-            raise NotFound(f"no studies yet: there is no {address.database}; start one with hpo run")
-        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-    try:
+        sqlite = address.get_backend_name() == "sqlite"
+        if sqlite and address.database:
+            if must_exist and not Path(address.database).exists():
+                raise NotFound(f"no studies yet: there is no {address.database}; start one with hpo run")
+            Path(address.database).parent.mkdir(parents=True, exist_ok=True)
         storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}} if sqlite else None)
-    except ModuleNotFoundError as error:
-        raise UserError(f"storage {masked(url)} needs a driver: python3 -m pip install {error.name}") from None
-    except (SQLAlchemyError, RuntimeError) as error:
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise UserError(f"storage {masked(url)} cannot be opened: {cause}") from None
-    if sqlite:
-        with storage.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        if sqlite:
+            with storage.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     return storage
 
 
@@ -297,8 +319,14 @@ def _record(trial: FrozenTrial) -> TrialRecord:
 
 
 def _config(trial: FrozenTrial) -> Mapping[str, Any]:
-    config: Mapping[str, Any] = trial.user_attrs.get(_JOB, {}).get("config", trial.params)
+    """A trial's configuration; of one that was killed as it began, what is known of it."""
+    begun = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+    config: Mapping[str, Any] = trial.user_attrs.get(_JOB, {}).get("config", begun)
     return config
+
+
+def _text(config: Mapping[str, Any]) -> str:
+    return json.dumps(config, sort_keys=True)
 
 
 def _origin(trial: FrozenTrial) -> int:
@@ -309,18 +337,30 @@ def _attempt(trial: FrozenTrial) -> int:
     return int(trial.user_attrs.get(_RETRY, {}).get("attempt", 0))
 
 
-def _owed(trials: Sequence[FrozenTrial], retries: int) -> Iterator[FrozenTrial]:
+def _to_run_again(trials: Sequence[FrozenTrial], retries: int) -> Iterator[FrozenTrial]:
     """The failed trials whose configuration is to be run again, and is not yet."""
-    latest = {_origin(trial): trial for trial in trials}
+    latest: dict[int, FrozenTrial] = {}
+    deaths: Counter[int] = Counter()
+    for trial in trials:
+        latest[_origin(trial)] = trial
+        deaths[_origin(trial)] += _failure(trial) in _RETRIED
     for origin, trial in latest.items():
-        if trial.state is not TrialState.FAIL:
-            continue
-        failure = trial.user_attrs.get(_RESULT, {}).get("failure")
-        deaths = sum(
-            other.user_attrs.get(_RESULT, {}).get("failure") in _RETRIED for other in trials if _origin(other) == origin
-        )
-        if failure in _GIVEN_BACK or (failure in _RETRIED and deaths <= retries):
+        failure = _failure(trial)
+        if failure in _GIVEN_BACK or (failure in _RETRIED and deaths[origin] <= retries):
             yield trial
+
+
+def _failure(trial: FrozenTrial) -> str | None:
+    failure: str | None = None
+    if trial.state is TrialState.FAIL:
+        failure = trial.user_attrs.get(_RESULT, {}).get("failure")
+    return failure
+
+
+def _not_yet(configs: Sequence[dict[str, Any]], trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
+    """The first configuration of the file's list that no trial was begun with."""
+    begun = [trial.user_attrs[_ENQUEUED] for trial in trials if _ENQUEUED in trial.user_attrs]
+    return next((config for config in configs if config not in begun), None)
 
 
 def _differences(known: Any, wanted: Any, key: str = "") -> Iterator[str]:

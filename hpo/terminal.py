@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hpo.check import Checked
-    from hpo.export import Exported
+    from hpo.exported import Exported
     from hpo.retrain import Retrained
     from hpo.run import Result
     from hpo.study import StudyView

@@ -2,6 +2,7 @@
 
 import io
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -9,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from hpo.errors import FileMistakes, Mistake, NotFound
 
 Key = tuple[str | int, ...]
 
-# Far above any honest file, and low enough that a hostile one is refused within a second or so.
-_MOST_BYTES = 1_000_000
-_MOST_VALUES = 100_000
+# Far above any honest file, and low enough that a hostile one is refused within seconds.
+_MOST_BYTES = 250_000
+_MOST_VALUES = 50_000
 _MOST_LEVELS = 50
 _LARGEST = 2**63 - 1
+_TOO_DEEP = f"must be nested at most {_MOST_LEVELS} levels deep"
 
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = (f"{_TAG}null", f"{_TAG}bool", f"{_TAG}int", f"{_TAG}float")
@@ -180,13 +182,15 @@ class _Reader:
     def read(self, text: str) -> Any:
         """The value of the whole text; None where it is empty."""
         try:
-            node = self.yaml.compose(io.StringIO(text))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ReusedAnchorWarning)
+                node = self.yaml.compose(io.StringIO(text))
             value = None if node is None else self.value(node, ())
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             self.mistake(mark.line if mark else None, (), _problem(error))
         except RecursionError:
-            self.mistake(None, (), f"must be nested at most {_MOST_LEVELS} levels deep")
+            self.mistake(None, (), _TOO_DEEP)
         except (YAMLError, ValueError, ArithmeticError, LookupError, AssertionError, TypeError) as error:
             # ruamel.yaml raises these itself on malformed directives and escapes.
             self.mistake(None, (), f"is not YAML: {str(error).strip().partition(chr(10))[0]}")
@@ -209,7 +213,8 @@ class _Reader:
             self.refuse(node, (), f"must hold at most {_MOST_VALUES:,} values, aliases expanded")
             raise FileMistakes(self.mistakes)
         if len(key) > _MOST_LEVELS:
-            raise RecursionError
+            self.refuse(node, (), _TOO_DEEP)
+            raise FileMistakes(self.mistakes)
         if isinstance(node, MappingNode) and node.tag == f"{_TAG}map":
             data: dict[str, Any] = {}
             self.fill(data, node, key)
@@ -233,7 +238,7 @@ class _Reader:
             name = name_node.value
             if name_node.tag not in _TEXT or not isinstance(name_node, ScalarNode) or "\0" in name:
                 shown = repr(name) if isinstance(name_node, ScalarNode) else "a list or mapping"
-                self.refuse(name_node, key, f"a key must be text, got {shown}; put a number in quotes")
+                self.refuse(name_node, key, f"a key must be text, got {shown}; put it in quotes")
             elif name in seen:
                 self.refuse(name_node, (*key, name), "this key is there twice")
             elif name_node.tag == f"{_TAG}merge":
@@ -263,7 +268,7 @@ class _Reader:
         try:
             value = self.yaml.constructor.yaml_constructors[node.tag](self.yaml.constructor, node)
         except (ValueError, KeyError):
-            self.refuse(node, key, f"cannot be read as {_short(node)}: {node.value[:40]}")
+            self.refuse(node, key, f"cannot be read as {_short(node)}: {node.value:.40}")
             return None
         if isinstance(value, float) and not math.isfinite(value):
             self.refuse(node, key, f"must be a finite number, got {node.value}")

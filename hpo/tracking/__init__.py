@@ -1,6 +1,7 @@
 """Where results are logged: MLflow, off the training path. Importing this package does not import MLflow."""
 
-from hpo.tracking.study_info import Ending, StudyInfo, masked
+from hpo.tracking.address import masked
+from hpo.tracking.study_info import Ending, StudyInfo
 from hpo.tracking.tracker import Tracker
 
 __all__ = ["Ending", "StudyInfo", "Tracker", "masked"]

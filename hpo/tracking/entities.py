@@ -53,16 +53,12 @@ def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
 
 def tags(values: Mapping[str, object]) -> list[RunTag]:
     """Key -> value as tags; None is left out."""
-    return [
-        RunTag(name, str(value)[:MAX_TAG_VAL_LENGTH]) for name, value in values.items() if value is not None
-    ]
+    return [RunTag(name, str(value)[:MAX_TAG_VAL_LENGTH]) for name, value in values.items() if value is not None]
 
 
 def metrics(values: Mapping[str, float], timestamp: int, step: int = 0) -> list[Metric]:
     """Metric -> value at a step, the finite ones: MLflow would store infinity as 1.8e308."""
-    return [
-        Metric(key(name), float(value), timestamp, step) for name, value in values.items() if math.isfinite(value)
-    ]
+    return [Metric(key(name), float(value), timestamp, step) for name, value in values.items() if math.isfinite(value)]
 
 
 def curves(record: TrialRecord) -> list[Metric]:

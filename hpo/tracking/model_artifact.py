@@ -63,13 +63,11 @@ def write_model(folder: Path, model_file: Path, description: Model) -> None:
         keras_backend="tensorflow",
         save_exported_model=False,
     )
-    pyfunc.add_to_model(
-        description, loader_module="mlflow.keras", conda_env="conda.yaml", python_env="python_env.yaml"
-    )
+    pyfunc.add_to_model(description, loader_module="mlflow.keras", conda_env="conda.yaml", python_env="python_env.yaml")
     description.model_size_bytes = model_file.stat().st_size
     description.save(str(folder / "MLmodel"))
     pinned = [f"{package}=={version(package)}" for package in _PACKAGES]
     (folder / "requirements.txt").write_text("\n".join(pinned) + "\n")
-    environment = _mlflow_conda_env(additional_pip_deps=pinned, install_mlflow=False)
+    environment = _mlflow_conda_env(additional_pip_deps=pinned, install_mlflow=False)  # type: ignore[no-untyped-call]
     YAML(typ="safe").dump(environment, folder / "conda.yaml")
-    _PythonEnv.current().to_yaml(str(folder / "python_env.yaml"))
+    _PythonEnv.current().to_yaml(str(folder / "python_env.yaml"))  # type: ignore[no-untyped-call]

@@ -1,13 +1,14 @@
 """One study in an MLflow store: a parent run, and a run for each trial. Only MlflowClient, no active runs."""
 
 import fcntl
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, LifecycleStage, Metric, Run, RunStatus, ViewType
+from mlflow.entities import Experiment, LifecycleStage, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.git_utils import get_git_commit
@@ -68,17 +69,8 @@ class Store:
             run.told = max(told, *(point.step for point in points))
 
     def end(self, record: TrialRecord) -> None:
-        """Logs whatever is missing of an ended trial, then ends its run."""
-        run = self._run_of(record)
-        if run.told is None:
-            self._describe(run, record)
-        self._log_metrics(run.run_id, self._missing(run, record))
-        self._log_metrics(run.run_id, entities.scores(record))
-        if record.error:
-            self._client.log_text(run.run_id, record.error, "error.txt")
-        self._client.log_batch(run.run_id, tags=entities.state_tags(record, self._study.objective))
-        status, ended = entities.STATUS[record.state], entities.milliseconds(record.ended)
-        self._client.set_terminated(run.run_id, status, ended)
+        """Logs whatever is missing of an ended trial, ends its run, and logs the best so far."""
+        self._end(self._run_of(record), record)
         points, self._best, self._highest = entities.best_so_far(
             [record], self._study.objective, self._best, self._highest
         )
@@ -94,8 +86,10 @@ class Store:
         runs = {int(run.data.tags["hpo.trial"]): run for run in self._search_trials()}
         for record in ended:
             run = runs.get(record.number)
-            if run is None or not self._is_final(run, record):
-                self.end(record)
+            if run is None:
+                self._end(self._create(record), record)
+            elif not self._is_final(run, record):
+                self._end(_known(run), record)
         points, self._best, self._highest = entities.best_so_far(ended, self._study.objective)
         key = entities.key(f"best_{self._study.objective.metric}")
         there = {(metric.step, metric.value) for metric in self._history(self.run_id, key)}
@@ -114,18 +108,31 @@ class Store:
         status = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}[ending.status]
         self._client.set_terminated(self.run_id, status)
 
+    def _end(self, run: _TrialRun, record: TrialRecord) -> None:
+        if run.told is None:
+            self._describe(run, record)
+        self._log_metrics(run.run_id, self._missing(run, record))
+        self._log_metrics(run.run_id, entities.scores(record))
+        if record.error:
+            self._client.log_text(run.run_id, record.error, "error.txt")
+        self._client.log_batch(run.run_id, tags=entities.state_tags(record, self._study.objective))
+        status, ended = entities.STATUS[record.state], entities.milliseconds(record.ended)
+        self._client.set_terminated(run.run_id, status, ended)
+
     def _open_experiment(self, artifacts: Path | None) -> Experiment:
         name = self._study.experiment
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             location = artifacts.resolve().as_uri() if artifacts is not None else None
             try:
-                self._client.create_experiment(name, artifact_location=location, tags=_EXPERIMENT_TAGS)
+                created = self._client.create_experiment(name, location, _EXPERIMENT_TAGS)
             except MlflowException:
                 # Another coordinator may have created it between the two calls.
-                if self._client.get_experiment_by_name(name) is None:
+                experiment = self._client.get_experiment_by_name(name)
+                if experiment is None:
                     raise
-            experiment = self._client.get_experiment_by_name(name)
+                return experiment
+            return self._client.get_experiment(created)
         if experiment.lifecycle_stage == LifecycleStage.DELETED:
             raise UserError(
                 f"MLflow experiment {name!r} was deleted: restore it "
@@ -156,9 +163,7 @@ class Store:
         run = self._runs.get(record.number)
         if run is None:
             found = next(self._search_trials(f"tags.`hpo.trial` = '{record.number}'"), None)
-            run = self._create(record) if found is None else _TrialRun(
-                found.info.run_id, None, frozenset(found.data.params)
-            )
+            run = self._create(record) if found is None else _known(found)
             self._runs[record.number] = run
         return run
 
@@ -218,7 +223,7 @@ class Store:
         below = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.run_id}'"
         return self._search(" and ".join(filter(None, (below, condition))), ViewType.ALL)
 
-    def _search(self, condition: str, view: str = ViewType.ACTIVE_ONLY) -> Iterator[Run]:
+    def _search(self, condition: str, view: int = ViewType.ACTIVE_ONLY) -> Iterator[Run]:
         token = None
         while True:
             page = self._client.search_runs([self._experiment], condition, view, page_token=token)
@@ -238,6 +243,10 @@ class Store:
         if commit := get_git_commit(str(Path.cwd())):
             tags[MLFLOW_GIT_COMMIT] = commit
         return tags
+
+
+def _known(run: Run) -> _TrialRun:
+    return _TrialRun(str(run.info.run_id), None, frozenset(run.data.params))
 
 
 def _connect(uri: str) -> MlflowClient:
@@ -263,6 +272,19 @@ def _creating(uri: str) -> Iterator[None]:
         return
     folder = Path(url.database).resolve().parent
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder) as lock:
+    lock = os.open(folder, os.O_RDONLY)
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
+
+
+def find_study(uri: str, study: str) -> tuple[str, dict[str, str]] | None:
+    """The MLflow experiment id and the run's tags of the newest study of that name; None where there is none."""
+    client = _connect(uri)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    condition = f"tags.`hpo.role` = 'study' and tags.`hpo.study` = '{study}'"
+    for run in client.search_runs(experiments, condition, max_results=1):
+        return str(run.info.experiment_id), dict(run.data.tags)
+    return None

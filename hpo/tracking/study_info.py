@@ -1,13 +1,9 @@
-"""What the tracker is told of a study: at its start, at its end, and how tracking URIs are shown."""
+"""What the tracker is told of a study: at its start and at its end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, unquote
-
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from hpo.data.dataset import DatasetInfo
 from hpo.experiment import Objective
@@ -49,25 +45,3 @@ class Ending:
     """The best configuration as a YAML file."""
     model_file: Path | None = None
     """The best trial's model, a .keras file."""
-
-
-_SECRET = ("password", "passwd", "pwd", "sslpassword", "token")
-
-
-def _secrets(uri: str) -> set[str]:
-    try:
-        url = make_url(uri)
-    except (ArgumentError, ValueError):
-        return set()
-    values = [url.password, *(url.query.get(key) for key in _SECRET)]
-    return {str(value) for value in values if value}
-
-
-def masked(uri: str, text: str | None = None) -> str:
-    """The URI, or a text that may quote it, with passwords as `***`."""
-    text = uri if text is None else text
-    for secret in sorted(_secrets(uri), key=len, reverse=True):
-        for spelling in {secret, quote(secret, safe=""), quote(secret), unquote(secret)}:
-            for before, after in ((f":{spelling}@", ":***@"), (f"={spelling}", "=***")):
-                text = text.replace(before, after)
-    return text

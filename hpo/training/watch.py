@@ -21,7 +21,8 @@ class Nonfinite(Exception):
     """A loss or metric became NaN or infinite."""
 
 
-class Watch(keras.callbacks.Callback):  # type: ignore[misc] - Keras has no types
+# Keras has no types.
+class Watch(keras.callbacks.Callback):  # type: ignore[misc]
     """Reports epochs over a trial's line; early stopping on the objective, with the best weights kept.
 
     An epoch that is interrupted by a stop is dropped: neither reported nor a candidate for the best.

@@ -1,0 +1,99 @@
+"""From a plan to jobs: the engine started, the data prepared, a job for each configuration."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpo.engines import Engine
+from hpo.engines.table import make_engine
+from hpo.models import to_space
+from hpo.plan import Plan
+from hpo.scratch import scratch_folder
+from hpo.space import training_with
+from hpo.training.messages import Job
+
+if TYPE_CHECKING:
+    from hpo.data.dataset import Dataset
+    from hpo.record import TrialRecord
+    from hpo.space import SearchSpace
+    from hpo.study import Study
+
+
+@contextmanager
+def prepared(plan: Plan, workers: int | None = None) -> "Iterator[tuple[Engine, Dataset, Path]]":
+    """Starts the engine and prepares the data, side by side: workers need longer to start than data to load.
+
+    Yields the engine, with at most `workers` workers, the dataset, and the folder where workers find it.
+    """
+    with ExitStack() as stack:
+        scratch = stack.enter_context(scratch_folder())
+        engine = make_engine(plan.experiment.engine, workers or plan.trials, scratch / "workers.log")
+        stack.callback(engine.close)
+        # Imported here, since the workers are started by now.
+        from hpo.data import load, save
+
+        dataset = load(plan.experiment.dataset, plan.folders)
+        folder = scratch / "data"
+        save(dataset, folder)
+        yield engine, dataset, folder
+
+
+def widened(plan: Plan, declared: Mapping[str, Any]) -> "SearchSpace":
+    """The plan's space and what its model declared of itself."""
+    return plan.space.merged(to_space(declared, plan.space.model))
+
+
+def import_paths(plan: Plan) -> tuple[str, ...]:
+    """The folders in which workers look for the user's code."""
+    return tuple(map(str, plan.folders))
+
+
+def make_job(
+    plan: Plan,
+    params: Mapping[str, Any],
+    seed: int,
+    folder: Path,
+    declared: Mapping[str, Any],
+    save_to: Path | None = None,
+) -> Job:
+    """The job of one configuration, numbered 0, on the data prepared in a folder."""
+    # What a KerasTuner model declares is its own: only what the file's space names may set keys of training.
+    written = {name: value for name, value in params.items() if name in plan.space.parameters}
+    return Job(
+        trial=0,
+        params=widened(plan, declared).settings(params),
+        seed=seed,
+        model=plan.space.model,
+        training=training_with(plan.experiment.training, plan.space.settings(written)),
+        objective=plan.experiment.objective,
+        data=str(folder),
+        import_paths=import_paths(plan),
+        declared=declared or None,
+        save_to=str(save_to) if save_to else None,
+    )
+
+
+class Jobs:
+    """Makes jobs of trials, and keeps what a KerasTuner model declares as it goes."""
+
+    def __init__(self, plan: Plan, study: "Study", folder: Path, declared: Mapping[str, Any]) -> None:
+        self._plan = plan
+        self._study = study
+        self._folder = folder
+        self._declared = study.declared or declared
+        self._models = plan.home / "models" / plan.experiment.name
+        study.widen(widened(plan, self._declared))
+
+    def make(self, record: "TrialRecord", best: float | None) -> Job:
+        """The job of a trial; `best` is what its model must beat to be kept."""
+        save_to = self._models / f"trial-{record.number:04}.keras"
+        job = make_job(self._plan, record.params, record.seed, self._folder, self._declared, save_to)
+        return replace(job, trial=record.number, save_if_better_than=best)
+
+    def declare(self, config: Mapping[str, Any]) -> None:
+        """Lets later trials vary what a model has declared meanwhile."""
+        self._declared = config
+        self._study.declare(config)
+        self._study.widen(widened(self._plan, config))

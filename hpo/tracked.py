@@ -1,0 +1,113 @@
+"""A study's run in MLflow, from before its first trial until after its last: the coordinator's observer."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpo.errors import HpoError, Interrupted
+from hpo.exported import as_yaml
+from hpo.record import TrialRecord, ranked
+from hpo.study import Study, read_study
+from hpo.tracking import Ending, StudyInfo, Tracker
+from hpo.versions import versions
+
+if TYPE_CHECKING:
+    from hpo.data.dataset import DatasetInfo
+    from hpo.plan import Plan
+
+
+class Logged:
+    """Tells the tracker what the coordinator says."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """A trial's training begins."""
+        self._tracker.start_trial(record)
+
+    def epoch_done(self, record: TrialRecord, epoch: int, metrics: Mapping[str, float]) -> None:
+        """A trial finished an epoch."""
+        self._tracker.epoch(record.number, epoch, metrics)
+
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        """A trial ended."""
+        self._tracker.end_trial(record)
+
+
+@contextmanager
+def tracked(
+    plan: "Plan", info: "DatasetInfo", study: Study, resume: bool, warn: Callable[[str], None]
+) -> Iterator[Logged]:
+    """Logs a study while it runs: first what an earlier run left untold, at the end the summary and the best model.
+
+    Raises:
+        UserError: the tracking store cannot be reached.
+    """
+    tracker = Tracker.open(plan.tracking_uri, plan.home / "artifacts", _info(plan, info), resume=resume, warn=warn)
+    tracker.ready()
+    tracker.sync(study.trials())
+    status = "finished"
+    try:
+        yield Logged(tracker)
+    except Interrupted:
+        status = "interrupted"
+        raise
+    except HpoError:
+        status = "failed"
+        raise
+    finally:
+        tracker.finish(_ending(plan, study, status))
+        if not tracker.close():
+            warn("not everything was logged to MLflow; the same command logs what is missing")
+
+
+def _info(plan: "Plan", info: "DatasetInfo") -> StudyInfo:
+    experiment = plan.experiment
+    return StudyInfo(
+        name=experiment.name,
+        experiment=experiment.name,
+        space_hash=plan.space.digest,
+        experiment_yaml=plan.files["experiment"],
+        space_yaml=plan.files["search_space"],
+        dataset=info,
+        objective=experiment.objective,
+        version=versions()["hpo"],
+        fixed={
+            "model": plan.space.model,
+            "training": experiment.training.model_dump(mode="json"),
+            "dataset": experiment.dataset.model_dump(mode="json"),
+            "sampler": experiment.study.sampler.model_dump(mode="json"),
+            "pruner": experiment.study.pruner.model_dump(mode="json"),
+            "study_seed": experiment.study.seed,
+        },
+    )
+
+
+def _ending(plan: "Plan", study: Study, status: str) -> Ending:
+    trials = study.trials()
+    best = next(iter(ranked(trials, plan.experiment.objective)), None)
+    view = read_study(plan.storage, study.name)
+    model = Path(best.model_file) if best and best.model_file and Path(best.model_file).is_file() else None
+    return Ending(
+        status=status,  # type: ignore[arg-type]
+        summary=_summary(plan, trials, best),
+        best=best,
+        best_config=as_yaml(view, best) if best else None,
+        model_file=model,
+    )
+
+
+def _summary(plan: "Plan", trials: list[TrialRecord], best: TrialRecord | None) -> str:
+    objective = plan.experiment.objective
+    states = [trial.state for trial in trials]
+    counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    lines = [f"**{plan.experiment.name}**: {objective.metric}, {objective.direction}. Trials: {counted or 'none'}."]
+    if best is not None:
+        lines.append(f"\nBest: trial {best.number}, {objective.metric} {best.value:.4f} at epoch {best.best_epoch}.")
+        lines += ["\n| parameter | value |", "|---|---|"]
+        lines += [f"| {name} | {value} |" for name, value in best.params.items()]
+        tests = ", ".join(f"{name} {value:.4f}" for name, value in best.test.items())
+        lines.append(f"\nOn the test part, which chose nothing: {tests or 'not tested'}.")
+    return "\n".join(lines)

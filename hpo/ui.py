@@ -1,0 +1,148 @@
+"""MLflow's own user interface over the store, on the loopback address only."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from hpo.errors import HpoError, NotFound, UserError
+from hpo.tracking.address import cannot_open, masked, set_environment
+
+HOST = "127.0.0.1"
+_START_SECONDS = 60.0
+
+
+def link(uri: str, study: str | None = None, server: str = f"http://{HOST}:5000") -> str:
+    """The address of the UI; of a study: its trials, best first, with charts, in machine-learning mode.
+
+    Args:
+        uri: MLflow tracking URI of the store.
+        study: The study's name.
+        server: The address of the MLflow server that shows the store.
+
+    Raises:
+        NotFound: the store has no such study.
+        UserError: the store cannot be opened.
+    """
+    if study is None:
+        return f"{server}/#/experiments"
+    set_environment()
+    from hpo.tracking.store import find_study
+
+    try:
+        found = find_study(uri, study)
+    except Exception as error:
+        raise cannot_open(uri, error) from None
+    if found is None:
+        raise NotFound(f"{masked(uri)} has no study {study!r}; `hpo list` names the studies")
+    experiment, tags = found
+    # The names are those of the UI's own addresses in MLflow 3.17.
+    query = {
+        "workflowType": "machine_learning",
+        "compareRunsMode": "CHART",
+        "orderByKey": f"metrics.`best_{tags['hpo.objective']}`",
+        "orderByAsc": str(tags["hpo.direction"] == "minimize").lower(),
+    }
+    return f"{server}/#/experiments/{experiment}/runs?{urlencode(query, quote_via=quote)}"
+
+
+def serve(
+    home: Path,
+    uri: str | None = None,
+    study: str | None = None,
+    port: int = 5000,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Runs MLflow's server on 127.0.0.1 until Ctrl-C; a URI that is a server already is only linked to.
+
+    Args:
+        home: The folder that runs are left in.
+        uri: MLflow tracking URI; mlflow.db in the home folder where not given.
+        study: The study that the link opens.
+        port: Where to listen.
+        say: Told the link, once the server answers.
+
+    Raises:
+        UserError: the port is taken, or there is nothing to show.
+        HpoError: the server does not start.
+    """
+    if uri is not None and uri.startswith(("http:", "https:")):
+        say(link(uri, study, masked(uri).rstrip("/")))
+        return
+    if uri is None:
+        database = home.resolve() / "mlflow.db"
+        if not database.exists():
+            raise NotFound(f"{database}: no such file; `hpo run EXPERIMENT` creates it, --home names its folder")
+        uri = f"sqlite:///{database}"
+    server = f"http://{HOST}:{port}"
+    address = link(uri, study, server)
+    _check_free(port)
+    process = _start(home, uri, port)
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _wait_until_up(process, server)
+        say(address)
+        process.wait()
+        raise HpoError(f"MLflow's server ended by itself, exit {process.returncode}")
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        _stop(process)
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        # As the server does: a port that closed a moment ago is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            raise UserError(f"cannot listen on {HOST}:{port} ({error}): choose another with --port") from None
+
+
+def _start(home: Path, uri: str, port: int) -> "subprocess.Popen[bytes]":
+    """Starts the server; its URI travels in the environment, for arguments are shown to every user."""
+    environment = {
+        **os.environ,
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_ARTIFACTS_DESTINATION": str(home.resolve() / "artifacts"),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_LOGGING_LEVEL": "ERROR",
+    }
+    arguments = ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    hosts = ["--allowed-hosts", f"{HOST}:{port},localhost:{port}"]
+    command = [sys.executable, "-m", "mlflow", "server", *arguments, *hosts]
+    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+def _wait_until_up(process: "subprocess.Popen[bytes]", server: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise HpoError(f"MLflow's server did not start, exit {process.returncode}; its reason is above")
+        try:
+            urllib.request.urlopen(f"{server}/health", timeout=5).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise HpoError(f"MLflow's server did not answer on {server} within {_START_SECONDS:.0f} s")
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

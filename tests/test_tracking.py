@@ -1,0 +1,483 @@
+"""The tracker against real MLflow stores, read again by plain MLflow clients."""
+
+import json
+import math
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpo.data.dataset import DatasetInfo, Scaling
+from hpo.errors import UserError
+from hpo.experiment import Objective
+from hpo.record import TrialRecord
+from hpo.tracking import Ending, StudyInfo, Tracker, masked
+
+BEGAN = datetime(2026, 3, 1, 12, 0, 0)
+NONE = np.zeros(1, np.float32)
+DATASET = DatasetInfo(
+    name="toy",
+    source="scikit-learn",
+    task="classification",
+    input_shape=(4,),
+    classes=3,
+    outputs=3,
+    one_hot=False,
+    sizes={"training": 80, "validation": 20, "test": 30},
+    digests={part: letter * 32 for part, letter in zip(("training", "validation", "test"), "abc", strict=True)},
+    digest="d" * 32,
+    scaling=Scaling("none", NONE, NONE),
+)
+STUDY = StudyInfo(
+    name="toy-study",
+    experiment="toy",
+    space_hash="0123456789abcdef",
+    experiment_yaml="name: toy\n",
+    space_yaml="model: mlp\n",
+    dataset=DATASET,
+    objective=Objective(metric="val_accuracy"),
+    version="0.1.0",
+    fixed={"epochs": 3, "momentum": None, "early_stopping": {"patience": 2}, "nesterov": False},
+)
+CURVES = {"loss": [1.0, 0.5, 0.4], "val_accuracy": [0.5, 0.9, 0.8], "val_loss": [1.1, 0.6, 0.7], "seconds": [1, 1, 1]}
+
+
+def running(number: int) -> TrialRecord:
+    started = BEGAN + timedelta(minutes=number)
+    return TrialRecord(number, "running", {"width": 32, "optimizer": "adam"}, 7, origin=number, started=started)
+
+
+def complete(number: int, value: float = 0.9) -> TrialRecord:
+    return replace(
+        running(number),
+        state="complete",
+        value=value,
+        best_epoch=2,
+        curves={**CURVES, "val_accuracy": [0.5, value, 0.1]},
+        test={"loss": 0.61, "accuracy": 0.88},
+        ended_by="early_stopping",
+        model_parameters=123,
+        ended=BEGAN + timedelta(minutes=number, seconds=30),
+    )
+
+
+def pruned(number: int) -> TrialRecord:
+    return replace(complete(number, 0.3), state="pruned", ended_by="pruner")
+
+
+def failed(number: int, failure: str = "error") -> TrialRecord:
+    ended = BEGAN + timedelta(minutes=number, seconds=30)
+    error = "ValueError: no\nTraceback ..."
+    return replace(running(number), state="failed", failure=failure, error=error, ended=ended)
+
+
+def unexpected(message: str) -> None:
+    raise AssertionError(f"the tracker warned: {message}")
+
+
+def tell(tracker: Tracker, record: TrialRecord) -> None:
+    """As the coordinator does: start, every epoch, end."""
+    tracker.start_trial(running(record.number))
+    for epoch in range(record.epochs):
+        tracker.epoch(record.number, epoch + 1, {name: curve[epoch] for name, curve in record.curves.items()})
+    tracker.end_trial(record)
+
+
+# What a second process sees: plain MLflow, nothing of hpo.
+DUMP = """
+import json, sys
+from mlflow import MlflowClient
+from mlflow.entities import ViewType
+client = MlflowClient(sys.argv[1])
+found = {}
+for experiment in client.search_experiments(filter_string="name = 'toy'"):
+    for run in client.search_runs([experiment.experiment_id], "", ViewType.ALL):
+        found[run.info.run_name] = {
+            "id": run.info.run_id, "status": run.info.status, "experiment": experiment.tags,
+            "start": run.info.start_time, "end": run.info.end_time,
+            "tags": run.data.tags, "params": run.data.params, "last": run.data.metrics,
+            "metrics": {k: [(m.step, m.value, m.timestamp) for m in client.get_metric_history(run.info.run_id, k)]
+                        for k in run.data.metrics},
+            "inputs": {i.tags[0].value: [i.dataset.name, i.dataset.digest, i.dataset.profile, i.dataset.schema]
+                       for i in run.inputs.dataset_inputs},
+            "files": sorted(f.path for f in client.list_artifacts(run.info.run_id)),
+            "models": [m.model_id for m in run.outputs.model_outputs] if run.outputs else [],
+        }
+print(json.dumps(found))
+"""
+
+
+def python(code: str, *arguments: str) -> str:
+    command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
+    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "CUDA_VISIBLE_DEVICES": ""}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def dump(uri: str) -> dict:
+    return json.loads(python(DUMP, uri).splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory) -> Path:
+    """Made once: MLflow takes seconds to create its tables."""
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    python("import sys; from mlflow import MlflowClient; MlflowClient(sys.argv[1])", f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def home(empty_database, tmp_path) -> Path:
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    return tmp_path
+
+
+@pytest.fixture
+def uri(home) -> str:
+    return f"sqlite:///{home}/mlflow.db"
+
+
+def opened(uri: str, home: Path, resume: bool = False, **changes) -> Tracker:
+    study = replace(STUDY, **changes)
+    return Tracker.open(uri, home / "artifacts", study, resume=resume, warn=unexpected)
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "best.keras"
+    code = """
+        import sys, keras
+        keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")]).save(sys.argv[1])
+    """
+    python(code, str(path))
+    return path
+
+
+def test_a_study_is_found_by_plain_mlflow(uri, home, model_file):
+    tracker = opened(uri, home)
+    parent_id = tracker.ready()
+    for record in (complete(0), pruned(1), failed(2)):
+        tell(tracker, record)
+    config = "params: {width: 32}\n"
+    tracker.finish(Ending("finished", "# Best: trial 0", complete(0), config, model_file))
+    assert tracker.close()
+
+    runs = dump(uri)
+    assert set(runs) == {"toy-study", "trial-0000", "trial-0001", "trial-0002"}
+    parent, best = runs["toy-study"], runs["trial-0000"]
+    assert parent["id"] == parent_id
+    assert parent["status"] == "FINISHED"
+    assert parent["experiment"]["mlflow.experimentKind"] == "custom_model_development"
+    assert parent["files"] == ["best.yaml", "experiment.yaml", "search_space.yaml"]
+    assert parent["tags"]["mlflow.note.content"] == "# Best: trial 0"
+    assert parent["tags"]["hpo.role"] == "study"
+    assert [point[:2] for point in parent["metrics"]["best_val_accuracy"]] == [[0, 0.9], [1, 0.9], [2, 0.9]]
+    assert len(parent["models"]) == 1
+    for run in (parent, best):
+        assert set(run["inputs"]) == {"training", "validation", "test"}
+        assert run["inputs"]["test"][:3] == ["toy", "c" * 32, '{"num_rows": 30, "num_elements": 120}']
+        assert "mlflow_tensorspec" in json.loads(run["inputs"]["test"][3])
+        assert {"mlflow.user", "mlflow.source.name", "mlflow.source.type"} <= set(run["tags"])
+
+    expected = {"epochs": "3", "early_stopping.patience": "2", "nesterov": "false"}
+    assert best["params"] == {**expected, "width": "32", "optimizer": "adam", "seed": "7"}
+    tags = best["tags"]
+    assert tags["mlflow.parentRunId"] == parent_id
+    assert tags["hpo.study"] == "toy-study"
+    assert tags["hpo.trial"] == "0"
+    assert tags["hpo.attempt"] == "0"
+    assert tags["hpo.space_hash"] == "0123456789abcdef"
+    assert tags["hpo.version"] == "0.1.0"
+    assert tags["mlflow.note.content"] == "complete, val_accuracy 0.9 at epoch 2 of 3, on the test part 0.88"
+    for name, curve in complete(0).curves.items():
+        assert [point[:2] for point in best["metrics"][name]] == [list(p) for p in enumerate(curve, 1)]
+    now = time.time() * 1000
+    assert all(now - 60_000 < stamp <= now for _, _, stamp in best["metrics"]["loss"]), "true timestamps, live"
+    last = best["last"]
+    assert (last["best_val_accuracy"], last["best_val_loss"], last["best_epoch"], last["epochs"]) == (0.9, 0.6, 2, 3)
+    assert (last["model_parameters"], last["test_loss"], last["test_accuracy"]) == (123, 0.61, 0.88)
+    states = {name: (run["status"], run["tags"].get("hpo.state")) for name, run in runs.items()}
+    assert states["trial-0000"] == ("FINISHED", "complete")
+    assert states["trial-0001"] == ("KILLED", "pruned")
+    assert states["trial-0002"] == ("FAILED", "failed")
+    assert runs["trial-0002"]["tags"]["hpo.failure"] == "error"
+    assert runs["trial-0002"]["files"] == ["error.txt"]
+
+    loaded = python(
+        """
+        import sys, mlflow, numpy as np
+        mlflow.set_tracking_uri(sys.argv[1])
+        model = f"runs:/{sys.argv[2]}/model"
+        x = np.ones((2, 4), np.float32)
+        keras_model = mlflow.keras.load_model(model)
+        pyfunc = mlflow.pyfunc.load_model(model)
+        assert np.allclose(keras_model.predict(x, verbose=0), pyfunc.predict(x))
+        print(pyfunc.metadata.signature.inputs, pyfunc.metadata.signature.outputs)
+        requirements = open(mlflow.artifacts.download_artifacts(model + "/requirements.txt")).read()
+        assert all(f"{name}==" in requirements for name in ("mlflow", "tensorflow", "keras", "numpy"))
+        """,
+        uri,
+        parent_id,
+    )
+    assert "(-1, 4)" in loaded
+    assert "(-1, 3)" in loaded
+
+
+def test_the_coordinator_imports_no_tensorflow_and_prints_nothing(tmp_path):
+    code = """
+        import sys
+        sys.path.insert(0, sys.argv[1])
+        import hpo.tracking
+        assert "mlflow" not in sys.modules
+        from pathlib import Path
+        from test_tracking import Ending, complete, opened, tell
+        home, model = Path(sys.argv[2]), Path(sys.argv[2]) / "best.keras"
+        model.write_bytes(b"not looked into")
+        tracker = opened(f"sqlite:///{home}/mlflow.db", home)
+        tell(tracker, complete(0))
+        tracker.finish(Ending("finished", "", complete(0), "", model))
+        assert tracker.close()
+        assert not {"tensorflow", "keras"} & set(sys.modules)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(Path(__file__).parent), str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["artifacts", "best.keras", "mlflow.db"]
+
+
+KILLED = """
+    import os, signal, sys, time
+    sys.path.insert(0, sys.argv[1])
+    from pathlib import Path
+    from test_tracking import complete, opened, running, tell
+    home = Path(sys.argv[2])
+    tracker = opened(f"sqlite:///{home}/mlflow.db", home)
+    tell(tracker, complete(0))
+    tracker.start_trial(running(1))
+    tracker.epoch(1, 1, {name: curve[0] for name, curve in complete(1).curves.items()})
+    tracker.ready()
+    time.sleep(2.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_coordinator_is_mended_once(uri, home):
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(Path(__file__).parent), str(home)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    left = dump(uri)
+    assert left["trial-0001"]["status"] == "RUNNING"
+    assert len(left["trial-0001"]["metrics"]["loss"]) == 1
+
+    lost = replace(complete(1), state="failed", failure="lost", value=None, best_epoch=None, test={})
+    records = [complete(0), lost, complete(2, 0.95), running(3)]
+
+    def mend() -> dict:
+        tracker = opened(uri, home, resume=True)
+        tracker.ready()
+        tracker.sync(records)
+        tracker.finish(Ending("interrupted", "not yet"))
+        assert tracker.close()
+        return dump(uri)
+
+    mended = mend()
+    assert set(mended) == {"toy-study", "trial-0000", "trial-0001", "trial-0002"}
+    assert mended["toy-study"]["id"] == left["toy-study"]["id"]
+    assert mended["toy-study"]["status"] == "KILLED"
+    assert mended["trial-0000"] == left["trial-0000"]
+    assert mended["trial-0001"]["status"] == "FAILED"
+    assert mended["trial-0001"]["tags"]["hpo.failure"] == "lost"
+    assert [step for step, _, _ in mended["trial-0001"]["metrics"]["loss"]] == [1, 2, 3]
+    assert mended["trial-0002"]["last"]["best_val_accuracy"] == 0.95
+    start, end = (mended["trial-0002"][name] for name in ("start", "end"))
+    assert (start, end) == tuple(int(m.timestamp() * 1000) for m in (records[2].started, records[2].ended))
+    assert [p[:2] for p in mended["toy-study"]["metrics"]["best_val_accuracy"]] == [[0, 0.9], [1, 0.9], [2, 0.95]]
+
+    again = mend()
+    for runs in (mended, again):
+        runs["toy-study"].pop("end")
+    assert again == mended
+
+
+def test_a_new_study_of_an_old_name_starts_afresh(uri, home):
+    for _ in range(2):
+        tracker = opened(uri, home)
+        tell(tracker, complete(0))
+        assert tracker.close()
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("toy").experiment_id
+    runs = client.search_runs([experiment])
+    assert len(runs) == 4
+    assert len({run.data.tags["mlflow.parentRunId"] for run in runs if run.data.tags["hpo.role"] == "trial"}) == 2
+
+
+def test_a_run_that_the_user_deleted_stays_deleted(uri, home):
+    from mlflow import MlflowClient
+
+    tracker = opened(uri, home)
+    tell(tracker, complete(0))
+    assert tracker.close()
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("toy").experiment_id
+    client.delete_run(client.search_runs([experiment], "tags.`hpo.role` = 'trial'")[0].info.run_id)
+    tracker = opened(uri, home, resume=True)
+    tracker.sync([complete(0)])
+    assert tracker.close()
+    assert client.search_runs([experiment], "tags.`hpo.role` = 'trial'") == []
+
+
+def test_the_last_best_is_the_best_though_trials_end_out_of_order(uri, home):
+    tracker = opened(uri, home)
+    later = replace(complete(0, 0.95), ended=BEGAN + timedelta(minutes=9))
+    for record in (complete(1, 0.8), later):
+        tell(tracker, record)
+    assert tracker.close()
+    assert dump(uri)["toy-study"]["last"]["best_val_accuracy"] == 0.95
+
+
+def test_a_deleted_experiment_is_named_and_how_to_restore_it(uri, home):
+    from mlflow import MlflowClient
+
+    assert opened(uri, home).close()
+    client = MlflowClient(uri)
+    client.delete_experiment(client.get_experiment_by_name("toy").experiment_id)
+    with pytest.raises(UserError, match=r"experiment 'toy' was deleted: restore it \(mlflow experiments restore"):
+        opened(uri, home).ready()
+
+
+def test_the_commit_is_that_of_the_working_directory(uri, home, tmp_path, monkeypatch):
+    code = tmp_path / "code"
+    code.mkdir()
+    git = ["git", "-C", str(code), "-c", "user.name=n", "-c", "user.email=e"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    monkeypatch.chdir(code)
+    assert opened(uri, home).close()
+    assert dump(uri)["toy-study"]["tags"]["mlflow.source.git.commit"] == commit
+
+
+def test_only_finite_metrics_and_allowed_names_reach_mlflow():
+    from hpo.tracking import entities
+
+    points = entities.metrics({"loss": math.inf, "mae": math.nan, "top(5)": 0.5}, timestamp=1, step=2)
+    assert [(point.key, point.value, point.step) for point in points] == [("top_5_", 0.5, 2)]
+    long = entities.params({"layers": [64, 32], "text": "x" * 7000, "unset": None, "rate": 1e-05})
+    assert [param.key for param in long] == ["layers", "text", "rate"]
+    assert long[0].value == "[64, 32]"
+    assert len(long[1].value) == 6000
+    record = replace(complete(0), curves={"loss": [1.0, math.nan]})
+    assert [point.step for point in entities.curves(record)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://ada:s3c/ret@db/x", "postgresql://ada:***@db/x"),
+        ("postgresql://ada:s3%2Fc@db/x", "postgresql://ada:***@db/x"),
+        ("http://ada:secret@host:5000", "http://ada:***@host:5000"),
+        ("postgresql://db/x?password=secret", "postgresql://db/x?password=***"),
+        ("sqlite:////tmp/mlflow.db", "sqlite:////tmp/mlflow.db"),
+    ],
+)
+def test_passwords_are_masked(uri, shown):
+    assert masked(uri) == shown
+
+
+@pytest.mark.parametrize("scheme", ["http", "postgresql"])
+def test_a_store_that_cannot_be_reached_is_named_without_its_password(scheme, tmp_path):
+    uri = f"{scheme}://ada:s3cret@127.0.0.1:{free_port()}/x"
+    with pytest.raises(UserError, match="cannot be opened: .*(\n|.)*--set tracking.uri") as raised:
+        opened(uri, tmp_path).ready()
+    assert f"{scheme}://ada:***@127.0.0.1" in str(raised.value)
+    assert "s3cret" not in str(raised.value)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """A real MLflow server, to be killed."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.port = home, free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        store = ["--backend-store-uri", f"sqlite:///{self.home}/mlflow.db"]
+        store += ["--artifacts-destination", str(self.home / "artifacts")]
+        command = [sys.executable, "-m", "mlflow", "server", "--port", str(self.port), "--workers", "1", *store]
+        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(command, env=environment, start_new_session=True, **quiet)
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{self.uri}/health", timeout=5).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError("the server did not start")
+
+    def kill(self) -> None:
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def server(home) -> Iterator[Server]:
+    server = Server(home)
+    server.start()
+    yield server
+    server.kill()
+
+
+def test_a_server_that_dies_is_warned_of_once_and_mended_later(server, home):
+    warnings: list[str] = []
+    tracker = Tracker.open(server.uri, home / "artifacts", STUDY, warn=warnings.append)
+    tracker.ready()
+    tell(tracker, complete(0))
+    tracker.start_trial(running(1))
+    deadline = time.monotonic() + 20
+    while dump(server.uri).get("trial-0000", {}).get("status") != "FINISHED":
+        assert time.monotonic() < deadline
+    server.kill()
+
+    began = time.monotonic()
+    for record in (complete(1), complete(2)):
+        tell(tracker, record)
+    assert time.monotonic() - began < 0.1, "training does not wait"
+    tracker.finish(Ending("finished", "done"))
+    assert not tracker.close(timeout=60)
+    assert len(warnings) == 1
+    assert "Training goes on" in warnings[0]
+
+    server.start()
+    tracker = Tracker.open(server.uri, home / "artifacts", STUDY, resume=True, warn=unexpected)
+    tracker.sync([complete(0), complete(1), complete(2)])
+    tracker.finish(Ending("finished", "done"))
+    assert tracker.close()
+    runs = dump(server.uri)
+    assert {run["status"] for run in runs.values()} == {"FINISHED"}
+    for number in range(3):
+        assert [p[:2] for p in runs[f"trial-000{number}"]["metrics"]["loss"]] == [[1, 1.0], [2, 0.5], [3, 0.4]]
+    assert runs["toy-study"]["files"] == ["experiment.yaml", "search_space.yaml"]
