@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Tag, model_validator
 
 from hpo.section import Section
 
@@ -41,9 +41,7 @@ def _kind_of(condition: object) -> str:
 
 
 Condition = Annotated[
-    Annotated[Interval, Tag("interval")]
-    | Annotated[list[Scalar], Field(min_length=1), Tag("values")]
-    | Annotated[Scalar, Tag("value")],
+    Annotated[Interval, Tag("interval")] | Annotated[list[Scalar], Tag("values")] | Annotated[Scalar, Tag("value")],
     Discriminator(_kind_of),
 ]
 

@@ -1,5 +1,6 @@
 """The one loop: ask, hand out, listen, decide, tell, log. It alone writes Optuna's and MLflow's stores."""
 
+import math
 import signal
 import threading
 import time
@@ -60,6 +61,7 @@ class _Running:
 
     record: TrialRecord
     began: float
+    save_to: str | None
     curves: dict[str, list[float]] = field(default_factory=dict)
     stopping: StopReason | None = None
     asked_to_stop: float = 0.0
@@ -93,6 +95,7 @@ class Coordinator:
         ended = study.trials()
         self._best = next(iter(ranked(ended, objective)), None)
         self._same: list[str] = []
+        self._hopeless: str | None = None
         self._succeeded = self._best is not None
         self._interrupts = 0
         self._ending: Ending = "done"
@@ -116,8 +119,8 @@ class Coordinator:
                 self._check_clock(deadline)
         if self._interrupts:
             raise Interrupted("interrupted; finished trials are kept, the same command goes on")
-        if len(self._same) >= _SAME_FAILURES:
-            raise StudyFailed(f"{len(self._same)} configurations in a row failed with the same error: {self._same[-1]}")
+        if self._hopeless:
+            raise StudyFailed(f"{_SAME_FAILURES} configurations in a row failed with the same error: {self._hopeless}")
         return self._ending
 
     def _hand_out(self, deadline: float | None) -> None:
@@ -125,15 +128,19 @@ class Coordinator:
             record = self._study.ask(self._budget.trials)
             if record is None:
                 return
-            self._running[record.number] = _Running(record, time.monotonic())
-            self._engine.submit(self._make_job(record, self._best.value if self._best else None))
+            if record.state == "failed":
+                self._ended(record)
+                continue
+            job = self._make_job(record, self._best.value if self._best else None)
+            self._running[record.number] = _Running(record, time.monotonic(), job.save_to)
+            self._engine.submit(job)
 
     def _is_ending(self, deadline: float | None) -> bool:
         if deadline is not None and time.monotonic() >= deadline:
             self._ending = "timeout" if self._ending == "done" else self._ending
         if self._best is not None and self._reached(self._best.value):
             self._ending = "target"
-        return self._ending != "done" or self._interrupts > 0 or len(self._same) >= _SAME_FAILURES
+        return self._ending != "done" or self._interrupts > 0 or self._hopeless is not None
 
     def _reached(self, value: float | None) -> bool:
         target, sign = self._budget.target, self._objective.sign
@@ -145,24 +152,30 @@ class Coordinator:
 
     def _check_clock(self, deadline: float | None) -> None:
         """Stops what runs over its time, and what the end of the study leaves no reason to run."""
-        now = time.monotonic()
-        if self._interrupts > 1:
-            self._running.clear()
-        reason: StopReason | None = None
-        if self._is_ending(deadline):
-            reason = "interrupt" if self._interrupts or len(self._same) >= _SAME_FAILURES else (
-                "target" if self._ending == "target" else "deadline"
-            )  # fmt: skip
+        now, limit = time.monotonic(), self._budget.trial_timeout
+        reason = self._reason_to_stop(deadline)
         for number, running in list(self._running.items()):
-            if running.stopping is None and reason is not None:
+            if self._interrupts > 1:
+                self._kill(Finished(number, "interrupt", None))
+            elif running.stopping is not None:
+                if now - running.asked_to_stop > _GRACE:
+                    self._kill(Finished(number, running.stopping, self._best_epoch(running)))
+            elif reason is not None:
                 self._stop(number, reason)
-            limit = self._budget.trial_timeout
-            if limit is not None and now - running.began > limit and running.stopping != "deadline":
-                self._engine.kill(number)
-                self._end(number, failed("timeout", f"longer than trial_timeout, {limit:g} s"))
-            elif running.stopping is not None and now - running.asked_to_stop > _GRACE:
-                self._engine.kill(number)
-                self._end(number, Finished(number, running.stopping, self._best_epoch(running)))
+            elif limit is not None and now - running.began > limit:
+                self._kill(Failed(number, "timeout", f"longer than trial_timeout, {limit:g} s"))
+
+    def _reason_to_stop(self, deadline: float | None) -> StopReason | None:
+        if not self._is_ending(deadline):
+            return None
+        if self._interrupts or self._hopeless:
+            return "interrupt"
+        return "target" if self._ending == "target" else "deadline"
+
+    def _kill(self, event: Finished | Failed) -> None:
+        """Ends a trial that its engine does not end."""
+        self._engine.kill(event.trial)
+        self._end(event)
 
     def _stop(self, number: int, reason: StopReason) -> None:
         running = self._running[number]
@@ -184,10 +197,13 @@ class Coordinator:
         else:
             if isinstance(event, Finished) and event.declared is not None:
                 self._declare(event.declared)
-            self._end(event.trial, event)
+            self._end(event)
 
     def _epoch(self, running: _Running, event: EpochDone) -> None:
         number = event.trial
+        if infinite := [name for name, value in event.metrics.items() if not math.isfinite(value)]:
+            self._kill(Failed(number, "nonfinite", f"{', '.join(infinite)} not finite in epoch {event.epoch}"))
+            return
         for name, value in event.metrics.items():
             running.curves.setdefault(name, []).append(value)
         prune = self._study.report(number, event.epoch, event.metrics[self._objective.metric])
@@ -199,9 +215,14 @@ class Coordinator:
         for observer in self._observers:
             observer.epoch_done(running.record, event.epoch, event.metrics)
 
-    def _end(self, number: int, event: Finished | Failed | Lost) -> None:
-        running = self._running.pop(number)
+    def _end(self, event: Finished | Failed | Lost) -> None:
+        running = self._running.pop(event.trial)
         record = self._study.end(self._result(running, event))
+        if record.state == "failed" and running.save_to is not None:
+            Path(running.save_to).unlink(missing_ok=True)
+        self._ended(record)
+
+    def _ended(self, record: TrialRecord) -> None:
         if record.state == "failed":
             self._count_failure(record)
         else:
@@ -224,9 +245,10 @@ class Coordinator:
             value = running.curves[self._objective.metric][event.best_epoch - 1]
         if value is None and state == "complete":
             return replace(record, state="failed", failure="error", error="the training ended without an epoch")
+        test = {name: score for name, score in event.test.items() if math.isfinite(score)}
         return replace(
             record, state=state, ended_by=event.ended_by, value=value, best_epoch=event.best_epoch,
-            test=event.test, model_file=event.model_file,
+            test=test, model_file=event.model_file,
         )  # fmt: skip
 
     def _best_epoch(self, running: _Running) -> int | None:
@@ -238,9 +260,7 @@ class Coordinator:
         return best
 
     def _count_failure(self, record: TrialRecord) -> None:
-        if record.failure == "interrupted":
-            return
-        if record.failure in ("killed", "crashed", "out_of_memory") and record.attempt < self._budget.retries:
+        if self._study.will_run_again(record):
             return
         if record.failure in _OF_CONFIGURATION and self._succeeded:
             self._same.clear()
@@ -252,6 +272,8 @@ class Coordinator:
         if self._same and self._same[-1] != error:
             self._same.clear()
         self._same.append(error)
+        if len(self._same) >= _SAME_FAILURES:
+            self._hopeless = error
 
     def _keep_best(self, record: TrialRecord) -> None:
         """Keeps the file of the best model alone."""
@@ -279,8 +301,3 @@ class Coordinator:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def failed(reason: Literal["timeout"], message: str) -> Failed:
-    """A failure that the coordinator itself decides on."""
-    return Failed(-1, reason, message)

@@ -85,7 +85,11 @@ def _rule(complaint: Any) -> str:
     message = _RULES.get(complaint["type"])
     if message is None:
         return str(complaint["msg"]).removeprefix("Value error, ")
-    return message.format(**complaint.get("ctx", {}))
+    # Pydantic gives the bounds of numbers as floats: 0.0, 1.0.
+    bounds = {
+        key: f"{bound:g}" if isinstance(bound, float) else bound for key, bound in complaint.get("ctx", {}).items()
+    }
+    return message.format(**bounds)
 
 
 def _choices(complaint: Any) -> list[str]:

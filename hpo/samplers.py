@@ -9,10 +9,12 @@ from typing import Any
 import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
+from pydantic import ValidationError
 
 from hpo.errors import Mistake, UserError, nearest
 from hpo.experiment import Experiment, Named
-from hpo.yaml_file import Document
+from hpo.mistakes import show
+from hpo.yaml_file import Document, Key
 
 SAMPLERS: Mapping[str, type[BaseSampler]] = {
     "random": optuna.samplers.RandomSampler,
@@ -37,7 +39,16 @@ PRUNERS: Mapping[str, type[BasePruner]] = {
 }
 
 # Set from the study's seed, by the coordinator or not for users to set in a file.
-_OURS = {"seed", "search_space", "independent_sampler"}
+_OURS = {"seed", "warn_independent_sampling", "warn_asynchronous_seeding"}
+
+# The annotations of the options that a YAML value can stand for.
+_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "a whole number"),
+    "float": ((float, int), "a number"),
+    "bool": ((bool,), "true or false"),
+    "str": ((str,), "text"),
+    "None": ((type(None),), "null"),
+}
 
 
 def make_sampler(named: Named, seed: int, ask: int) -> BaseSampler:
@@ -94,29 +105,55 @@ def derive_seed(seed: int, number: int) -> int:
 def option_mistakes(experiment: Experiment, document: Document) -> list[Mistake]:
     """What is wrong with the sampler and the pruner of an experiment file."""
     study, epochs = experiment.study, experiment.training.epochs
-    sampler = _mistakes("sampler", study.sampler, SAMPLERS, lambda: make_sampler(study.sampler, 0, 0))
-    pruner = _mistakes("pruner", study.pruner, PRUNERS, lambda: make_pruner(study.pruner, epochs))
-    return [document.mistake(("study", *key), message) for key, message in sampler + pruner]
+    found = _mistakes(("study", "sampler"), study.sampler, SAMPLERS, lambda: make_sampler(study.sampler, 0, 0))
+    found += _pruner_mistakes(("study", "pruner"), study.pruner, epochs)
+    return [document.mistake(key, message) for key, message in found]
 
 
-def _mistakes(
-    key: str, named: Named, table: Mapping[str, type], make: Callable[[], Any]
-) -> list[tuple[tuple[str, ...], str]]:
+def _pruner_mistakes(key: Key, named: Named, epochs: int) -> list[tuple[Key, str]]:
+    wrapped = named.options.get("wrapped_pruner") if named.name == "patient" else None
+    if wrapped is not None:
+        inside = (*key, "wrapped_pruner")
+        try:
+            inner = Named.model_validate(wrapped)
+        except ValidationError:
+            return [(inside, f"must be a pruner: a name, or a mapping with a name, got {show(wrapped)}")]
+        if found := _pruner_mistakes(inside, inner, epochs):
+            return found
+    return _mistakes(key, named, PRUNERS, lambda: make_pruner(named, epochs))
+
+
+def _mistakes(key: Key, named: Named, table: Mapping[str, type], make: Callable[[], Any]) -> list[tuple[Key, str]]:
     if named.name not in table:
-        return [((key,), f"unknown {key} {named.name!r}; {nearest(named.name, table)}")]
-    takes = [name for name in inspect.signature(table[named.name]).parameters if name not in _OURS]
-    takes = [] if named.name == "grid" else takes
-    found: list[tuple[tuple[str, ...], str]] = [
-        ((key, option), f"{named.name} has no option {option!r}; {nearest(option, takes) if takes else 'it has none'}")
-        for option in named.options
-        if option not in takes
-    ]
+        return [(key, f"unknown {key[1]} {named.name!r}; {nearest(named.name, table)}")]
+    takes = {} if named.name == "grid" else _options(table[named.name])
+    found: list[tuple[Key, str]] = []
+    for option, value in named.options.items():
+        if option not in takes:
+            hint = nearest(option, takes) if takes else "it has none"
+            found.append(((*key, option), f"{named.name} has no option {option!r}; {hint}"))
+        elif takes[option] and not any(type(value) in _TYPES[kind][0] for kind in takes[option]):
+            rule = " or ".join(_TYPES[kind][1] for kind in takes[option])
+            found.append(((*key, option), f"must be {rule}, got {show(value)}"))
     if found:
         return found
     try:
         make()
     except UserError as error:
-        return [((key,), str(error))]
+        return [(key, str(error))]
     except (TypeError, ValueError, AttributeError) as error:
-        return [((key,), f"{named.name}: {error}")]
+        return [(key, f"{named.name}: {error}")]
     return []
+
+
+def _options(kind: type) -> dict[str, tuple[str, ...]]:
+    """The options of a sampler or pruner that a file can set, each with the kinds of value that it takes."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, parameter in inspect.signature(kind).parameters.items():
+        annotation = getattr(parameter.annotation, "__name__", parameter.annotation)
+        kinds = tuple(str(annotation).split(" | "))
+        if name == "wrapped_pruner":
+            found[name] = ()
+        elif name not in _OURS and set(kinds) <= set(_TYPES):
+            found[name] = kinds
+    return found

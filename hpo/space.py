@@ -7,6 +7,7 @@ enqueued configurations (`complaints`, `to_optuna`).
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -47,6 +48,9 @@ __all__ = [
 ]
 
 Config = dict[str, Any]
+
+# What MLflow takes as the name of a param.
+_NAME = re.compile(r"\w[\w .:-]{0,199}")
 
 
 class SearchSpace(Section):
@@ -228,6 +232,9 @@ def _conditions(space: SearchSpace) -> Iterator[tuple[Key, str]]:
         yield ("parameters", circle[0], "when"), f"conditions run in a circle: {' -> '.join(circle)}"
         return
     for name, parameter in space.parameters.items():
+        if not _NAME.fullmatch(name):
+            rule = "a name must be 1 to 200 letters, digits, spaces or any of . _ : -, and begin with a letter or digit"
+            yield ("parameters", name), rule
         found = False
         for parent, condition in parameter.when.items():
             for message in _never(space, parent, condition):
@@ -242,6 +249,8 @@ def _never(space: SearchSpace, parent: str, condition: Any) -> Iterator[str]:
     source = space.parameters.get(parent)
     if source is None:
         yield f"unknown parameter; {nearest(parent, space.parameters)}"
+    elif condition == []:
+        yield "never holds: the list is empty"
     elif not isinstance(condition, Interval):
         for value in condition if isinstance(condition, list) else [condition]:
             if complaint := source.complaint(value):

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy.engine import make_url
 
-from hpo.errors import NotFound, StudyMismatch, nearest
+from hpo.errors import NotFound, StudyMismatch, UserError, nearest
 from hpo.experiment import Named, Objective, StudySpec
 from hpo.lock import database_errors
 from hpo.record import State, TrialRecord
@@ -69,7 +69,7 @@ class StudyView:
 class Study:
     """An Optuna study, written by one coordinator alone; `hpo.lock` sees to that."""
 
-    def __init__(self, storage: RDBStorage, name: str, definition: "Definition", spec: StudySpec) -> None:
+    def __init__(self, storage: BaseStorage, name: str, definition: "Definition", spec: StudySpec) -> None:
         pruner = make_pruner(spec.pruner, definition.epochs)
         self._study = optuna.load_study(study_name=name, storage=storage, pruner=pruner)
         self._storage = storage
@@ -95,9 +95,17 @@ class Study:
         return _records(self._study.get_trials(deepcopy=False))
 
     def widen(self, space: SearchSpace) -> None:
-        """Goes on with a space to which a model declared more parameters."""
+        """Goes on with a space to which a model declared more parameters.
+
+        Raises:
+            UserError: a grid cannot run through them.
+        """
         self._space = space
-        self._grid = space.configurations() if self._spec.sampler.name == "grid" else None
+        self._grid: Iterator[Mapping[str, Any]] | None = None
+        if self._spec.sampler.name == "grid":
+            if endless := space.uncountable():
+                raise UserError(f"sampler grid needs a step, or choices, for {', '.join(endless)}")
+            self._grid = space.configurations()
 
     def recover(self) -> list[TrialRecord]:
         """Fails what a killed coordinator left running, with reason lost; returns those trials."""
@@ -290,7 +298,7 @@ def study_names(url: str) -> list[str]:
     return [summary.study_name for summary in summaries if _IDENTITY in summary.user_attrs]
 
 
-def _storage(url: str, must_exist: bool = False) -> RDBStorage:
+def _storage(url: str, must_exist: bool = False) -> BaseStorage:
     with database_errors(url):
         address = make_url(url)
         sqlite = address.get_backend_name() == "sqlite"
@@ -302,7 +310,7 @@ def _storage(url: str, must_exist: bool = False) -> RDBStorage:
         if sqlite:
             with storage.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-    return storage
+    return get_storage(storage)  # with the cache of finished trials that Optuna puts in front
 
 
 def _records(trials: Sequence[FrozenTrial]) -> list[TrialRecord]:

@@ -118,6 +118,7 @@ def _start(home: Path, uri: str, port: int) -> "subprocess.Popen[bytes]":
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "MLFLOW_LOGGING_LEVEL": "ERROR",
+        "PYTHONWARNINGS": "ignore",
     }
     arguments = ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     hosts = ["--allowed-hosts", f"{HOST}:{port},localhost:{port}"]

@@ -236,7 +236,7 @@ class _Reader:
         merged: list[Node] = []
         for name_node, value_node in node.value:
             name = name_node.value
-            if name_node.tag not in _TEXT or not isinstance(name_node, ScalarNode) or "\0" in name:
+            if not isinstance(name_node, ScalarNode) or name_node.tag not in _TEXT or not _is_clean(name):
                 shown = repr(name) if isinstance(name_node, ScalarNode) else "a list or mapping"
                 self.refuse(name_node, key, f"a key must be text, got {shown}; put it in quotes")
             elif name in seen:
@@ -259,7 +259,7 @@ class _Reader:
     def scalar(self, node: ScalarNode, key: Key) -> Any:
         if node.tag in _TEXT:
             text = str(node.value)
-            if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+            if not _is_clean(text):
                 self.refuse(node, key, "must be text without NUL and surrogate characters")
             return text
         if node.tag not in _SCALARS:
@@ -282,6 +282,11 @@ def _problem(error: MarkedYAMLError) -> str:
     if problem.startswith("but ") and error.context:
         problem = f"{error.context} {problem}"
     return f"{problem}; indent with spaces, not tabs" if "'\\t'" in problem else problem
+
+
+def _is_clean(text: str) -> bool:
+    """Whether files, databases and terminals can take a text."""
+    return not any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _short(node: Node) -> str:

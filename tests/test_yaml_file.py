@@ -88,6 +88,7 @@ def test_plain_values(tmp_path, written, value):
         ("a: !mine x", "x.yaml:1: a: must be a plain value, not one tagged !mine"),
         ('a: "\\0"', "x.yaml:1: a: must be text without NUL and surrogate characters"),
         ('a: "\\ud800"', "x.yaml:1: a: must be text without NUL and surrogate characters"),
+        ('"\\ud800": 1', "x.yaml:1: a key must be text, got '\\ud800'"),
         ("a: b\0", "x.yaml: is not YAML: unacceptable character"),
         (b"\x7fELF\xff\xfe", "x.yaml: is not a text file in UTF-8"),
         ("a: {<<: 3}", "x.yaml:1: a.<<: must be a mapping, or a list of mappings"),

@@ -1,5 +1,6 @@
 """Worker processes on this machine, forked from a server that has imported TensorFlow but never run it."""
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -21,12 +22,18 @@ from hpo.training.messages import Event, Failed, FailureReason, Finished, Job, L
 
 # Keras keeps 3 to 6 MB a trial: a worker that has grown by this much is replaced between two trials.
 _GROWTH = 512 * 2**20
+# How much of what a worker printed is kept when it dies: lines, and bytes.
+_LAST_LINES = 15
+_LAST_BYTES = 8192
 
 
 @dataclass
 class _Worker:
     process: BaseProcess
     connection: Connection
+    log: Path
+    log_start: int = 0
+    """Size of the log when the job was handed out."""
     trial: int | None = None
     first_memory: int | None = None
     worn: bool = False
@@ -46,17 +53,17 @@ class LocalEngine(Engine):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         self._workers: list[_Worker] = []
         self._stillborn = 0
+        self._numbers = itertools.count(1)
         while len(self._workers) < workers:
             self._workers.append(self._start())
 
     def submit(self, job: Job) -> None:
         """Hands a job to a free worker."""
         worker = next(worker for worker in self._workers if worker.trial is None)
-        if worker.worn:
+        if worker.worn or not worker.process.is_alive():
             worker = self._replace(worker)
         worker.trial = job.trial
-        worker.oom_kills = _oom_kills()
-        self._send(worker, job)
+        self._begin(worker, job)
 
     def events(self, timeout: float) -> Sequence[Event]:
         """The events since the last call; a worker's death among them."""
@@ -90,12 +97,14 @@ class LocalEngine(Engine):
     def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Mapping[str, Any]:
         """What a KerasTuner model declares; asked of a worker, where TensorFlow is at hand."""
         worker = self._workers[0]
-        self._send(worker, Discover(model, data, import_paths))
+        self._begin(worker, Discover(model, data, import_paths))
         while True:
             try:
                 answer = worker.connection.recv()
             except (EOFError, OSError):
-                raise HpoError(f"{model}: the worker died while it explored the model; see {self._log}") from None
+                _, died_of = self._cause(worker)
+                self._replace(worker)
+                raise HpoError(f"{model}: while the model was explored, {died_of}") from None
             if isinstance(answer, Discovered):
                 if answer.config is None:
                     raise answer.error or HpoError(f"{model}: cannot be explored")
@@ -116,13 +125,14 @@ class LocalEngine(Engine):
 
     def _start(self) -> _Worker:
         mine, theirs = self._context.Pipe()
+        log = self._log.with_name(f"{self._log.stem}-{next(self._numbers)}{self._log.suffix}")
         process = self._context.Process(
-            target=main, args=(theirs, self._threads, str(self._log)), name="hpo-worker", daemon=True
+            target=main, args=(theirs, self._threads, str(log)), name="hpo-worker", daemon=True
         )
         with _without_main_module():
             process.start()
         theirs.close()
-        return _Worker(process, mine)
+        return _Worker(process, mine, log)
 
     def _receive(self, worker: _Worker) -> Iterator[Event]:
         while worker.connection.poll():
@@ -152,15 +162,14 @@ class LocalEngine(Engine):
 
     def _cause(self, worker: _Worker) -> tuple[FailureReason, str]:
         worker.process.join()
-        code = worker.process.exitcode or 0
+        code, printed = worker.process.exitcode or 0, _last_lines(worker.log, worker.log_start)
         if code >= 0:
-            return "crashed", f"the worker's process left with exit code {code}; its output: {self._log}"
-        name = signal.Signals(-code).name
+            return "crashed", f"the worker's process left with exit code {code}{printed}"
         if -code != signal.SIGKILL:
-            return "crashed", f"the worker's process was ended by {name}; its output: {self._log}"
+            return "crashed", f"the worker's process was ended by {signal.Signals(-code).name}{printed}"
         if _oom_kills() > worker.oom_kills:
-            return "out_of_memory", "the system killed the worker's process for want of memory (SIGKILL)"
-        return "killed", "the worker's process was killed (SIGKILL)"
+            return "out_of_memory", f"the system killed the worker's process for want of memory (SIGKILL){printed}"
+        return "killed", f"the worker's process was killed (SIGKILL){printed}"
 
     def _replace(self, worker: _Worker) -> _Worker:
         worker.process.kill()
@@ -174,6 +183,11 @@ class LocalEngine(Engine):
         for worker in self._workers:
             if worker.trial == trial:
                 self._send(worker, order)
+
+    def _begin(self, worker: _Worker, order: Job | Discover) -> None:
+        worker.oom_kills = _oom_kills()
+        worker.log_start = worker.log.stat().st_size if worker.log.exists() else 0
+        self._send(worker, order)
 
     def _send(self, worker: _Worker, order: Order) -> None:
         try:
@@ -192,6 +206,18 @@ def _without_main_module() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main_module
+
+
+def _last_lines(log: Path, start: int) -> str:
+    """The end of what was printed from byte `start` on, as the end of a message; empty where nothing was."""
+    try:
+        with log.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(start, end - _LAST_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return ""
+    return "\n".join(["; its last output:", *lines[-_LAST_LINES:]]) if lines else ""
 
 
 def _oom_kills() -> int:

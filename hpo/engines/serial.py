@@ -22,6 +22,7 @@ class SerialEngine(Engine):
         self._threads = threads
         self._events: queue.SimpleQueue[tuple[QueueLine, Event]] = queue.SimpleQueue()
         self._line: QueueLine | None = None
+        self._trial: int | None = None
         self._thread: threading.Thread | None = None
 
     def submit(self, job: Job) -> None:
@@ -33,7 +34,7 @@ class SerialEngine(Engine):
             self._thread.join()
         limit_threads(self._threads)
         line = QueueLine(lambda event: self._events.put((line, event)))
-        self._line = line
+        self._line, self._trial = line, job.trial
         self._thread = threading.Thread(target=train, args=(job, line), name=f"trial-{job.trial}", daemon=True)
         self._thread.start()
 
@@ -51,19 +52,18 @@ class SerialEngine(Engine):
 
     def proceed(self, trial: int) -> None:
         """Lets the trial go on."""
-        if self._line is not None:
+        if self._line is not None and trial == self._trial:
             self._line.proceed()
 
     def stop(self, trial: int, reason: StopReason) -> None:
         """Asks the trial to stop at its best weights."""
-        if self._line is not None:
+        if self._line is not None and trial == self._trial:
             self._line.stop(reason)
 
     def kill(self, trial: int) -> None:
         """Drops the trial."""
-        if self._line is not None:
-            self._line.stop("interrupt")
-            self._line = None
+        if trial == self._trial:
+            self._drop()
 
     def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Mapping[str, Any]:
         """What a KerasTuner model declares."""
@@ -74,6 +74,11 @@ class SerialEngine(Engine):
 
     def close(self) -> None:
         """Drops what is under way."""
-        self.kill(-1)
+        self._drop()
         if self._thread is not None:
             self._thread.join(timeout=5)
+
+    def _drop(self) -> None:
+        if self._line is not None:
+            self._line.stop("interrupt")
+            self._line = None

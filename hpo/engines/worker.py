@@ -1,8 +1,11 @@
 """A worker process: trains the jobs that arrive over its connection, one at a time."""
 
+import faulthandler
+import io
 import os
 import queue
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
@@ -62,6 +65,11 @@ def main(connection: Connection, threads: int, log: str) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
+    os.close(descriptor)
+    # What the worker prints last says why it died: it must not be lost in a buffer.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+    faulthandler.enable()
     from hpo.training.process import limit_threads
 
     limit_threads(threads)

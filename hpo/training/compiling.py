@@ -14,6 +14,8 @@ from hpo.models import InvalidModel
 _OPTIMIZER_KEYS = (
     "learning_rate", "momentum", "nesterov", "weight_decay", "rho", "beta_1", "beta_2", "epsilon", "clipnorm",
 )  # fmt: skip
+# `model.compile` itself finds what these mean, from the loss.
+_METRICS_OF_COMPILE = ("accuracy", "acc", "crossentropy", "ce")
 
 
 def compile_model(model: keras.Model, training: TrainingSpec, info: DatasetInfo) -> None:
@@ -28,13 +30,23 @@ def compile_model(model: keras.Model, training: TrainingSpec, info: DatasetInfo)
     else:
         loss, metric = "mean_squared_error", "mae"
     metrics = [metric, *(name for name in training.metrics if name != metric)]
+    # Keras looks them up in the first epoch only, by which time a trial has begun.
+    _look_up("loss", keras.losses, training.loss or loss)
+    for name in metrics:
+        if name not in _METRICS_OF_COMPILE:
+            _look_up("metrics", keras.metrics, name)
     try:
         model.compile(optimizer=_optimizer(training), loss=training.loss or loss, metrics=metrics)
-        for name in metrics:
-            if name != "accuracy":
-                keras.metrics.get(name)
     except (ValueError, TypeError) as error:
         raise InvalidModel(f"the model cannot be compiled: {error}") from error
+
+
+def _look_up(key: str, module: Any, name: str) -> None:
+    try:
+        module.get(name)
+    except ValueError:
+        names = sorted({known for known in vars(module) if known[0].islower()} - {"deserialize", "get", "serialize"})
+        raise InvalidModel(f"{key}: Keras knows no {name!r}; {nearest(name, names)}") from None
 
 
 def _optimizer(training: TrainingSpec) -> Any:

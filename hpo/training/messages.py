@@ -9,6 +9,9 @@ from hpo.experiment import Objective, TrainingSpec
 StopReason = Literal["pruner", "deadline", "target", "interrupt"]
 """Why a trial is asked to stop: by the pruner, at the study's deadline, since the target is reached, by the user."""
 
+EndReason = Literal["epochs", "early_stopping"] | StopReason
+"""Why a trial came to its end: after its last epoch, without improvement, or since it was asked to."""
+
 FailureReason = Literal[
     "error", "nonfinite", "out_of_memory", "timeout", "invalid", "killed", "crashed", "interrupted", "lost"
 ]
@@ -72,7 +75,7 @@ class Finished:
     """The trial came to its end, and was tested at the weights of its best epoch."""
 
     trial: int
-    ended_by: Literal["epochs", "early_stopping"] | StopReason
+    ended_by: EndReason
     best_epoch: int | None
     """The epoch with the best objective, counted from 1; None where no epoch was finished."""
     test: Mapping[str, float] = field(default_factory=dict)
@@ -101,6 +104,7 @@ class Lost:
     trial: int
     reason: FailureReason
     message: str
+    """What became of the worker; below that, the last lines that it printed, if any."""
 
 
 Event = Started | EpochDone | Finished | Failed | Lost

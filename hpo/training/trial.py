@@ -4,17 +4,19 @@ import gc
 import math
 import os
 import traceback
+import warnings
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from hpo import models
 from hpo.data import open_prepared
-from hpo.data.dataset import Dataset, PartName
+from hpo.data.dataset import Dataset, DatasetInfo, PartName
+from hpo.errors import HpoError
 from hpo.training.compiling import compile_model, labels_for
-from hpo.training.messages import Failed, FailureReason, Finished, Job, Line, Started, StopReason
+from hpo.training.messages import EndReason, Failed, FailureReason, Finished, Job, Line, Started
 from hpo.training.watch import Nonfinite, Stopped, Watch
 
 # Evaluation has no gradient to keep: larger batches give the same figures sooner.
@@ -28,7 +30,7 @@ def train(job: Job, line: Line) -> None:
         keras.utils.clear_session()
         gc.collect()
         line.emit(_train(job, line))
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # SystemExit: the user's code called exit()
         line.emit(Failed(job.trial, _reason(error), _one_line(error), traceback.format_exc()))
 
 
@@ -39,7 +41,7 @@ def _train(job: Job, line: Line) -> Finished:
     model = built.model
     if not model.compiled:
         compile_model(model, job.training, dataset.info)
-    line.emit(Started(job.trial, os.getpid(), model.count_params() if model.built else 0, built.declared()))
+    line.emit(Started(job.trial, os.getpid(), _size(model, dataset.info), built.declared()))
     watch = Watch(job, line)
     ended_by = _fit(job, built, dataset, watch)
     declared = built.declared()
@@ -50,9 +52,14 @@ def _train(job: Job, line: Line) -> Finished:
     return Finished(job.trial, ended_by, watch.best_epoch, test, _save(job, watch, model, dataset), declared)
 
 
-def _fit(
-    job: Job, built: models.Built, dataset: Dataset, watch: Watch
-) -> Literal["epochs", "early_stopping"] | StopReason:
+def _size(model: keras.Model, info: DatasetInfo) -> int:
+    """Numbers in the model; 0 where its shapes are known once it trains."""
+    if isinstance(model, keras.Sequential) and not model.built:
+        model.build((None, *info.input_shape))
+    return int(model.count_params()) if model.built else 0
+
+
+def _fit(job: Job, built: models.Built, dataset: Dataset, watch: Watch) -> EndReason:
     arguments: dict[str, Any] = {"epochs": job.training.epochs, "verbose": 0, "callbacks": [watch]}
     if dataset.stream is None:
         x, y = _arrays(built.model, dataset, "training")
@@ -71,7 +78,7 @@ def _fit(
             built.fit(built.model, x, y, **arguments)
     except Stopped as stopped:
         return stopped.reason
-    return "early_stopping" if watch.ended_early else "epochs"
+    return watch.ended or "epochs"
 
 
 def _batch_size_is_ours(job: Job) -> bool:
@@ -119,8 +126,15 @@ def _save(job: Job, watch: Watch, model: keras.Model, dataset: Dataset) -> str |
     path = Path(job.save_to)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.stem}.{os.getpid()}.keras")
-    with_scaling(model, dataset).save(temporary)
-    temporary.replace(path)
+    try:
+        with_scaling(model, dataset).save(temporary)
+        temporary.replace(path)
+    except Exception as error:
+        # The scores stand, whether or not the user's own layers can be written.
+        warnings.warn(f"the model of trial {job.trial} cannot be saved: {_one_line(error)}", stacklevel=2)
+        return None
+    finally:
+        temporary.unlink(missing_ok=True)
     return str(path)
 
 
@@ -133,11 +147,15 @@ def with_scaling(model: keras.Model, dataset: Dataset) -> keras.Model:
     rescale = keras.layers.Rescaling(scaling.factor.tolist(), offset.tolist(), name="scaling")
     whole = keras.Sequential([keras.Input(dataset.info.input_shape), rescale, model], name="scaled")
     if config := model.get_compile_config():
-        whole.compile_from_config(config)
+        try:
+            whole.compile_from_config(config)
+        except (TypeError, ValueError):
+            # A loss or metric of the user's own, which no file can name; predictions need none.
+            return whole
     return whole
 
 
-def _reason(error: Exception) -> FailureReason:
+def _reason(error: BaseException) -> FailureReason:
     if isinstance(error, Nonfinite):
         return "nonfinite"
     if isinstance(error, models.InvalidModel):
@@ -147,9 +165,13 @@ def _reason(error: Exception) -> FailureReason:
     return "error"
 
 
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
+def _one_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if isinstance(error, tf.errors.OpError):
+        # TensorFlow says what went wrong below the trace of its graph.
+        trace = [number for number, line in enumerate(lines) if line.startswith('File "')]
+        lines = lines[trace[-1] + 1 :] if trace else lines
     first = lines[0] if lines else ""
-    if isinstance(error, Nonfinite | models.InvalidModel):
+    if isinstance(error, Nonfinite | HpoError):
         return first
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -2,19 +2,22 @@
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
-from hpo.training.messages import EpochDone, Job, Line, StopReason
+from hpo.errors import ModelError
+from hpo.training.messages import EndReason, EpochDone, Job, Line
 
 
 class Stopped(Exception):
-    """The trial was asked to stop."""
+    """The trial was asked to stop, or has come to its end."""
 
-    def __init__(self, reason: StopReason) -> None:
+    def __init__(self, reason: EndReason) -> None:
         super().__init__(reason)
-        self.reason: StopReason = reason
+        self.reason: EndReason = reason
 
 
 class Nonfinite(Exception):
@@ -35,7 +38,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         self.best: float | None = None
         self.best_epoch: int | None = None
         self.best_weights: list[Any] = []
-        self.ended_early = False
+        self.ended: EndReason | None = None
         self._epoch = 0
         self._reference: float | None = None
         self._waited = 0
@@ -43,6 +46,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Starts the clock of the epoch."""
+        self._refuse_to_go_on()
         self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -60,24 +64,37 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Reports the epoch, then waits for the verdict."""
+        self._refuse_to_go_on()
         # Keras counts from zero, and a user's own fit may call model.fit several times.
         self._epoch += 1
-        metrics = {name: float(value) for name, value in (logs or {}).items()}
+        metrics = _numbers(logs or {})
         metrics.setdefault("learning_rate", float(self.model.optimizer.learning_rate))
         metrics["seconds"] = time.perf_counter() - self._began
         bad = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
         if bad:
             raise Nonfinite(f"{', '.join(bad)} after epoch {self._epoch}")
-        if self._job.objective.metric not in metrics:
-            raise KeyError(
-                f"objective {self._job.objective.metric} is not among the metrics: {', '.join(sorted(metrics))}"
-            )
-        self._judge(metrics[self._job.objective.metric])
+        self._judge(self._value(metrics))
         self._line.emit(EpochDone(self._job.trial, self._epoch, metrics))
-        if self.ended_early:
+        if self.ended is None and self._epoch >= self._job.training.epochs:
+            self.ended = "epochs"
+        if self.ended:
             self.model.stop_training = True
-        elif self._epoch < self._job.training.epochs and (reason := self._line.verdict()):
+        elif reason := self._line.verdict():
             raise Stopped(reason)
+
+    def _refuse_to_go_on(self) -> None:
+        """Ends a user's own fit that trains on after its last epoch: a loop of its own, or a second model.fit."""
+        if self.ended:
+            raise Stopped(self.ended)
+
+    def _value(self, metrics: Mapping[str, float]) -> float:
+        name = self._job.objective.metric
+        if name not in metrics:
+            valid = ", ".join(sorted(metric for metric in metrics if metric.startswith("val_")))
+            raise ModelError(
+                f"objective: the model has no metric {name}; valid: {valid or 'none, it does not validate'}"
+            )
+        return metrics[name]
 
     def _judge(self, value: float) -> None:
         objective, stopping = self._job.objective, self._job.training.early_stopping
@@ -90,4 +107,12 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
             self._reference, self._waited = value, 0
         else:
             self._waited += 1
-            self.ended_early = self._waited >= stopping.patience
+            if self._waited >= stopping.patience:
+                self.ended = "early_stopping"
+
+
+def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    for name, value in logs.items():
+        if np.size(value) != 1:
+            raise ModelError(f"metric {name} must be one number, got {np.size(value)}; give it an average")
+    return {name: float(value) for name, value in logs.items()}

@@ -1,0 +1,115 @@
+"""An engine that replays scripts instead of training: for tests of whatever drives an engine."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hpo.engines import Engine
+from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason
+
+Step = float | Failed | Lost | None
+"""One step of a script: the objective after an epoch, the end of a trial that fails, or None: the trial hangs, and
+does not answer to `stop` either."""
+
+Script = Callable[[Job], Iterable[Step]]
+"""What happens in a job. A script that ends has trained all its epochs; an endless one is trained until stopped."""
+
+
+@dataclass
+class _Trial:
+    job: Job
+    steps: Iterator[Step]
+    curve: list[float] = field(default_factory=list)
+    started: bool = False
+    waiting: bool = False
+    hanging: bool = False
+    stop: StopReason | None = None
+
+
+class ScriptedEngine(Engine):
+    """Up to `workers` trials at a time, one step of each in turn; in this thread, so that it repeats exactly.
+
+    An example: `ScriptedEngine(lambda job: [0.5, 0.1 * job.params["depth"]])`. The loss on the test part is the
+    best objective. Where a job says so, its model is saved as an empty file.
+    """
+
+    def __init__(self, script: Script, workers: int = 1) -> None:
+        self.workers = workers
+        self.jobs: list[Job] = []
+        """All jobs, in the order in which they came."""
+        self._script = script
+        self._trials: dict[int, _Trial] = {}
+
+    def submit(self, job: Job) -> None:
+        """Starts a script."""
+        if len(self._trials) >= self.workers:
+            raise ValueError(f"at most {self.workers} jobs at a time, got one more")
+        self.jobs.append(job)
+        self._trials[job.trial] = _Trial(job, iter(self._script(job)))
+
+    def events(self, timeout: float) -> Sequence[Event]:
+        """The next event of each trial that does not wait or hang."""
+        ready = [trial for trial in self._trials.values() if not (trial.waiting or trial.hanging)]
+        found = [event for trial in ready if (event := self._next(trial)) is not None]
+        if not found:
+            time.sleep(timeout)
+        return found
+
+    def proceed(self, trial: int) -> None:
+        """Lets a trial go on."""
+        self._trials[trial].waiting = False
+
+    def stop(self, trial: int, reason: StopReason) -> None:
+        """Ends a trial with its next event, unless it hangs."""
+        self._trials[trial].stop = reason
+        self._trials[trial].waiting = False
+
+    def kill(self, trial: int) -> None:
+        """Drops a trial."""
+        self._trials.pop(trial, None)
+
+    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Mapping[str, Any]:
+        """Nothing: scripts declare no parameters."""
+        return {}
+
+    def close(self) -> None:
+        """Drops all trials."""
+        self._trials.clear()
+
+    def _next(self, trial: _Trial) -> Event | None:
+        number = trial.job.trial
+        if not trial.started:
+            trial.started = True
+            return Started(number, os.getpid(), model_parameters=1)
+        if trial.stop is not None:
+            return self._finish(trial, trial.stop)
+        try:
+            step = next(trial.steps)
+        except StopIteration:
+            return self._finish(trial, "epochs")
+        if isinstance(step, Failed | Lost):
+            self.kill(number)
+            return step
+        trial.hanging = step is None
+        if step is None:
+            return None
+        trial.waiting = True
+        trial.curve.append(step)
+        metrics = {trial.job.objective.metric: step, "learning_rate": 0.001, "seconds": 0.01}
+        return EpochDone(number, len(trial.curve), metrics)
+
+    def _finish(self, trial: _Trial, ended_by: Literal["epochs"] | StopReason) -> Finished:
+        job = trial.job
+        self.kill(job.trial)
+        if not trial.curve:
+            return Finished(job.trial, ended_by, None)
+        best = max(trial.curve, key=lambda value: job.objective.sign * value)
+        model_file = None
+        if job.save_to is not None and job.objective.better(best, job.save_if_better_than):
+            model_file = job.save_to
+            Path(model_file).parent.mkdir(parents=True, exist_ok=True)
+            Path(model_file).touch()
+        return Finished(job.trial, ended_by, trial.curve.index(best) + 1, {"loss": best}, model_file)

@@ -1,0 +1,62 @@
+"""What tests share: a home of their own, small experiments, and one finished study for all that only read."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from postgres import postgres as postgres
+from tiny import Command, tiny
+
+# TensorFlow's chatter would drown a failing test's own words.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HPO_HOME", raising=False)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home folder of a finished study, `tiny`: 6 trials on digits, its stores as a run leaves them."""
+    import hpo
+
+    home = tmp_path_factory.mktemp("finished")
+    experiment = tiny(dataset={"name": "digits", "limit": 400}, study={"trials": 6, "sampler": "random", "seed": 1})
+    hpo.run(experiment, home=home)
+    return home
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """Runs `hpo` as a user would, in a process of its own, in an empty working directory."""
+
+    def run(*arguments: str | Path, env: Mapping[str, str] | None = None, timeout: float = 120) -> Any:
+        return subprocess.run(
+            [sys.executable, "-m", "hpo", *map(str, arguments)],
+            cwd=tmp_path,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Writes a file below the test's folder."""
+
+    def save(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return save

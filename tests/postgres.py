@@ -1,0 +1,49 @@
+"""A PostgreSQL server of the tests' own: on loopback, with a password, gone with the tests."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PASSWORD = "s3cret-of-the-tests"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a new, empty server; skips where PostgreSQL is not installed."""
+    initdb, pg_ctl = _tool("initdb"), _tool("pg_ctl")
+    if initdb is None or pg_ctl is None:
+        pytest.skip("PostgreSQL's server is not installed")
+    # Not pytest's own folder, which none but its owner may enter.
+    folder = Path(tempfile.mkdtemp(prefix="hpo-test-postgres-"))
+    options: dict[str, Any] = {"cwd": "/", "stdout": subprocess.DEVNULL}
+    if os.getuid() == 0:  # PostgreSQL refuses to run as root
+        os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
+        options["user"] = "nobody"
+    data, secret = folder / "data", folder / "secret"
+    secret.write_text(PASSWORD)
+    secret.chmod(0o644)
+    authentication = ["-U", "hpo", "-A", "scram-sha-256", f"--pwfile={secret}"]
+    subprocess.run([initdb, "-D", data, *authentication, "--no-sync", "-E", "UTF8"], check=True, **options)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+    subprocess.run([pg_ctl, "-D", data, "-l", data / "log", "-o", settings, "-w", "start"], check=True, **options)
+    try:
+        yield f"postgresql+psycopg2://hpo:{PASSWORD}@127.0.0.1:{port}/postgres"
+    finally:
+        subprocess.run([pg_ctl, "-D", data, "-m", "immediate", "stop"], check=True, **options)
+        shutil.rmtree(folder)
+
+
+def _tool(name: str) -> str | None:
+    debian = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
+    return shutil.which(name, path=os.pathsep.join([*debian, os.environ.get("PATH", "")]))

@@ -1,0 +1,163 @@
+"""Studies that run in milliseconds: real Optuna, a scripted engine in the place of training."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpo.coordinator import Budget, Coordinator, Ending
+from hpo.engines.scripted import Script, ScriptedEngine
+from hpo.experiment import Objective, StudySpec, TrainingSpec
+from hpo.lock import sole_coordinator
+from hpo.record import TrialRecord
+from hpo.space import SearchSpace
+from hpo.study import Definition, Study, open_study
+from hpo.training.messages import Job
+
+OBJECTIVE = Objective(metric="val_accuracy", direction="maximize")
+
+SPACE: dict[str, Any] = {
+    "model": "mlp",
+    "parameters": {
+        "depth": {"type": "int", "low": 1, "high": 3},
+        "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True},
+        "widths": {"type": "categorical", "choices": [[8], [8, 4]]},
+        "optimizer": {"type": "categorical", "choices": ["adam", "sgd"]},
+        "momentum": {"type": "float", "low": 0.0, "high": 0.9, "when": {"optimizer": "sgd"}},
+        "nesterov": {"type": "boolean", "when": {"momentum": {"low": 0.3}}},
+        "activation": "relu",
+    },
+}
+
+GRID: dict[str, Any] = {
+    "model": "mlp",
+    "parameters": {
+        "depth": {"type": "int", "low": 1, "high": 2},
+        "widths": {"type": "categorical", "choices": [[8], [8, 4]]},
+        "optimizer": {"type": "categorical", "choices": ["adam", "sgd"]},
+        "momentum": {"type": "float", "low": 0.0, "high": 0.5, "step": 0.25, "when": {"optimizer": "sgd"}},
+        "activation": "relu",
+    },
+}
+"""16 configurations: 4 with adam, 12 with sgd."""
+
+
+def score(params: Any) -> float:
+    """An objective between 0 and 1 that depends on every parameter of SPACE."""
+    return 0.9 / (1 + abs(params["depth"] - 2) + 30 * abs(params["learning_rate"] - 0.01) + params.get("momentum", 0.2))
+
+
+def two_epochs(job: Job) -> Sequence[float]:
+    """A script that trains two epochs."""
+    return [0.5 * score(job.params), score(job.params)]
+
+
+def flat(job: Job) -> Sequence[float]:
+    """A script of one epoch, whatever the parameters."""
+    return [0.5]
+
+
+def definition(space: dict[str, Any] = SPACE, epochs: int = 20, seed: int = 0, **identity: Any) -> Definition:
+    """A study's definition; keyword arguments change parts of its identity."""
+    known = {
+        "search_space": SearchSpace.model_validate(space).model_dump(mode="json"),
+        "objective": OBJECTIVE.model_dump(mode="json"),
+        "dataset": {"name": "digits", "digest": "0" * 32, "scaling": "minmax"},
+        "training": TrainingSpec(epochs=epochs).model_dump(mode="json"),
+        "seed": seed,
+    }
+    files = {"experiment": "name: s\n", "search_space": "model: mlp\n"}
+    return Definition(SearchSpace.model_validate(space), epochs, {**known, **identity}, files, {"name": "s"})
+
+
+@dataclass
+class Log:
+    """An observer that remembers."""
+
+    ended: list[TrialRecord]
+    bests: list[float | None]
+    epochs: int = 0
+    started: int = 0
+
+    def trial_started(self, record: TrialRecord) -> None:
+        self.started += 1
+
+    def epoch_done(self, record: TrialRecord, epoch: int, metrics: Any) -> None:
+        self.epochs += 1
+
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        self.ended.append(record)
+        self.bests.append(best.value if best else None)
+
+
+@dataclass
+class Ran:
+    """What a run of a study came to."""
+
+    ending: Ending
+    trials: list[TrialRecord]
+    engine: ScriptedEngine
+    log: Log
+
+    @property
+    def configs(self) -> list[dict[str, Any]]:
+        """The configurations, in the order of their trials."""
+        return [dict(trial.params) for trial in self.trials]
+
+    @property
+    def states(self) -> list[str]:
+        return [trial.failure or trial.state for trial in self.trials]
+
+
+def run(
+    url: str,
+    script: Script = two_epochs,
+    *,
+    workers: int = 1,
+    what: Definition | None = None,
+    models: Path | None = None,
+    name: str = "s",
+    **spec: Any,
+) -> Ran:
+    """Runs a study, or goes on with it, as `hpo.run` does; keyword arguments are those of the study section."""
+    study_spec = StudySpec(**{"sampler": "random", "pruner": "none", **spec})
+    engine = ScriptedEngine(script, workers)
+    log = Log([], [])
+    with sole_coordinator(url, name):
+        study = open_study(url, name, what or definition(), study_spec)
+        study.recover()
+        budget = Budget(
+            study_spec.trials, study_spec.timeout, study_spec.target, study_spec.trial_timeout, study_spec.retries
+        )
+        ending = Coordinator(study, engine, OBJECTIVE, budget, _jobs(study, models), _ignore, (log,)).run()
+        return Ran(ending, study.trials(), engine, log)
+
+
+def _jobs(study: Study, models: Path | None) -> Callable[[TrialRecord, float | None], Job]:
+    def make(record: TrialRecord, best: float | None) -> Job:
+        save_to = str(models / f"trial-{record.number:04}.keras") if models else None
+        params = study.space.settings(record.params)
+        return Job(
+            record.number, params, record.seed, "mlp", TrainingSpec(), OBJECTIVE, "", save_to=save_to,
+            save_if_better_than=best,
+        )  # fmt: skip
+
+    return make
+
+
+def _ignore(config: Any) -> None: ...
+
+
+def process(code: str) -> subprocess.Popen[str]:
+    """Another process, in which this module can be imported."""
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -1,0 +1,20 @@
+"""The house stands as ARCHITECTURE.md says: imports point down."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tiny import ROOT
+
+
+def test_imports_point_down() -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    told = subprocess.run([str(linter)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert told.returncode == 0, told.stdout
+
+
+def test_a_file_fits_a_few_screens() -> None:
+    long = {
+        path.name: count for path in ROOT.glob("hpo/**/*.py") if (count := len(path.read_text().splitlines())) > 400
+    }
+    assert long == {}

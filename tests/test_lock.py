@@ -1,0 +1,131 @@
+"""One coordinator for each study: by a file, by PostgreSQL's advisory lock."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from postgres import PASSWORD
+from studies import process
+
+from hpo.errors import StudyBusy, UserError
+from hpo.lock import sole_coordinator
+
+HOLD = """
+import time
+from hpo.lock import sole_coordinator
+with sole_coordinator({url!r}, "mine"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def holder(url: str) -> Iterator[int]:
+    """Another process that holds the lock of the study `mine`; its pid."""
+    other = process(HOLD.format(url=url))
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        yield other.pid
+    finally:
+        other.kill()
+        other.communicate()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request, tmp_path):
+    return f"sqlite:///{tmp_path}/optuna.db" if request.param == "sqlite" else request.getfixturevalue("postgres")
+
+
+def test_a_second_coordinator_is_refused_until_the_first_is_killed(url):
+    with holder(url) as pid:
+        with (
+            pytest.raises(StudyBusy, match=rf"study mine is being run by process {pid} on \S+; wait") as caught,
+            sole_coordinator(url, "mine"),
+        ):
+            pass
+        assert PASSWORD not in str(caught.value)
+        with sole_coordinator(url, "another"):
+            pass
+        os.kill(pid, signal.SIGKILL)
+        for _ in range(50):
+            try:
+                with sole_coordinator(url, "mine"):
+                    return
+            except StudyBusy:
+                time.sleep(0.1)
+    pytest.fail("the lock outlived its holder by 5 s")
+
+
+def test_the_same_process_cannot_hold_a_lock_twice(url):
+    with (
+        sole_coordinator(url, "mine"),
+        pytest.raises(StudyBusy, match=f"process {os.getpid()} on"),
+        sole_coordinator(url, "mine"),
+    ):
+        pass
+    with sole_coordinator(url, "mine"):
+        pass
+
+
+def test_a_link_to_the_database_has_the_same_lock(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with (
+        sole_coordinator(f"sqlite:///{tmp_path}/real/optuna.db", "s"),
+        pytest.raises(StudyBusy, match="study s is being run"),
+        sole_coordinator(f"sqlite:///{tmp_path}/link/optuna.db", "s"),
+    ):
+        pass
+
+
+def test_a_worker_that_outlives_the_holder_does_not_keep_the_lock(tmp_path):
+    url = f"sqlite:///{tmp_path}/optuna.db"
+    with sole_coordinator(url, "s"):
+        worker = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(30,))
+        worker.start()
+    try:
+        with sole_coordinator(url, "s"):
+            assert worker.is_alive()
+    finally:
+        worker.kill()
+        worker.join()
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("not a url", "storage: not a database URL; an example: sqlite"),
+        ("nosuchdb://u:hush@h/d", "storage: not a database URL; an example: sqlite"),
+        ("postgresql+asyncpg://u:hush@h/d", r"needs a driver: python3 -m pip install asyncpg"),
+        (
+            "postgresql+psycopg2://u:hush@127.0.0.1:1/d",
+            r"storage postgresql\+psycopg2://u:\*\*\*@127.0.0.1:1/d cannot be opened: conn.*",
+        ),
+    ],
+)
+def test_a_database_that_cannot_be_opened(url, message):
+    with pytest.raises(UserError, match=message) as caught, sole_coordinator(url, "s"):
+        pass
+    assert "hush" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_password_is_not_shown(postgres):
+    url = postgres.replace(PASSWORD, "wrong-one")
+    with pytest.raises(UserError, match="password authentication failed") as caught, sole_coordinator(url, "s"):
+        pass
+    assert "wrong-one" not in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(UserError, match=r"cannot be opened: .*Not a directory"),
+        sole_coordinator(f"sqlite:///{tmp_path}/file/optuna.db", "s"),
+    ):
+        pass

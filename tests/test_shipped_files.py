@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+from optuna.trial import FixedTrial
+
+from hpo.experiment import parse_experiment
+from hpo.space import SearchSpace, parse_space
+from hpo.yaml_file import read_yaml
+
+ROOT = Path(__file__).parent.parent
+EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
+SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))
+
+
+def space_of(experiment_file: Path) -> SearchSpace:
+    document = read_yaml(experiment_file)
+    experiment = parse_experiment(document)
+    if isinstance(experiment.search_space, str):
+        document = read_yaml(ROOT / "search_spaces" / f"{experiment.search_space}.yaml")
+        return parse_space(document, experiment.training)
+    return parse_space(document.below("search_space"), experiment.training)
+
+
+def test_what_is_shipped():
+    assert {"digits_mlp", "mnist_mlp"} <= {path.stem for path in EXPERIMENTS}
+    assert {"mlp", "mlp_layers", "optimizers", "cnn"} <= {path.stem for path in SPACES}
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_experiments(path):
+    space = space_of(path)
+    for config in parse_experiment(read_yaml(path)).study.enqueue:
+        assert space.complaints(config) == {}
+        # Nothing is left to a sampler.
+        assert set(space.suggest(FixedTrial(space.to_optuna(config)))) >= set(config)
+
+
+@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
+def test_search_spaces(path):
+    space = parse_space(read_yaml(path))
+    for config in space.extremes():
+        assert space.complaints(config) == {}
+
+
+@pytest.mark.parametrize("path", [*EXPERIMENTS, *SPACES], ids=lambda path: path.stem)
+def test_the_first_line_names_a_schema_that_exists(path):
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    prefix, _, schema = first.partition("$schema=")
+    assert prefix == "# yaml-language-server: "
+    assert (path.parent / schema).resolve().is_file()
+    assert Path(schema).stem.startswith("experiment" if path in EXPERIMENTS else "search-space")

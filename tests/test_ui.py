@@ -1,0 +1,152 @@
+"""MLflow's server as `hpo ui` starts it: a real one on a free port of the loopback address."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hpo import ui
+from hpo.errors import NotFound, UserError
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """A store as plain MLflow writes it, with the tags of a study."""
+    from mlflow import MlflowClient
+
+    home = tmp_path_factory.mktemp("home")
+    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
+    experiment = client.create_experiment("toy", (home / "artifacts").as_uri())
+    tags = {"hpo.role": "study", "hpo.study": "toy-2", "hpo.objective": "val_loss", "hpo.direction": "minimize"}
+    run = client.create_run(experiment, tags=tags)
+    client.log_text(run.info.run_id, "name: toy\n", "experiment.yaml")
+    return home
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def server(home) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """`serve` in a process of its own, and the link that it printed."""
+    code = "import sys; from pathlib import Path; from hpo import ui; "
+    code += "ui.serve(Path(sys.argv[1]), study='toy-2', port=int(sys.argv[2]), say=lambda s: print(s, flush=True))"
+    command = [sys.executable, "-c", code, str(home), str(free_port())]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    link = process.stdout.readline().strip()
+    yield process, link
+    if process.poll() is None:
+        process.terminate()
+        process.wait(20)
+    process.stdout.close()
+    process.stderr.close()
+
+
+def get(url: str, **headers: str) -> str:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20) as answer:
+        return answer.read().decode()
+
+
+def test_the_server_shows_the_study_on_loopback_only_and_ends_cleanly(server, home):
+    process, link = server
+    address = link.partition("/#/")[0]
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
+    experiment = re.search(r"/experiments/(\d+)/runs\?", link).group(1)
+    assert "<title>MLflow" in get(address)
+    runs = urllib.request.Request(
+        f"{address}/api/2.0/mlflow/runs/search",
+        json.dumps({"experiment_ids": [experiment]}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    found = json.loads(urllib.request.urlopen(runs, timeout=20).read())["runs"]
+    assert len(found) == 1
+    run = found[0]["info"]["run_id"]
+    assert get(f"{address}/get-artifact?path=experiment.yaml&run_uuid={run}") == "name: toy\n"
+
+    port = int(address.rpartition(":")[2])
+    assert get(address, Host=f"localhost:{port}")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        get(f"{address}/api/2.0/mlflow/experiments/get?experiment_id={experiment}", Host="evil.example")
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    listening = {c.laddr for p in family for c in p.net_connections() if c.status == psutil.CONN_LISTEN}
+    assert {place.ip for place in listening} == {"127.0.0.1"}
+    assert {place.port for place in listening} == {port}
+    assert not any("sqlite:" in argument for p in family for argument in p.cmdline())
+
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(20) == 0
+    assert "Traceback" not in process.stderr.read()
+    assert not any(p.is_running() for p in family[1:])
+    assert not Path("mlartifacts").exists()
+
+
+def test_the_link_of_a_study_opens_its_charts_in_machine_learning_mode(home):
+    link = ui.link(f"sqlite:///{home}/mlflow.db", "toy-2", "http://host:1")
+    place, _, query = link.partition("?")
+    assert re.fullmatch(r"http://host:1/#/experiments/\d+/runs", place)
+    assert dict(urllib.parse.parse_qsl(query)) == {
+        "workflowType": "machine_learning",
+        "compareRunsMode": "CHART",
+        "orderByKey": "metrics.`best_val_loss`",
+        "orderByAsc": "true",
+    }
+
+
+def test_the_words_of_the_link_are_those_of_the_installed_ui():
+    import mlflow
+
+    bundle = Path(mlflow.__file__).parent / "server" / "js" / "build" / "static" / "js"
+    text = "".join(path.read_text(errors="replace") for path in bundle.glob("*.js"))
+    for word in ('get("workflowType")', '"machine_learning"', '"compareRunsMode"', "orderByKey", "orderByAsc"):
+        assert word in text, word
+    assert "custom_model_development" in text
+    assert "/experiments/:experimentId/runs" in text
+
+
+def test_without_a_study_the_link_is_the_list_of_experiments():
+    assert ui.link("sqlite:///nowhere.db") == "http://127.0.0.1:5000/#/experiments"
+
+
+def test_an_unknown_study_is_named(home):
+    with pytest.raises(NotFound, match="has no study 'toi'"):
+        ui.link(f"sqlite:///{home}/mlflow.db", "toi")
+
+
+def test_a_home_without_a_store_is_a_mistake(tmp_path):
+    with pytest.raises(NotFound, match=r"mlflow\.db: no such file; `hpo run"):
+        ui.serve(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_that_is_taken_is_a_mistake(home):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=rf"cannot listen on 127\.0\.0\.1:{port} .*choose another with --port"):
+            ui.serve(home, port=port)
+
+
+def test_a_server_of_the_users_is_only_linked_to(tmp_path):
+    said: list[str] = []
+    ui.serve(tmp_path, "http://ada:s3cret@tracking.example:5000/", say=said.append)
+    assert said == ["http://ada:***@tracking.example:5000/#/experiments"]

@@ -1,0 +1,172 @@
+"""Models and datasets as users write them, for the tests of training."""
+
+import keras
+import keras_tuner
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+
+def _network(*inside, classes=10):
+    return keras.Sequential(
+        [keras.Input((8, 8, 1)), layers.Flatten(), *inside, layers.Dense(classes, activation="softmax")]
+    )
+
+
+def uncompiled(params, dataset):
+    return _network(layers.Dense(params["width"]), classes=dataset.classes)
+
+
+def compiled(params, dataset):
+    model = _network()
+    model.compile(keras.optimizers.SGD(0.125), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def wants_one_hot(params, dataset):
+    model = _network()
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy", "f1_score"][: params.get("metrics", 1)])
+    return model
+
+
+def without_metrics(params, dataset):
+    model = _network()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def unbuilt(params, dataset):
+    return keras.Sequential([layers.Flatten(), layers.Dense(10, activation="softmax")])
+
+
+@keras.saving.register_keras_serializable()
+class Logarithm(layers.Layer):
+    def call(self, x):
+        return keras.ops.log(x - 100.0)
+
+
+@keras.saving.register_keras_serializable()
+class LostInValidation(layers.Layer):
+    def call(self, x, training=False):
+        return x if training else x * np.nan
+
+
+def logarithm_of_negatives(params, dataset):
+    return _network(Logarithm())
+
+
+def lost_in_validation(params, dataset):
+    return _network(LostInValidation())
+
+
+class Unsavable(keras.Model):
+    def __init__(self, dataset):
+        super().__init__()
+        self.dataset = dataset
+        self.inside = [layers.Flatten(), layers.Dense(dataset.classes, activation="softmax")]
+
+    def call(self, x):
+        for layer in self.inside:
+            x = layer(x)
+        return x
+
+
+def unsavable(params, dataset):
+    return Unsavable(dataset)
+
+
+def own_loss(y_true, y_pred):
+    return keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
+
+
+def with_own_loss(params, dataset):
+    model = _network()
+    model.compile("adam", own_loss, metrics=["accuracy"])
+    return model
+
+
+def division_by_zero(params, dataset):
+    return params["width"] / 0
+
+
+def out_of_memory(params, dataset):
+    raise MemoryError
+
+
+def leaves(params, dataset):
+    raise SystemExit("enough")
+
+
+def wrong_labels(params, dataset):
+    """Fails within TensorFlow's graph."""
+    return _network(classes=2)
+
+
+def random_draws(params, dataset):
+    """Draws from every generator that a trial seeds, beside those of its layers."""
+    width = 4 + int(np.random.randint(8))
+    noise = layers.GaussianNoise(0.1 + float(tf.random.uniform(())))
+    return _network(noise, layers.Dropout(0.5), layers.Dense(width))
+
+
+def tuned(hp):
+    return _network(layers.Dense(hp.Int("units", 2, 64), activation="relu"))
+
+
+class TunesItsBatchSize(keras_tuner.HyperModel):
+    def build(self, hp):
+        return _network(layers.Dense(hp.Int("units", 2, 64)))
+
+    def fit(self, hp, model, *args, **kwargs):
+        return model.fit(*args, batch_size=hp.Choice("batch_size", [40, 80]), **kwargs)
+
+
+class PassesAllOn(keras_tuner.HyperModel):
+    def build(self, hp):
+        return _network()
+
+    def fit(self, hp, model, *args, **kwargs):
+        return model.fit(*args, **kwargs)
+
+
+class TrainsTwice(PassesAllOn):
+    def fit(self, hp, model, *args, **kwargs):
+        model.fit(*args, **kwargs)
+        return model.fit(*args, **kwargs)
+
+
+class OwnLoop(keras_tuner.HyperModel):
+    """After the guide "Tune hyperparameters in your custom training loop" of KerasTuner; it never ends by itself."""
+
+    def build(self, hp):
+        return _network()
+
+    def fit(self, hp, model, x, y, validation_data, callbacks=None, **kwargs):
+        for callback in callbacks:
+            callback.set_model(model)
+        epoch = 0
+        while True:
+            for callback in callbacks:
+                callback.on_epoch_end(epoch, logs={"val_accuracy": tf.constant(0.5)})
+            epoch += 1
+
+
+def _samples(count, seed):
+    draw = np.random.default_rng(seed)
+    x = draw.normal(5.0, 3.0, (count, 4)).astype("float32")
+    return x, (x[:, 0] > x[:, 1]).astype("int32")
+
+
+def one_hot_data():
+    x, y = _samples(120, 0)
+    return {"train": (x, np.eye(2, dtype="float32")[y])}
+
+
+def pipelines():
+    parts = zip(("train", "validation", "test"), (96, 32, 32), strict=True)
+    return {name: tf.data.Dataset.from_tensor_slices(_samples(count, count)) for name, count in parts}
+
+
+def two_numbers():
+    x, _ = _samples(120, 0)
+    return {"train": (x, np.stack([x[:, 0] + x[:, 1], x[:, 2]], axis=1))}
