@@ -97,8 +97,9 @@ def load_plan(
         space = _collect(mistakes, lambda: parse_space(space_document, training))
     if space is not None and space_document is not None:
         mistakes += _unknown_model(space, space_document)
-    if experiment is not None:
-        mistakes += _study_mistakes(experiment, space, document)
+    sound = experiment or _sound_part(document, mistakes)
+    if sound is not None:
+        mistakes += _study_mistakes(sound, space, document)
     if mistakes or experiment is None or space is None:
         raise FileMistakes(mistakes)
     files = {"experiment": text, "search_space": space_text}
@@ -137,11 +138,26 @@ def _space_document(document: Document, folder: Path) -> tuple[Document, str]:
         candidates = [place / f"{wanted}.yaml" for place in spaces]
     for candidate in candidates:
         if candidate.is_file():
-            return read_yaml(candidate), candidate.read_text(encoding="utf-8")
+            near = candidate.absolute().is_relative_to(Path.cwd())
+            return read_yaml(Path(_relative(candidate)) if near else candidate), candidate.read_text(encoding="utf-8")
     looked = ", ".join(dict.fromkeys(map(_relative, candidates)))
     known = sorted({path.stem for candidate in candidates for path in candidate.parent.glob("*.yaml")})
     hint = f"; there are: {', '.join(known)}" if known else ""
     raise FileMistakes([document.mistake(("search_space",), f"not found: looked for {looked}{hint}")])
+
+
+def _sound_part(document: Document, mistakes: Sequence[Mistake]) -> Experiment | None:
+    """The experiment less its sections with mistakes, so that the others can be checked further."""
+    wrong = {mistake.key.partition(".")[0].partition("[")[0] for mistake in mistakes}
+    kept = {key: value for key, value in document.data.items() if key not in wrong}
+    if "training" in wrong:
+        # Which metrics there are is not known.
+        kept.pop("objective", None)
+    stand_ins = {"name": "unnamed", "dataset": "digits", "search_space": {}, "objective": "val_loss"}
+    try:
+        return parse_experiment(Document(document.name, {**stand_ins, **kept}))
+    except FileMistakes:
+        return None
 
 
 def _study_mistakes(experiment: Experiment, space: SearchSpace | None, document: Document) -> list[Mistake]:

@@ -1,6 +1,7 @@
 """MLflow's own user interface over the store, on the loopback address only."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,7 +14,8 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from hpo.errors import HpoError, NotFound, UserError
-from hpo.tracking.address import cannot_open, masked, set_environment
+from hpo.tracking.address import cannot_open, set_environment
+from hpo.urls import masked
 
 HOST = "127.0.0.1"
 _START_SECONDS = 60.0
@@ -74,7 +76,7 @@ def serve(
         HpoError: the server does not start.
     """
     if uri is not None and uri.startswith(("http:", "https:")):
-        say(link(uri, study, masked(uri).rstrip("/")))
+        say(link(uri, study, re.sub("//[^/@]*@", "//", uri).rstrip("/")))
         return
     if uri is None:
         database = home.resolve() / "mlflow.db"

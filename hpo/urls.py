@@ -1,10 +1,28 @@
-"""Database and tracking URLs as they may be shown."""
+"""Database and tracking URLs as they may be shown: without passwords."""
 
-import re
+from urllib.parse import quote, unquote
 
-_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^@]*(?=@)")
+_SECRETS = ("password", "passwd", "pwd", "sslpassword", "token")
 
 
-def masked(url: str) -> str:
-    """A URL without its password."""
-    return _PASSWORD.sub(r"\1:***", url)
+def _secrets(uri: str) -> set[str]:
+    # Imported here: `hpo --help` has no URL to show.
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(uri)
+    except (ArgumentError, ValueError):
+        return set()
+    values = [url.password, *(url.query.get(key) for key in _SECRETS)]
+    return {str(value) for value in values if value}
+
+
+def masked(uri: str, text: str | None = None) -> str:
+    """The URI, or a text that may quote it, with passwords as `***`."""
+    text = uri if text is None else text
+    for secret in sorted(_secrets(uri), key=len, reverse=True):
+        for spelling in {secret, quote(secret, safe=""), quote(secret), unquote(secret)}:
+            for before, after in ((f":{spelling}@", ":***@"), (f"={spelling}", "=***")):
+                text = text.replace(before, after)
+    return text

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres import postgres as postgres
+from postgres import postgres  # noqa: F401
 from tiny import Command, tiny
 
 # TensorFlow's chatter would drown a failing test's own words.

@@ -55,7 +55,7 @@ def test_all_mistakes_of_both_files_at_once_and_nothing_is_created(
         (["show", "none"], "no studies yet"),
         (["compare", "none"], "no studies yet"),
         (["train", "none.yaml"], "none.yaml: no such file"),
-        (["ui", "none", "--port", "1"], "no study 'none'"),
+        (["ui", "none", "--port", "1"], "mlflow.db: no such file"),
     ],
 )
 def test_what_is_not_there_is_a_mistake_of_the_users(command: Command, arguments: list[str], message: str) -> None:

@@ -23,13 +23,8 @@ from hpo.data.dataset import DatasetInfo, Scaling
 from hpo.errors import UserError
 from hpo.experiment import Objective
 from hpo.record import TrialRecord
-from hpo.tracking import Ending, StudyInfo, Tracker, masked
-
-pytestmark = [
-    # MLflow 3.17 uses what SQLAlchemy 2.1 deprecates, and warns of itself when mlflow.pyfunc is imported.
-    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),
-]
+from hpo.tracking import Ending, StudyInfo, Tracker
+from hpo.urls import masked
 
 BEGAN = datetime(2026, 3, 1, 12, 0, 0)
 NONE = np.zeros(1, np.float32)

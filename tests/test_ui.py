@@ -19,11 +19,6 @@ import pytest
 from hpo import ui
 from hpo.errors import NotFound, UserError
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),
-]
-
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
@@ -149,4 +144,4 @@ def test_a_port_that_is_taken_is_a_mistake(home):
 def test_a_server_of_the_users_is_only_linked_to(tmp_path):
     said: list[str] = []
     ui.serve(tmp_path, "http://ada:s3cret@tracking.example:5000/", say=said.append)
-    assert said == ["http://ada:***@tracking.example:5000/#/experiments"]
+    assert said == ["http://tracking.example:5000/#/experiments"]

@@ -1,7 +1,6 @@
 """Where results are logged: MLflow, off the training path. Importing this package does not import MLflow."""
 
-from hpo.tracking.address import masked
 from hpo.tracking.study_info import Ending, StudyInfo
 from hpo.tracking.tracker import Tracker
 
-__all__ = ["Ending", "StudyInfo", "Tracker", "masked"]
+__all__ = ["Ending", "StudyInfo", "Tracker"]

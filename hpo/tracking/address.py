@@ -1,12 +1,9 @@
 """Tracking URIs: how they are shown, what is said of one that cannot be opened, and how MLflow is kept quiet."""
 
 import os
-from urllib.parse import quote, unquote
-
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from hpo.errors import UserError
+from hpo.urls import masked
 
 # Read by MLflow when it is imported, and with each request. Epochs do not wait for a server that is away:
 # what it missed is told when the trial ends.
@@ -19,28 +16,6 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
-
-_SECRETS = ("password", "passwd", "pwd", "sslpassword", "token")
-
-
-def _secrets(uri: str) -> set[str]:
-    try:
-        url = make_url(uri)
-    except (ArgumentError, ValueError):
-        return set()
-    values = [url.password, *(url.query.get(key) for key in _SECRETS)]
-    return {str(value) for value in values if value}
-
-
-def masked(uri: str, text: str | None = None) -> str:
-    """The URI, or a text that may quote it, with passwords as `***`."""
-    text = uri if text is None else text
-    for secret in sorted(_secrets(uri), key=len, reverse=True):
-        for spelling in {secret, quote(secret, safe=""), quote(secret), unquote(secret)}:
-            for before, after in ((f":{spelling}@", ":***@"), (f"={spelling}", "=***")):
-                text = text.replace(before, after)
-    return text
-
 
 def reason_of(uri: str, error: Exception) -> str:
     """The first line of an error's message, without passwords."""

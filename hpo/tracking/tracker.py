@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, final
 
 from hpo.errors import HpoError
 from hpo.record import TrialRecord
-from hpo.tracking.address import cannot_open, masked, reason_of, set_environment
+from hpo.tracking.address import cannot_open, reason_of, set_environment
 from hpo.tracking.study_info import Ending, StudyInfo
+from hpo.urls import masked
 
 if TYPE_CHECKING:
     from hpo.tracking.store import Store

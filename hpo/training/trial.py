@@ -1,10 +1,10 @@
 """One trial from a job to its last event: seed, data, model, epochs, best weights, test score, saved model."""
 
-import gc
 import math
 import os
 import traceback
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ def train(job: Job, line: Line) -> None:
     try:
         # Keras keeps names, graphs and seeds of earlier models in the process: a trial starts from none.
         keras.utils.clear_session()
-        gc.collect()
         line.emit(_train(job, line))
     except (Exception, SystemExit) as error:  # SystemExit: the user's code called exit()
         line.emit(Failed(job.trial, _reason(error), _one_line(error), traceback.format_exc()))
@@ -64,13 +63,13 @@ def _fit(job: Job, built: models.Built, dataset: Dataset, watch: Watch) -> EndRe
     if dataset.stream is None:
         x, y = _arrays(built.model, dataset, "training")
         arguments["validation_data"] = _arrays(built.model, dataset, "validation")
-        if built.fit is None or _batch_size_is_ours(job):
-            arguments["batch_size"] = job.training.batch_size
-        if built.fit is None:
-            arguments["validation_batch_size"] = _EVALUATION_BATCH
+        sizes: dict[str, Any] = {"batch_size": job.training.batch_size, "validation_batch_size": _EVALUATION_BATCH}
     else:
         x, y = _pipeline(dataset, "training", job.training.batch_size), None
         arguments["validation_data"] = _pipeline(dataset, "validation", job.training.batch_size)
+        sizes = {"shuffle": False}  # the pipeline's own concern
+    # Defaults rather than arguments, since a HyperModel's own fit may pass sizes of its own.
+    built.model.fit = partial(built.model.fit, **sizes)
     try:
         if built.fit is None:
             built.model.fit(x, y, **arguments)
@@ -79,12 +78,6 @@ def _fit(job: Job, built: models.Built, dataset: Dataset, watch: Watch) -> EndRe
     except Stopped as stopped:
         return stopped.reason
     return watch.ended or "epochs"
-
-
-def _batch_size_is_ours(job: Job) -> bool:
-    """Whether the search space sets the batch size, rather than a HyperModel's own fit, which passes it itself."""
-    declared = (job.declared or {}).get("space", ())
-    return "batch_size" in job.params and all(one["config"]["name"] != "batch_size" for one in declared)
 
 
 def _arrays(model: keras.Model, dataset: Dataset, name: PartName) -> tuple[Any, Any]:
@@ -139,19 +132,23 @@ def _save(job: Job, watch: Watch, model: keras.Model, dataset: Dataset) -> str |
 
 
 def with_scaling(model: keras.Model, dataset: Dataset) -> keras.Model:
-    """The model with the dataset's scaling in front: it takes the features as they came."""
-    scaling = dataset.info.scaling
+    """The model with the dataset's scaling in front: it takes the features as they came.
+
+    It is compiled as the model was, unless with a loss or metric that the user's code alone knows: a file that
+    named one could not be loaded elsewhere, and predictions need none.
+    """
+    scaling, config = dataset.info.scaling, model.get_compile_config()
+    try:
+        keras.saving.deserialize_keras_object(config)
+    except (TypeError, ValueError):
+        model.compiled = False
     if scaling.method == "none":
         return model
     offset = -scaling.offset * scaling.factor
     rescale = keras.layers.Rescaling(scaling.factor.tolist(), offset.tolist(), name="scaling")
     whole = keras.Sequential([keras.Input(dataset.info.input_shape), rescale, model], name="scaled")
-    if config := model.get_compile_config():
-        try:
-            whole.compile_from_config(config)
-        except (TypeError, ValueError):
-            # A loss or metric of the user's own, which no file can name; predictions need none.
-            return whole
+    if model.compiled:
+        whole.compile_from_config(config)
     return whole
 
 

@@ -1,5 +1,6 @@
 """What the tests of training share: prepared datasets, jobs, and a line that records the events of a trial."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,8 @@ class Recorder:
     batches: int = 0
 
     def emit(self, event):
+        if isinstance(event, EpochDone):
+            assert all(map(math.isfinite, event.metrics.values())), event
         self.events.append(event)
 
     def stop_reason(self):
@@ -59,7 +62,7 @@ def prepared(tmp_path_factory):
     return prepare
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def job_of(prepared):
     """A small job: two epochs of a tiny mlp on digits, unless told otherwise."""
 
@@ -77,7 +80,7 @@ def job_of(prepared):
     return job
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_job(job_of):
     """Trains a job in this process and returns the line that recorded it."""
     from hpo.training.trial import train

@@ -1,0 +1,90 @@
+"""Compiling as the training section says, and labels in the form that the loss takes."""
+
+import keras
+import numpy as np
+import pytest
+
+from hpo.data import open_prepared
+from hpo.experiment import TrainingSpec
+from hpo.models import InvalidModel
+from hpo.training.compiling import compile_model, labels_for
+
+
+@pytest.fixture(scope="module")
+def digits(prepared):
+    return open_prepared(prepared(name="digits", limit=200)).info
+
+
+@pytest.fixture(scope="module")
+def diabetes(prepared):
+    return open_prepared(prepared(name="diabetes")).info
+
+
+def compiled(info, **training):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(info.outputs)])
+    compile_model(model, TrainingSpec.model_validate(training), info)
+    return model
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop", "adamw", "adadelta", "Nadam", "lion"])
+def test_optimizers_by_name(digits, name):
+    optimizer = compiled(digits, optimizer=name, learning_rate=0.25, weight_decay=0.5).optimizer
+    assert type(optimizer).__name__.lower() == name.lower()
+    assert float(optimizer.learning_rate) == 0.25
+    assert optimizer.weight_decay == 0.5
+
+
+def test_an_optimizers_own_keys(digits):
+    sgd = compiled(digits, optimizer="sgd", momentum=0.5, nesterov=True).optimizer
+    assert (sgd.momentum, sgd.nesterov) == (0.5, True)
+    assert compiled(digits, optimizer="adam", beta_1=0.5, epsilon=0.25).optimizer.get_config()["epsilon"] == 0.25
+
+
+def test_a_task_chooses_loss_and_metrics(digits, diabetes):
+    assert compiled(digits).loss == "sparse_categorical_crossentropy"
+    assert compiled(diabetes).loss == "mean_squared_error"
+    assert compiled(diabetes, loss="huber").loss == "huber"
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "acc", "crossentropy", "sparse_top_k_categorical_accuracy"])
+def test_metrics_that_keras_knows_are_reported(digits, metric):
+    model = compiled(digits, metrics=[metric])
+    scores = model.evaluate(np.zeros((2, 4)), np.zeros(2), verbose=0, return_dict=True)
+    assert {"loss", "accuracy"} < set(scores) or metric in ("accuracy", "acc")
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"optimizer": "adm"}, "optimizer: unknown name 'adm'; did you mean adam?"),
+        ({"loss": "hubert"}, "loss: Keras knows no 'hubert'; did you mean huber?"),
+        ({"metrics": ["acuracy"]}, "metrics: Keras knows no 'acuracy'; did you mean binary_accuracy?"),
+        (
+            {"optimizer": "adam", "momentum": 0.5},
+            "momentum: adam takes no momentum, got 0.5; give the parameter a condition, when: {optimizer: ...}",
+        ),
+    ],
+)
+def test_what_keras_does_not_know_makes_the_model_invalid(digits, training, message):
+    with pytest.raises(InvalidModel) as raised:
+        compiled(digits, **training)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", keras.losses.CategoricalCrossentropy()])
+def test_class_numbers_become_one_hot_for_a_loss_that_wants_them(digits, loss):
+    model = compiled(digits)
+    model.compile("sgd", loss)
+    assert labels_for(model, np.array([1, 0]), digits)[:, :2].tolist() == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", keras.losses.SparseCategoricalCrossentropy()])
+def test_one_hot_labels_become_class_numbers_for_a_loss_that_wants_them(digits, loss):
+    model = compiled(digits)
+    model.compile("sgd", loss)
+    assert labels_for(model, np.eye(10)[[3, 1]], digits).tolist() == [3, 1]
+
+
+def test_numbers_to_predict_stay_as_they_are(diabetes):
+    y = np.array([1.5, 2.5])
+    assert labels_for(compiled(diabetes), y, diabetes) is y
