@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ import optuna
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from hpo.errors import NotFound, StudyMismatch, UserError, nearest
 from hpo.experiment import Named, Objective, StudySpec
@@ -306,11 +308,23 @@ def _storage(url: str, must_exist: bool = False) -> BaseStorage:
             if must_exist and not Path(address.database).exists():
                 raise NotFound(f"no studies yet: there is no {address.database}; start one with hpo run")
             Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-        storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}} if sqlite else None)
+        storage = _connect(url, {"connect_args": {"timeout": 60}} if sqlite else {})
         if sqlite:
             with storage.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     return get_storage(storage)  # with the cache of finished trials that Optuna puts in front
+
+
+def _connect(url: str, options: dict[str, Any]) -> RDBStorage:
+    """Opens a database; waits while another process creates its tables, with which Optuna's own attempt collides."""
+    for _ in range(20):
+        try:
+            return RDBStorage(url, engine_kwargs=options)
+        except DBAPIError as error:
+            if not isinstance(error, IntegrityError) and "already exists" not in str(error):
+                raise
+            time.sleep(0.1)
+    return RDBStorage(url, engine_kwargs=options)
 
 
 def _records(trials: Sequence[FrozenTrial]) -> list[TrialRecord]:

@@ -23,7 +23,12 @@ def git_commit(folder: Path | None = None) -> str | None:
     """The commit of the git repository around a folder (the working directory's); None where there is none."""
     try:
         done = subprocess.run(
-            ["git", "rev-parse", "--verify", "--quiet", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=5, check=False
+            ["git", "rev-parse", "--verify", "--quiet", "HEAD"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

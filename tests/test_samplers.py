@@ -27,9 +27,9 @@ def mistakes(**study):
 # Samplers
 
 
-@pytest.mark.parametrize(("sampler", "trials"), [("random", 4), ("tpe", 14), ("cmaes", 12), ("qmc", 8), ("nsga2", 5)])
+@pytest.mark.parametrize(("sampler", "trials"), [("random", 4), ("tpe", 10), ("cmaes", 10), ("qmc", 6), ("nsga2", 5)])
 def test_a_study_on_a_conditional_space_goes_on_where_it_was(sampler, trials, tmp_path):
-    options = {"nsga2": {"population_size": 3}, "tpe": {"n_startup_trials": 6}, "cmaes": {"popsize": 4}}
+    options = {"nsga2": {"population_size": 3}, "tpe": {"n_startup_trials": 4}, "cmaes": {"popsize": 4}}
     spec = {"sampler": {"name": sampler, **options.get(sampler, {})}}
 
     def proposed(folder, *totals):

@@ -2,12 +2,10 @@
 
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import optuna
 import pytest
@@ -141,7 +139,7 @@ def test_what_a_plain_optuna_user_enqueues_is_run(url):
     ("params", "error"),
     [
         ({"depth": 30}, "depth must be a whole number from 1 to 3, got 30"),
-        ({"widths": "[9]"}, r"'\[9\]' not in"),
+        ({"widths": "[9]"}, "'[9]' not in"),
     ],
 )
 def test_what_the_space_does_not_allow_fails_and_the_study_goes_on(url, params, error):
@@ -150,12 +148,8 @@ def test_what_the_space_does_not_allow_fails_and_the_study_goes_on(url, params, 
     ran = run(url, flat, trials=3)
     assert ran.states == ["complete", "invalid", "complete"]
     assert ran.log.ended[0].number == 1
-    pytest.raises(AssertionError, match=error, func=_raise, text=ran.trials[1].error)
+    assert error in (ran.trials[1].error or "")
     assert run(url, flat, trials=3).engine.jobs == []
-
-
-def _raise(text):
-    raise AssertionError(text)
 
 
 def test_what_waits_in_optunas_queue_does_not_stand_in_the_way_of_a_second_try(url):
@@ -355,15 +349,15 @@ def test_the_view_is_what_was_run(url):
 
 def test_nothing_that_is_not_finite_is_kept(url):
     def script(job):
-        return {0: [math.inf], 1: [0.3, -math.inf], 2: [math.nan]}.get(job.trial, [0.5])
+        return {1: [math.inf], 2: [0.3, -math.inf], 3: [math.nan]}.get(job.trial, [0.5])
 
     ran = run(url, script, trials=5)
-    assert ran.states == ["nonfinite"] * 3 + ["complete"] * 2
-    assert ran.trials[1].curves["val_accuracy"] == [0.3]
-    assert ran.trials[0].error == "val_accuracy not finite in epoch 1"
+    assert ran.states == ["complete", "nonfinite", "nonfinite", "nonfinite", "complete"]
+    assert ran.trials[2].curves["val_accuracy"] == [0.3]
+    assert ran.trials[1].error == "val_accuracy not finite in epoch 1"
     trials = optuna.load_study(study_name="s", storage=url).trials
-    assert [list(trial.intermediate_values.values()) for trial in trials] == [[], [0.3], [], [0.5], [0.5]]
-    assert [trial.value for trial in trials] == [None, None, None, 0.5, 0.5]
+    assert [list(trial.intermediate_values.values()) for trial in trials] == [[0.5], [], [0.3], [], [0.5]]
+    assert [trial.value for trial in trials] == [0.5, None, None, None, 0.5]
     assert all(word not in str(trial.user_attrs) for trial in trials for word in ("inf,", "nan,", "inf]", "nan]"))
 
 
@@ -397,7 +391,8 @@ def test_a_whole_study_on_postgresql(postgres):
 
 
 def test_a_killed_study_on_postgresql_goes_on(postgres):
-    optuna.delete_study(study_name="s", storage=postgres) if "s" in study_names(postgres) else None
+    if "s" in study_names(postgres):
+        optuna.delete_study(study_name="s", storage=postgres)
     killed_in_the_middle(postgres)
     deadline = time.monotonic() + 5
     while True:
@@ -434,18 +429,24 @@ def test_a_grid_cannot_run_through_what_has_no_step(url):
         open_(url, sampler="grid")
 
 
-def test_two_processes_at_once(url):
-    study = open_(url)
-    record = study.ask(None)
-    assert record is not None
-    other = process(f"from studies import run, flat\nrun({url!r}, flat, trials=2, name='beside')")
-    for _ in range(10):
-        study.report(record.number, len(record.curves), 0.5) if not record.curves else None
-        ended = study.end(replace(record, state="complete", value=0.5))
-        record = study.ask(None)
-        assert record is not None
-    _, errors = other.communicate(timeout=60)
-    assert other.returncode == 0, errors
-    assert ended.state == "complete"
-    assert len(read_study(url, "beside").trials) == 2
-    assert os.getpid() != other.pid
+TOGETHER = """
+import pathlib, time
+from studies import run, flat
+print("ready", flush=True)
+while not pathlib.Path({go!r}).exists():
+    pass
+run({url!r}, flat, trials=1, name={name!r})
+"""
+
+
+def test_processes_that_start_together_create_the_tables_once(url, tmp_path):
+    go = tmp_path / "go"
+    others = [process(TOGETHER.format(go=str(go), url=url, name=name)) for name in "abc"]
+    for other in others:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+    go.touch()
+    for other in others:
+        _, errors = other.communicate(timeout=60)
+        assert other.returncode == 0, errors
+    assert sorted(study_names(url)) == ["a", "b", "c"]

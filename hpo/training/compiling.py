@@ -15,7 +15,7 @@ _OPTIMIZER_KEYS = (
     "learning_rate", "momentum", "nesterov", "weight_decay", "rho", "beta_1", "beta_2", "epsilon", "clipnorm",
 )  # fmt: skip
 # `model.compile` itself finds what these mean, from the loss.
-_METRICS_OF_COMPILE = ("accuracy", "acc", "crossentropy", "ce")
+_METRICS_OF_COMPILE = ("accuracy", "acc")
 
 
 def compile_model(model: keras.Model, training: TrainingSpec, info: DatasetInfo) -> None:

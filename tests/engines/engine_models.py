@@ -1,0 +1,68 @@
+"""Models as users write them, for the tests of engines. Run eagerly: tracing TensorFlow's graphs takes a second."""
+
+import ctypes
+import os
+import time
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+
+class Slow(layers.Layer):
+    def call(self, x):
+        time.sleep(0.1)
+        return x
+
+
+def _compiled(*inside):
+    model = keras.Sequential([keras.Input((4,)), *inside, layers.Dense(3, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
+    return model
+
+
+def quick(params, dataset):
+    print("hello from the model")
+    return _compiled(layers.Dropout(0.25))
+
+
+def slow(params, dataset):
+    """An epoch takes most of a second."""
+    print("hello from the slow model")
+    return _compiled(Slow())
+
+
+def broken(params, dataset):
+    raise ValueError("no such luck")
+
+
+def exits(params, dataset):
+    for line in range(20):
+        print(f"line {line}")
+    os._exit(3)
+
+
+def segfaults(params, dataset):
+    ctypes.string_at(0)
+
+
+def as_wide_as_threads(params, dataset):
+    """Has 5 numbers for each compute thread, twice, and 3 more; see `_compiled`."""
+    intra, inter = (
+        tf.config.threading.get_intra_op_parallelism_threads(),
+        tf.config.threading.get_inter_op_parallelism_threads(),
+    )
+    return _compiled(layers.Dense(intra, use_bias=False), layers.Dense(inter, use_bias=False))
+
+
+def tuned(hp):
+    return _compiled(layers.Dense(hp.Int("units", 1, 4)))
+
+
+def broken_tuned(hp):
+    hp.Int("units", 1, 4)
+    raise ValueError("no such luck")
+
+
+def exits_tuned(hp):
+    exits(hp, None)

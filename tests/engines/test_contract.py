@@ -1,0 +1,133 @@
+"""The contract that every engine keeps."""
+
+import pytest
+
+from hpo.engines.local import LocalEngine
+from hpo.engines.serial import SerialEngine
+from hpo.errors import ModelError
+from hpo.training.messages import EpochDone, Failed, Finished, Lost, Started
+
+ENGINES = {
+    "serial": lambda log: SerialEngine(threads=1),
+    "local": lambda log: LocalEngine(workers=1, threads=1, log=log),
+}
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def make(request, tmp_path_factory):
+    return lambda: ENGINES[request.param](tmp_path_factory.mktemp("log") / "workers.log")
+
+
+@pytest.fixture(scope="module")
+def engine(make):
+    engine = make()
+    yield engine
+    engine.close()
+
+
+def kinds(events):
+    return [type(event) for event in events]
+
+
+def test_events_come_in_order(engine, job_of, drive):
+    engine.submit(job_of(1, epochs=3))
+    events = drive(engine)
+    assert kinds(events) == [Started, EpochDone, EpochDone, EpochDone, Finished]
+    assert [event.epoch for event in events[1:-1]] == [1, 2, 3]
+    assert {event.trial for event in events} == {1}
+    assert events[-1].ended_by == "epochs"
+    assert engine.events(timeout=0.1) == []
+
+
+def test_nothing_comes_after_an_epoch_until_the_trial_may_proceed(engine, job_of, await_event, drive):
+    engine.submit(job_of(2))
+    await_event(engine, EpochDone)
+    assert engine.events(timeout=0.7) == []
+    engine.proceed(2)
+    assert kinds(drive(engine)) == [EpochDone, Finished]
+
+
+def test_a_stop_after_an_epoch_ends_the_trial_at_its_best_weights(engine, job_of, await_event):
+    engine.submit(job_of(3, epochs=9))
+    await_event(engine, EpochDone)
+    engine.stop(3, "pruner")
+    (finished,) = await_event(engine, Finished)
+    assert (finished.ended_by, finished.best_epoch) == ("pruner", 1)
+    assert set(finished.test) == {"loss", "accuracy"}
+
+
+def test_a_stop_within_an_epoch_drops_it(engine, job_of, await_event):
+    engine.submit(job_of(4, "slow", epochs=9))
+    await_event(engine, EpochDone)
+    engine.proceed(4)
+    assert engine.events(timeout=0.2) == []
+    engine.stop(4, "deadline")
+    (finished,) = await_event(engine, Finished)
+    assert (finished.ended_by, finished.best_epoch) == ("deadline", 1)
+
+
+def test_a_stop_before_the_first_epoch_leaves_no_score(engine, job_of, await_event):
+    engine.submit(job_of(5))
+    engine.stop(5, "interrupt")
+    assert await_event(engine, Finished)[-1] == Finished(5, "interrupt", None)
+
+
+def test_nothing_is_heard_of_a_killed_trial(engine, job_of, await_event, drive):
+    engine.submit(job_of(6, "slow", epochs=9))
+    await_event(engine, Started)
+    engine.kill(6)
+    engine.submit(job_of(7))
+    assert {event.trial for event in drive(engine)} == {7}
+
+
+def test_orders_to_other_trials_change_nothing(engine, job_of, await_event, drive):
+    engine.submit(job_of(8))
+    await_event(engine, EpochDone)
+    for order in (engine.proceed, engine.kill, lambda trial: engine.stop(trial, "pruner")):
+        order(7)
+    assert engine.events(timeout=0.5) == []
+    engine.proceed(8)
+    assert kinds(drive(engine)) == [EpochDone, Finished]
+
+
+def test_a_trial_may_fail_and_the_next_one_trains(engine, job_of, drive):
+    engine.submit(job_of(9, "broken"))
+    (failed,) = drive(engine)
+    assert (type(failed), failed.trial, failed.reason) == (Failed, 9, "error")
+    assert failed.message == "ValueError: no such luck"
+    assert "engine_models.py" in failed.traceback
+    engine.submit(job_of(10))
+    assert kinds(drive(engine))[-1] is Finished
+
+
+def test_the_same_job_gives_the_same_curves_whatever_ran_before(engine, job_of, drive):
+    curves = []
+    for trial, model in enumerate(("quick", "as_wide_as_threads", "quick"), 11):
+        engine.submit(job_of(trial, model))
+        epochs = [dict(event.metrics) for event in drive(engine) if isinstance(event, EpochDone)]
+        curves.append([{name: value for name, value in epoch.items() if name != "seconds"} for epoch in epochs])
+    assert curves[0] == curves[2] != curves[1]
+
+
+def test_what_a_model_declares(engine, job_of, iris):
+    job = job_of(0)
+    found = engine.discover("engine_models:tuned", iris, job.import_paths)
+    assert [one["config"]["name"] for one in found["space"]] == ["units"]
+    assert engine.discover("engine_models:quick", iris, job.import_paths)["space"] == []
+    with pytest.raises(ModelError, match=r"broken_tuned: .*engine_models.py:\d+: cannot be built .* no such luck"):
+        engine.discover("engine_models:broken_tuned", iris, job.import_paths)
+
+
+def test_an_engine_may_be_closed_while_a_trial_runs_and_another_started(make, job_of, await_event):
+    first = make()
+    first.submit(job_of(14, "slow", epochs=9))
+    await_event(first, Started)
+    first.close()
+    second = make()
+    # The worker is still starting.
+    second.submit(job_of(15, "slow"))
+    second.stop(15, "pruner")
+    events = await_event(second, (Finished, Failed, Lost))
+    assert events[-1] == Finished(15, "pruner", None)
+    second.close()
+    second.close()

@@ -1,0 +1,298 @@
+"""The loop: budgets, verdicts, failures, signals; scripted trials, real Optuna."""
+
+import itertools
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+from studies import flat, process, run
+
+from hpo.errors import StudyFailed
+from hpo.study import read_study
+from hpo.training.messages import Failed, Lost
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/optuna.db"
+
+
+def endless(job):
+    """A script that trains until it is stopped."""
+    for epoch in itertools.count(1):
+        time.sleep(0.01)
+        yield 1 - 1 / (epoch + 1)
+
+
+def hanging(job):
+    """A script that does an epoch and then hangs."""
+    yield 0.4
+    yield None
+
+
+# Budgets
+
+
+def test_trials_is_what_is_brought_to_an_end_not_attempts(url):
+    ends = {0: [0.5], 1: ["killed"], 2: ["killed"], 3: ["error"], 4: [0.1, 0.1]}
+
+    def script(job):
+        first = ends.get(job.trial, [0.2, 0.3])
+        if first == ["killed"]:
+            return [Lost(job.trial, "killed", "SIGKILL")]
+        return [Failed(job.trial, "error", "no")] if first == ["error"] else first
+
+    ran = run(url, script, trials=4, retries=1, pruner={"name": "threshold", "lower": 0.15})
+    assert ran.states == ["complete", "killed", "killed", "error", "pruned"]
+    assert ran.ending == "done"
+    assert {trial.origin for trial in ran.trials} == {0, 1, 3, 4}
+    assert [trial.number for trial in ran.log.ended] == [0, 1, 2, 3, 4]
+
+
+def test_a_study_goes_on_to_a_larger_number_and_never_back(url):
+    assert len(run(url, flat, trials=2).trials) == 2
+    assert len(run(url, flat, trials=3).engine.jobs) == 1
+    assert run(url, flat, trials=1).engine.jobs == []
+
+
+def test_at_the_deadline_running_trials_stop_and_count_as_pruned(url):
+    began = time.monotonic()
+    ran = run(url, endless, workers=2, timeout=0.6)
+    assert 0.6 <= time.monotonic() - began < 5
+    assert ran.ending == "timeout"
+    assert ran.states == ["pruned", "pruned"]
+    first = ran.trials[0]
+    assert first.ended_by == "deadline"
+    assert first.value == max(first.curves["val_accuracy"])
+    assert first.test == {"loss": first.value}
+    assert run(url, flat, trials=2, timeout=60).engine.jobs == []
+
+
+def test_a_timeout_is_for_each_run(url):
+    assert len(run(url, endless, timeout=0.3).trials) == 1
+    assert len(run(url, endless, timeout=0.3).trials) == 2
+
+
+@pytest.mark.parametrize("trials", [9, None])
+def test_a_target_ends_the_study(url, trials):
+    def script(job):
+        return [0.95] if job.trial == 2 else endless(job) if job.trial == 3 else [0.5]
+
+    ran = run(url, script, workers=2, trials=trials, target=0.9)
+    assert ran.ending == "target"
+    assert ran.states == ["complete", "complete", "complete", "pruned"]
+    assert ran.trials[3].ended_by == "target"
+    again = run(url, flat, trials=20, target=0.9)
+    assert (again.ending, again.engine.jobs) == ("target", [])
+
+
+def test_a_trial_that_hangs_is_killed_and_the_study_goes_on(url):
+    ran = run(url, lambda job: hanging(job) if job.trial == 0 else [0.5], trials=2, trial_timeout=0.3)
+    assert ran.states == ["timeout", "complete"]
+    assert ran.trials[0].error == "longer than trial_timeout, 0.3 s"
+    assert ran.trials[0].curves["val_accuracy"] == [0.4]
+    assert 0.3 <= (ran.trials[0].seconds or 0) < 3
+
+
+def test_a_trial_that_does_not_stop_is_killed_after_its_grace(url, monkeypatch):
+    monkeypatch.setattr("hpo.coordinator._GRACE", 0.2)
+    began = time.monotonic()
+    ran = run(url, hanging, timeout=0.3)
+    assert time.monotonic() - began < 5
+    assert ran.states == ["pruned"]
+    assert (ran.trials[0].value, ran.trials[0].best_epoch, ran.trials[0].test) == (0.4, 1, {})
+
+
+def test_no_more_trials_at_a_time_than_workers(url):
+    at_a_time = []
+
+    def script(job):
+        at_a_time.append(sum(trial.state == "running" for trial in read_study(url, "s").trials))
+        yield 0.5
+
+    ran = run(url, script, workers=3, trials=5)
+    assert max(at_a_time) == 3
+    assert ran.log.started == ran.log.epochs == len(ran.log.ended) == 5
+
+
+# The best
+
+
+def test_only_the_best_model_is_kept(url, tmp_path):
+    models = tmp_path / "models"
+    values = [0.3, 0.5, 0.4, 0.7, 0.6, 0.7]
+
+    def script(job):
+        return [values[job.trial]] if job.trial < 6 else [0.9, Failed(job.trial, "error", "no")]
+
+    ran = run(url, script, trials=6, workers=2, models=models)
+    assert [path.name for path in models.iterdir()] == ["trial-0003.keras"]
+    assert ran.trials[3].model_file == str(models / "trial-0003.keras")
+    assert ran.log.bests[-1] == 0.7
+    resumed = run(url, script, trials=7, models=models)
+    assert resumed.engine.jobs[0].save_if_better_than == 0.7
+    assert [path.name for path in models.iterdir()] == ["trial-0003.keras"]
+
+
+def test_the_model_of_a_trial_that_is_given_back_is_not_kept(url, tmp_path):
+    def script(job):
+        if job.trial == 1:
+            return endless(job)
+        return [Failed(job.trial, "error", "no")]
+
+    with pytest.raises(StudyFailed):
+        run(url, script, trials=9, workers=2, models=tmp_path / "models")
+    assert [trial.failure for trial in read_study(url, "s").trials] == ["error", "interrupted", "error", "error"]
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+# Failures in a row
+
+
+def failing(failure, message=lambda number: "no"):
+    return lambda job: [0.1, Failed(job.trial, failure, message(job.trial), f"Traceback {job.trial}")]
+
+
+@pytest.mark.parametrize("failure", ["error", "nonfinite", "invalid", "timeout"])
+def test_three_configurations_in_a_row_with_the_same_error_end_a_study(url, failure):
+    with pytest.raises(StudyFailed, match=f"3 configurations in a row failed with the same error: {failure}") as caught:
+        run(url, failing(failure), trials=9)
+    assert caught.value.exit_code == 3
+    assert len(read_study(url, "s").trials) == 3
+
+
+def test_different_errors_do_not(url):
+    ran = run(url, failing("error", lambda number: f"no {number % 2}"), trials=5)
+    assert ran.states == ["error"] * 5
+
+
+def test_a_success_in_between_starts_the_count_again(url):
+    ran = run(url, lambda job: [0.5] if job.trial == 2 else failing("error")(job), trials=5)
+    assert ran.states == ["error", "error", "complete", "error", "error"]
+
+
+@pytest.mark.parametrize("failure", ["nonfinite", "invalid", "timeout"])
+def test_bad_configurations_do_not_once_something_has_succeeded(url, failure):
+    ran = run(url, lambda job: [0.5] if job.trial == 0 else failing(failure)(job), trials=5)
+    assert ran.states == ["complete"] + [failure] * 4
+    assert run(url, failing(failure), trials=9).states == ["complete"] + [failure] * 8
+
+
+def test_an_error_of_the_code_does_even_then(url):
+    with pytest.raises(StudyFailed, match="same error: error: no"):
+        run(url, lambda job: [0.5] if job.trial == 0 else failing("error")(job), trials=9)
+
+
+def test_attempts_do_not_count_before_they_fail_for_good(url):
+    def dying(job):
+        return [Lost(job.trial, "killed", f"by signal, pid {job.trial}")]
+
+    with pytest.raises(StudyFailed, match="same error: killed"):
+        run(url, dying, trials=9, retries=1)
+    assert [trial.attempt for trial in read_study(url, "s").trials] == [0, 1] * 3
+
+
+def test_being_lost_costs_no_retries(url):
+    reasons = ["lost", "killed", "killed"]
+    ran = run(url, lambda job: [Lost(job.trial, reasons[job.trial], "x")] if job.trial < 3 else [0.5], trials=2)
+    assert ran.states == ["lost", "killed", "killed", "complete"]
+    assert [trial.attempt for trial in ran.trials] == [0, 1, 2, 0]
+
+
+def test_a_study_that_failed_goes_on_when_the_code_is_mended(url):
+    with pytest.raises(StudyFailed):
+        run(url, failing("error"), trials=4)
+    ran = run(url, flat, trials=4)
+    assert ran.states.count("error") == 3
+    assert ran.states.count("complete") == 1
+
+
+# Ctrl-C
+
+LONG = """
+import time, sys
+from hpo.errors import Interrupted
+from studies import run
+def script(job):
+    yield 0.3
+    if job.trial > 0:
+        print("training", flush=True)
+        while True:
+            time.sleep(0.02)
+            yield {step}
+try:
+    run({url!r}, script, trials=3, workers=3)
+except Interrupted as interrupted:
+    print(interrupted, flush=True)
+    sys.exit(interrupted.exit_code)
+"""
+
+
+def training(url, step):
+    """A study in another process that has one trial done and two running."""
+    other = process(LONG.format(url=url, step=step))
+    assert other.stdout is not None
+    for _ in range(2):
+        assert other.stdout.readline() == "training\n"
+    return other
+
+
+def ended(other: "subprocess.Popen[str]", within: float) -> str:
+    output, errors = other.communicate(timeout=within)
+    assert other.returncode == 130, errors
+    return output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_running_trials_and_gives_them_back(url, number):
+    other = training(url, 0.4)
+    other.send_signal(number)
+    assert ended(other, within=5) == "interrupted; finished trials are kept, the same command goes on\n"
+    before = read_study(url, "s").trials
+    assert [trial.failure or trial.state for trial in before] == ["complete", "interrupted", "interrupted"]
+    assert before[1].error == "given back: the run was stopped"
+    assert before[1].value is None
+    ran = run(url, flat, trials=3, retries=0)
+    assert ran.trials[:3] == list(before)
+    assert [trial.params for trial in ran.trials[3:]] == [trial.params for trial in before[1:]]
+    assert [trial.seed for trial in ran.trials[3:]] == [trial.seed for trial in before[1:]]
+    assert len(ran.trials) == 5
+
+
+def test_a_second_signal_does_not_wait_for_trials_that_do_not_stop(url):
+    other = training(url, None)
+    other.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        other.communicate(timeout=1)
+    other.send_signal(signal.SIGINT)
+    ended(other, within=3)
+    states = [trial.failure or trial.state for trial in read_study(url, "s").trials]
+    assert states == ["complete", "interrupted", "interrupted"]
+
+
+def test_signals_are_put_back_afterwards(url):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    run(url, flat, trials=1)
+    with pytest.raises(StudyFailed):
+        run(url, failing("error"), trials=9)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_the_pruner_stops_a_trial_at_its_best_epoch(url):
+    curves = [[0.2, 0.3, 0.4], [0.2, 0.3, 0.4], [0.5, 0.1, 0.9]]
+    ran = run(url, lambda job: curves[job.trial], trials=3, pruner={"name": "threshold", "lower": 0.15})
+    last = ran.trials[2]
+    assert (last.state, last.ended_by, last.value, last.best_epoch) == ("pruned", "pruner", 0.5, 1)
+    assert last.curves["val_accuracy"] == [0.5, 0.1]
+    assert last.test == {"loss": 0.5}
+    assert ran.log.bests == [0.4, 0.4, 0.5]
+
+
+def test_a_study_runs_in_a_thread_too(url):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(run(url, flat, trials=2)))
+    thread.start()
+    thread.join()
+    assert results[0].states == ["complete", "complete"]
