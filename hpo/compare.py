@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hpo.record import TrialRecord
-    from hpo.study import StudyView
+    from hpo.store import StudyView
 
 
 def compare(*studies: str, home: str | Path | None = None, storage: str | None = None) -> "pd.DataFrame":
@@ -38,7 +38,7 @@ def read_studies(
         NotFound: there is no such study, or no store.
     """
     from hpo.plan import default_storage, home_folder
-    from hpo.study import read_study, study_names
+    from hpo.store import read_study, study_names
 
     url = storage or default_storage(home_folder(home))
     return [read_study(url, name) for name in studies or study_names(url)]

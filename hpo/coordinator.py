@@ -52,7 +52,6 @@ class Budget:
     timeout: float | None
     target: float | None
     trial_timeout: float | None
-    retries: int
 
 
 @dataclass

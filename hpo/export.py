@@ -12,7 +12,7 @@ from hpo.record import TrialRecord, ranked
 from hpo.retrain import Retrained, retrain
 
 if TYPE_CHECKING:
-    from hpo.study import StudyView
+    from hpo.store import StudyView
 
 
 def chosen(view: "StudyView", number: int | None) -> TrialRecord:

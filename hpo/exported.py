@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from hpo.errors import FileMistakes, Mistake
 from hpo.plan import Plan, plan_of
 from hpo.record import TrialRecord
-from hpo.study import StudyView
+from hpo.store import StudyView
 from hpo.yaml_file import read_yaml
 
 

@@ -97,7 +97,7 @@ def _study(
         study.recover()
         jobs = Jobs(plan, study, folder, declared)
         progress = Progress(console, objective, plan.trials, spec.timeout)
-        budget = Budget(plan.trials, spec.timeout, spec.target, spec.trial_timeout, spec.retries)
+        budget = Budget(plan.trials, spec.timeout, spec.target, spec.trial_timeout)
         with discarded_if_unused(study), tracked(plan, dataset.info, study, resumed, progress.warn) as log:
             coordinator = Coordinator(study, engine, objective, budget, jobs.make, jobs.declare, (log, progress))
             with progress.shown(study.trials()):

@@ -1,71 +1,48 @@
 """The record: an Optuna study that its one coordinator opens, checks, writes and resumes."""
 
 import json
-import logging
-import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, RDBStorage, get_storage
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from hpo.errors import NotFound, StudyMismatch, UserError, nearest
-from hpo.experiment import Named, Objective, StudySpec
-from hpo.lock import database_errors
-from hpo.record import State, TrialRecord
+from hpo.errors import StudyMismatch, UserError
+from hpo.experiment import Named, StudySpec
+from hpo.record import TrialRecord
 from hpo.samplers import derive_seed, make_pruner, make_sampler
 from hpo.space import SearchSpace
+from hpo.store import (
+    DECLARED,
+    ENQUEUED,
+    EXPERIMENT,
+    FILES,
+    IDENTITY,
+    JOB,
+    RESULT,
+    RETRY,
+    STATES,
+    VERSIONS,
+    attempt_of,
+    config_of,
+    failure_of,
+    open_storage,
+    origin_of,
+    record_of,
+    records_of,
+)
 from hpo.urls import masked
 from hpo.versions import versions
 
 # Failures after which a configuration is run again: always, and within `retries`. After others it is not.
 _GIVEN_BACK = ("lost", "interrupted")
 _RETRIED = ("killed", "crashed", "out_of_memory")
-
-_STATES: Mapping[TrialState, State] = {
-    TrialState.RUNNING: "running",
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}
-
-# Attributes of studies and trials.
-_IDENTITY, _FILES, _DECLARED = "hpo:identity", "hpo:files", "hpo:declared"
-_EXPERIMENT, _VERSIONS = "hpo:experiment", "hpo:versions"
-_JOB, _RETRY, _ENQUEUED, _RESULT = "hpo:job", "hpo:retry", "hpo:enqueued", "hpo:result"
-
-optuna.logging.set_verbosity(logging.ERROR)
-
-
-@dataclass(frozen=True)
-class StudyView:
-    """A study as it stands in the store."""
-
-    name: str
-    identity: Mapping[str, Any]
-    """What defines the study: search_space, objective, dataset, training, seed."""
-    files: Mapping[str, str]
-    """The YAML files: experiment, search_space."""
-    experiment: Mapping[str, Any]
-    """The experiment with all defaults and overrides in place, and its search space within."""
-    versions: Mapping[str, str]
-    """Of the packages with which the study was begun."""
-    trials: Sequence[TrialRecord]
-    storage: str
-
-    @property
-    def objective(self) -> Objective:
-        """What the study improves."""
-        return Objective.model_validate(self.identity["objective"])
 
 
 class Study:
@@ -79,7 +56,7 @@ class Study:
         self._spec = spec
         self._seed = definition.identity["seed"]
         self._running: dict[int, Trial] = {}
-        self._handed_out = {_text(_config(trial)) for trial in self._study.get_trials(deepcopy=False)}
+        self._handed_out = {_text(config_of(trial)) for trial in self._study.get_trials(deepcopy=False)}
         self.widen(definition.space)
 
     @property
@@ -94,7 +71,7 @@ class Study:
 
     def trials(self) -> list[TrialRecord]:
         """All trials, but those that only wait to be handed out."""
-        return _records(self._study.get_trials(deepcopy=False))
+        return records_of(self._study.get_trials(deepcopy=False))
 
     def widen(self, space: SearchSpace) -> None:
         """Goes on with a space to which a model declared more parameters.
@@ -113,7 +90,7 @@ class Study:
         """Fails what a killed coordinator left running, with reason lost; returns those trials."""
         running = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state is TrialState.RUNNING]
         lost: dict[str, Any] = {"state": "failed", "failure": "lost", "error": "its coordinator was killed"}
-        return [self.end(replace(_record(trial), **lost, value=None, ended_by=None)) for trial in running]
+        return [self.end(replace(record_of(trial), **lost, value=None, ended_by=None)) for trial in running]
 
     def ask(self, trials: int | None) -> TrialRecord | None:
         """The next configuration, or None where `trials` of them have been begun, or the grid is done.
@@ -123,12 +100,12 @@ class Study:
         allow comes back as a failed trial, with reason invalid.
         """
         known = self._study.get_trials(deepcopy=False)
-        begun = {_origin(trial) for trial in known if trial.state is not TrialState.WAITING}
+        begun = {origin_of(trial) for trial in known if trial.state is not TrialState.WAITING}
         ordinal = len(begun)
         again = next(_to_run_again(known, self._spec.retries), None)
         if again is not None:
-            retry = {_RETRY: {"origin": _origin(again), "attempt": _attempt(again) + 1}}
-            return self._begin(self._start(_config(again), retry, ordinal))
+            retry = {RETRY: {"origin": origin_of(again), "attempt": attempt_of(again) + 1}}
+            return self._begin(self._start(config_of(again), retry, ordinal))
         if trials is not None and ordinal >= trials:
             return None
         listed = _not_yet(self._spec.enqueue, known)
@@ -136,7 +113,7 @@ class Study:
         if any(trial.state is TrialState.WAITING for trial in known):
             return self._begin(self._study.ask())
         if listed is not None:
-            return self._begin(self._start(listed, {_ENQUEUED: listed}))
+            return self._begin(self._start(listed, {ENQUEUED: listed}))
         if self._grid is None:
             return self._begin(self._study.ask())
         config = next((config for config in self._grid if _text(config) not in self._handed_out), None)
@@ -162,13 +139,13 @@ class Study:
             "model_parameters": record.model_parameters, "model_file": record.model_file,
         }  # fmt: skip
         # The state comes last: a trial that counts as ended has all its results.
-        self._storage.set_trial_user_attr(trial_id, _RESULT, result)
+        self._storage.set_trial_user_attr(trial_id, RESULT, result)
         for name, score in record.test.items():
             self._storage.set_trial_user_attr(trial_id, f"test_{name}", score)
-        state = next(state for state, name in _STATES.items() if name == record.state)
+        state = next(state for state, name in STATES.items() if name == record.state)
         value = record.value if state is TrialState.COMPLETE else None
         self._running.pop(record.number, None)
-        return _record(self._study.tell(record.number, value, state))
+        return record_of(self._study.tell(record.number, value, state))
 
     def discard(self) -> None:
         """Takes the study out of the store."""
@@ -176,12 +153,12 @@ class Study:
 
     def declare(self, config: Mapping[str, Any]) -> None:
         """Keeps what a KerasTuner model declared so far, for the next run."""
-        self._study.set_user_attr(_DECLARED, config)
+        self._study.set_user_attr(DECLARED, config)
 
     @property
     def declared(self) -> Mapping[str, Any] | None:
         """What a KerasTuner model declared in earlier runs."""
-        return self._study.user_attrs.get(_DECLARED)
+        return self._study.user_attrs.get(DECLARED)
 
     def _start(self, config: Mapping[str, Any], attributes: Mapping[str, Any], complete: int | None = None) -> Trial:
         """Begins a trial with a given configuration; `complete`: which one it is, where nothing is left to sample.
@@ -196,7 +173,7 @@ class Study:
         return Trial(self._study, self._storage.create_new_trial(self._id, template))
 
     def _begin(self, trial: Trial) -> TrialRecord:
-        retry = trial.user_attrs.get(_RETRY, {})
+        retry = trial.user_attrs.get(RETRY, {})
         origin, attempt = retry.get("origin", trial.number), retry.get("attempt", 0)
         seed = derive_seed(self._seed, origin)
         config: Mapping[str, Any] = {}
@@ -208,7 +185,7 @@ class Study:
             error = "; ".join(f"{name} {complaint}" for name, complaint in self._space.complaints(config).items())
         except ValueError as problem:
             error = str(problem)
-        trial.set_user_attr(_JOB, {"config": config, "seed": seed})
+        trial.set_user_attr(JOB, {"config": config, "seed": seed})
         self._handed_out.add(_text(config))
         record = TrialRecord(trial.number, "running", config, seed, origin, attempt, started=datetime.now())
         if error:
@@ -238,21 +215,21 @@ def open_study(url: str, name: str, definition: Definition, spec: StudySpec) -> 
         UserError: the database cannot be opened.
         StudyMismatch: a study of this name was defined otherwise; the message shows each difference.
     """
-    storage = _storage(url)
+    storage = open_storage(url)
     identity = json.loads(json.dumps(definition.identity))
     direction = definition.identity["objective"]["direction"]
     study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
-    known = study.user_attrs.get(_IDENTITY)
+    known = study.user_attrs.get(IDENTITY)
     if known is None:
         if study.get_trials(deepcopy=False) or [one.name.lower() for one in study.directions] != [direction]:
             raise StudyMismatch(f"study {name} in {masked(url)} was not made by hpo; choose another name with --name")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([definition.identity["objective"]["metric"]])
-        study.set_user_attr(_FILES, dict(definition.files))
-        study.set_user_attr(_EXPERIMENT, dict(definition.experiment))
-        study.set_user_attr(_VERSIONS, versions())
-        study.set_user_attr(_IDENTITY, identity)
+        study.set_user_attr(FILES, dict(definition.files))
+        study.set_user_attr(EXPERIMENT, dict(definition.experiment))
+        study.set_user_attr(VERSIONS, versions())
+        study.set_user_attr(IDENTITY, identity)
     elif differences := list(_differences(known, identity)):
         raise StudyMismatch(
             f"study {name} was defined otherwise:\n"
@@ -273,90 +250,8 @@ def discarded_if_unused(study: Study) -> Iterator[None]:
         raise
 
 
-def read_study(url: str, name: str) -> StudyView:
-    """Reads a study, changing nothing.
-
-    Raises:
-        NotFound: there is no such study; names the nearest.
-    """
-    storage = _storage(url, must_exist=True)
-    names = optuna.get_all_study_names(storage)
-    if name not in names:
-        hint = nearest(name, names) if names else "there are none yet"
-        raise NotFound(f"no study {name!r} in {masked(url)}; {hint}")
-    study = optuna.load_study(study_name=name, storage=storage)
-    attributes = study.user_attrs
-    if _IDENTITY not in attributes:
-        raise NotFound(f"study {name} in {masked(url)} was not made by hpo")
-    trials = _records(study.get_trials(deepcopy=False))
-    return StudyView(
-        name, attributes[_IDENTITY], attributes[_FILES], attributes[_EXPERIMENT], attributes[_VERSIONS], trials, url
-    )
-
-
-def study_names(url: str) -> list[str]:
-    """The names of all studies of a store that hpo made."""
-    summaries = optuna.get_all_study_summaries(_storage(url, must_exist=True), include_best_trial=False)
-    return [summary.study_name for summary in summaries if _IDENTITY in summary.user_attrs]
-
-
-def _storage(url: str, must_exist: bool = False) -> BaseStorage:
-    with database_errors(url):
-        address = make_url(url)
-        sqlite = address.get_backend_name() == "sqlite"
-        if sqlite and address.database:
-            if must_exist and not Path(address.database).exists():
-                raise NotFound(f"no studies yet: there is no {address.database}; start one with hpo run")
-            Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-        storage = _connect(url, {"connect_args": {"timeout": 60}} if sqlite else {})
-        if sqlite:
-            with storage.engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-    return get_storage(storage)  # with the cache of finished trials that Optuna puts in front
-
-
-def _connect(url: str, options: dict[str, Any]) -> RDBStorage:
-    """Opens a database; waits while another process creates its tables, with which Optuna's own attempt collides."""
-    for _ in range(20):
-        try:
-            return RDBStorage(url, engine_kwargs=options)
-        except DBAPIError as error:
-            if not isinstance(error, IntegrityError) and "already exists" not in str(error):
-                raise
-            time.sleep(0.1)
-    return RDBStorage(url, engine_kwargs=options)
-
-
-def _records(trials: Sequence[FrozenTrial]) -> list[TrialRecord]:
-    return [_record(trial) for trial in trials if trial.state is not TrialState.WAITING]
-
-
-def _record(trial: FrozenTrial) -> TrialRecord:
-    job, result = trial.user_attrs.get(_JOB, {}), trial.user_attrs.get(_RESULT, {})
-    return TrialRecord(
-        number=trial.number, state=_STATES[trial.state], params=_config(trial), seed=job.get("seed", 0),
-        origin=_origin(trial), attempt=_attempt(trial), started=trial.datetime_start, ended=trial.datetime_complete,
-        **result,
-    )  # fmt: skip
-
-
-def _config(trial: FrozenTrial) -> Mapping[str, Any]:
-    """A trial's configuration; of one that was killed as it began, what is known of it."""
-    begun = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-    config: Mapping[str, Any] = trial.user_attrs.get(_JOB, {}).get("config", begun)
-    return config
-
-
 def _text(config: Mapping[str, Any]) -> str:
     return json.dumps(config, sort_keys=True)
-
-
-def _origin(trial: FrozenTrial) -> int:
-    return int(trial.user_attrs.get(_RETRY, {}).get("origin", trial.number))
-
-
-def _attempt(trial: FrozenTrial) -> int:
-    return int(trial.user_attrs.get(_RETRY, {}).get("attempt", 0))
 
 
 def _to_run_again(trials: Sequence[FrozenTrial], retries: int) -> Iterator[FrozenTrial]:
@@ -364,24 +259,17 @@ def _to_run_again(trials: Sequence[FrozenTrial], retries: int) -> Iterator[Froze
     latest: dict[int, FrozenTrial] = {}
     deaths: Counter[int] = Counter()
     for trial in trials:
-        latest[_origin(trial)] = trial
-        deaths[_origin(trial)] += _failure(trial) in _RETRIED
+        latest[origin_of(trial)] = trial
+        deaths[origin_of(trial)] += failure_of(trial) in _RETRIED
     for origin, trial in latest.items():
-        failure = _failure(trial)
+        failure = failure_of(trial)
         if failure in _GIVEN_BACK or (failure in _RETRIED and deaths[origin] <= retries):
             yield trial
 
 
-def _failure(trial: FrozenTrial) -> str | None:
-    failure: str | None = None
-    if trial.state is TrialState.FAIL:
-        failure = trial.user_attrs.get(_RESULT, {}).get("failure")
-    return failure
-
-
 def _not_yet(configs: Sequence[dict[str, Any]], trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
     """The first configuration of the file's list that no trial was begun with."""
-    begun = [trial.user_attrs[_ENQUEUED] for trial in trials if _ENQUEUED in trial.user_attrs]
+    begun = [trial.user_attrs[ENQUEUED] for trial in trials if ENQUEUED in trial.user_attrs]
     return next((config for config in configs if config not in begun), None)
 
 

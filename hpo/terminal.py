@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hpo.exported import Exported
     from hpo.retrain import Retrained
     from hpo.run import Result
-    from hpo.study import StudyView
+    from hpo.store import StudyView
 
 # Where nobody looks at a window, lines are as wide as tables need.
 _PLAIN_WIDTH = 200

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from hpo.errors import HpoError, Interrupted
 from hpo.exported import as_yaml
 from hpo.record import TrialRecord, ranked
-from hpo.study import Study, read_study
+from hpo.store import read_study
+from hpo.study import Study
 from hpo.tracking import Ending, StudyInfo, Tracker
 from hpo.versions import versions
 

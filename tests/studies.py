@@ -129,9 +129,7 @@ def run(
     with sole_coordinator(url, name):
         study = open_study(url, name, what or definition(), study_spec)
         study.recover()
-        budget = Budget(
-            study_spec.trials, study_spec.timeout, study_spec.target, study_spec.trial_timeout, study_spec.retries
-        )
+        budget = Budget(study_spec.trials, study_spec.timeout, study_spec.target, study_spec.trial_timeout)
         ending = Coordinator(study, engine, OBJECTIVE, budget, _jobs(study, models), _ignore, (log,)).run()
         return Ran(ending, study.trials(), engine, log)
 

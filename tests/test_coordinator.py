@@ -10,7 +10,7 @@ import pytest
 from studies import flat, process, run
 
 from hpo.errors import StudyFailed
-from hpo.study import read_study
+from hpo.store import read_study
 from hpo.training.messages import Failed, Lost
 
 

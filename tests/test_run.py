@@ -16,7 +16,7 @@ from tiny import tiny
 
 import hpo
 from hpo.errors import StudyMismatch, UserError
-from hpo.study import read_study
+from hpo.store import read_study
 
 
 def store(home: Path) -> str:

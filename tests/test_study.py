@@ -14,7 +14,8 @@ from studies import GRID, OBJECTIVE, SPACE, definition, flat, process, run, scor
 
 from hpo.errors import NotFound, StudyBusy, StudyMismatch, UserError
 from hpo.experiment import StudySpec
-from hpo.study import open_study, read_study, study_names
+from hpo.store import read_study, study_names
+from hpo.study import open_study
 from hpo.training.messages import Failed, Lost
 
 

@@ -3,6 +3,7 @@
 A fork after TensorFlow ran an operation deadlocks, since its threads do not follow; imports alone start none.
 """
 
+import gc
 import os
 
 # TensorFlow greets on stderr as it is imported, before any setting of its own can quieten it. Should the import
@@ -18,3 +19,7 @@ finally:
     os.dup2(_stderr, 2)
     os.close(_stderr)
     os.close(_nowhere)
+
+# Each trial begins with a garbage collection. What was imported stays anyway, and looking through it would take
+# 0.2 s a trial, and a copy of each page that the workers share.
+gc.freeze()

@@ -8,7 +8,6 @@ about PIECE_SECONDS, between which it can be stopped. With the same order of sam
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np

@@ -1,5 +1,6 @@
 """What the tests of training share: prepared datasets, jobs, and a line that records the events of a trial."""
 
+import gc
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,12 +86,26 @@ def run_job(job_of):
     """Trains a job in this process and returns the line that recorded it."""
     from hpo.training.trial import train
 
+    # Each trial begins with a garbage collection, which need not look through all that is imported.
+    gc.freeze()
+
     def run(*args, line=None, **more):
         line = line or Recorder()
         train(job_of(*args, **more), line)
         return line
 
-    return run
+    yield run
+    gc.unfreeze()
+
+
+@pytest.fixture
+def without_graphs():
+    """TensorFlow runs eagerly: tracing its graphs takes a second a trial."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

@@ -1,25 +1,18 @@
-"""Trials of the users' own models, fits and datasets. Without TensorFlow's graphs, whose tracing takes a second."""
+"""Trials of the users' own models, fits and datasets."""
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from hpo.data import open_prepared
 from hpo.training.messages import EpochDone
 
 pytestmark = [
+    pytest.mark.usefixtures("without_graphs"),
     # TensorFlow's tensors and NumPy 2: nothing that hpo could mend.
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`:UserWarning"),
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def without_graphs():
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 def test_a_model_that_cannot_be_saved_keeps_its_scores(run_job, tmp_path):

@@ -13,7 +13,10 @@ from hpo.data import open_prepared
 from hpo.training.messages import EpochDone, Failed, Finished, Started
 
 # TensorFlow's tensors and NumPy 2: nothing that hpo could mend.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`:UserWarning"),
+]
 
 CURVES = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"}
 
@@ -35,6 +38,7 @@ def test_a_trial_reports_its_start_each_epoch_with_all_curves_and_its_test_score
     assert epochs[0].metrics["loss"] > epochs[2].metrics["loss"]
 
 
+@pytest.mark.usefixtures("without_graphs")
 def test_one_hot_labels(run_job, prepared):
     line = run_job(data=prepared(name="own_code:one_hot_data"))
     assert set(line.last.test) == {"loss", "accuracy"}
@@ -100,6 +104,7 @@ def test_a_stop_within_an_epoch_or_its_validation_drops_the_epoch(run_job, recor
     assert line.last.test == after_one_epoch.test
 
 
+@pytest.mark.usefixtures("without_graphs")
 def test_a_stop_before_the_first_epoch_leaves_no_score(run_job, recorder, tmp_path):
     line = run_job(line=recorder(stop_after_batches=0, reason="interrupt"), save_to=str(tmp_path / "x.keras"))
     assert line.last == Finished(7, "interrupt", None)
@@ -154,6 +159,7 @@ def test_the_saved_model_predicts_on_raw_features_in_a_process_of_its_own(run_jo
     assert loss == pytest.approx(line.last.test["loss"], rel=1e-4)
 
 
+@pytest.mark.usefixtures("without_graphs")
 def test_a_model_is_saved_only_if_it_is_better(run_job, tmp_path):
     path = tmp_path / "best.keras"
     once = {"epochs": 1}
