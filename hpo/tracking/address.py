@@ -17,6 +17,7 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
 
+
 def reason_of(uri: str, error: Exception) -> str:
     """The first line of an error's message, without passwords."""
     lines = masked(uri, str(error)).strip().splitlines()

@@ -22,6 +22,9 @@ PIECE_SECONDS = 0.2
 EVALUATION_BATCH = 512
 """Samples a step of an evaluation, which has no gradient to keep."""
 
+# TensorFlow ends the process when a tensor's memory does not begin at a multiple of this many bytes.
+_ALIGNMENT = 64
+
 
 def why_not(model: keras.Model) -> str | None:
     """Why a model cannot train inside the graph, or None where it can: for people to read."""
@@ -31,7 +34,7 @@ def why_not(model: keras.Model) -> str | None:
         return "the model has a test_step of its own"
     if type(model).compute_metrics is not keras.Model.compute_metrics:
         return "the model has a compute_metrics of its own"
-    if model.run_eagerly:
+    if model.run_eagerly or tf.config.functions_run_eagerly():
         return "the model is compiled with run_eagerly"
     if model.jit_compile:
         return "the model is compiled with jit_compile"
@@ -147,8 +150,11 @@ def scaled(x: tf.Tensor, scaling: Scaling) -> tf.Tensor:
 
 
 def _shared(array: Array) -> tf.Tensor:
-    """An array as a tensor, over the same memory where TensorFlow can: workers map one prepared file."""
-    try:
-        return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
-    except (BufferError, ValueError, TypeError, RuntimeError):
+    """An array as a tensor over the same memory: all workers map one prepared file, and none copies it."""
+    if isinstance(array, np.memmap):
+        # DLPack takes no read-only arrays. Mapped copy-on-write, the pages stay shared, since nobody writes.
+        array = np.load(str(array.filename), mmap_mode="c", allow_pickle=False)
+    array = np.ascontiguousarray(array)
+    if array.ctypes.data % _ALIGNMENT:
         return tf.constant(array)
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())

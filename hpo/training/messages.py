@@ -57,6 +57,8 @@ class Started:
     """Trainable and other weights of the model, counted in numbers."""
     declared: Mapping[str, Any] | None = None
     """KerasTuner's `HyperParameters.get_config()` where the model declared more than was known."""
+    note: str | None = None
+    """Why the model trains through Keras's `fit`, the slower way, rather than inside the graph."""
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,21 @@
 """One trial from a job to its last event: seed, data, model, epochs, best weights, test score, saved model."""
 
-import math
 import os
 import traceback
 import warnings
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
 
 from hpo import models
 from hpo.data import open_prepared
-from hpo.data.dataset import Dataset, DatasetInfo, PartName
+from hpo.data.dataset import Dataset, DatasetInfo
 from hpo.errors import HpoError
-from hpo.training.compiling import compile_model, labels_for
-from hpo.training.messages import EndReason, Failed, FailureReason, Finished, Job, Line, Started
-from hpo.training.watch import Nonfinite, Stopped, Watch
-
-# Evaluation has no gradient to keep: larger batches give the same figures sooner.
-_EVALUATION_BATCH = 512
+from hpo.training.compiling import compile_model
+from hpo.training.messages import Failed, FailureReason, Finished, Job, Line, Started
+from hpo.training.trainers import make_trainer
+from hpo.training.watch import Nonfinite, Watch
 
 
 def train(job: Job, line: Line) -> None:
@@ -40,15 +35,15 @@ def _train(job: Job, line: Line) -> Finished:
     model = built.model
     if not model.compiled:
         compile_model(model, job.training, dataset.info)
-    line.emit(Started(job.trial, os.getpid(), _size(model, dataset.info), built.declared()))
+    trainer, note = make_trainer(job, built, dataset)
+    line.emit(Started(job.trial, os.getpid(), _size(model, dataset.info), built.declared(), note))
     watch = Watch(job, line)
-    ended_by = _fit(job, built, dataset, watch)
+    ended_by = trainer.fit(watch)
     declared = built.declared()
     if watch.best_epoch is None:
         return Finished(job.trial, ended_by, None, declared=declared)
     model.set_weights(watch.best_weights)
-    test = _test(model, dataset, job.training.batch_size)
-    return Finished(job.trial, ended_by, watch.best_epoch, test, _save(job, watch, model, dataset), declared)
+    return Finished(job.trial, ended_by, watch.best_epoch, trainer.test(), _save(job, watch, model, dataset), declared)
 
 
 def _size(model: keras.Model, info: DatasetInfo) -> int:
@@ -56,59 +51,6 @@ def _size(model: keras.Model, info: DatasetInfo) -> int:
     if isinstance(model, keras.Sequential) and not model.built:
         model.build((None, *info.input_shape))
     return int(model.count_params()) if model.built else 0
-
-
-def _fit(job: Job, built: models.Built, dataset: Dataset, watch: Watch) -> EndReason:
-    arguments: dict[str, Any] = {"epochs": job.training.epochs, "verbose": 0, "callbacks": [watch]}
-    if dataset.stream is None:
-        x, y = _arrays(built.model, dataset, "training")
-        arguments["validation_data"] = _arrays(built.model, dataset, "validation")
-        sizes: dict[str, Any] = {"batch_size": job.training.batch_size, "validation_batch_size": _EVALUATION_BATCH}
-    else:
-        x, y = _pipeline(dataset, "training", job.training.batch_size), None
-        arguments["validation_data"] = _pipeline(dataset, "validation", job.training.batch_size)
-        sizes = {"shuffle": False}  # the pipeline's own concern
-    # Defaults rather than arguments, since a HyperModel's own fit may pass sizes of its own.
-    built.model.fit = partial(built.model.fit, **sizes)
-    try:
-        if built.fit is None:
-            built.model.fit(x, y, **arguments)
-        else:
-            built.fit(built.model, x, y, **arguments)
-    except Stopped as stopped:
-        return stopped.reason
-    return watch.ended or "epochs"
-
-
-def _arrays(model: keras.Model, dataset: Dataset, name: PartName) -> tuple[Any, Any]:
-    part = dataset.part(name)
-    return dataset.info.scaling.apply(part.x), labels_for(model, part.y, dataset.info)
-
-
-def _pipeline(dataset: Dataset, name: PartName, batch_size: int) -> Any:
-    """The user's own `tf.data` pipeline of a part, scaled."""
-    assert dataset.stream is not None
-    pipeline, scaling = dataset.stream(name, batch_size), dataset.info.scaling
-    if scaling.method == "none":
-        return pipeline
-
-    def scale(x: Any, y: Any) -> tuple[Any, Any]:
-        return (tf.cast(x, tf.float32) - scaling.offset) * scaling.factor, y
-
-    return pipeline.map(scale, num_parallel_calls=1)
-
-
-def _test(model: keras.Model, dataset: Dataset, batch_size: int) -> dict[str, float]:
-    """Loss and metrics on the test part.
-
-    A figure that is not finite is left out, and does not fail the trial: the test part never chooses.
-    """
-    if dataset.stream is None:
-        x, y = _arrays(model, dataset, "test")
-        scores = model.evaluate(x, y, batch_size=_EVALUATION_BATCH, verbose=0, return_dict=True)
-    else:
-        scores = model.evaluate(_pipeline(dataset, "test", batch_size), verbose=0, return_dict=True)
-    return {name: float(score) for name, score in scores.items() if math.isfinite(float(score))}
 
 
 def _save(job: Job, watch: Watch, model: keras.Model, dataset: Dataset) -> str | None:

@@ -47,24 +47,30 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Starts the clock of the epoch."""
         self._refuse_to_go_on()
+        self.check(0.0)
         self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Stops within the epoch, when asked or when the loss is lost."""
-        if reason := self._line.stop_reason():
-            raise Stopped(reason)
-        loss = (logs or {}).get("loss")
-        if loss is not None and not math.isfinite(float(loss)):
-            raise Nonfinite(f"loss is {float(loss)} in epoch {self._epoch + 1}, batch {batch + 1}")
+        """Looks up after each batch of Keras's own loop."""
+        self.check((logs or {}).get("loss", 0.0))
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Stops within the validation."""
+        """Looks up within the validation."""
+        self.check(0.0)
+
+    def check(self, loss: float) -> None:
+        """Stops within the epoch, when asked or when the loss so far is lost."""
         if reason := self._line.stop_reason():
             raise Stopped(reason)
+        if not math.isfinite(float(loss)):
+            raise Nonfinite(f"loss is {float(loss)} in epoch {self._epoch + 1}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Reports the epoch, then waits for the verdict."""
+        """Reports the epoch, once the verdict on the one before is known: training did not wait for it."""
         self._refuse_to_go_on()
+        self.check(0.0)
+        if self._epoch > 0 and (reason := self._line.verdict()):
+            raise Stopped(reason)
         # Keras counts from zero, and a user's own fit may call model.fit several times.
         self._epoch += 1
         metrics = _numbers(logs or {})
@@ -79,8 +85,6 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
             self.ended = "epochs"
         if self.ended:
             self.model.stop_training = True
-        elif reason := self._line.verdict():
-            raise Stopped(reason)
 
     def _refuse_to_go_on(self) -> None:
         """Ends a user's own fit that trains on after its last epoch: a loop of its own, or a second model.fit."""

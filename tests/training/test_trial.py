@@ -58,6 +58,7 @@ def test_regression_of_one_and_of_two_numbers(run_job, prepared, tmp_path, data)
     assert line.last.test["mae"] == pytest.approx(np.abs(error).mean(), rel=1e-4)
 
 
+@pytest.mark.usefixtures("without_graphs")
 def test_early_stopping_and_best_weights_are_those_of_plain_keras(run_job, prepared):
     training = {"epochs": 30, "early_stopping": {"patience": 2}, "learning_rate": 0.2, "batch_size": 16}
     line = run_job(objective="val_loss", training=training)
@@ -94,14 +95,15 @@ def test_a_pruned_trial_is_tested_too(run_job, recorder, after_one_epoch):
     assert line.last.test == after_one_epoch.test
 
 
-@pytest.mark.parametrize("batches", [7, 10])
-def test_a_stop_within_an_epoch_or_its_validation_drops_the_epoch(run_job, recorder, after_one_epoch, batches):
-    # 128 training samples in batches of 32 and one of validation: an epoch asks five times.
+@pytest.mark.usefixtures("without_graphs")
+@pytest.mark.parametrize("batches", [9, 13])
+def test_a_stop_within_an_epoch_or_its_validation_drops_the_epoch(run_job, recorder, batches):
+    # An epoch asks as it begins and ends, after each of four batches, and after the one of validation.
     line = run_job(line=recorder(stop_after_batches=batches - 1, reason="deadline"), training={"epochs": 9})
     assert line.batches == batches
     assert [type(event) for event in line.events] == [Started, EpochDone, Finished]
     assert (line.last.ended_by, line.last.best_epoch) == ("deadline", 1)
-    assert line.last.test == after_one_epoch.test
+    assert line.last.test == run_job(training={"epochs": 1}).last.test
 
 
 @pytest.mark.usefixtures("without_graphs")
@@ -113,8 +115,8 @@ def test_a_stop_before_the_first_epoch_leaves_no_score(run_job, recorder, tmp_pa
 @pytest.mark.parametrize(
     ("job", "message"),
     [
-        ({"training": {"learning_rate": 1e30}}, "loss is (nan|inf) in epoch 1, batch [23]"),
-        ({"model": "own_code:logarithm_of_negatives"}, "loss is nan in epoch 1, batch 1"),
+        ({"training": {"learning_rate": 1e30}}, "loss is (nan|inf) in epoch 1"),
+        ({"model": "own_code:logarithm_of_negatives"}, "loss is nan in epoch 1"),
         ({"model": "own_code:lost_in_validation"}, "val_loss is nan after epoch 1"),
     ],
 )

@@ -1,0 +1,203 @@
+"""Epochs inside the graph: the same figures as `model.fit`, batch for batch."""
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from hpo.data.dataset import Dataset, DatasetInfo, Part, Scaling
+from hpo.training.graph import GraphLoop, why_not
+
+SAMPLES = 203
+"""No multiple of any batch size below: the last batch is incomplete."""
+
+SHAPE = (6, 6, 1)
+rng = np.random.default_rng(0)
+PIXELS = rng.integers(0, 256, (SAMPLES + 100, *SHAPE)).astype(np.uint8)
+CLASSES = (PIXELS.reshape(len(PIXELS), -1)[:, :18].mean(axis=1) > 127).astype(np.int64) + (PIXELS[:, 0, 0, 0] > 200)
+SCALING = Scaling("minmax", np.float32(0), np.float32(1 / 255))
+
+
+def dataset(labels: np.ndarray = CLASSES, task: str = "classification") -> Dataset:
+    one_hot = labels.ndim == 2
+    classes = 3 if task == "classification" else None
+    sizes = {"training": SAMPLES, "validation": 50, "test": 50}
+    info = DatasetInfo("toy", "toy", task, SHAPE, classes, classes or 1, one_hot, sizes, {}, "", SCALING)
+    edges = (0, SAMPLES, SAMPLES + 50, SAMPLES + 100)
+    parts = [Part(PIXELS[a:b], labels[a:b]) for a, b in itertools.pairwise(edges)]
+    return Dataset(info, *parts)
+
+
+def model_of(*layers: Any, optimizer: Any = "adam", **compiling: Any) -> keras.Model:
+    keras.utils.set_random_seed(7)
+    model = keras.Sequential([keras.Input(SHAPE), *(make() for make in layers)])
+    compiling = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"], **compiling}
+    model.compile(optimizer=optimizer() if callable(optimizer) else optimizer, **compiling)
+    return model
+
+
+def layer(name: str, *arguments: Any, **options: Any) -> Callable[[], Any]:
+    return lambda: getattr(keras.layers, name)(*arguments, **options)
+
+
+FLAT, HEAD = layer("Flatten"), layer("Dense", 3, activation="softmax")
+MLP = (FLAT, layer("Dense", 8, activation="relu"), HEAD)
+
+
+def assert_same_curves(
+    make: Callable[[], keras.Model], data: Dataset, batch: int, weights: np.ndarray | None = None, epochs: int = 2
+) -> None:
+    """Trains twice from the same seed and in the same order: inside the graph, and by `model.fit`."""
+    orders = [np.random.default_rng(epoch).permutation(SAMPLES) for epoch in range(epochs)]
+    model = make()
+    loop = GraphLoop(model, data, batch, weights)
+    curves = []
+    for order in orders:
+        trained = loop.train(order, lambda loss: None)
+        validated = loop.evaluate("validation", lambda loss: None)
+        curves.append(trained | {f"val_{name}": value for name, value in validated.items()})
+    tested = loop.evaluate("test", lambda loss: None)
+
+    model = make()
+    scale = data.info.scaling.apply
+    for order, curve in zip(orders, curves, strict=True):
+        history = model.fit(
+            scale(data.training.x[order]),
+            data.training.y[order],
+            sample_weight=None if weights is None else weights[order],
+            validation_data=(scale(data.validation.x), data.validation.y),
+            batch_size=batch,
+            validation_batch_size=512,
+            shuffle=False,
+            verbose=0,
+        ).history
+        assert history.keys() == curve.keys()
+        for name, (value,) in history.items():
+            assert curve[name] == pytest.approx(value, rel=2e-4, abs=2e-5), name
+    expected = model.evaluate(scale(data.test.x), data.test.y, batch_size=512, verbose=0, return_dict=True)
+    assert tested == pytest.approx(expected, rel=2e-4, abs=2e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+def test_batch_sizes(batch: int) -> None:
+    assert_same_curves(lambda: model_of(*MLP), dataset(), batch)
+
+
+OPTIMIZERS: dict[str, Callable[[], Any]] = {
+    "nesterov": lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
+    "rmsprop": lambda: keras.optimizers.RMSprop(0.01, momentum=0.5, centered=True),
+    "adamw": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
+    "adadelta": lambda: keras.optimizers.Adadelta(1.0),
+    "lion": lambda: keras.optimizers.Lion(0.001),
+    "clipped": lambda: keras.optimizers.Adam(0.01, global_clipnorm=0.1),
+    "scheduled": lambda: keras.optimizers.SGD(
+        keras.optimizers.schedules.CosineDecay(0.1, 15, warmup_target=0.3, warmup_steps=4)
+    ),
+    "accumulating": lambda: keras.optimizers.Adam(0.01, gradient_accumulation_steps=2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers(name: str) -> None:
+    assert_same_curves(lambda: model_of(*MLP, optimizer=OPTIMIZERS[name]), dataset(), 64)
+
+
+MODELS: dict[str, tuple[Any, ...]] = {
+    "dropout": (FLAT, layer("Dense", 16, activation="silu"), layer("Dropout", 0.4), HEAD),
+    "batch normalisation": (FLAT, layer("Dense", 8), layer("BatchNormalization"), layer("ReLU"), HEAD),
+    "layer normalisation": (FLAT, layer("Dense", 8), layer("LayerNormalization"), HEAD),
+    "regularised": (FLAT, layer("Dense", 8, kernel_regularizer="l2", activity_regularizer="l1"), HEAD),
+    "convolutions": (layer("Conv2D", 4, 3, activation="relu"), layer("MaxPooling2D"), FLAT, HEAD),
+    "augmentation": (layer("RandomFlip"), layer("RandomTranslation", 0.1, 0.1), layer("GaussianNoise", 0.1), *MLP),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_layers(name: str) -> None:
+    assert_same_curves(lambda: model_of(*MODELS[name]), dataset(), 64)
+
+
+def test_sample_weights() -> None:
+    weights = np.random.default_rng(3).uniform(0, 2, SAMPLES).astype(np.float32)
+    make = lambda: model_of(*MLP, weighted_metrics=["accuracy"])  # noqa: E731
+    assert_same_curves(make, dataset(), 32, weights)
+
+
+def test_one_hot_labels_and_several_metrics() -> None:
+    make = lambda: model_of(  # noqa: E731
+        *MLP, loss="categorical_crossentropy", metrics=["accuracy", keras.metrics.AUC(name="auc"), "mse"]
+    )
+    assert_same_curves(make, dataset(np.eye(3, dtype=np.float32)[CLASSES]), 32)
+
+
+def test_regression() -> None:
+    numbers = PIXELS.reshape(len(PIXELS), -1).mean(axis=1).astype(np.float32) / 255
+    make = lambda: model_of(FLAT, layer("Dense", 8), layer("Dense", 1), loss="mse", metrics=["mae"])  # noqa: E731
+    assert_same_curves(make, dataset(numbers, "regression"), 32)
+
+
+class Subclassed(keras.Model):
+    """Has no shapes before it is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = [keras.layers.Flatten(), keras.layers.Dense(8, activation="relu"), keras.layers.Dense(3)]
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        for part in self.parts:
+            x = part(x)
+        return keras.ops.softmax(x)
+
+
+def test_a_subclassed_model_that_is_not_built() -> None:
+    def make() -> keras.Model:
+        keras.utils.set_random_seed(7)
+        model = Subclassed()
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    assert_same_curves(make, dataset(), 32)
+
+
+class OwnStep(Subclassed):
+    def train_step(self, data: Any) -> Any:
+        return super().train_step(data)
+
+
+def test_what_cannot_train_inside_the_graph_says_why() -> None:
+    model = OwnStep()
+    model.compile("adam", "mse")
+    assert why_not(model) == "the model has a train_step of its own"
+    model = Subclassed()
+    model.compile("adam", "mse", run_eagerly=True)
+    assert why_not(model) == "the model is compiled with run_eagerly"
+    model.compile("adam", "mse")
+    assert why_not(model) is None
+
+
+def test_an_epoch_can_be_broken_off_between_pieces() -> None:
+    class Enough(Exception):
+        pass
+
+    looks = []
+
+    def between(loss: float) -> None:
+        looks.append(loss)
+        if len(looks) == 3:
+            raise Enough
+
+    loop = GraphLoop(model_of(*MLP), dataset(), 1)
+    began = time.perf_counter()
+
+    def train() -> None:
+        while True:
+            loop.train(np.arange(SAMPLES), between)
+
+    with pytest.raises(Enough):
+        train()
+    assert time.perf_counter() - began < 20
+    assert all(np.isfinite(loss) and loss > 0 for loss in looks)
