@@ -127,7 +127,7 @@ class LocalEngine(Engine):
         mine, theirs = self._context.Pipe()
         log = self._log.with_name(f"{self._log.stem}-{next(self._numbers)}{self._log.suffix}")
         process = self._context.Process(
-            target=main, args=(theirs, self._threads, str(log)), name="hpo-worker", daemon=True
+            target=main, args=(theirs, self._threads, str(log), dict(os.environ)), name="hpo-worker", daemon=True
         )
         with _without_main_module():
             process.start()

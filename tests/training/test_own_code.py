@@ -62,14 +62,15 @@ def test_a_hypermodels_fit_may_pass_its_own_batch_size(run_job, recorder):
     line = recorder()
     run_job("own_code:TunesItsBatchSize", params={"units": 3, "batch_size": 80}, line=line, training={"epochs": 1})
     assert [one["config"]["name"] for one in line.last.declared["space"]] == ["units", "batch_size"]
-    assert line.batches == 2 + 1  # 128 samples to train on, 80 a batch; validation is one
+    # 128 samples to train on, 80 a batch; one batch of validation; the beginning and the end of the epoch.
+    assert line.batches == 2 + 1 + 2
 
 
 def test_a_batch_size_of_the_search_space_reaches_a_hypermodels_fit(run_job, recorder):
     line = recorder()
     spec = {"epochs": 1, "batch_size": 16}
     run_job("own_code:PassesAllOn", params={"batch_size": 16}, line=line, training=spec)
-    assert line.batches == 8 + 1
+    assert line.batches == 8 + 1 + 2
 
 
 @pytest.mark.parametrize("model", ["TrainsTwice", "OwnLoop"])
