@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpo.quiet import without_greetings
+
 if TYPE_CHECKING:
     from hpo.data.dataset import DatasetInfo
     from hpo.plan import Plan
@@ -35,7 +37,8 @@ class Checked:
             return None
         epochs = self.plan.experiment.training.epochs
         workers = count_workers(self.plan.experiment.engine)
-        each = [self.costs[size].epoch_seconds * epochs * trials / workers for size in ("smallest", "largest")]
+        costs = (self.costs["smallest"], self.costs["largest"])
+        each = [(cost.start_seconds + cost.epoch_seconds * epochs) * trials / workers for cost in costs]
         timeout = self.plan.experiment.study.timeout or float("inf")
         return min(each[0], timeout), min(each[1], timeout)
 
@@ -61,14 +64,12 @@ def check(experiment: str | Path, overrides: Sequence[str] = (), home: str | Pat
     from hpo.plan import load_plan
 
     plan = load_plan(experiment, overrides, home)
-    import os
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with without_greetings():
+        from hpo.training.measure import measure
+        from hpo.training.process import limit_threads
     from hpo.data import load
     from hpo.jobs import make_job, widened
     from hpo.models import discover
-    from hpo.training.measure import measure
-    from hpo.training.process import limit_threads
 
     dataset = load(plan.experiment.dataset, plan.folders)
     limit_threads(plan.experiment.engine.threads_per_worker)

@@ -65,7 +65,7 @@ def table(views: "Sequence[StudyView]") -> "pd.DataFrame":
         order = (-sign * frame[metric]).sort_values(kind="stable", na_position="last").index
         frame = frame.loc[order].reset_index(drop=True)
     # Parameters that only some trials have come late otherwise, and test scores belong apart, at the end.
-    last = sorted(name for name in frame.columns if name.startswith("test_")) + ["failure"]
+    last = [*sorted(name for name in frame.columns if name.startswith("test_")), "failure"]
     return frame[[name for name in frame.columns if name not in last] + last] if len(frame) else frame
 
 

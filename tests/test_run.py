@@ -201,3 +201,95 @@ def _with_file(folder: Path, experiment: dict[str, Any]) -> Path:
     # JSON is YAML.
     (folder / "experiment.yaml").write_text(json.dumps(experiment))
     return folder
+
+
+TUNED = """
+import keras
+import keras_tuner
+
+class Tuned(keras_tuner.HyperModel):
+    def build(self, hp):
+        kind = hp.Choice("kind", ["shallow", "deep"])
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(hp.Int("units", 4, 12, step=4), "relu")])
+        with hp.conditional_scope("kind", ["deep"]):
+            if kind == "deep":
+                model.add(keras.layers.Dense(hp.Int("more_units", 4, 8), "relu"))
+        model.add(keras.layers.Dense(3, activation="softmax"))
+        rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")
+        model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    def fit(self, hp, model, *args, **kwargs):
+        return model.fit(*args, batch_size=hp.Choice("batch_size", [16, 64]), **kwargs)
+"""
+
+
+def test_a_kerastuner_model_is_tuned_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tuned_model.py").write_text(TUNED)
+    experiment = tiny(search_space={"model": "tuned_model:Tuned"}, study={"trials": 6, "sampler": "random"})
+    result = hpo.run(experiment, home=tmp_path / "home")
+    assert {trial.state for trial in result.trials} <= {"complete", "pruned"}
+    for trial in result.trials:
+        assert trial.params["units"] in (4, 8, 12)
+        assert ("more_units" in trial.params) == (trial.params["kind"] == "deep")
+    # What only `fit` declares is known once the first trials have run, and is varied from then on.
+    assert {"batch_size" in trial.params for trial in result.trials} == {False, True}
+    # The choice of the first trials was the default; the study goes on with what it has learned.
+    more = hpo.run(experiment, overrides=["study.trials=8"], home=tmp_path / "home")
+    assert all("batch_size" in trial.params for trial in more.trials[6:])
+
+
+def test_plain_mlflow_finds_the_runs_under_the_study(finished: Path) -> None:
+    code = """
+import json, sys, mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+client = mlflow.MlflowClient()
+(experiment,) = client.search_experiments(filter_string="name = 'tiny'")
+runs = client.search_runs([experiment.experiment_id])
+(parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+child = next(run for run in children if run.info.status == "FINISHED")
+curve = client.get_metric_history(child.info.run_id, "val_accuracy")
+print(json.dumps({
+    "status": parent.info.status,
+    "names": sorted(run.info.run_name for run in children),
+    "metrics": sorted(child.data.metrics),
+    "params": child.data.params,
+    "steps": [point.step for point in curve],
+    "best": child.data.metrics["best_val_accuracy"] == max(point.value for point in curve),
+    "contexts": sorted(tag.value for entry in parent.inputs.dataset_inputs for tag in entry.tags),
+    "files": sorted(file.path for file in client.list_artifacts(parent.info.run_id)),
+    "note": parent.data.tags["mlflow.note.content"],
+    "best_so_far": len(client.get_metric_history(parent.info.run_id, "best_val_accuracy")),
+}))
+"""
+    uri = f"sqlite:///{finished / 'mlflow.db'}"
+    told = subprocess.run([sys.executable, "-c", code, uri], capture_output=True, text=True, timeout=120, check=True)
+    found = json.loads(told.stdout)
+    assert found["status"] == "FINISHED"
+    assert found["names"] == [f"trial-{number:04}" for number in range(6)]
+    assert {"val_accuracy", "val_loss", "best_val_accuracy", "best_epoch", "test_accuracy", "test_loss"} <= set(
+        found["metrics"]
+    )
+    assert {"depth", "width", "learning_rate"} <= found["params"].keys()
+    assert found["steps"] == list(range(1, len(found["steps"]) + 1))
+    assert found["best"] is True
+    assert found["contexts"] == ["test", "training", "validation"]
+    assert {"experiment.yaml", "search_space.yaml", "best.yaml"} <= set(found["files"])
+    assert "val_accuracy" in found["note"]
+    assert found["best_so_far"] >= 6
+
+
+def test_the_deadline_stops_running_trials_and_keeps_them(tmp_path: Path) -> None:
+    experiment = tiny(
+        dataset={"name": "digits"},
+        training={"epochs": 100_000, "early_stopping": False},
+        study={"timeout": 12, "pruner": "none"},
+    )
+    result = hpo.run(experiment, home=tmp_path)
+    assert result.ended == "timeout"
+    for trial in result.trials:
+        assert (trial.state, trial.ended_by) == ("pruned", "deadline")
+        assert trial.epochs > 1
+        assert 0 < trial.test["accuracy"] <= 1

@@ -49,8 +49,6 @@ class LocalEngine(Engine):
         self._log = log
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["hpo.engines.preload"])
-        # The forkserver passes its environment on; TensorFlow's start-up chatter helps nobody.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         self._workers: list[_Worker] = []
         self._stillborn = 0
         self._numbers = itertools.count(1)

@@ -7,6 +7,7 @@ from typing import Any
 
 from hpo.engines import Engine
 from hpo.engines.line import QueueLine
+from hpo.quiet import without_greetings
 from hpo.training.messages import Event, Job, StopReason
 
 
@@ -27,8 +28,9 @@ class SerialEngine(Engine):
 
     def submit(self, job: Job) -> None:
         """Starts a job."""
-        from hpo.training.process import limit_threads
-        from hpo.training.trial import train
+        with without_greetings():
+            from hpo.training.process import limit_threads
+            from hpo.training.trial import train
 
         if self._thread is not None:
             self._thread.join()
@@ -67,7 +69,8 @@ class SerialEngine(Engine):
 
     def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Mapping[str, Any]:
         """What a KerasTuner model declares."""
-        from hpo.training.process import discover, limit_threads
+        with without_greetings():
+            from hpo.training.process import discover, limit_threads
 
         limit_threads(self._threads)
         return discover(model, data, import_paths)

@@ -62,7 +62,7 @@ def main(connection: Connection, threads: int, log: str, environment: Mapping[st
     """Runs until the connection closes. Its output goes to a log file, not into the user's terminal."""
     # The forkserver's own is as old as the first engine of the process.
     os.environ.clear()
-    os.environ.update(environment)
+    os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "2", **environment})
     # Ctrl-C reaches every process of the terminal; what to do about it is the coordinator's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

@@ -1,6 +1,7 @@
 """What a model would cost, found without training it: its size, its memory, the time of an epoch."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,8 @@ class Cost:
     """Numbers in the model."""
     memory: int
     """Bytes: weights, gradients, the optimizer's two moments, and the activations of one batch."""
+    start_seconds: float
+    """Seconds until its first step: the building of the model and the tracing of its graph."""
     epoch_seconds: float
     """Seconds for the gradients of one epoch on this machine; None of them applied."""
 
@@ -35,16 +38,19 @@ def measure(job: Job, dataset: Dataset) -> Cost:
     Raises:
         ModelError: the model cannot be built.
     """
+    began = time.perf_counter()
     keras.utils.set_random_seed(job.seed)
     model = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared).model
     if not model.compiled:
         compile_model(model, job.training, dataset.info)
     batch = min(job.training.batch_size, dataset.info.sizes["training"])
-    seconds = _step_seconds(model, *_batch(model, dataset, batch))
+    gradients = _traced_gradients(model, *_batch(model, dataset, batch))
+    start_seconds = time.perf_counter() - began
+    seconds = _step_seconds(gradients)
     steps = -(-dataset.info.sizes["training"] // batch)
     parameters = model.count_params()
     memory = _BYTES * (4 * parameters + batch * _activations(model))
-    return Cost(parameters, memory, seconds * steps)
+    return Cost(parameters, memory, start_seconds, seconds * steps)
 
 
 def _batch(model: keras.Model, dataset: Dataset, size: int) -> tuple[Any, Any]:
@@ -55,14 +61,18 @@ def _batch(model: keras.Model, dataset: Dataset, size: int) -> tuple[Any, Any]:
     return tf.constant(x), tf.constant(labels_for(model, np.asarray(part.y[:size]), dataset.info))
 
 
-def _step_seconds(model: keras.Model, x: Any, y: Any) -> float:
+def _traced_gradients(model: keras.Model, x: Any, y: Any) -> Callable[[], Any]:
     def step() -> Any:
         with tf.GradientTape() as tape:
             loss = model.compute_loss(x=x, y=y, y_pred=model(x, training=True))
         return tape.gradient(loss, model.trainable_variables)
 
-    gradients = tf.function(step)
+    gradients: Callable[[], Any] = tf.function(step)
     gradients()
+    return gradients
+
+
+def _step_seconds(gradients: Callable[[], Any]) -> float:
     began = time.perf_counter()
     for _ in range(_TIMED_STEPS):
         gradients()

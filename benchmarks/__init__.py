@@ -1,0 +1,1 @@
+"""Side-by-side measurements of hpo and its peers; see README.md."""

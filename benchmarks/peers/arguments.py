@@ -1,0 +1,24 @@
+"""The arguments that every peer's script takes."""
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Arguments(NamedTuple):
+    """What a peer is told."""
+
+    rows: Path
+    """File that gets a line of JSON after each epoch."""
+    home: Path
+    """Empty folder for whatever else the peer writes."""
+    seed: int
+
+
+def parse() -> Arguments:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=Path, required=True)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    return Arguments(**vars(parser.parse_args()))

@@ -1,0 +1,296 @@
+"""Which sampler and which pruner: studies simulated on recorded learning curves, without training.
+
+    python -m benchmarks.schedules --curves FOLDER
+
+A study here is hpo's own (`hpo.samplers`, Optuna's ask, report, prune and tell, early stopping) but for the
+training, whose epochs and their costs are read from a record, and the store, which is in memory.
+"""
+
+import argparse
+import heapq
+import itertools
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.trial import Trial, TrialState
+
+from benchmarks.curves import Curve, Recorded, Surrogate, load_task, task_names
+from hpo.experiment import Named
+from hpo.samplers import make_pruner, make_sampler
+
+BUDGETS = (5, 10, 20, 40)
+"""Where regret is read off, in full trainings of the best configuration."""
+CAP = 100
+"""A study that has not met its target by this many full trainings ends, and counts as if it had then."""
+
+Spec = dict[str, Any]
+
+_TPE, _NONE, _MEDIAN = {"name": "tpe"}, {"name": "none"}, {"name": "median"}
+
+
+def _halving(factor: int, **options: Any) -> Spec:
+    return {"name": "successive_halving", "min_resource": 1, "reduction_factor": factor, **options}
+
+
+PRUNERS: tuple[Spec, ...] = (
+    _NONE,
+    _MEDIAN,
+    {**_MEDIAN, "n_startup_trials": 2},
+    {**_MEDIAN, "n_warmup_steps": 3},
+    {**_MEDIAN, "interval_steps": 3},
+    {"name": "percentile", "percentile": 25.0},
+    {"name": "percentile", "percentile": 10.0},
+    _halving(2),
+    _halving(3),
+    _halving(4),
+    _halving(3, min_resource=2),
+    _halving(3, bootstrap_count=3),
+    {"name": "hyperband", "reduction_factor": 2},
+    {"name": "hyperband", "reduction_factor": 3},
+    {"name": "patient", "patience": 1, "wrapped_pruner": _MEDIAN},
+    {"name": "patient", "patience": 0, "wrapped_pruner": _halving(3)},
+)
+"""Compared under the sampler tpe, and three of them under others."""
+
+SAMPLERS: tuple[Spec, ...] = (
+    {"name": "random"},
+    {"name": "qmc"},
+    {"name": "cmaes"},
+    {**_TPE, "multivariate": False},
+    {**_TPE, "group": True},
+    {**_TPE, "n_startup_trials": 5},
+    {**_TPE, "n_startup_trials": 20},
+    {**_TPE, "n_ei_candidates": 100},
+    {**_TPE, "constant_liar": False},
+)
+"""Compared under a few pruners, beside tpe as it is."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a study is run."""
+
+    sampler: Spec
+    pruner: Spec
+    epochs: int
+    """The most epochs a trial trains."""
+    patience: int
+    """Epochs without improvement after which a trial ends; 0: none."""
+    workers: int
+    """Trials at a time."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one study reached."""
+
+    setting: Setting
+    task: str
+    seed: int
+    cost: float
+    """Of all workers until the target was met, in full trainings of the best configuration; at most CAP."""
+    met: bool
+    regrets: tuple[float, ...]
+    """At each of BUDGETS: 0 is the best of 1000 random configurations, 1 their median."""
+
+
+@dataclass
+class _Running:
+    """A trial under way on one worker, and when it began."""
+
+    trial: Trial
+    curve: Curve
+    began: float
+    epoch: int = 0
+    best: float = -np.inf
+    best_epoch: int = 0
+
+    @property
+    def next_end(self) -> float:
+        """When the epoch that it is in ends."""
+        return float(self.began + self.curve.costs[self.epoch])
+
+
+class _Study:
+    """A simulated study; its clock runs in the task's unit of cost."""
+
+    def __init__(self, task: Surrogate | Recorded, setting: Setting, seed: int) -> None:
+        self._task, self._setting, self._seed = task, setting, seed
+        self._sampler = Named.model_validate(setting.sampler)
+        pruner = make_pruner(Named.model_validate(setting.pruner), setting.epochs)
+        self._storage = optuna.storages.InMemoryStorage()
+        # Hyperband draws a trial's bracket from the study's name.
+        self._study = optuna.create_study(
+            study_name=f"{task.name}-{seed}", storage=self._storage, direction="maximize", pruner=pruner
+        )
+        self._taken: list[int] = []
+
+    def run(self) -> Iterator[tuple[float, float]]:
+        """Yields, after each epoch of any trial, the time and the epoch's score."""
+        order = itertools.count()
+        queue: list[tuple[float, int, _Running]] = []
+
+        def begin(clock: float) -> None:
+            if (running := self._begin(clock)) is not None:
+                heapq.heappush(queue, (running.next_end, next(order), running))
+
+        for _ in range(self._setting.workers):
+            begin(0.0)
+        while queue:
+            clock, _, running = heapq.heappop(queue)
+            score = float(running.curve.scores[running.epoch])
+            yield clock, score
+            if self._ends(running, score):
+                begin(clock)
+            else:
+                heapq.heappush(queue, (running.next_end, next(order), running))
+
+    def _begin(self, clock: float) -> _Running | None:
+        if isinstance(self._task, Recorded) and len(self._taken) == len(self._task.table):
+            return None
+        number = len(self._study.get_trials(deepcopy=False))
+        self._study.sampler = make_sampler(self._sampler, self._seed, number)
+        trial = self._study.ask(dict(self._task.space))
+        if isinstance(self._task, Surrogate):
+            return _Running(trial, self._task.train([trial.params])[0], clock)
+        return _Running(trial, self._task.sample()[self._settle(self._task, trial)], clock)
+
+    def _settle(self, task: Recorded, trial: Trial) -> int:
+        """Moves a proposal to the nearest recorded configuration not taken yet; returns its row.
+
+        Random proposals are drawn among the recorded ones.
+        """
+        free = np.setdiff1d(np.arange(len(task.table)), self._taken)
+        if self._sampler.name == "random":
+            row = int(np.random.default_rng([self._seed, trial.number]).choice(free))
+        else:
+            wanted = np.array([trial.params[name] for name in task.space])
+            row = int(free[np.argmin(np.square(task.table[free] - wanted).sum(axis=1))])
+        self._taken.append(row)
+        for (name, distribution), value in zip(task.space.items(), task.table[row], strict=True):
+            self._storage.set_trial_param(trial._trial_id, name, float(value), distribution)
+        return row
+
+    def _ends(self, running: _Running, score: float) -> bool:
+        """Hands an epoch's score to Optuna; whether the trial ends with it, by hpo's rules."""
+        running.epoch += 1
+        if not np.isfinite(score):
+            self._study.tell(running.trial, state=TrialState.FAIL)
+            return True
+        if score > running.best:
+            running.best, running.best_epoch = score, running.epoch
+        running.trial.report(score, step=running.epoch)
+        pruned = running.trial.should_prune()
+        epochs, patience = self._setting.epochs, self._setting.patience
+        if running.epoch == epochs or (patience and running.epoch - running.best_epoch >= patience):
+            self._study.tell(running.trial, running.best)
+            return True
+        if pruned:
+            self._study.tell(running.trial, state=TrialState.PRUNED)
+        return pruned
+
+
+def simulate(folder: Path, setting: Setting, name: str, seed: int) -> Outcome:
+    """Runs one study until its target is met and the last of BUDGETS is spent."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    task = load_task(folder, name, setting.epochs)
+    best, met, regrets = -np.inf, CAP + 1.0, list[float]()
+    for clock, score in _Study(task, setting, seed).run():
+        cost = clock * setting.workers / task.unit
+        while len(regrets) < len(BUDGETS) and cost > BUDGETS[len(regrets)]:
+            regrets.append(task.regret(best))
+        best = np.fmax(best, score)
+        if best >= task.target:
+            met = min(met, cost)
+        if cost >= CAP or (met <= cost and len(regrets) == len(BUDGETS)):
+            break
+    regrets += [task.regret(best)] * (len(BUDGETS) - len(regrets))
+    return Outcome(setting, name, seed, min(met, CAP), met <= CAP, tuple(regrets))
+
+
+def _simulate(job: tuple[Path, Setting, str, int]) -> Outcome:
+    return simulate(*job)
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """Markdown, a row for each setting, the cheapest first within epochs, patience and workers."""
+    heads = ["epochs", "patience", "workers", "sampler", "pruner"]
+    for source in ("LCBench", "TaskSet"):
+        heads += [f"{source} cost", "unmet %", *(f"regret % at {budget}" for budget in BUDGETS)]
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(json.dumps(asdict(outcome.setting)), []).append(outcome)
+    rows = []
+    for group in groups.values():
+        setting = group[0].setting
+        order = (setting.epochs, setting.patience, setting.workers, np.mean([np.log(one.cost) for one in group]))
+        cells = [str(setting.epochs), str(setting.patience), str(setting.workers)]
+        cells += [_text(setting.sampler), _text(setting.pruner)]
+        for source in ("lcbench", "taskset"):
+            cells += _figures([one for one in group if one.task.startswith(source)])
+        rows.append((order, cells))
+    lines = [heads, ["---"] * len(heads), *(cells for _, cells in sorted(rows))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _figures(outcomes: Sequence[Outcome]) -> list[str]:
+    if not outcomes:
+        return ["-"] * (2 + len(BUDGETS))
+    logs = np.log([one.cost for one in outcomes])
+    error = logs.std() / np.sqrt(len(logs))
+    unmet = 100 * np.mean([not one.met for one in outcomes])
+    regrets = 100 * np.mean([one.regrets for one in outcomes], axis=0)
+    return [f"{np.exp(logs.mean()):.1f} ±{100 * error:.0f}%", f"{unmet:.0f}", *(f"{regret:.1f}" for regret in regrets)]
+
+
+def _text(spec: Spec) -> str:
+    options = [_text(value) if isinstance(value, dict) else f"{key}={value}" for key, value in spec.items()][1:]
+    return f"{spec['name'] if 'name' in spec else ''}({', '.join(options)})" if options else str(spec["name"])
+
+
+def _compared(arguments: argparse.Namespace) -> Iterator[tuple[Spec, Spec]]:
+    if arguments.sampler or arguments.pruner:
+        yield from itertools.product(arguments.sampler or [_TPE], arguments.pruner or [_MEDIAN])
+        return
+    yield from ((_TPE, pruner) for pruner in PRUNERS)
+    yield from itertools.product(SAMPLERS, (_MEDIAN, _halving(3)))
+
+
+def main() -> None:
+    """Runs the comparison and prints its table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.schedules", description=__doc__.split("\n")[0])
+    parser.add_argument("--curves", type=Path, default=Path(os.environ.get("HPO_CURVES", "../shared/benchmarks")))
+    parser.add_argument("--sampler", type=json.loads, action="append", help='JSON, as {"name": "tpe"}; repeatable')
+    parser.add_argument("--pruner", type=json.loads, action="append", help='JSON, as {"name": "none"}; repeatable')
+    parser.add_argument("--tasks", type=int, default=24, help="how many, spread over LCBench's 18 and TaskSet's 6")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=20, help="at most 50")
+    parser.add_argument("--patience", type=int, default=3, help="0: no early stopping")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--json", type=Path, help="file for the raw rows")
+    arguments = parser.parse_args()
+    names = task_names(arguments.curves)
+    names = [names[index * len(names) // arguments.tasks] for index in range(arguments.tasks)]
+    rest = (arguments.epochs, arguments.patience, arguments.workers)
+    settings = [Setting(sampler, pruner, *rest) for sampler, pruner in _compared(arguments)]
+    jobs = [(arguments.curves, *job) for job in itertools.product(settings, names, range(arguments.seeds))]
+    if arguments.jobs == 1:
+        outcomes = list(map(_simulate, jobs))
+    else:
+        with ProcessPoolExecutor(arguments.jobs) as pool:
+            outcomes = list(pool.map(_simulate, jobs))
+    if arguments.json:
+        arguments.json.write_text("\n".join(json.dumps(asdict(outcome)) for outcome in outcomes))
+    print(table(outcomes))
+
+
+if __name__ == "__main__":
+    main()
