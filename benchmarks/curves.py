@@ -8,14 +8,13 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
-from scipy.stats import rankdata
 
 LCBENCH = (
     "126025", "126029", "167083", "167149", "167161", "167181", "167185", "167200", "168329",
@@ -115,7 +114,7 @@ class Recorded(Task):
         with np.load(archive) as arrays:
             settings, names, losses = arrays["hp"], arrays["hp_names"], arrays[task]
         self.space = {str(name): FloatDistribution(0.0, 1.0) for name in names}
-        self.table: np.ndarray = (rankdata(settings, axis=0) - 0.5) / len(settings)
+        self.table: np.ndarray = (settings.argsort(axis=0).argsort(axis=0) + 0.5) / len(settings)
         # The first column is before training.
         scores = -losses[:, 1 : epochs + 1].astype(float)
         self._scores = np.where(np.logical_and.accumulate(np.isfinite(scores), axis=1), scores, np.nan)
@@ -132,7 +131,7 @@ def task_names(folder: Path) -> list[str]:
     return [f"lcbench-{task}" for task in LCBENCH] + [f"taskset-{task}" for task in recorded]
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_task(folder: Path, name: str, epochs: int) -> Surrogate | Recorded:
     """The task of a name, its curves cut to a number of epochs; at most 51 for LCBench, 50 for TaskSet."""
     source, _, task = name.partition("-")
@@ -141,7 +140,7 @@ def load_task(folder: Path, name: str, epochs: int) -> Surrogate | Recorded:
     return Recorded(folder / "taskset.npz", task, epochs)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _session(model: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

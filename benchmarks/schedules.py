@@ -27,12 +27,11 @@ from hpo.samplers import make_pruner, make_sampler
 
 BUDGETS = (5, 10, 20, 40)
 """Where regret is read off, in full trainings of the best configuration."""
-CAP = 100
-"""A study that has not met its target by this many full trainings ends, and counts as if it had then."""
+_SOURCES = ("LCBench", "TaskSet")
 
 Spec = dict[str, Any]
 
-_TPE, _NONE, _MEDIAN = {"name": "tpe"}, {"name": "none"}, {"name": "median"}
+_RANDOM, _TPE, _NONE, _MEDIAN = {"name": "random"}, {"name": "tpe"}, {"name": "none"}, {"name": "median"}
 
 
 def _halving(factor: int, **options: Any) -> Spec:
@@ -57,10 +56,10 @@ PRUNERS: tuple[Spec, ...] = (
     {"name": "patient", "patience": 1, "wrapped_pruner": _MEDIAN},
     {"name": "patient", "patience": 0, "wrapped_pruner": _halving(3)},
 )
-"""Compared under the sampler tpe, and three of them under others."""
+"""Compared under the sampler random, which is cheap to simulate."""
 
 SAMPLERS: tuple[Spec, ...] = (
-    {"name": "random"},
+    _TPE,
     {"name": "qmc"},
     {"name": "cmaes"},
     {**_TPE, "multivariate": False},
@@ -70,7 +69,7 @@ SAMPLERS: tuple[Spec, ...] = (
     {**_TPE, "n_ei_candidates": 100},
     {**_TPE, "constant_liar": False},
 )
-"""Compared under a few pruners, beside tpe as it is."""
+"""Compared under successive halving."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,8 @@ class Setting:
     """Epochs without improvement after which a trial ends; 0: none."""
     workers: int
     """Trials at a time."""
+    cap: float
+    """A study that has not met its target by this many full trainings counts as if it had then."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Outcome:
     task: str
     seed: int
     cost: float
-    """Of all workers until the target was met, in full trainings of the best configuration; at most CAP."""
+    """Of all workers until the target was met, in full trainings of the best configuration; at most the cap."""
     met: bool
     regrets: tuple[float, ...]
     """At each of BUDGETS: 0 is the best of 1000 random configurations, 1 their median."""
@@ -201,7 +202,7 @@ def simulate(folder: Path, setting: Setting, name: str, seed: int) -> Outcome:
     """Runs one study until its target is met and the last of BUDGETS is spent."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     task = load_task(folder, name, setting.epochs)
-    best, met, regrets = -np.inf, CAP + 1.0, list[float]()
+    best, met, regrets = -np.inf, np.inf, list[float]()
     for clock, score in _Study(task, setting, seed).run():
         cost = clock * setting.workers / task.unit
         while len(regrets) < len(BUDGETS) and cost > BUDGETS[len(regrets)]:
@@ -209,10 +210,10 @@ def simulate(folder: Path, setting: Setting, name: str, seed: int) -> Outcome:
         best = np.fmax(best, score)
         if best >= task.target:
             met = min(met, cost)
-        if cost >= CAP or (met <= cost and len(regrets) == len(BUDGETS)):
+        if len(regrets) == len(BUDGETS) and (met <= cost or cost >= setting.cap):
             break
     regrets += [task.regret(best)] * (len(BUDGETS) - len(regrets))
-    return Outcome(setting, name, seed, min(met, CAP), met <= CAP, tuple(regrets))
+    return Outcome(setting, name, seed, min(met, setting.cap), met <= setting.cap, tuple(regrets))
 
 
 def _simulate(job: tuple[Path, Setting, str, int]) -> Outcome:
@@ -220,47 +221,52 @@ def _simulate(job: tuple[Path, Setting, str, int]) -> Outcome:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Markdown, a row for each setting, the cheapest first within epochs, patience and workers."""
-    heads = ["epochs", "patience", "workers", "sampler", "pruner"]
-    for source in ("LCBench", "TaskSet"):
+    """Markdown, a row for each setting, the cheapest first.
+
+    The error of a cost is its standard error beside the other settings on the same tasks.
+    """
+    heads = ["sampler", "pruner"]
+    for source in _SOURCES:
         heads += [f"{source} cost", "unmet %", *(f"regret % at {budget}" for budget in BUDGETS)]
     groups: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         groups.setdefault(json.dumps(asdict(outcome.setting)), []).append(outcome)
+    by_task = {name: [one for one in outcomes if one.task == name] for name in {one.task for one in outcomes}}
+    usual = {name: _log_cost(ones) for name, ones in by_task.items()}
     rows = []
-    for group in groups.values():
-        setting = group[0].setting
-        order = (setting.epochs, setting.patience, setting.workers, np.mean([np.log(one.cost) for one in group]))
-        cells = [str(setting.epochs), str(setting.patience), str(setting.workers)]
-        cells += [_text(setting.sampler), _text(setting.pruner)]
-        for source in ("lcbench", "taskset"):
-            cells += _figures([one for one in group if one.task.startswith(source)])
-        rows.append((order, cells))
-    lines = [heads, ["---"] * len(heads), *(cells for _, cells in sorted(rows))]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    for group in sorted(groups.values(), key=_log_cost):
+        cells = [_text(group[0].setting.sampler), _text(group[0].setting.pruner)]
+        for source in _SOURCES:
+            cells += _figures([one for one in group if one.task.startswith(source.lower())], usual)
+        rows.append(cells)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, ["---"] * len(heads), *rows])
 
 
-def _figures(outcomes: Sequence[Outcome]) -> list[str]:
+def _log_cost(outcomes: Sequence[Outcome]) -> float:
+    return float(np.mean([np.log(one.cost) for one in outcomes]))
+
+
+def _figures(outcomes: Sequence[Outcome], usual: dict[str, float]) -> list[str]:
     if not outcomes:
         return ["-"] * (2 + len(BUDGETS))
-    logs = np.log([one.cost for one in outcomes])
-    error = logs.std() / np.sqrt(len(logs))
+    error = np.std([np.log(one.cost) - usual[one.task] for one in outcomes]) / np.sqrt(len(outcomes))
     unmet = 100 * np.mean([not one.met for one in outcomes])
     regrets = 100 * np.mean([one.regrets for one in outcomes], axis=0)
-    return [f"{np.exp(logs.mean()):.1f} ±{100 * error:.0f}%", f"{unmet:.0f}", *(f"{regret:.1f}" for regret in regrets)]
+    cost = f"{np.exp(_log_cost(outcomes)):.1f} ±{100 * error:.0f}%"
+    return [cost, f"{unmet:.0f}", *(f"{regret:.1f}" for regret in regrets)]
 
 
 def _text(spec: Spec) -> str:
     options = [_text(value) if isinstance(value, dict) else f"{key}={value}" for key, value in spec.items()][1:]
-    return f"{spec['name'] if 'name' in spec else ''}({', '.join(options)})" if options else str(spec["name"])
+    return f"{spec['name']}({', '.join(options)})" if options else str(spec["name"])
 
 
 def _compared(arguments: argparse.Namespace) -> Iterator[tuple[Spec, Spec]]:
     if arguments.sampler or arguments.pruner:
         yield from itertools.product(arguments.sampler or [_TPE], arguments.pruner or [_MEDIAN])
         return
-    yield from ((_TPE, pruner) for pruner in PRUNERS)
-    yield from itertools.product(SAMPLERS, (_MEDIAN, _halving(3)))
+    yield from itertools.product([_RANDOM], PRUNERS)
+    yield from itertools.product(SAMPLERS, [_halving(3)])
 
 
 def main() -> None:
@@ -274,12 +280,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20, help="at most 50")
     parser.add_argument("--patience", type=int, default=3, help="0: no early stopping")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--cap", type=float, default=40.0, help="full trainings of the best configuration")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--json", type=Path, help="file for the raw rows")
     arguments = parser.parse_args()
     names = task_names(arguments.curves)
     names = [names[index * len(names) // arguments.tasks] for index in range(arguments.tasks)]
-    rest = (arguments.epochs, arguments.patience, arguments.workers)
+    rest = (arguments.epochs, arguments.patience, arguments.workers, arguments.cap)
     settings = [Setting(sampler, pruner, *rest) for sampler, pruner in _compared(arguments)]
     jobs = [(arguments.curves, *job) for job in itertools.product(settings, names, range(arguments.seeds))]
     if arguments.jobs == 1:

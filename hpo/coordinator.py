@@ -46,12 +46,16 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Budget:
-    """When a run of a study ends; None: no such limit. Times in seconds."""
+    """When a run of a study ends; None: no such limit."""
 
     trials: int | None
-    timeout: float | None
+    """Configurations to begin."""
+    deadline: float | None
+    """By `time.monotonic`, seconds."""
     target: float | None
+    """The objective's value."""
     trial_timeout: float | None
+    """Seconds for one trial."""
 
 
 @dataclass
@@ -106,24 +110,22 @@ class Coordinator:
             StudyFailed: too many configurations in a row failed with the same error.
             Interrupted: by Ctrl-C or SIGTERM; running trials are given back.
         """
-        began = time.monotonic()
-        deadline = None if self._budget.timeout is None else began + self._budget.timeout
         with self._interruptible():
             while True:
-                self._hand_out(deadline)
+                self._hand_out()
                 if not self._running:
                     break
-                for event in self._engine.events(self._patience(deadline)):
+                for event in self._engine.events(self._patience()):
                     self._handle(event)
-                self._check_clock(deadline)
+                self._check_clock()
         if self._interrupts:
             raise Interrupted("interrupted; finished trials are kept, the same command goes on")
         if self._hopeless:
             raise StudyFailed(f"{_SAME_FAILURES} configurations in a row failed with the same error: {self._hopeless}")
         return self._ending
 
-    def _hand_out(self, deadline: float | None) -> None:
-        while len(self._running) < self._engine.workers and not self._is_ending(deadline):
+    def _hand_out(self) -> None:
+        while len(self._running) < self._engine.workers and not self._is_ending():
             record = self._study.ask(self._budget.trials)
             if record is None:
                 return
@@ -134,8 +136,8 @@ class Coordinator:
             self._running[record.number] = _Running(record, time.monotonic(), job.save_to)
             self._engine.submit(job)
 
-    def _is_ending(self, deadline: float | None) -> bool:
-        if deadline is not None and time.monotonic() >= deadline:
+    def _is_ending(self) -> bool:
+        if self._budget.deadline is not None and time.monotonic() >= self._budget.deadline:
             self._ending = "timeout" if self._ending == "done" else self._ending
         if self._best is not None and self._reached(self._best.value):
             self._ending = "target"
@@ -145,14 +147,14 @@ class Coordinator:
         target, sign = self._budget.target, self._objective.sign
         return target is not None and value is not None and sign * (value - target) >= 0
 
-    def _patience(self, deadline: float | None) -> float:
-        now = time.monotonic()
-        return max(0.0, min(_TICK, deadline - now if deadline is not None and deadline > now else _TICK))
+    def _patience(self) -> float:
+        left = (self._budget.deadline or math.inf) - time.monotonic()
+        return min(_TICK, left) if left > 0 else _TICK
 
-    def _check_clock(self, deadline: float | None) -> None:
+    def _check_clock(self) -> None:
         """Stops what runs over its time, and what the end of the study leaves no reason to run."""
         now, limit = time.monotonic(), self._budget.trial_timeout
-        reason = self._reason_to_stop(deadline)
+        reason = self._reason_to_stop()
         for number, running in list(self._running.items()):
             if self._interrupts > 1:
                 self._kill(Finished(number, "interrupt", None))
@@ -164,8 +166,8 @@ class Coordinator:
             elif limit is not None and now - running.began > limit:
                 self._kill(Failed(number, "timeout", f"longer than trial_timeout, {limit:g} s"))
 
-    def _reason_to_stop(self, deadline: float | None) -> StopReason | None:
-        if not self._is_ending(deadline):
+    def _reason_to_stop(self) -> StopReason | None:
+        if not self._is_ending():
             return None
         if self._interrupts or self._hopeless:
             return "interrupt"

@@ -73,12 +73,12 @@ def run(
     began = time.monotonic()
     plan = load_plan(experiment, overrides, home)
     with prepared(plan) as (engine, dataset, folder):
-        ended, trials = _study(plan, engine, dataset, folder, console)
+        ended, trials = _study(plan, engine, dataset, folder, console, began)
     return _result(plan, ended, trials, time.monotonic() - began)
 
 
 def _study(
-    plan: "Plan", engine: "Engine", dataset: "Dataset", folder: Path, console: "Console | None"
+    plan: "Plan", engine: "Engine", dataset: "Dataset", folder: Path, console: "Console | None", began: float
 ) -> "tuple[Ending, Sequence[TrialRecord]]":
     from hpo.coordinator import Budget, Coordinator
     from hpo.jobs import Jobs, import_paths
@@ -97,7 +97,9 @@ def _study(
         study.recover()
         jobs = Jobs(plan, study, folder, declared)
         progress = Progress(console, objective, plan.trials, spec.timeout)
-        budget = Budget(plan.trials, spec.timeout, spec.target, spec.trial_timeout)
+        # The command's time, not the first trial's: whoever gives ten minutes means from now.
+        deadline = None if spec.timeout is None else began + spec.timeout
+        budget = Budget(plan.trials, deadline, spec.target, spec.trial_timeout)
         with discarded_if_unused(study), tracked(plan, dataset.info, study, resumed, progress.warn) as log:
             coordinator = Coordinator(study, engine, objective, budget, jobs.make, jobs.declare, (log, progress))
             with progress.shown(study.trials()):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +130,8 @@ def run(
     with sole_coordinator(url, name):
         study = open_study(url, name, what or definition(), study_spec)
         study.recover()
-        budget = Budget(study_spec.trials, study_spec.timeout, study_spec.target, study_spec.trial_timeout)
+        deadline = None if study_spec.timeout is None else time.monotonic() + study_spec.timeout
+        budget = Budget(study_spec.trials, deadline, study_spec.target, study_spec.trial_timeout)
         ending = Coordinator(study, engine, OBJECTIVE, budget, _jobs(study, models), _ignore, (log,)).run()
         return Ran(ending, study.trials(), engine, log)
 

@@ -285,10 +285,12 @@ def test_the_deadline_stops_running_trials_and_keeps_them(tmp_path: Path) -> Non
     experiment = tiny(
         dataset={"name": "digits"},
         training={"epochs": 100_000, "early_stopping": False},
-        study={"timeout": 12, "pruner": "none"},
+        study={"timeout": 25, "pruner": "none"},
     )
     result = hpo.run(experiment, home=tmp_path)
     assert result.ended == "timeout"
+    # The study ends within 2 s of its time; a busy machine is given as much again.
+    assert 25 <= result.seconds < 29
     for trial in result.trials:
         assert (trial.state, trial.ended_by) == ("pruned", "deadline")
         assert trial.epochs > 1

@@ -68,7 +68,10 @@ class GraphLoop:
         self._train = tf.function(
             self._train_steps, autograph=False, input_signature=[tf.TensorSpec([None], tf.int64), number, number]
         )
-        self._test = tf.function(self._test_steps, autograph=False, reduce_retracing=True)
+        x, y = self._parts["training"].x, self._parts["training"].y
+        # Any number of samples: one graph serves validation and test.
+        rows = [tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in (x, y)]
+        self._test = tf.function(self._test_steps, autograph=False, input_signature=[*rows, number, number])
         self._step_seconds: dict[str, float] = {}
 
     def train(self, order: Array, between: Callable[[float], None]) -> dict[str, float]:

@@ -1,0 +1,124 @@
+"""Samples trained a minute, the same configurations by `model.fit`, by bare loops and by hpo.
+
+python -m benchmarks.throughput --repeats 3
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import job
+from benchmarks.processes import environment, python
+from benchmarks.ways import WAYS, Config, timed
+
+RATIOS = (
+    ("hpo2", "fit1"),
+    ("hpo2", "fit2"),
+    ("hpo2", "hpo1"),
+    ("hpo2", "loop2"),
+    ("hpo1", "loop1"),
+    ("loop2", "loop1"),
+)
+"""Of the samples trained a minute; each is taken within a repeat."""
+
+_LARGE: tuple[Config, ...] = (
+    {"blocks": 2, "filters": 8, "dense": 64, "activation": "relu", "batch_size": 128, "learning_rate": 1e-3,
+     "dropout": 0.2},
+    {"depth": 2, "width": 1024, "activation": "relu", "batch_size": 128, "learning_rate": 1e-3, "dropout": 0.2},
+)  # fmt: skip
+
+
+def configurations(drawn: int = 8) -> list[Config]:
+    """A small CNN and a wide MLP, then MLPs drawn from the standard space; always the same, slowest first.
+
+    Slowest first, since two processes else end far apart.
+    """
+    rng = np.random.default_rng(0)
+    configs = [_draw(rng) for _ in range(drawn)]
+    return [*_LARGE, *sorted(configs, key=lambda config: config["batch_size"])]
+
+
+def _draw(rng: np.random.Generator) -> Config:
+    width, rate = (np.exp(rng.uniform(*np.log(bounds))) for bounds in (job.WIDTH, job.LEARNING_RATE))
+    return {
+        "depth": int(rng.integers(*job.DEPTH, endpoint=True)),
+        "width": int(width),
+        "activation": str(rng.choice(job.ACTIVATIONS)),
+        "batch_size": int(rng.choice(job.BATCH_SIZES)),
+        "learning_rate": float(rate),
+        "dropout": float(rng.uniform(*job.DROPOUT)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3, help="the ways take turns")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--drawn", type=int, default=8, help="configurations drawn from the standard space")
+    parser.add_argument("--ways", default=",".join(WAYS), help="comma-separated: %(default)s")
+    parser.add_argument("--out", type=Path, default=None, help="file of JSON for the raw timings")
+    parser.add_argument("--one", nargs=2, metavar=("WAY", "BEGAN"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        way, began = options.one
+        timing = timed(way, configurations(options.drawn), options.epochs, float(began))
+        print(json.dumps(asdict(timing)))
+        return
+    names = options.ways.split(",")
+    if unknown := set(names) - set(WAYS):
+        parser.error(f"--ways: unknown {', '.join(sorted(unknown))}; valid: {', '.join(WAYS)}")
+    found = []
+    for repeat in range(options.repeats):
+        for way in names:
+            print(f"{way}, repeat {repeat} ...", flush=True)
+            found.append({"way": way, "repeat": repeat, **_measure(way, options.epochs, options.drawn)})
+    if options.out:
+        options.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    _report(pd.DataFrame(found))
+
+
+def _measure(way: str, epochs: int, drawn: int) -> dict[str, float]:
+    """One way in a fresh process."""
+    options = ("--epochs", str(epochs), "--drawn", str(drawn))
+    command = python("-m", "benchmarks.throughput", "--one", way, str(time.time()), *options)
+    done = subprocess.run(command, cwd=job.ROOT, env=environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{way} failed:\n{done.stderr[-3000:]}")
+    timing: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return timing
+
+
+def _report(found: pd.DataFrame) -> None:
+    found = found.assign(**{"samples/min": 60 * found["samples"] / found["wall"]})
+    found = found.assign(**{"cpu/wall": found["cpu"] / found["wall"]})
+    columns = ["startup", "wall", "cpu", "cpu/wall", "samples/min"]
+    print(f"\nmedians; {os.cpu_count()} cores")
+    print(found.groupby("way", sort=False)[columns].median().round(2).to_string())
+    print("\nsamples a minute, median ratios of the same repeat")
+    rates = found.pivot(index="repeat", columns="way", values="samples/min")
+    print(ratios(rates, RATIOS).round(2).to_string(index=False))
+
+
+def ratios(rates: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """Median, least and largest ratio of each pair of columns that are there; a row of `rates` is a repeat."""
+    there = [pair for pair in pairs if set(pair) <= set(rates.columns)]
+    return pd.DataFrame(
+        [
+            {"ratio": f"{one} / {other}", "median": ratio.median(), "least": ratio.min(), "largest": ratio.max()}
+            for one, other in there
+            for ratio in [rates[one] / rates[other]]
+        ],
+        columns=["ratio", "median", "least", "largest"],
+    )
+
+
+if __name__ == "__main__":
+    main()
