@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,8 +89,15 @@ def python(*arguments: str | Path) -> list[str]:
     return [sys.executable, *map(str, arguments)]
 
 
-def observe(commands: Sequence[Sequence[str]], log: Path, seconds: float | None = None) -> Usage:
+def observe(
+    commands: Sequence[Sequence[str]],
+    log: Path,
+    seconds: float | None = None,
+    seen: Callable[[Usage], None] = lambda usage: None,
+) -> Usage:
     """Runs commands side by side, until they end or for some seconds, and returns what they used.
+
+    `seen` is called with what was used up to each sample.
 
     Raises:
         RuntimeError: a command failed before its time; with the last lines that it printed.
@@ -104,7 +111,7 @@ def observe(commands: Sequence[Sequence[str]], log: Path, seconds: float | None 
     meter = Meter([process.pid for process in started])
     try:
         while any(process.poll() is None for process in started):
-            meter.sample()
+            seen(meter.sample())
             left = SAMPLE_SECONDS if seconds is None else min(SAMPLE_SECONDS, seconds - (time.monotonic() - began))
             if left <= 0:
                 return meter.usage()

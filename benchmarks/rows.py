@@ -53,11 +53,12 @@ def medians(table: pd.DataFrame) -> pd.DataFrame:
     return middle.assign(reached=middle["reached"].replace(float("inf"), float("nan")))
 
 
-def best_so_far(rows: Sequence[Row]) -> dict[tuple[str, int], tuple[list[float], list[float]]]:
-    """For each peer and repeat the times of its epochs, and the best score up to each."""
+def best_so_far(rows: Sequence[Row]) -> dict[Any, tuple[list[float], list[float]]]:
+    """For each (peer, repeat) the times of its epochs, and the best score up to each."""
     curves = {}
-    for (peer, repeat), mine in pd.DataFrame(rows).sort_values("t").groupby(["peer", "repeat"], sort=False):
-        curves[peer, repeat] = (mine["t"].tolist(), mine["val_accuracy"].cummax().tolist())
+    frame = pd.DataFrame(rows).sort_values("t")
+    for run, mine in frame.groupby(["peer", "repeat"], sort=False):
+        curves[run] = (mine["t"].tolist(), mine["val_accuracy"].cummax().tolist())
     return curves
 
 

@@ -60,14 +60,11 @@ PRUNERS: tuple[Spec, ...] = (
 
 SAMPLERS: tuple[Spec, ...] = (
     _TPE,
-    {"name": "qmc"},
-    {"name": "cmaes"},
     {**_TPE, "multivariate": False},
-    {**_TPE, "group": True},
     {**_TPE, "n_startup_trials": 5},
     {**_TPE, "n_startup_trials": 20},
-    {**_TPE, "n_ei_candidates": 100},
-    {**_TPE, "constant_liar": False},
+    {"name": "qmc"},
+    {"name": "cmaes"},
 )
 """Compared under successive halving."""
 
@@ -86,6 +83,8 @@ class Setting:
     """Trials at a time."""
     cap: float
     """A study that has not met its target by this many full trainings counts as if it had then."""
+    trials: int
+    """A study ends with this many at the latest: TPE's asks grow with their number."""
 
 
 @dataclass(frozen=True)
@@ -154,9 +153,9 @@ class _Study:
                 heapq.heappush(queue, (running.next_end, next(order), running))
 
     def _begin(self, clock: float) -> _Running | None:
-        if isinstance(self._task, Recorded) and len(self._taken) == len(self._task.table):
-            return None
         number = len(self._study.get_trials(deepcopy=False))
+        if number == self._setting.trials:
+            return None
         self._study.sampler = make_sampler(self._sampler, self._seed, number)
         trial = self._study.ask(dict(self._task.space))
         if isinstance(self._task, Surrogate):
@@ -199,7 +198,7 @@ class _Study:
 
 
 def simulate(folder: Path, setting: Setting, name: str, seed: int) -> Outcome:
-    """Runs one study until its target is met and the last of BUDGETS is spent."""
+    """Runs one study until its target is met and the last of BUDGETS is spent, or nothing is left to gain."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     task = load_task(folder, name, setting.epochs)
     best, met, regrets = -np.inf, np.inf, list[float]()
@@ -210,7 +209,8 @@ def simulate(folder: Path, setting: Setting, name: str, seed: int) -> Outcome:
         best = np.fmax(best, score)
         if best >= task.target:
             met = min(met, cost)
-        if len(regrets) == len(BUDGETS) and (met <= cost or cost >= setting.cap):
+        spent = len(regrets) == len(BUDGETS) and (met <= cost or cost >= setting.cap)
+        if spent or task.regret(best) == 0.0:
             break
     regrets += [task.regret(best)] * (len(BUDGETS) - len(regrets))
     return Outcome(setting, name, seed, min(met, setting.cap), met <= setting.cap, tuple(regrets))
@@ -275,18 +275,19 @@ def main() -> None:
     parser.add_argument("--curves", type=Path, default=Path(os.environ.get("HPO_CURVES", "../shared/benchmarks")))
     parser.add_argument("--sampler", type=json.loads, action="append", help='JSON, as {"name": "tpe"}; repeatable')
     parser.add_argument("--pruner", type=json.loads, action="append", help='JSON, as {"name": "none"}; repeatable')
-    parser.add_argument("--tasks", type=int, default=24, help="how many, spread over LCBench's 18 and TaskSet's 6")
+    parser.add_argument("--tasks", type=int, default=8, help="how many, spread over LCBench's 18 and TaskSet's 6")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=20, help="at most 50")
     parser.add_argument("--patience", type=int, default=3, help="0: no early stopping")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--cap", type=float, default=40.0, help="full trainings of the best configuration")
+    parser.add_argument("--trials", type=int, default=300, help="at most 1000")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--json", type=Path, help="file for the raw rows")
     arguments = parser.parse_args()
     names = task_names(arguments.curves)
     names = [names[index * len(names) // arguments.tasks] for index in range(arguments.tasks)]
-    rest = (arguments.epochs, arguments.patience, arguments.workers, arguments.cap)
+    rest = (arguments.epochs, arguments.patience, arguments.workers, arguments.cap, arguments.trials)
     settings = [Setting(sampler, pruner, *rest) for sampler, pruner in _compared(arguments)]
     jobs = [(arguments.curves, *job) for job in itertools.product(settings, names, range(arguments.seeds))]
     if arguments.jobs == 1:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,14 +37,14 @@ _LARGE: tuple[Config, ...] = (
 )  # fmt: skip
 
 
-def configurations(drawn: int = 8) -> list[Config]:
-    """A small CNN and a wide MLP, then MLPs drawn from the standard space; always the same, slowest first.
+def lists(drawn: int = 8) -> dict[str, list[Config]]:
+    """`standard`: MLPs drawn from the standard space, always the same; `large`: a small CNN and a wide MLP.
 
-    Slowest first, since two processes else end far apart.
+    The slowest come first, since two processes else end far apart.
     """
     rng = np.random.default_rng(0)
-    configs = [_draw(rng) for _ in range(drawn)]
-    return [*_LARGE, *sorted(configs, key=lambda config: config["batch_size"])]
+    standard = [_draw(rng) for _ in range(drawn)]
+    return {"standard": sorted(standard, key=lambda config: config["batch_size"]), "large": list(_LARGE)}
 
 
 def _draw(rng: np.random.Generator) -> Config:
@@ -69,8 +70,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.one:
         way, began = options.one
-        timing = timed(way, configurations(options.drawn), options.epochs, float(began))
-        print(json.dumps(asdict(timing)))
+        done = timed(way, lists(options.drawn), options.epochs, float(began))
+        print(json.dumps([asdict(timing) for timing in done]))
         return
     names = options.ways.split(",")
     if unknown := set(names) - set(WAYS):
@@ -79,21 +80,22 @@ def main() -> None:
     for repeat in range(options.repeats):
         for way in names:
             print(f"{way}, repeat {repeat} ...", flush=True)
-            found.append({"way": way, "repeat": repeat, **_measure(way, options.epochs, options.drawn)})
+            timings = _measure(way, options.epochs, options.drawn)
+            found += [{"way": way, "repeat": repeat, **timing} for timing in timings]
     if options.out:
         options.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
     _report(pd.DataFrame(found))
 
 
-def _measure(way: str, epochs: int, drawn: int) -> dict[str, float]:
+def _measure(way: str, epochs: int, drawn: int) -> list[dict[str, Any]]:
     """One way in a fresh process."""
     options = ("--epochs", str(epochs), "--drawn", str(drawn))
     command = python("-m", "benchmarks.throughput", "--one", way, str(time.time()), *options)
     done = subprocess.run(command, cwd=job.ROOT, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{way} failed:\n{done.stderr[-3000:]}")
-    timing: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return timing
+    timings: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return timings
 
 
 def _report(found: pd.DataFrame) -> None:
@@ -101,10 +103,11 @@ def _report(found: pd.DataFrame) -> None:
     found = found.assign(**{"cpu/wall": found["cpu"] / found["wall"]})
     columns = ["startup", "wall", "cpu", "cpu/wall", "samples/min"]
     print(f"\nmedians; {os.cpu_count()} cores")
-    print(found.groupby("way", sort=False)[columns].median().round(2).to_string())
-    print("\nsamples a minute, median ratios of the same repeat")
-    rates = found.pivot(index="repeat", columns="way", values="samples/min")
-    print(ratios(rates, RATIOS).round(2).to_string(index=False))
+    print(found.groupby(["configs", "way"], sort=False)[columns].median().round(2).to_string())
+    for name, part in found.groupby("configs", sort=False):
+        print(f"\n{name}: samples a minute, median ratios of the same repeat")
+        rates = part.pivot(index="repeat", columns="way", values="samples/min")
+        print(ratios(rates, RATIOS).round(2).to_string(index=False))
 
 
 def ratios(rates: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:

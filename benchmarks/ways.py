@@ -8,18 +8,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import job
 from benchmarks.processes import cpu_seconds
 
+if TYPE_CHECKING:
+    from hpo.engines import Engine
+    from hpo.training.messages import Job
+
 Config = Mapping[str, Any]
 Run = Callable[[Sequence[Config], int], None]
 
-# What each process trains before the clock starts, so that TensorFlow has run everything once.
-_WARM_UP: Config = {
+TINY: Config = {
     "depth": 1, "width": 8, "activation": "relu", "batch_size": 64, "learning_rate": 1e-3, "dropout": 0.0,
 }  # fmt: skip
+"""What each process trains before the clock starts, so that TensorFlow has run everything once."""
+
 _WARM_UP_SAMPLES = 512
 
 
@@ -27,6 +32,8 @@ _WARM_UP_SAMPLES = 512
 class Timing:
     """What it took to train a list of configurations. Wall times in seconds."""
 
+    configs: str
+    """Name of the list."""
     startup: float
     """From the command to processes that have loaded the data and trained a tiny model."""
     wall: float
@@ -36,13 +43,15 @@ class Timing:
     """Trained on; those that validated and tested apart."""
 
 
-def timed(way: str, configs: Sequence[Config], epochs: int, began: float) -> Timing:
-    """Trains the configurations for some epochs in one of the WAYS; `began`: when the command did, since 1970."""
+def timed(way: str, lists: Mapping[str, Sequence[Config]], epochs: int, began: float) -> Iterator[Timing]:
+    """Trains lists of configurations, one after the other, in one of the WAYS; `began`: the command's unix time."""
     with WAYS[way]() as run:
-        startup, cpu, start = time.time() - began, cpu_seconds(), time.perf_counter()
-        run(configs, epochs)
-        wall = time.perf_counter() - start
-        return Timing(startup, wall, cpu_seconds() - cpu, len(configs) * epochs * job.TRAINING_SAMPLES)
+        startup = time.time() - began
+        for name, configs in lists.items():
+            cpu, start = cpu_seconds(), time.perf_counter()
+            run(configs, epochs)
+            wall = time.perf_counter() - start
+            yield Timing(name, startup, wall, cpu_seconds() - cpu, len(configs) * epochs * job.TRAINING_SAMPLES)
 
 
 @contextlib.contextmanager
@@ -86,7 +95,7 @@ def _serve(loop: str, threads: int | None, orders: "Queue[tuple[Config, int]]", 
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     train = getattr(loops, loop)
     data = job.load_data()
-    train(_WARM_UP, job.Data(*(part[:_WARM_UP_SAMPLES] for part in data)), 1)
+    train(TINY, job.Data(*(part[:_WARM_UP_SAMPLES] for part in data)), 1)
     answers.put(None)
     while True:
         config, epochs = orders.get()
@@ -109,11 +118,16 @@ def _hpo(workers: int) -> Iterator[Run]:
             save(load(DatasetSpec(name="digits"), ()), folder / "tiny")
             save(load(DatasetSpec(name="fashion_mnist", validation=job.VALIDATION_SAMPLES), ()), folder / "data")
             # One for each worker: none takes a second before it ended its first.
-            _train_all(engine, [_WARM_UP] * workers, 1, folder / "tiny")
-            yield lambda configs, epochs: _train_all(engine, configs, epochs, folder / "data")
+            train_all(engine, [TINY] * workers, 1, folder / "tiny")
+            yield lambda configs, epochs: train_all(engine, configs, epochs, folder / "data")
 
 
-def _train_all(engine: Any, configs: Sequence[Config], epochs: int, data: Path) -> None:
+def train_all(engine: "Engine", configs: Sequence[Config], epochs: int, data: Path) -> None:
+    """Trains configurations on an engine, on the dataset prepared in a folder.
+
+    Raises:
+        RuntimeError: one failed.
+    """
     from hpo.training.messages import EpochDone, Finished, Started
 
     waiting = [_hpo_job(number, config, epochs, data) for number, config in enumerate(configs)]
@@ -131,7 +145,7 @@ def _train_all(engine: Any, configs: Sequence[Config], epochs: int, data: Path) 
                 raise RuntimeError(f"configuration {event.trial}: {event}")
 
 
-def _hpo_job(number: int, config: Config, epochs: int, data: Path) -> Any:
+def _hpo_job(number: int, config: Config, epochs: int, data: Path) -> "Job":
     from hpo.experiment import Objective, TrainingSpec
     from hpo.training.messages import Job
 

@@ -69,7 +69,8 @@ def main() -> None:
     if options.repeats > 1:
         print(table.round(4).to_string(index=False), "\n\nmedians:")
     print(rows.medians(table).round(4).to_string())
-    _plot(found, options.seconds, out / "best_so_far.png")
+    if found:
+        _plot(found, options.seconds, out / "best_so_far.png")
     print(f"\nrows and plot: {out}")
 
 

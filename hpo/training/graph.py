@@ -60,17 +60,18 @@ class GraphLoop:
         self._dataset = dataset
         self._batch = batch_size
         self._parts: dict[PartName, _Tensors] = {"training": self._tensors("training", weights)}
-        if not model.built:
-            model(self._scaled(self._parts["training"].x[:1]))
+        # One sample, eagerly, makes all variables of the model and its metrics. Were they made in the graph,
+        # TensorFlow would trace it twice.
+        part = self._parts["training"]
+        model.test_step((self._scaled(part.x[:1]), part.y[:1]))
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         number = tf.TensorSpec([], tf.int64)
         self._train = tf.function(
             self._train_steps, autograph=False, input_signature=[tf.TensorSpec([None], tf.int64), number, number]
         )
-        x, y = self._parts["training"].x, self._parts["training"].y
         # Any number of samples: one graph serves validation and test.
-        rows = [tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in (x, y)]
+        rows = [tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in (part.x, part.y)]
         self._test = tf.function(self._test_steps, autograph=False, input_signature=[*rows, number, number])
         self._step_seconds: dict[str, float] = {}
 

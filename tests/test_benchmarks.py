@@ -1,0 +1,141 @@
+"""The benchmarks' bookkeeping; what they measure takes minutes, and is in benchmarks/README.md."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from benchmarks import job, processes, rows, throughput
+from hpo.data import load
+from hpo.plan import load_plan
+
+
+def row(peer, t, score, trial=0, repeat=0):
+    return {"peer": peer, "repeat": repeat, "trial": trial, "epoch": 1, "t": t, "val_accuracy": score, "samples": 500}
+
+
+def used(*runs):
+    return [{"peer": peer, "repeat": repeat, "cpu_seconds": 9.0, "peak_memory": 2**21} for peer, repeat in runs]
+
+
+ROWS = [
+    row("optuna", 30.0, 0.70),
+    row("optuna", 99.0, 0.90, trial=1),
+    row("hpo2", 10.0, 0.80),
+    row("hpo2", 20.0, 0.91, trial=1),
+    row("hpo2", 90.0, 0.85, trial=2),
+    row("optuna", 101.0, 0.99, trial=2),
+]
+
+
+def test_the_table_of_a_repeat():
+    optuna, hpo = rows.figures(ROWS, used(("optuna", 0), ("hpo2", 0)), 100).to_dict("records")
+    assert (optuna["trials"], hpo["trials"]) == (2, 3)
+    assert hpo["epochs/min"] == pytest.approx(3 * 0.6)
+    assert hpo["samples/min"] == pytest.approx(1500 * 0.6)
+    assert [hpo[f"best@{mark}s"] for mark in (20, 40, 100)] == [0.91, 0.91, 0.91]
+    assert np.isnan(optuna["best@20s"])
+    assert [optuna[f"best@{mark}s"] for mark in (40, 100)] == [0.70, 0.90]
+    assert (hpo["cpu_s"], hpo["peak_MiB"]) == (9.0, 2.0)
+
+
+def test_the_target_is_the_best_of_the_other_libraries_in_time():
+    optuna, hpo = rows.figures(ROWS, used(("optuna", 0), ("hpo2", 0)), 100).to_dict("records")
+    assert (optuna["reached"], hpo["reached"]) == (99.0, 20.0)
+
+
+def test_a_run_without_an_epoch_keeps_its_line():
+    table = rows.figures(ROWS, used(("optuna", 0), ("ray", 0)), 100)
+    assert table.set_index("peer").loc["ray", "trials"] == 0
+    assert np.isnan(table.set_index("peer").loc["ray", "reached"])
+
+
+def test_a_median_counts_a_target_not_reached_as_late():
+    more = [row("optuna", 50.0, 0.9, repeat=1), row("hpo2", 50.0, 0.8, repeat=1)]
+    runs = used(("optuna", 0), ("hpo2", 0), ("optuna", 1), ("hpo2", 1))
+    middle = rows.medians(rows.figures(ROWS + more, runs, 100))
+    assert middle.loc["optuna", "reached"] == pytest.approx((99 + 50) / 2)
+    assert np.isnan(middle.loc["hpo2", "reached"])
+    assert list(middle.index) == ["optuna", "hpo2"]
+
+
+def test_the_curves_of_the_plot_never_fall():
+    assert rows.best_so_far(ROWS)["hpo2", 0] == ([10.0, 20.0, 90.0], [0.80, 0.91, 0.91])
+
+
+def test_ratios_are_taken_within_a_repeat():
+    rates = pd.DataFrame({"fit1": [1.0, 10.0, 2.0], "hpo2": [3.0, 20.0, 8.0]})
+    (line,) = throughput.ratios(rates, [("hpo2", "fit1"), ("hpo2", "loop2")]).to_dict("records")
+    assert line == {"ratio": "hpo2 / fit1", "median": 3.0, "least": 2.0, "largest": 4.0}
+
+
+def test_the_lists_of_configurations_are_always_the_same():
+    assert throughput.lists() == throughput.lists()
+    standard = throughput.lists()["standard"]
+    assert len(standard) == 8
+    assert all(job.WIDTH[0] <= config["width"] <= job.WIDTH[1] for config in standard)
+
+
+def test_all_peers_are_given_the_space_that_hpo_is_given():
+    plan = load_plan(job.EXPERIMENT)
+    ranges = {name: parameter.model_dump() for name, parameter in plan.space.parameters.items()}
+    for name, bounds in {
+        "depth": job.DEPTH, "width": job.WIDTH, "learning_rate": job.LEARNING_RATE, "dropout": job.DROPOUT,
+    }.items():  # fmt: skip
+        assert (ranges[name]["low"], ranges[name]["high"]) == bounds
+    assert list(ranges["activation"]["choices"]) == job.ACTIVATIONS
+    assert list(ranges["batch_size"]["choices"]) == job.BATCH_SIZES
+    training = plan.experiment.training
+    assert training.early_stopping is not None
+    assert (training.epochs, training.early_stopping.patience) == (job.EPOCHS, job.PATIENCE)
+    assert plan.experiment.dataset.validation == job.VALIDATION_SAMPLES
+
+
+@pytest.mark.skipif(not (job.data_folder() / "fashion-mnist").is_dir(), reason="needs Fashion-MNIST in HPO_DATA")
+def test_all_peers_are_given_the_parts_that_hpo_is_given(monkeypatch):
+    monkeypatch.setenv("HPO_DATA", str(job.data_folder()))
+    plan = load_plan(job.EXPERIMENT)
+    theirs, ours = job.load_data(), load(plan.experiment.dataset, plan.folders)
+    for part, x, y in (
+        (ours.training, theirs.x_train, theirs.y_train),
+        (ours.validation, theirs.x_val, theirs.y_val),
+        (ours.test, theirs.x_test, theirs.y_test),
+    ):
+        assert (np.sort(part.y) == np.sort(y)).all()
+        assert np.allclose(ours.info.scaling.apply(part.x).sum(axis=(1, 2, 3)), x.sum(axis=(1, 2, 3)), rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["ten_seconds.yaml", "one_step.yaml"])
+def test_the_other_experiments_are_sound(name):
+    load_plan(job.EXPERIMENT.with_name(name))
+
+
+def ended(pid, within=5.0):
+    """Whether a process ends soon; one that nobody has waited for has ended too."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_command_is_stopped_at_its_deadline_with_all_that_it_started(tmp_path):
+    pid = tmp_path / "pid"
+    child = f"import os\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\nwhile True: sum(range(10**5))"
+    parent = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}])"
+    meters = []
+    began = time.monotonic()
+    usage = processes.observe([processes.python("-c", parent)], tmp_path / "log", 3.0, meters.append)
+    assert 3.0 <= time.monotonic() - began < 6.0
+    assert usage.cpu["other"] > 0.5
+    assert usage.peak_memory > 2**20
+    assert len(meters) >= 3
+    assert ended(int(pid.read_text()))
+
+
+def test_a_command_that_fails_before_its_deadline_says_why(tmp_path):
+    with pytest.raises(RuntimeError, match=r"before its time:\n(?s:.*)ValueError: no such thing"):
+        processes.observe([processes.python("-c", "raise ValueError('no such thing')")], tmp_path / "log", 30.0)
