@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpo.engines import Engine
 from hpo.engines.table import make_engine
-from hpo.models import to_space
+from hpo.models import keys, to_space
 from hpo.plan import Plan
 from hpo.scratch import scratch_folder
 from hpo.space import training_with
@@ -43,6 +43,17 @@ def prepared(plan: Plan, workers: int | None = None) -> "Iterator[tuple[Engine, 
 def widened(plan: Plan, declared: Mapping[str, Any]) -> "SearchSpace":
     """The plan's space and what its model declared of itself."""
     return plan.space.merged(to_space(declared, plan.space.model))
+
+
+def declared_by_model(plan: Plan, engine: Engine, folder: Path) -> Mapping[str, Any]:
+    """What the plan's model declares of itself, if it is KerasTuner's; hpo's own models declare nothing.
+
+    Raises:
+        ModelError: the model cannot be found or built.
+    """
+    if keys(plan.space.model) is not None:
+        return {"space": [], "values": {}}
+    return engine.discover(plan.space.model, str(folder), import_paths(plan))
 
 
 def import_paths(plan: Plan) -> tuple[str, ...]:

@@ -30,11 +30,11 @@ def retrain(plan: "Plan", params: Mapping[str, Any], seed: int, save_to: Path | 
     Raises:
         HpoError: the training failed; with its traceback.
     """
-    from hpo.jobs import import_paths, make_job, prepared
+    from hpo.jobs import declared_by_model, make_job, prepared
     from hpo.training.messages import EpochDone, Failed, Finished, Lost
 
     with prepared(plan, workers=1) as (engine, dataset, folder):
-        declared = engine.discover(plan.space.model, str(folder), import_paths(plan))
+        declared = declared_by_model(plan, engine, folder)
         engine.submit(make_job(plan, params, seed, folder, declared, save_to))
         done = Retrained(dataset.info.digest)
         while True:

@@ -81,7 +81,7 @@ def _study(
     plan: "Plan", engine: "Engine", dataset: "Dataset", folder: Path, console: "Console | None", began: float
 ) -> "tuple[Ending, Sequence[TrialRecord]]":
     from hpo.coordinator import Budget, Coordinator
-    from hpo.jobs import Jobs, import_paths
+    from hpo.jobs import Jobs, declared_by_model
     from hpo.lock import sole_coordinator
     from hpo.progress import Progress
     from hpo.study import discarded_if_unused, open_study
@@ -89,7 +89,7 @@ def _study(
 
     experiment = plan.experiment
     spec, objective = experiment.study, experiment.objective
-    declared = engine.discover(plan.space.model, str(folder), import_paths(plan))
+    declared = declared_by_model(plan, engine, folder)
     definition = _definition(plan, dataset, declared)
     with sole_coordinator(plan.storage, experiment.name):
         study = open_study(plan.storage, experiment.name, definition, spec)

@@ -47,7 +47,8 @@ def tracked(
         UserError: the tracking store cannot be reached.
     """
     tracker = Tracker.open(plan.tracking_uri, plan.home / "artifacts", _info(plan, info), resume=resume, warn=warn)
-    tracker.ready()
+    if not _to_be_created(plan.tracking_uri):
+        tracker.ready()
     tracker.sync(study.trials())
     status = "finished"
     try:
@@ -62,6 +63,15 @@ def tracked(
         tracker.finish(_ending(plan, study, status))
         if not tracker.close():
             warn("not everything was logged to MLflow; the same command logs what is missing")
+
+
+def _to_be_created(uri: str) -> bool:
+    """Whether the store is a database file that does not exist yet, in a folder that does.
+
+    Making its tables takes seconds, in which the first trials may as well train: nothing in it can refuse them.
+    """
+    path = Path(uri.removeprefix("sqlite:///"))
+    return uri.startswith("sqlite:///") and path.parent.is_dir() and not path.exists()
 
 
 def _info(plan: "Plan", info: "DatasetInfo") -> StudyInfo:

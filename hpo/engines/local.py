@@ -10,6 +10,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -52,11 +53,14 @@ class LocalEngine(Engine):
         self._workers: list[_Worker] = []
         self._stillborn = 0
         self._numbers = itertools.count(1)
-        while len(self._workers) < workers:
-            self._workers.append(self._start())
+        # The server begins to import TensorFlow; the caller has other things to prepare meanwhile. Workers are
+        # forked when they are first needed, since a fork waits for the imports.
+        with _without_main_module():
+            forkserver.ensure_running()
 
     def submit(self, job: Job) -> None:
         """Hands a job to a free worker."""
+        self._start_workers()
         worker = next(worker for worker in self._workers if worker.trial is None)
         if worker.worn or not worker.process.is_alive():
             worker = self._replace(worker)
@@ -94,6 +98,7 @@ class LocalEngine(Engine):
 
     def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Mapping[str, Any]:
         """What a KerasTuner model declares; asked of a worker, where TensorFlow is at hand."""
+        self._start_workers()
         worker = self._workers[0]
         self._begin(worker, Discover(model, data, import_paths))
         while True:
@@ -119,7 +124,12 @@ class LocalEngine(Engine):
 
     def pids(self) -> list[int]:
         """The process numbers of the workers."""
+        self._start_workers()
         return [worker.process.pid for worker in self._workers if worker.process.pid is not None]
+
+    def _start_workers(self) -> None:
+        while len(self._workers) < self.workers:
+            self._workers.append(self._start())
 
     def _start(self) -> _Worker:
         mine, theirs = self._context.Pipe()

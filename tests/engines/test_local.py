@@ -118,6 +118,7 @@ def test_a_worn_worker_is_replaced_between_two_trials(engine, job_of, drive, mon
 
 def test_workers_that_cannot_start_end_the_run(drive, tmp_path):
     engine = LocalEngine(workers=1, threads=1, log=tmp_path / "no such folder" / "workers.log")
+    assert engine.pids()  # asked for, the worker is started
     with pytest.raises(HpoError, match="workers die as they start: the worker's process left with exit code 1"):
         drive(engine)
     engine.close()
