@@ -196,9 +196,10 @@ class Named(Shorthand):
 class StudySpec(Section):
     """How trials are proposed, stopped, counted and stored."""
 
-    sampler: Named = Named(name="tpe")
+    # Both defaults were chosen by `benchmarks.schedules`; ARCHITECTURE.md says from what.
+    sampler: Named = Named.model_validate({"name": "tpe", "multivariate": False})
     """random, tpe, cmaes, qmc, grid, nsga2 or gp; a mapping adds options by Optuna's own names."""
-    pruner: Named = Named(name="median")
+    pruner: Named = Named.model_validate({"name": "successive_halving", "min_resource": 1, "reduction_factor": 3})
     """none, median, percentile, successive_halving, hyperband, patient or threshold; options likewise."""
     trials: Annotated[int, Field(ge=1), WHOLE] | None = None
     """Configurations to bring to an end: complete, pruned or failed for good.

@@ -30,7 +30,9 @@ def test_the_smallest_experiment_and_its_defaults(tmp_path):
     assert experiment.objective.direction == "maximize"
     assert experiment.training.epochs == 20
     assert experiment.training.early_stopping == EarlyStopping(patience=3)
-    assert (experiment.study.sampler.name, experiment.study.pruner.name) == ("tpe", "median")
+    assert (experiment.study.sampler.name, experiment.study.sampler.options) == ("tpe", {"multivariate": False})
+    assert experiment.study.pruner.name == "successive_halving"
+    assert experiment.study.pruner.options == {"min_resource": 1, "reduction_factor": 3}
     assert experiment.engine.workers == "auto"
     assert pickle.loads(pickle.dumps(experiment)) == experiment
 
