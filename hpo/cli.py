@@ -161,7 +161,7 @@ def train(
     from hpo.terminal import console, print_json, print_retrained, retrained_json
 
     file = read_exported(exported)
-    done = retrain(file.plan, file.parameters, file.seed, save_to=model)
+    done = retrain(file.plan, file.parameters, file.seed, file.epochs, save_to=model)
     print_json(retrained_json(file, done)) if json else print_retrained(console(), file, done)
 
 

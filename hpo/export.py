@@ -47,7 +47,7 @@ def write_model(view: "StudyView", trial: TrialRecord, path: Path) -> Retrained 
         shutil.copyfile(trial.model_file, temporary)
         temporary.replace(path)
         return None
-    return retrain(plan_of(view.experiment), trial.params, trial.seed, save_to=path)
+    return retrain(plan_of(view.experiment), trial.params, trial.seed, trial.epochs, save_to=path)
 
 
 def export(

@@ -22,6 +22,8 @@ class Exported:
     plan: Plan
     parameters: Mapping[str, Any]
     seed: int
+    epochs: int
+    """How many the trial had trained, whether or not it was stopped there."""
     scores: Mapping[str, Any]
     digest: str
     """Of the data that the scores were measured on."""
@@ -80,4 +82,14 @@ def read_exported(path: Path) -> Exported:
     ]
     if mistakes:
         raise FileMistakes(mistakes)
-    return Exported(plan, data["parameters"], int(data["seed"]), data["scores"], data["data"]["digest"])
+    try:
+        return Exported(
+            plan,
+            data["parameters"],
+            int(data["seed"]),
+            int(data["scores"]["epochs"]),
+            data["scores"],
+            str(data["data"]["digest"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileMistakes([Mistake(str(path), "", f"is no exported trial: {error!r} in it")]) from None

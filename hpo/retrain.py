@@ -24,8 +24,12 @@ class Retrained:
     curves: dict[str, list[float]] = field(default_factory=dict)
 
 
-def retrain(plan: "Plan", params: Mapping[str, Any], seed: int, save_to: Path | None = None) -> Retrained:
+def retrain(
+    plan: "Plan", params: Mapping[str, Any], seed: int, epochs: int | None = None, save_to: Path | None = None
+) -> Retrained:
     """Trains one configuration of a plan on a worker of its own.
+
+    After `epochs` it is stopped as a pruner would, so that a pruned trial comes back as it was.
 
     Raises:
         HpoError: the training failed; with its traceback.
@@ -42,7 +46,10 @@ def retrain(plan: "Plan", params: Mapping[str, Any], seed: int, save_to: Path | 
                 if isinstance(event, EpochDone):
                     for name, value in event.metrics.items():
                         done.curves.setdefault(name, []).append(value)
-                    engine.proceed(event.trial)
+                    if event.epoch == epochs:
+                        engine.stop(event.trial, "pruner")
+                    else:
+                        engine.proceed(event.trial)
                 elif isinstance(event, Failed | Lost):
                     detail = getattr(event, "traceback", "")
                     raise HpoError(f"the training failed: {event.reason}: {event.message}\n{detail}".strip())

@@ -78,8 +78,12 @@ def read_study(url: str, name: str) -> StudyView:
 
 
 def study_names(url: str) -> list[str]:
-    """The names of all studies of a store that hpo made."""
-    summaries = optuna.get_all_study_summaries(open_storage(url, must_exist=True), include_best_trial=False)
+    """The names of all studies of a store that hpo made; none where there is no store yet."""
+    try:
+        storage = open_storage(url, must_exist=True)
+    except NotFound:
+        return []
+    summaries = optuna.get_all_study_summaries(storage, include_best_trial=False)
     return [summary.study_name for summary in summaries if IDENTITY in summary.user_attrs]
 
 

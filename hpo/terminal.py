@@ -141,6 +141,9 @@ def counts_of_failures(trials: Sequence[TrialRecord]) -> dict[str, int]:
 
 def print_studies(out: Console, views: "Sequence[StudyView]") -> None:
     """A line for each study."""
+    if not views:
+        out.print("no studies yet; start one with hpo run EXPERIMENT")
+        return
     table = Table("study", "objective", "best", "trial", "trials", "dataset", "model")
     for view in views:
         best = next(iter(ranked(view.trials, view.objective)), None)

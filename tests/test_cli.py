@@ -100,6 +100,12 @@ def test_list_show_and_compare_read_the_store(command: Command, finished: Path) 
     assert (unknown.returncode, unknown.stderr.strip()) == (2, "study tiny has no trial 99; its trials are 0 to 5")
 
 
+def test_an_empty_store_lists_nothing(command: Command) -> None:
+    told = command("list")
+    assert (told.returncode, told.stdout.strip()) == (0, "no studies yet; start one with hpo run EXPERIMENT")
+    assert json.loads(command("list", "--json").stdout) == {"studies": []}
+
+
 def test_compare_ranks_by_validation_and_writes_csv(command: Command, finished: Path, tmp_path: Path) -> None:
     rows = json.loads(command("compare", "tiny", "--json", "--home", finished).stdout)["trials"]
     assert [row["val_accuracy"] for row in rows] == sorted((row["val_accuracy"] for row in rows), reverse=True)
