@@ -2,6 +2,7 @@
 
 import json
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -29,21 +30,21 @@ class Parameter(Section):
     sets: str | None = None
     """The key that the parameter sets, where it is not the parameter's own name."""
 
+    @abstractmethod
     def values(self) -> Sequence[Any] | None:
         """All values in order, or None where they cannot be counted."""
-        raise NotImplementedError
 
+    @abstractmethod
     def suggest(self, trial: "BaseTrial", name: str) -> Any:
         """Asks a trial for a value."""
-        raise NotImplementedError
 
+    @abstractmethod
     def complaint(self, value: object) -> str | None:
         """What is wrong with a value, or None."""
-        raise NotImplementedError
 
+    @abstractmethod
     def extremes(self) -> tuple[Any, Any]:
         """The values that make the smallest and the largest model, as far as the parameter can know."""
-        raise NotImplementedError
 
 
 class IntParameter(Parameter):

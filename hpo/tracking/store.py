@@ -11,7 +11,6 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, LifecycleStage, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
-from mlflow.utils.git_utils import get_git_commit
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
 from sqlalchemy import create_engine
@@ -22,6 +21,7 @@ from hpo.record import TrialRecord
 from hpo.tracking import entities
 from hpo.tracking.model_artifact import log_model
 from hpo.tracking.study_info import Ending, StudyInfo
+from hpo.versions import git_commit
 
 # The UI opens such an experiment in machine-learning mode rather than in its mode for language models.
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
@@ -240,7 +240,7 @@ class Store:
         }
         # MLflow names the commit of the running script's folder; the user's code is in the working directory.
         tags.pop(MLFLOW_GIT_COMMIT, None)
-        if commit := get_git_commit(str(Path.cwd())):
+        if commit := git_commit():
             tags[MLFLOW_GIT_COMMIT] = commit
         return tags
 
