@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from hpo.confirmation import Confirmation
 from hpo.errors import NotFound, nearest
 from hpo.experiment import Objective
 from hpo.lock import database_errors
@@ -28,7 +29,7 @@ STATES: Mapping[TrialState, State] = {
 
 # Attributes of studies and trials.
 IDENTITY, FILES, DECLARED = "hpo:identity", "hpo:files", "hpo:declared"
-EXPERIMENT, VERSIONS = "hpo:experiment", "hpo:versions"
+EXPERIMENT, VERSIONS, CONFIRMATION = "hpo:experiment", "hpo:versions", "hpo:confirmation"
 JOB, RETRY, ENQUEUED, RESULT = "hpo:job", "hpo:retry", "hpo:enqueued", "hpo:result"
 
 optuna.logging.set_verbosity(logging.ERROR)
@@ -49,6 +50,8 @@ class StudyView:
     """Of the packages with which the study was begun."""
     trials: Sequence[TrialRecord]
     storage: str
+    confirmation: Confirmation | None = None
+    """What `hpo confirm` found, once it has run."""
 
     @property
     def objective(self) -> Objective:
@@ -71,9 +74,16 @@ def read_study(url: str, name: str) -> StudyView:
     attributes = study.user_attrs
     if IDENTITY not in attributes:
         raise NotFound(f"study {name} in {masked(url)} was not made by hpo")
-    trials = records_of(study.get_trials(deepcopy=False))
+    confirmed = attributes.get(CONFIRMATION)
     return StudyView(
-        name, attributes[IDENTITY], attributes[FILES], attributes[EXPERIMENT], attributes[VERSIONS], trials, url
+        name=name,
+        identity=attributes[IDENTITY],
+        files=attributes[FILES],
+        experiment=attributes[EXPERIMENT],
+        versions=attributes[VERSIONS],
+        trials=records_of(study.get_trials(deepcopy=False)),
+        storage=url,
+        confirmation=None if confirmed is None else Confirmation.model_validate(confirmed),
     )
 
 

@@ -1,0 +1,63 @@
+"""What confirming a study came to: its finalists over fresh seeds, which of them was chosen, and the noise floor."""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=False, extra="forbid")
+
+
+class Estimate(_Record):
+    """A mean over seeds with its uncertainty."""
+
+    mean: float
+    deviation: float
+    """Standard deviation from seed to seed, with n - 1 in the denominator; 0 for a single seed."""
+    low: float
+    high: float
+    """The 95% confidence interval of the mean, by Student's t."""
+    seeds: int
+    """How many values the mean is of."""
+
+
+class Finalist(_Record):
+    """One configuration that was trained again over seeds."""
+
+    trial: int
+    """Number of the trial in the study."""
+    searched: float
+    """The validation score for which it became a finalist: of one run, and of the luckiest."""
+    values: Mapping[int, float]
+    """Seed of the confirming run -> the objective at its best epoch; failed runs are missing."""
+    validation: Estimate | None
+    """Of `values`; None where no run has a score."""
+    p_value: float | None
+    """Of the paired comparison with the leader, corrected for multiple comparison; None for the leader itself
+    and where fewer than two seeds can be compared."""
+    tied: bool
+    """Whether it cannot be told apart from the leader; true for the leader itself."""
+    model_parameters: int | None
+    seconds: float | None
+    """Mean wall time of its confirming runs."""
+    stopped_early: bool = False
+    """Whether it was given no more seeds since it was clearly out."""
+
+
+class Confirmation(_Record):
+    """The finalists of a study, best validation mean first."""
+
+    metric: str
+    finalists: tuple[Finalist, ...]
+    chosen: int
+    """The trial to use: of those that cannot be told apart from the leader the cheapest."""
+    noise_floor: float
+    """Pooled standard deviation of the objective from seed to seed."""
+    test: Mapping[str, Estimate]
+    """Test metric -> its estimate over the seeds of the chosen finalist, looked at after the choice was made."""
+
+    @property
+    def winner(self) -> Finalist:
+        """The chosen finalist."""
+        return next(finalist for finalist in self.finalists if finalist.trial == self.chosen)
