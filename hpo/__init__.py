@@ -4,9 +4,11 @@ import hpo
 result = hpo.run("experiments/digits_mlp.yaml")
 result.best.params
 hpo.compare("digits-mlp")       # a pandas DataFrame
+hpo.confirm("digits-mlp")       # the best five again, over fresh seeds
 """
 
 from hpo.compare import compare
+from hpo.confirm import Confirmed, confirm
 from hpo.run import Result, run
 
-__all__ = ["Result", "compare", "run"]
+__all__ = ["Confirmed", "Result", "compare", "confirm", "run"]

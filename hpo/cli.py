@@ -110,6 +110,9 @@ def show(
 @app.command()
 def compare(
     studies: Annotated[list[str], typer.Argument(help="One study or several.", metavar="STUDY...")],
+    where: Annotated[
+        str | None, typer.Option(help="Only trials for which this holds: \"state = 'complete' and depth >= 2\" (SQL).")
+    ] = None,
     top: Annotated[int | None, typer.Option(help="Only the best so many trials.", min=1)] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table to a CSV file; - is stdout.")] = None,
     home: Home = None,
@@ -117,52 +120,207 @@ def compare(
     json: Json = False,
 ) -> None:
     """Ranks the trials of studies by validation score; test scores stand beside, and rank nothing."""
-    from hpo.compare import read_studies, table
-    from hpo.terminal import console, print_json, print_table, table_json, write_csv
+    from hpo.compare import chosen, read_studies, table
+    from hpo.comparison import comparison_json, print_comparison, write_csv
+    from hpo.terminal import console, print_json
 
-    frame = table(read_studies(studies, home, storage))
-    frame = frame if top is None else frame.head(top)
+    views = read_studies(studies, home, storage)
+    frame = chosen(table(views), where, top)
     if csv is not None:
         write_csv(frame, csv)
     elif json:
-        print_json(table_json(frame))
+        print_json(comparison_json(views, frame))
     else:
-        print_table(console(), frame)
+        print_comparison(console(), views, frame)
 
 
 @app.command()
-def export(
+def confirm(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     study: StudyName,
-    trial: Annotated[int | None, typer.Option(help="A trial's number. [default: the best by validation score]")] = None,
+    top: Annotated[int, typer.Option(help="So many of the best configurations.", min=1)] = 5,
+    seeds: Annotated[int, typer.Option(help="Runs of each, over the same fresh seeds.", min=2)] = 5,
+    trials: Annotated[str | None, typer.Option(help="These trials instead: 3,7,12.", metavar="NUMBERS")] = None,
+    stop_early: Annotated[
+        bool, typer.Option("--stop-early", help="No more seeds for a finalist that is clearly out after three.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(help="Runs at a time.", min=1)] = None,
+    timeout: Annotated[str | None, typer.Option(help="90, 10m, 1h30m; the same command goes on.")] = None,
+    home: Home = None,
+    storage: Storage = None,
+    json: Json = False,
+) -> None:
+    """Trains the finalists again over fresh seeds, and says which to use and how sure that is."""
+    from hpo.confirm import confirm as confirm_study
+    from hpo.confirm import numbers
+    from hpo.finalist_table import confirmed_json, print_confirmed
+    from hpo.terminal import console, print_json
+
+    confirmed = confirm_study(
+        study, numbers(trials) if trials else top, seeds, stop_early=stop_early, workers=workers, timeout=timeout,
+        home=home, storage=storage, console=console(stderr=json),
+    )  # fmt: skip
+    print_json(confirmed_json(confirmed)) if json else print_confirmed(console(), confirmed)
+
+
+@app.command()
+def report(
+    studies: Annotated[list[str], typer.Argument(help="One study or several.", metavar="STUDY...")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file. [default: report.html; stdout for md]")
+    ] = None,
+    form: Annotated[
+        Literal["html", "md"] | None,
+        typer.Option("--format", help="A page, or Markdown for a pull request. [default: by the file's suffix]"),
+    ] = None,
+    log: Annotated[bool, typer.Option(help="Show the page of a study in its MLflow run as well.")] = True,
+    home: Home = None,
+    storage: Storage = None,
+    json: Json = False,
+) -> None:
+    """Writes one self-contained page: what to use, how sure that is, what it costs, and the figures."""
+    from hpo.report.command import report_command
+    from hpo.terminal import console, print_json
+
+    done = report_command(studies, output, form, log, home, storage, console(stderr=True))
+    if json:
+        print_json(done.as_json())
+    else:
+        for line in done.lines():
+            console().print(line, soft_wrap=True, markup=False)
+
+
+@app.command()
+def export(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
+    study: StudyName,
     to: Annotated[
-        Path | None, typer.Option(help="YAML file: parameters, experiment, scores, versions, digest.")
+        Path | None, typer.Option(help="best.yaml or best.json for hpo train; best.py, a Keras script without hpo.")
     ] = None,
     model: Annotated[Path | None, typer.Option(help="Keras file (.keras), its scaling in front.")] = None,
+    register: Annotated[
+        str | None, typer.Option(help="Name in MLflow's model registry: a version with alias champion.", metavar="NAME")
+    ] = None,
+    trial: Annotated[int | None, typer.Option(help="A trial's number.")] = None,
+    confirmed: Annotated[
+        bool | None,
+        typer.Option(
+            "--confirmed/--no-confirmed",
+            help="The choice of hpo confirm, or the best single run. [default: confirmed, once there is one]",
+        ),
+    ] = None,
     home: Home = None,
     storage: Storage = None,
 ) -> None:
-    """Exports a trial, the best one by default: as YAML that can be trained again, as a Keras model."""
+    """Exports the trial to use: to train it again, as a Keras model or script, to MLflow's model registry."""
+    from hpo.export import Targets, Which
     from hpo.export import export as export_trial
     from hpo.terminal import console
 
-    for line in export_trial(study, trial, to, model, home, storage):
-        console().print(line, soft_wrap=True)
+    for line in export_trial(study, Targets(to, model, register), Which(trial, confirmed), home, storage):
+        console().print(line, soft_wrap=True, markup=False)
 
 
 @app.command()
 def train(
     exported: Annotated[Path, typer.Argument(help="A file that hpo export wrote.", metavar="BEST.YAML")],
-    model: Annotated[Path | None, typer.Option(help="Keras file (.keras) for the trained model.")] = None,
+    seeds: Annotated[int, typer.Option(help="Runs: the trial's own seed, then fresh ones.", min=1)] = 1,
+    model: Annotated[Path | None, typer.Option(help="Keras file (.keras) for the model of its own seed.")] = None,
     json: Json = False,
 ) -> None:
-    """Trains an exported configuration again, and shows both scores side by side."""
+    """Trains an exported configuration again, and shows all scores side by side."""
     from hpo.exported import read_exported
-    from hpo.retrain import retrain
-    from hpo.terminal import console, print_json, print_retrained, retrained_json
+    from hpo.retrained_table import print_retrained, retrained_json, trained_again
+    from hpo.terminal import console, print_json
 
     file = read_exported(exported)
-    done = retrain(file.plan, file.parameters, file.seed, file.epochs, save_to=model)
-    print_json(retrained_json(file, done)) if json else print_retrained(console(), file, done)
+    runs = trained_again(console(stderr=True), file, seeds, model)
+    print_json(retrained_json(file, runs)) if json else print_retrained(console(), file, runs)
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="A .keras file, or models:/NAME@champion.", metavar="MODEL")],
+    source: Annotated[
+        Path, typer.Argument(help=".csv, .parquet, .npy, .npz, .png or a folder of pictures.", metavar="INPUT")
+    ],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A .csv file. [default: stdout]")] = None,
+    home: Home = None,
+    uri: Annotated[
+        str | None, typer.Option("--tracking-uri", help="MLflow with the model registry. [default: the home folder's]")
+    ] = None,
+) -> None:
+    """Predicts with an exported or registered model: classes with their probabilities, or numbers."""
+    from hpo.predict import check_output, write
+    from hpo.predict import predict as predicted
+    from hpo.terminal import console
+
+    check_output(output)
+    found = predicted(model, source, home, uri)
+    write(found, output)
+    if found.ignored:
+        console(stderr=True).print(f"columns that the model does not know: {', '.join(found.ignored)}", markup=False)
+
+
+@app.command()
+def log(
+    study: StudyName,
+    uri: Annotated[
+        str | None, typer.Option("--tracking-uri", help="MLflow tracking URI. [default: the study's own]")
+    ] = None,
+    home: Home = None,
+    storage: Storage = None,
+    json: Json = False,
+) -> None:
+    """Logs a whole study to MLflow: to another one, or what is missing in its own. Twice is the same as once."""
+    from hpo.beginnings import print_told, told_json
+    from hpo.retell import retell
+    from hpo.terminal import console, print_json
+
+    told = retell(study, uri, home=home, storage=storage, console=console(stderr=json))
+    print_json(told_json(told)) if json else print_told(console(), told)
+
+
+@app.command()
+def extend(
+    study: StudyName,
+    experiment: ExperimentFile,
+    assignments: Assignments = None,
+    name: Name = None,
+    home: Home = None,
+    storage: Storage = None,
+    json: Json = False,
+) -> None:
+    """Begins a study with edited ranges, and takes over the trials of an old one that lie within them."""
+    from hpo.beginnings import begun_json, print_begun
+    from hpo.extend import Options
+    from hpo.extend import extend as extend_study
+    from hpo.terminal import console, print_json
+
+    overrides = [*(assignments or ()), *([f"name={name}"] if name else ())]
+    begun = extend_study(study, experiment, Options(overrides, home, storage, console(stderr=json)))
+    options = {"--set": assignments or (), "--name": [name], "--home": [home]}
+    print_json(begun_json(begun)) if json else print_begun(console(), begun, experiment, options)
+
+
+@app.command("warm-start")
+def warm_start(
+    experiment: ExperimentFile,
+    source: Annotated[str, typer.Option("--from", help="A study, or the folder of a KerasTuner project.")],
+    assignments: Assignments = None,
+    name: Name = None,
+    home: Home = None,
+    storage: Storage = None,
+    json: Json = False,
+) -> None:
+    """Begins a study whose sampler knows past trials: of a study, or of a KerasTuner project."""
+    from hpo.beginnings import begun_json, print_begun
+    from hpo.extend import Options
+    from hpo.extend import warm_start as warm_start_study
+    from hpo.terminal import console, print_json
+
+    overrides = [*(assignments or ()), *([f"name={name}"] if name else ())]
+    begun = warm_start_study(experiment, source, Options(overrides, home, storage, console(stderr=json)))
+    options = {"--set": assignments or (), "--name": [name], "--home": [home]}
+    print_json(begun_json(begun)) if json else print_begun(console(), begun, experiment, options)
 
 
 @app.command()

@@ -10,14 +10,14 @@ class _Record(BaseModel):
 
 
 class Estimate(_Record):
-    """A mean over seeds with its uncertainty."""
+    """A mean over at least two seeds with its uncertainty."""
 
     mean: float
     deviation: float
-    """Standard deviation from seed to seed, with n - 1 in the denominator; 0 for a single seed."""
+    """Standard deviation from seed to seed, with n - 1 in the denominator."""
     low: float
     high: float
-    """The 95% confidence interval of the mean, by Student's t."""
+    """The 95% confidence interval of the mean, by Student's t; without width where all seeds gave the same."""
     seeds: int
     """How many values the mean is of."""
 
@@ -31,13 +31,16 @@ class Finalist(_Record):
     """The validation score for which it became a finalist: of one run, and of the luckiest."""
     values: Mapping[int, float]
     """Seed of the confirming run -> the objective at its best epoch; failed runs are missing."""
+    failures: Mapping[int, str] = {}
+    """Seed of a confirming run that failed for good -> why: nonfinite, error, timeout, ..."""
     validation: Estimate | None
-    """Of `values`; None where no run has a score."""
+    """Of `values`; None where fewer than two runs have a score."""
     p_value: float | None
     """Of the paired comparison with the leader, corrected for multiple comparison; None for the leader itself
     and where fewer than two seeds can be compared."""
     tied: bool
-    """Whether it cannot be told apart from the leader; true for the leader itself."""
+    """Whether it cannot be told apart from the leader; true for the leader itself, false where it failed on a seed
+    on which the leader did not, was stopped early, or has too few runs to compare."""
     model_parameters: int | None
     seconds: float | None
     """Mean wall time of its confirming runs."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, Protocol
 
+from hpo.confirming import Confirming
 from hpo.engines import Engine
 from hpo.errors import Interrupted, StudyFailed
 from hpo.experiment import Objective
@@ -66,12 +67,14 @@ class _Running:
     began: float
     save_to: str | None
     curves: dict[str, list[float]] = field(default_factory=dict)
+    at_end: bool = False
+    """Whether it trains no further; its test remains."""
     stopping: StopReason | None = None
     asked_to_stop: float = 0.0
 
 
 class Coordinator:
-    """Runs a study on an engine until its budget is spent.
+    """Runs a study, or its confirmation, on an engine until the budget is spent.
 
     `make_job` turns a trial's record and the best value so far into a job; `declare` is called with what a
     KerasTuner model declared beyond what was known.
@@ -79,7 +82,7 @@ class Coordinator:
 
     def __init__(
         self,
-        study: Study,
+        study: Study | Confirming,
         engine: Engine,
         objective: Objective,
         budget: Budget,
@@ -125,7 +128,7 @@ class Coordinator:
         return self._ending
 
     def _hand_out(self) -> None:
-        while len(self._running) < self._engine.workers and not self._is_ending():
+        while self._has_place() and not self._is_ending():
             record = self._study.ask(self._budget.trials)
             if record is None:
                 return
@@ -135,6 +138,16 @@ class Coordinator:
             job = self._make_job(record, self._best.value if self._best else None)
             self._running[record.number] = _Running(record, time.monotonic(), job.save_to)
             self._engine.submit(job)
+
+    def _has_place(self) -> bool:
+        """Whether a worker is free, or will be once its trial is tested: no worker waits for the database."""
+        if not self._engine.takes_next:
+            return len(self._running) < self._engine.workers
+        at_end = [running for running in self._running.values() if running.at_end]
+        metric = self._objective.metric
+        if any(self._reached(value) for running in at_end for value in running.curves.get(metric, ())):
+            return False
+        return len(self._running) - len(at_end) < self._engine.workers
 
     def _is_ending(self) -> bool:
         if self._budget.deadline is not None and time.monotonic() >= self._budget.deadline:
@@ -180,7 +193,7 @@ class Coordinator:
 
     def _stop(self, number: int, reason: StopReason) -> None:
         running = self._running[number]
-        running.stopping, running.asked_to_stop = reason, time.monotonic()
+        running.stopping, running.asked_to_stop, running.at_end = reason, time.monotonic(), True
         self._engine.stop(number, reason)
 
     def _handle(self, event: Event) -> None:
@@ -190,7 +203,7 @@ class Coordinator:
         if isinstance(event, Started):
             if event.declared is not None:
                 self._declare(event.declared)
-            running.record = replace(running.record, model_parameters=event.model_parameters)
+            running.record = replace(running.record, model_parameters=event.model_parameters, note=event.note)
             for observer in self._observers:
                 observer.trial_started(running.record)
         elif isinstance(event, EpochDone):
@@ -209,7 +222,9 @@ class Coordinator:
             running.curves.setdefault(name, []).append(value)
         prune = self._study.report(number, event.epoch, event.metrics[self._objective.metric])
         if running.stopping is None:
-            if prune:
+            if event.last:
+                running.at_end = True
+            elif prune:
                 self._stop(number, "pruner")
             else:
                 self._engine.proceed(number)

@@ -123,6 +123,11 @@ class TrainingSpec(Section):
     """The constant that keeps the denominator from zero."""
     clipnorm: Annotated[float, Field(gt=0)] | None = None
     """The largest norm of each weight's gradient."""
+    class_weight: Literal["balanced"] | dict[int, Annotated[float, Field(gt=0)]] | None = None
+    """How much the samples of each class count in training: class number -> weight, 1 where not given; or
+    balanced, in inverse proportion to how often the class occurs in the training part."""
+    callbacks: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    """Import paths `package.module:name` of Keras callbacks: classes, or functions that return one."""
     loss: str | None = None
     """A Keras loss by its name; chosen from the task where not given."""
     metrics: Annotated[tuple[str, ...], Field(strict=False)] = ()

@@ -31,6 +31,7 @@ class Progress:
         self._done_before = 0
         self._done: set[int] = set()
         self._running: dict[int, tuple[TrialRecord, int, float | None]] = {}
+        self._noted: set[str] = set()
         self._best: TrialRecord | None = None
         self._live = Live(console=console, get_renderable=self._render, transient=True, refresh_per_second=4)
 
@@ -52,6 +53,11 @@ class Progress:
 
     def trial_started(self, record: TrialRecord) -> None:
         """A trial's training begins."""
+        if record.note is not None and record.note not in self._noted:
+            self._noted.add(record.note)
+            self._console.print(
+                f"note: training goes through Keras's fit, the slower way: {record.note}", soft_wrap=True
+            )
         self._running[record.number] = (record, 0, None)
 
     def epoch_done(self, record: TrialRecord, epoch: int, metrics: Mapping[str, float]) -> None:
@@ -62,11 +68,11 @@ class Progress:
         """Prints the trial's line."""
         self._running.pop(record.number, None)
         self._done.add(record.origin)
-        is_best = best is not None and best.number == record.number
+        is_best = best is not None and best.number == record.number and record.confirms is None
         self._best = best
         total = f"/{self._trials}" if self._trials else ""
         line = Text.assemble(
-            f"[{len(self._done)}{total}] trial {record.number:>3} ",
+            f"[{len(self._done)}{total}] {record.label:<9} ",
             (f"{record.state:<8}", _COLOURS.get(record.state, "")),
             f" {self._score(record)}  {_short(record.params)}",
             ("  best so far", "bold green") if is_best else "",
@@ -87,7 +93,7 @@ class Progress:
         done = len(self._done)
         bar = Table.grid(padding=(0, 1))
         share = self._share(done, elapsed)
-        best = f"best {self._best.value:.4f} (trial {self._best.number})" if self._best and self._best.value else "-"
+        best = f"best {self._best.value:.4f} ({self._best.label})" if self._best and self._best.value else "-"
         bar.add_row(
             ProgressBar(total=1.0, completed=share or 0.0, pulse=share is None, width=24),
             f"{done}{f'/{self._trials}' if self._trials else ''} trials, {len(self._running)} running, {best},",
@@ -96,7 +102,7 @@ class Progress:
         rows: list[Any] = [bar]
         for record, epoch, value in list(self._running.values()):
             score = f"{self._objective.metric} {value:.4f}" if value is not None else "training"
-            rows.append(Text(f"  trial {record.number:>3}  epoch {epoch:>3}  {score}  {_short(record.params)}"[:200]))
+            rows.append(Text(f"  {record.label:<9}  epoch {epoch:>3}  {score}  {_short(record.params)}"[:200]))
         return Group(*rows)
 
     def _share(self, done: int, elapsed: float) -> float | None:

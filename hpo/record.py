@@ -11,6 +11,16 @@ State = Literal["running", "complete", "pruned", "failed"]
 
 
 @dataclass(frozen=True)
+class Confirms:
+    """Which finalist, and which of its seeds, a confirming run stands for."""
+
+    trial: int
+    """Number of the finalist's trial in the study."""
+    ordinal: int
+    """Which seed it is, counted from 1; the same seed for all finalists."""
+
+
+@dataclass(frozen=True)
 class TrialRecord:
     """One trial of a study."""
 
@@ -40,10 +50,23 @@ class TrialRecord:
     """The message of the failure, and its traceback where there is one."""
     model_parameters: int | None = None
     """Size of the model, in numbers."""
+    note: str | None = None
+    """Why it trained through Keras's `fit`, the slower way, rather than inside the graph; None if it did not."""
     model_file: str | None = None
     """The saved model, where it was kept."""
     started: datetime | None = None
     ended: datetime | None = None
+    source: str | None = None
+    """Where it was run, if not in this study: the study and the trial's number there."""
+    confirms: Confirms | None = None
+    """Of a confirming run, whose numbers are apart from those of the study's trials; None for trials."""
+
+    @property
+    def label(self) -> str:
+        """What the trial or the confirming run is called."""
+        if self.confirms is None:
+            return f"trial {self.number}"
+        return f"trial {self.confirms.trial} seed {self.confirms.ordinal}"
 
     @property
     def epochs(self) -> int:

@@ -90,7 +90,7 @@ def _study(
     experiment = plan.experiment
     spec, objective = experiment.study, experiment.objective
     declared = declared_by_model(plan, engine, folder)
-    definition = _definition(plan, dataset, declared)
+    definition = definition_of(plan, dataset, declared)
     with sole_coordinator(plan.storage, experiment.name):
         study = open_study(plan.storage, experiment.name, definition, spec)
         resumed = bool(study.trials())
@@ -100,14 +100,16 @@ def _study(
         # The command's time, not the first trial's: whoever gives ten minutes means from now.
         deadline = None if spec.timeout is None else began + spec.timeout
         budget = Budget(plan.trials, deadline, spec.target, spec.trial_timeout)
-        with discarded_if_unused(study), tracked(plan, dataset.info, study, resumed, progress.warn) as log:
+        with discarded_if_unused(study), tracked(plan, dataset.info, resumed, progress.warn) as log:
             coordinator = Coordinator(study, engine, objective, budget, jobs.make, jobs.declare, (log, progress))
             with progress.shown(study.trials()):
                 ended = coordinator.run()
         return ended, study.trials()
 
 
-def _definition(plan: "Plan", dataset: "Dataset", declared: Mapping[str, Any]) -> "Definition":
+def definition_of(plan: "Plan", dataset: "Dataset", declared: Mapping[str, Any]) -> "Definition":
+    """What makes the plan's study that study; `declared` is what its model declares of itself."""
+    from hpo.data.store import info_as_json
     from hpo.jobs import widened
     from hpo.study import Definition
 
@@ -121,7 +123,8 @@ def _definition(plan: "Plan", dataset: "Dataset", declared: Mapping[str, Any]) -
         "seed": experiment.study.seed,
     }
     resolved = {**experiment.model_dump(mode="json"), "search_space": identity["search_space"]}
-    return Definition(widened(plan, declared), experiment.training.epochs, identity, plan.files, resolved)
+    space, data = widened(plan, declared), info_as_json(info)
+    return Definition(space, experiment.training.epochs, identity, plan.files, resolved, data)
 
 
 def _result(plan: "Plan", ended: "Ending", trials: "Sequence[TrialRecord]", seconds: float) -> Result:

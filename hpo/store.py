@@ -3,7 +3,8 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from hpo.confirmation import Confirmation
 from hpo.errors import NotFound, nearest
 from hpo.experiment import Objective
 from hpo.lock import database_errors
-from hpo.record import State, TrialRecord
+from hpo.record import Confirms, State, TrialRecord
+from hpo.trial_tables import Sampled, light_trials, sampled
 from hpo.urls import masked
 
 STATES: Mapping[TrialState, State] = {
@@ -31,6 +33,12 @@ STATES: Mapping[TrialState, State] = {
 IDENTITY, FILES, DECLARED = "hpo:identity", "hpo:files", "hpo:declared"
 EXPERIMENT, VERSIONS, CONFIRMATION = "hpo:experiment", "hpo:versions", "hpo:confirmation"
 JOB, RETRY, ENQUEUED, RESULT = "hpo:job", "hpo:retry", "hpo:enqueued", "hpo:result"
+CONFIRMS = "hpo:confirms"
+# Of a study: its data's DatasetInfo, and the studies that it goes on from, or that go on from it.
+DATA, EXTENDS, EXTENDED_BY = "hpo:data", "hpo:extends", "hpo:extended_by"
+# Of a trial: where it was run, if not in this study; a trial of this study all the same, or known to its sampler alone.
+CARRIED, OBSERVED = "hpo:carried", "hpo:observed"
+_READ = (JOB, RETRY, RESULT, CONFIRMS, CARRIED, OBSERVED)
 
 optuna.logging.set_verbosity(logging.ERROR)
 
@@ -52,11 +60,28 @@ class StudyView:
     storage: str
     confirmation: Confirmation | None = None
     """What `hpo confirm` found, once it has run."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """What is known of its dataset; `hpo.data.store.info_from_json` reads it."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """extends, extended_by -> the name of the study, or names with commas between."""
 
-    @property
+    @cached_property
     def objective(self) -> Objective:
         """What the study improves."""
         return Objective.model_validate(self.identity["objective"])
+
+    def trial(self, number: int) -> TrialRecord:
+        """The trial of that number.
+
+        Raises:
+            NotFound: there is none; says which there are.
+        """
+        for trial in self.trials:
+            if trial.number == number:
+                return trial
+        numbers = [trial.number for trial in self.trials]
+        there = f"its trials are {min(numbers)} to {max(numbers)}" if numbers else "it has none yet"
+        raise NotFound(f"study {self.name} has no trial {number}; {there}")
 
 
 def read_study(url: str, name: str) -> StudyView:
@@ -65,25 +90,58 @@ def read_study(url: str, name: str) -> StudyView:
     Raises:
         NotFound: there is no such study; names the nearest.
     """
-    storage = open_storage(url, must_exist=True)
+    database = open_database(url, must_exist=True)
+    study = _loaded(database, url, name)
+    known = light_trials(database, database.get_study_id_from_name(name), _READ, needs=JOB)
+    return view_of(study, url, known)
+
+
+def read_sampled(url: str, name: str) -> dict[int, Sampled]:
+    """The sampled parameters of a study's trials, by number, with their ranges as the sampler saw them.
+
+    Raises:
+        NotFound: there is no store.
+    """
+    database = open_database(url, must_exist=True)
+    return sampled(database, database.get_study_id_from_name(name))
+
+
+def known_study(url: str, name: str) -> optuna.Study:
+    """Optuna's own study, for those who read it with Optuna's own tools.
+
+    Raises:
+        NotFound: there is no such study; names the nearest.
+    """
+    return _loaded(open_storage(url, must_exist=True), url, name)
+
+
+def _loaded(storage: BaseStorage, url: str, name: str) -> optuna.Study:
     names = optuna.get_all_study_names(storage)
     if name not in names:
-        hint = nearest(name, names) if names else "there are none yet"
+        known = study_names(url)
+        hint = nearest(name, known) if known else "there are none yet"
         raise NotFound(f"no study {name!r} in {masked(url)}; {hint}")
     study = optuna.load_study(study_name=name, storage=storage)
-    attributes = study.user_attrs
-    if IDENTITY not in attributes:
+    if IDENTITY not in study.user_attrs:
         raise NotFound(f"study {name} in {masked(url)} was not made by hpo")
+    return study
+
+
+def view_of(study: optuna.Study, url: str, trials: Sequence[FrozenTrial] | None = None) -> StudyView:
+    """A study as it stands in the store at `url`; with these trials, where they have been read already."""
+    attributes = study.user_attrs
     confirmed = attributes.get(CONFIRMATION)
     return StudyView(
-        name=name,
+        name=study.study_name,
         identity=attributes[IDENTITY],
         files=attributes[FILES],
         experiment=attributes[EXPERIMENT],
         versions=attributes[VERSIONS],
-        trials=records_of(study.get_trials(deepcopy=False)),
+        trials=records_of(study.get_trials(deepcopy=False) if trials is None else trials),
         storage=url,
         confirmation=None if confirmed is None else Confirmation.model_validate(confirmed),
+        data=attributes.get(DATA, {}),
+        links={key.removeprefix("hpo:"): attributes[key] for key in (EXTENDS, EXTENDED_BY) if key in attributes},
     )
 
 
@@ -97,7 +155,36 @@ def study_names(url: str) -> list[str]:
     return [summary.study_name for summary in summaries if IDENTITY in summary.user_attrs]
 
 
+def confirming_study(study: str) -> str:
+    """The name of the Optuna study in which the confirming runs of a study stand; no user can choose it."""
+    return f"{study}@confirm"
+
+
+def confirming_runs(url: str, study: str) -> list[TrialRecord]:
+    """The confirming runs of a study, in the order in which they began; none where it was never confirmed.
+
+    Raises:
+        NotFound: there is no store.
+    """
+    storage = open_storage(url, must_exist=True)
+    try:
+        known = optuna.load_study(study_name=confirming_study(study), storage=storage)
+    except KeyError:
+        return []
+    return records_of(known.get_trials(deepcopy=False))
+
+
 def open_storage(url: str, must_exist: bool = False) -> BaseStorage:
+    """Optuna's storage over a database, with the cache of finished trials that Optuna puts in front.
+
+    Raises:
+        UserError: the database cannot be opened.
+        NotFound: it must exist and does not.
+    """
+    return get_storage(open_database(url, must_exist))
+
+
+def open_database(url: str, must_exist: bool = False) -> RDBStorage:
     """Optuna's storage over a database.
 
     Raises:
@@ -115,7 +202,7 @@ def open_storage(url: str, must_exist: bool = False) -> BaseStorage:
         if sqlite:
             with storage.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-    return get_storage(storage)  # with the cache of finished trials that Optuna puts in front
+    return storage
 
 
 def _connect(url: str, options: dict[str, Any]) -> RDBStorage:
@@ -132,7 +219,12 @@ def _connect(url: str, options: dict[str, Any]) -> RDBStorage:
 
 def records_of(trials: Sequence[FrozenTrial]) -> list[TrialRecord]:
     """The trials, but those that only wait to be handed out."""
-    return [record_of(trial) for trial in trials if trial.state is not TrialState.WAITING]
+    return [record_of(trial) for trial in own(trials) if trial.state is not TrialState.WAITING]
+
+
+def own(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """A study's own trials, without those of which only its sampler and its pruner know."""
+    return [trial for trial in trials if OBSERVED not in trial.user_attrs]
 
 
 def record_of(trial: FrozenTrial) -> TrialRecord:
@@ -141,8 +233,18 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
     return TrialRecord(
         number=trial.number, state=STATES[trial.state], params=config_of(trial), seed=job.get("seed", 0),
         origin=origin_of(trial), attempt=attempt_of(trial), started=trial.datetime_start, ended=trial.datetime_complete,
-        **result,
+        confirms=Confirms(**trial.user_attrs[CONFIRMS]) if CONFIRMS in trial.user_attrs else None,
+        source=source_of(trial), **result,
     )  # fmt: skip
+
+
+def result_of(record: TrialRecord) -> dict[str, Any]:
+    """What is kept of a trial's end, beside Optuna's own state, value and times."""
+    return {
+        "value": record.value, "best_epoch": record.best_epoch, "curves": record.curves, "test": record.test,
+        "ended_by": record.ended_by, "failure": record.failure, "error": record.error,
+        "model_parameters": record.model_parameters, "note": record.note, "model_file": record.model_file,
+    }  # fmt: skip
 
 
 def config_of(trial: FrozenTrial) -> Mapping[str, Any]:
@@ -160,6 +262,12 @@ def origin_of(trial: FrozenTrial) -> int:
 def attempt_of(trial: FrozenTrial) -> int:
     """How often the configuration had been tried before."""
     return int(trial.user_attrs.get(RETRY, {}).get("attempt", 0))
+
+
+def source_of(trial: FrozenTrial) -> str | None:
+    """Where the trial was run, if not in this study."""
+    carried = trial.user_attrs.get(CARRIED)
+    return None if carried is None else f"trial {carried['trial']} of {carried['source']}"
 
 
 def failure_of(trial: FrozenTrial) -> str | None:

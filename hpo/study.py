@@ -5,7 +5,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +13,14 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from hpo.batched import BatchedStorage
 from hpo.errors import StudyMismatch, UserError
 from hpo.experiment import Named, StudySpec
 from hpo.record import TrialRecord
 from hpo.samplers import derive_seed, make_pruner, make_sampler
 from hpo.space import SearchSpace
 from hpo.store import (
+    DATA,
     DECLARED,
     ENQUEUED,
     EXPERIMENT,
@@ -32,23 +34,25 @@ from hpo.store import (
     attempt_of,
     config_of,
     failure_of,
-    open_storage,
+    open_database,
     origin_of,
+    own,
     record_of,
     records_of,
+    result_of,
 )
 from hpo.urls import masked
 from hpo.versions import versions
 
 # Failures after which a configuration is run again: always, and within `retries`. After others it is not.
-_GIVEN_BACK = ("lost", "interrupted")
-_RETRIED = ("killed", "crashed", "out_of_memory")
+GIVEN_BACK = ("lost", "interrupted")
+RETRIED = ("killed", "crashed", "out_of_memory")
 
 
 class Study:
     """An Optuna study, written by one coordinator alone; `hpo.lock` sees to that."""
 
-    def __init__(self, storage: BaseStorage, name: str, definition: "Definition", spec: StudySpec) -> None:
+    def __init__(self, storage: BatchedStorage, name: str, definition: "Definition", spec: StudySpec) -> None:
         pruner = make_pruner(spec.pruner, definition.epochs)
         self._study = optuna.load_study(study_name=name, storage=storage, pruner=pruner)
         self._storage = storage
@@ -56,7 +60,7 @@ class Study:
         self._spec = spec
         self._seed = definition.identity["seed"]
         self._running: dict[int, Trial] = {}
-        self._handed_out = {_text(config_of(trial)) for trial in self._study.get_trials(deepcopy=False)}
+        self._handed_out = {_text(config_of(trial)) for trial in own(self._study.get_trials(deepcopy=False))}
         self.widen(definition.space)
 
     @property
@@ -72,6 +76,11 @@ class Study:
     def trials(self) -> list[TrialRecord]:
         """All trials, but those that only wait to be handed out."""
         return records_of(self._study.get_trials(deepcopy=False))
+
+    @property
+    def unused(self) -> bool:
+        """Whether nothing is in it: no trial of its own, and none that was observed elsewhere."""
+        return not self._study.get_trials(deepcopy=False)
 
     def widen(self, space: SearchSpace) -> None:
         """Goes on with a space to which a model declared more parameters.
@@ -99,7 +108,7 @@ class Study:
         file's own list, then the grid's or the sampler's next. An enqueued configuration that the space does not
         allow comes back as a failed trial, with reason invalid.
         """
-        known = self._study.get_trials(deepcopy=False)
+        known = own(self._study.get_trials(deepcopy=False))
         begun = {origin_of(trial) for trial in known if trial.state is not TrialState.WAITING}
         ordinal = len(begun)
         again = next(_to_run_again(known, self._spec.retries), None)
@@ -132,20 +141,8 @@ class Study:
 
     def end(self, record: TrialRecord) -> TrialRecord:
         """Tells the end of a trial; what is told is kept. Returns the record with its times."""
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._id, record.number)
-        result = {
-            "value": record.value, "best_epoch": record.best_epoch, "curves": record.curves, "test": record.test,
-            "ended_by": record.ended_by, "failure": record.failure, "error": record.error,
-            "model_parameters": record.model_parameters, "model_file": record.model_file,
-        }  # fmt: skip
-        # The state comes last: a trial that counts as ended has all its results.
-        self._storage.set_trial_user_attr(trial_id, RESULT, result)
-        for name, score in record.test.items():
-            self._storage.set_trial_user_attr(trial_id, f"test_{name}", score)
-        state = next(state for state, name in STATES.items() if name == record.state)
-        value = record.value if state is TrialState.COMPLETE else None
         self._running.pop(record.number, None)
-        return record_of(self._study.tell(record.number, value, state))
+        return tell(self._storage, self._study, record)
 
     def discard(self) -> None:
         """Takes the study out of the store."""
@@ -186,6 +183,8 @@ class Study:
         except ValueError as problem:
             error = str(problem)
         trial.set_user_attr(JOB, {"config": config, "seed": seed})
+        # A kill from here on leaves on record what is to be run again.
+        self._storage.flush()
         self._handed_out.add(_text(config))
         record = TrialRecord(trial.number, "running", config, seed, origin, attempt, started=datetime.now())
         if error:
@@ -206,6 +205,8 @@ class Definition:
     """The YAML files as the user wrote them."""
     experiment: Mapping[str, Any]
     """The experiment with all defaults and overrides in place, and its search space within; JSON values."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """What is known of the dataset, by `hpo.data.store.info_as_json`."""
 
 
 def open_study(url: str, name: str, definition: Definition, spec: StudySpec) -> Study:
@@ -215,7 +216,7 @@ def open_study(url: str, name: str, definition: Definition, spec: StudySpec) -> 
         UserError: the database cannot be opened.
         StudyMismatch: a study of this name was defined otherwise; the message shows each difference.
     """
-    storage = open_storage(url)
+    storage = BatchedStorage(open_database(url))
     identity = json.loads(json.dumps(definition.identity))
     direction = definition.identity["objective"]["direction"]
     study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
@@ -230,12 +231,14 @@ def open_study(url: str, name: str, definition: Definition, spec: StudySpec) -> 
         study.set_user_attr(EXPERIMENT, dict(definition.experiment))
         study.set_user_attr(VERSIONS, versions())
         study.set_user_attr(IDENTITY, identity)
-    elif differences := list(_differences(known, identity)):
+    elif found := list(differences(known, identity)):
         raise StudyMismatch(
             f"study {name} was defined otherwise:\n"
-            + "\n".join(f"  {line}" for line in differences)
+            + "\n".join(f"  {line}" for line in found)
             + "\nstart another study with --name, or undo the change to go on with this one"
         )
+    if definition.data and DATA not in study.user_attrs:
+        study.set_user_attr(DATA, dict(definition.data))
     return Study(storage, name, definition, spec)
 
 
@@ -245,9 +248,22 @@ def discarded_if_unused(study: Study) -> Iterator[None]:
     try:
         yield
     except Exception:
-        if not study.trials():
+        if study.unused:
             study.discard()
         raise
+
+
+def tell(storage: BaseStorage, study: optuna.Study, record: TrialRecord) -> TrialRecord:
+    """Writes the end of a trial; returns its record with its times."""
+    study_id = storage.get_study_id_from_name(study.study_name)
+    trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, record.number)
+    # The state comes last: a trial that counts as ended has all its results.
+    storage.set_trial_user_attr(trial_id, RESULT, result_of(record))
+    for name, score in record.test.items():
+        storage.set_trial_user_attr(trial_id, f"test_{name}", score)
+    state = next(state for state, name in STATES.items() if name == record.state)
+    value = record.value if state is TrialState.COMPLETE else None
+    return record_of(study.tell(record.number, value, state))
 
 
 def _text(config: Mapping[str, Any]) -> str:
@@ -260,10 +276,10 @@ def _to_run_again(trials: Sequence[FrozenTrial], retries: int) -> Iterator[Froze
     deaths: Counter[int] = Counter()
     for trial in trials:
         latest[origin_of(trial)] = trial
-        deaths[origin_of(trial)] += failure_of(trial) in _RETRIED
+        deaths[origin_of(trial)] += failure_of(trial) in RETRIED
     for origin, trial in latest.items():
         failure = failure_of(trial)
-        if failure in _GIVEN_BACK or (failure in _RETRIED and deaths[origin] <= retries):
+        if failure in GIVEN_BACK or (failure in RETRIED and deaths[origin] <= retries):
             yield trial
 
 
@@ -273,9 +289,10 @@ def _not_yet(configs: Sequence[dict[str, Any]], trials: Sequence[FrozenTrial]) -
     return next((config for config in configs if config not in begun), None)
 
 
-def _differences(known: Any, wanted: Any, key: str = "") -> Iterator[str]:
+def differences(known: Any, wanted: Any, key: str = "") -> Iterator[str]:
+    """What differs between two definitions, a line for each key: `training.epochs: 20 -> 40`."""
     if isinstance(known, dict) and isinstance(wanted, dict):
         for name in dict.fromkeys((*known, *wanted)):
-            yield from _differences(known.get(name), wanted.get(name), f"{key}.{name}" if key else name)
+            yield from differences(known.get(name), wanted.get(name), f"{key}.{name}" if key else name)
     elif known != wanted:
         yield f"{key}: {json.dumps(known)} -> {json.dumps(wanted)}"

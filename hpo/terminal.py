@@ -5,7 +5,6 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -17,11 +16,7 @@ from hpo.record import TrialRecord, ranked
 from hpo.urls import masked
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from hpo.check import Checked
-    from hpo.exported import Exported
-    from hpo.retrain import Retrained
     from hpo.run import Result
     from hpo.store import StudyView
 
@@ -48,6 +43,7 @@ def trial_json(trial: TrialRecord, metric: str) -> dict[str, Any]:
         "trial": trial.number, "state": trial.state, metric: trial.value, "best_epoch": trial.best_epoch,
         "epochs": trial.epochs, "seconds": trial.seconds, "model_parameters": trial.model_parameters,
         "params": dict(trial.params), "test": dict(trial.test), "seed": trial.seed, "attempt": trial.attempt,
+        "source": trial.source,
         "ended_by": trial.ended_by, "failure": trial.failure, "error": trial.error, "curves": dict(trial.curves),
     }  # fmt: skip
 
@@ -85,6 +81,7 @@ def print_result(out: Console, result: "Result") -> None:
     for command, what in (
         (f"hpo ui {result.name}{home}", "compare the trials in the MLflow UI"),
         (f"hpo compare {result.name}{home}", "all trials, ranked"),
+        (f"hpo confirm {result.name}{home}", "the best five again over fresh seeds: which to use, and how sure"),
         (f"hpo export {result.name}{home} --to best.yaml --model best.keras", "take the best one home"),
     ):
         out.print(f"  {command}   # {what}", soft_wrap=True)
@@ -148,7 +145,7 @@ def print_studies(out: Console, views: "Sequence[StudyView]") -> None:
     for view in views:
         best = next(iter(ranked(view.trials, view.objective)), None)
         states = ", ".join(f"{count} {state}" for state, count in counts(view.trials).items())
-        score = [_cell(best.value), str(best.number)] if best else ["-", "-"]
+        score = [cell(best.value), str(best.number)] if best else ["-", "-"]
         table.add_row(
             view.name, view.objective.metric, *score, states or "none",
             view.identity["dataset"]["name"], view.identity["search_space"]["model"],
@@ -161,8 +158,10 @@ def print_trial(out: Console, view: "StudyView", trial: TrialRecord) -> None:
     facts = Table.grid(padding=(0, 2))
     for name, value in row(view, trial).items():
         if value is not None:
-            facts.add_row(name, _cell(value))
+            facts.add_row(name, cell(value))
     facts.add_row("seed", str(trial.seed))
+    if trial.source:
+        facts.add_row("taken over from", trial.source)
     if trial.ended_by:
         facts.add_row("ended by", trial.ended_by)
     out.print(facts)
@@ -170,7 +169,7 @@ def print_trial(out: Console, view: "StudyView", trial: TrialRecord) -> None:
         table = Table("epoch", *trial.curves, title="Curves")
         for epoch in range(1, trial.epochs + 1):
             mark = " best" if epoch == trial.best_epoch else ""
-            table.add_row(f"{epoch}{mark}", *(_cell(curve[epoch - 1]) for curve in trial.curves.values()))
+            table.add_row(f"{epoch}{mark}", *(cell(curve[epoch - 1]) for curve in trial.curves.values()))
         out.print(table)
     if trial.error:
         out.print(Text(trial.error, style="red"))
@@ -186,15 +185,16 @@ def _table(trials: Sequence[TrialRecord], metric: str, title: str) -> Table:
     for place, trial in enumerate(trials, 1):
         table.add_row(
             str(place) if trial.value is not None else "-", str(trial.number), trial.failure or trial.state,
-            _cell(trial.value), f"{trial.best_epoch or '-'}/{trial.epochs}", _cell(trial.seconds, ".1f"),
+            cell(trial.value), f"{trial.best_epoch or '-'}/{trial.epochs}", cell(trial.seconds, ".1f"),
             f"{trial.model_parameters:,}" if trial.model_parameters else "-",
-            *(_cell(trial.params.get(name), ".3g") for name in varied or names),
-            *(_cell(trial.test.get(name)) for name in tests),
+            *(cell(trial.params.get(name), ".3g") for name in varied or names),
+            *(cell(trial.test.get(name)) for name in tests),
         )  # fmt: skip
     return table
 
 
-def _cell(value: Any, form: str = ".4f") -> str:
+def cell(value: Any, form: str = ".4f") -> str:
+    """A value as a cell of a table."""
     if value is None:
         return "-"
     if isinstance(value, float):
@@ -211,39 +211,6 @@ def _plain(value: object) -> object:
     if hasattr(value, "item"):
         return value.item()
     return str(value)
-
-
-def print_table(out: Console, frame: "pd.DataFrame") -> None:
-    """A data frame as a table; parameters that never vary are named below it."""
-    same = {
-        name: frame[name].iloc[0]
-        for name in frame.columns[8:]
-        if not name.startswith("test_") and len(frame) > 1 and frame[name].map(repr).nunique() == 1
-    }
-    shown = [name for name in frame.columns if name not in same]
-    if len(frame) and frame["study"].nunique() == 1:
-        shown.remove("study")
-    table = Table(*shown)
-    for values in frame[shown].itertuples(index=False):
-        table.add_row(*(_cell(finite(value), ".4g") for value in values))
-    out.print(table)
-    same = {name: value for name, value in same.items() if finite(value) is not None}
-    if same:
-        out.print("the same in all: " + ", ".join(f"{name} {_cell(value, '.4g')}" for name, value in same.items()))
-
-
-def table_json(frame: "pd.DataFrame") -> dict[str, Any]:
-    """A data frame for programs: its rows under `trials`."""
-    rows = frame.astype(object).to_dict(orient="records")
-    return {"trials": [{str(name): finite(value) for name, value in row.items()} for row in rows]}
-
-
-def write_csv(frame: "pd.DataFrame", path: Path) -> None:
-    """A data frame as a CSV file; `-` is stdout."""
-    if str(path) == "-":
-        frame.to_csv(sys.stdout, index=False)
-    else:
-        frame.to_csv(path, index=False)
 
 
 def print_check(out: Console, checked: "Checked") -> None:
@@ -270,34 +237,6 @@ def print_check(out: Console, checked: "Checked") -> None:
     facts.add_row("stores", f"{masked(plan.storage)}, {masked(plan.tracking_uri)}")
     out.print(facts)
     out.print("Nothing was trained, nothing was written.")
-
-
-def print_retrained(out: Console, exported: "Exported", done: "Retrained") -> None:
-    """The scores of an exported file and of training it again, side by side."""
-    table = Table("", "exported", "trained again")
-    for name, before, after in _side_by_side(exported, done):
-        table.add_row(name, _cell(before, ".6f"), _cell(after, ".6f"))
-    out.print(table)
-    if done.digest != exported.digest:
-        out.print("The data differ from those of the export: their digests do not agree.")
-
-
-def retrained_json(exported: "Exported", done: "Retrained") -> dict[str, Any]:
-    """The same for programs."""
-    rows = _side_by_side(exported, done)
-    return {
-        "scores": {name: {"exported": before, "trained_again": after} for name, before, after in rows},
-        "same_data": done.digest == exported.digest,
-        "curves": done.curves,
-    }
-
-
-def _side_by_side(exported: "Exported", done: "Retrained") -> list[tuple[str, Any, Any]]:
-    metric = exported.plan.experiment.objective.metric
-    rows = [(metric, exported.scores.get(metric), done.value)]
-    rows.append(("best_epoch", exported.scores.get("best_epoch"), done.best_epoch))
-    before = exported.scores.get("test", {})
-    return rows + [(f"test_{name}", before.get(name), value) for name, value in done.test.items()]
 
 
 def print_schema(schema: Mapping[str, Any]) -> None:

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpo.decision import markdown
 from hpo.errors import HpoError, Interrupted
 from hpo.exported import as_yaml
 from hpo.record import TrialRecord, ranked
-from hpo.store import read_study
-from hpo.study import Study
+from hpo.store import StudyView, confirming_runs, read_study
 from hpo.tracking import Ending, StudyInfo, Tracker
 from hpo.versions import versions
 
@@ -38,18 +38,19 @@ class Logged:
 
 
 @contextmanager
-def tracked(
-    plan: "Plan", info: "DatasetInfo", study: Study, resume: bool, warn: Callable[[str], None]
-) -> Iterator[Logged]:
-    """Logs a study while it runs: first what an earlier run left untold, at the end the summary and the best model.
+def tracked(plan: "Plan", info: "DatasetInfo", resume: bool, warn: Callable[[str], None]) -> Iterator[Logged]:
+    """Logs a study while it runs, or is confirmed: first what was left untold, at the end the summary and the model.
 
     Raises:
         UserError: the tracking store cannot be reached.
     """
-    tracker = Tracker.open(plan.tracking_uri, plan.home / "artifacts", _info(plan, info), resume=resume, warn=warn)
+    name = plan.experiment.name
+    view = read_study(plan.storage, name)
+    about = study_info(plan, info, view.links)
+    tracker = Tracker.open(plan.tracking_uri, plan.home / "artifacts", about, resume=resume, warn=warn)
     if not _to_be_created(plan.tracking_uri):
         tracker.ready()
-    tracker.sync(study.trials())
+    tracker.sync([*view.trials, *confirming_runs(plan.storage, name)])
     status = "finished"
     try:
         yield Logged(tracker)
@@ -60,7 +61,7 @@ def tracked(
         status = "failed"
         raise
     finally:
-        tracker.finish(_ending(plan, study, status))
+        tracker.finish(ending_of(read_study(plan.storage, name), status))
         if not tracker.close():
             warn("not everything was logged to MLflow; the same command logs what is missing")
 
@@ -74,7 +75,8 @@ def _to_be_created(uri: str) -> bool:
     return uri.startswith("sqlite:///") and path.parent.is_dir() and not path.exists()
 
 
-def _info(plan: "Plan", info: "DatasetInfo") -> StudyInfo:
+def study_info(plan: "Plan", info: "DatasetInfo", links: Mapping[str, str]) -> StudyInfo:
+    """What is logged with a study from its start."""
     experiment = plan.experiment
     return StudyInfo(
         name=experiment.name,
@@ -85,6 +87,7 @@ def _info(plan: "Plan", info: "DatasetInfo") -> StudyInfo:
         dataset=info,
         objective=experiment.objective,
         version=versions()["hpo"],
+        links=links,
         fixed={
             "model": plan.space.model,
             "training": experiment.training.model_dump(mode="json"),
@@ -96,25 +99,27 @@ def _info(plan: "Plan", info: "DatasetInfo") -> StudyInfo:
     )
 
 
-def _ending(plan: "Plan", study: Study, status: str) -> Ending:
-    trials = study.trials()
-    best = next(iter(ranked(trials, plan.experiment.objective)), None)
-    view = read_study(plan.storage, study.name)
+def ending_of(view: StudyView, status: str) -> Ending:
+    """What is logged when a study ends, or is logged again."""
+    best = next(iter(ranked(view.trials, view.objective)), None)
     model = Path(best.model_file) if best and best.model_file and Path(best.model_file).is_file() else None
     return Ending(
         status=status,  # type: ignore[arg-type]
-        summary=_summary(plan, trials, best),
+        summary=_summary(view, best),
         best=best,
         best_config=as_yaml(view, best) if best else None,
         model_file=model,
+        confirmation=view.confirmation,
     )
 
 
-def _summary(plan: "Plan", trials: list[TrialRecord], best: TrialRecord | None) -> str:
-    objective = plan.experiment.objective
-    states = [trial.state for trial in trials]
+def _summary(view: StudyView, best: TrialRecord | None) -> str:
+    objective = view.objective
+    states = [trial.state for trial in view.trials]
     counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    lines = [f"**{plan.experiment.name}**: {objective.metric}, {objective.direction}. Trials: {counted or 'none'}."]
+    lines = [f"**{view.name}**: {objective.metric}, {objective.direction}. Trials: {counted or 'none'}."]
+    if view.confirmation is not None:
+        lines.append(f"\n### Confirmed\n\n{markdown(view.confirmation, objective)}\n\n### Searched")
     if best is not None:
         lines.append(f"\nBest: trial {best.number}, {objective.metric} {best.value:.4f} at epoch {best.best_epoch}.")
         lines += ["\n| parameter | value |", "|---|---|"]

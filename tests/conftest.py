@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import browser  # noqa: F401
 from postgres import postgres  # noqa: F401
 from tiny import Command, tiny
 

@@ -121,11 +121,12 @@ def run(
     what: Definition | None = None,
     models: Path | None = None,
     name: str = "s",
+    takes_next: bool = False,
     **spec: Any,
 ) -> Ran:
     """Runs a study, or goes on with it, as `hpo.run` does; keyword arguments are those of the study section."""
     study_spec = StudySpec(**{"sampler": "random", "pruner": "none", **spec})
-    engine = ScriptedEngine(script, workers)
+    engine = ScriptedEngine(script, workers, takes_next)
     log = Log([], [])
     with sole_coordinator(url, name):
         study = open_study(url, name, what or definition(), study_spec)

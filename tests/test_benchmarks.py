@@ -7,7 +7,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from benchmarks import job, processes, rows, throughput
+from benchmarks import confirmed, job, processes, rows, throughput
 from hpo.data import load
 from hpo.plan import load_plan
 
@@ -139,3 +139,24 @@ def test_a_command_is_stopped_at_its_deadline_with_all_that_it_started(tmp_path)
 def test_a_command_that_fails_before_its_deadline_says_why(tmp_path):
     with pytest.raises(RuntimeError, match=r"before its time:\n(?s:.*)ValueError: no such thing"):
         processes.observe([processes.python("-c", "raise ValueError('no such thing')")], tmp_path / "log", 30.0)
+
+
+def test_the_table_of_confirmed_studies():
+    study = {
+        "dataset": "digits", "noise_floor": 0.01, "tied": 3, "single": 4, "chosen": 7, "best_mean": 4,
+        "single_overstated": 0.02, "single_test": 0.90, "chosen_test": 0.91, "single_parameters": 100,
+        "chosen_parameters": 50, "worker_seconds_searching": 80.0, "worker_seconds_confirming": 40.0,
+    }  # fmt: skip
+    same = {**study, "chosen": 4, "single_overstated": 0.0, "chosen_test": 0.90, "chosen_parameters": 100}
+    (line,) = confirmed.figures([study, same]).to_dict("records")
+    assert (line["studies"], line["another chosen"], line["another mean is best"]) == (2, "1 of 2", "0 of 2")
+    assert line["single overstated by"] == "1.00 (0.00 to 2.00)"
+    assert (line["test, chosen - single"], line["size, chosen / single"]) == ("+0.50", "0.75")
+    assert line["cost, confirming / searching"] == "0.50"
+
+
+@pytest.mark.parametrize("dataset", list(confirmed.DATASETS))
+def test_the_experiments_of_confirmed_studies_are_sound(dataset):
+    plan = load_plan(confirmed.experiment(dataset, seed=3, trials=40, workers=2))
+    assert (plan.trials, plan.experiment.study.seed) == (40, 3)
+    assert plan.experiment.dataset.limit == (10_000 if dataset == "fashion_mnist" else None)

@@ -117,6 +117,28 @@ def test_no_more_trials_at_a_time_than_workers(url):
     assert ran.log.started == ran.log.epochs == len(ran.log.ended) == 5
 
 
+@pytest.mark.parametrize("takes_next", [True, False])
+def test_the_next_trial_is_asked_while_the_last_is_tested(url, takes_next):
+    before = []
+
+    def script(job):
+        before.append([trial.state for trial in read_study(url, "s").trials[:-1]])
+        return [0.1, 0.2]
+
+    pruner = {"name": "threshold", "lower": 0.5}
+    ran = run(url, script, trials=3, takes_next=takes_next, pruner=pruner)
+    assert ran.states == ["pruned"] * 3
+    last = "running" if takes_next else "pruned"
+    assert before == [[], [last], ["pruned", last]]
+
+
+def test_no_trial_is_begun_once_one_that_is_tested_has_reached_the_target(url):
+    pruner = {"name": "threshold", "upper": 0.5}
+    ran = run(url, lambda job: [0.9, 0.95], trials=3, target=0.8, takes_next=True, pruner=pruner)
+    assert ran.ending == "target"
+    assert ran.states == ["pruned"]
+
+
 # The best
 
 

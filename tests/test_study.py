@@ -12,6 +12,7 @@ import pytest
 from postgres import PASSWORD
 from studies import GRID, OBJECTIVE, SPACE, definition, flat, process, run, score, two_epochs
 
+from hpo import batched
 from hpo.errors import NotFound, StudyBusy, StudyMismatch, UserError
 from hpo.experiment import StudySpec
 from hpo.store import read_study, study_names
@@ -303,7 +304,8 @@ def plain_optuna(url):
     return json.loads(shown.stdout)
 
 
-def test_plain_optuna_reads_the_study_while_it_runs_and_afterwards(url):
+def test_plain_optuna_reads_the_study_while_it_runs_and_afterwards(url, monkeypatch):
+    monkeypatch.setattr(batched, "WRITE_SECONDS", 0.0)
     seen = []
 
     def script(job):
@@ -366,7 +368,7 @@ def test_nothing_that_is_not_finite_is_kept(url):
 
 
 def test_sqlite_is_in_wal_mode_and_waits(url):
-    storage = open_(url)._storage._backend
+    storage = open_(url)._storage._database
     with storage.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000

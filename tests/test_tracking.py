@@ -209,11 +209,12 @@ def test_a_study_is_found_by_plain_mlflow(uri, home, other_process):
     assert parent["files"] == ["best.yaml", "experiment.yaml", "search_space.yaml"]
     assert parent["tags"]["mlflow.note.content"] == "# Best: trial 0"
     assert parent["tags"]["hpo.role"] == "study"
-    assert [point[:2] for point in parent["metrics"]["best_val_accuracy"]] == [[0, 0.9], [1, 0.9], [2, 0.9]]
+    assert [point[:2] for point in parent["metrics"]["best_so_far_val_accuracy"]] == [[1, 0.9], [2, 0.9], [3, 0.9]]
+    assert [point[:2] for point in parent["metrics"]["best_val_accuracy"]] == [[0, 0.9]]
     assert len(parent["models"]) == 1
     for run in (parent, best):
         assert set(run["inputs"]) == {"training", "validation", "test"}
-        assert run["inputs"]["test"][:3] == ["toy", "c" * 32, '{"num_rows": 30, "num_elements": 120}']
+        assert run["inputs"]["test"][:3] == ["toy", "c" * 8, '{"num_rows": 30, "num_elements": 120}']
         assert "mlflow_tensorspec" in json.loads(run["inputs"]["test"][3])
         assert {"mlflow.user", "mlflow.source.name", "mlflow.source.type"} <= set(run["tags"])
 
@@ -309,7 +310,12 @@ def test_a_killed_coordinator_is_mended_once(uri, home):
     assert mended["trial-0002"]["last"]["best_val_accuracy"] == 0.95
     start, end = (mended["trial-0002"][name] for name in ("start", "end"))
     assert (start, end) == tuple(int(m.timestamp() * 1000) for m in (records[2].started, records[2].ended))
-    assert [p[:2] for p in mended["toy-study"]["metrics"]["best_val_accuracy"]] == [[0, 0.9], [1, 0.9], [2, 0.95]]
+    assert [p[:2] for p in mended["toy-study"]["metrics"]["best_so_far_val_accuracy"]] == [
+        [1, 0.9],
+        [2, 0.9],
+        [3, 0.95],
+    ]
+    assert mended["toy-study"]["last"]["best_val_accuracy"] == 0.95
 
     again = mend()
     for runs in (mended, again):

@@ -51,6 +51,26 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Column:
+    """A column of a table that is a feature, or several."""
+
+    name: str
+    categories: tuple[str, ...] | None = None
+    """The names that may stand in it, a feature of zeros and ones for each; None for numbers and truth values."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One random division of the training data, by scikit-learn's train_test_split."""
+
+    purpose: Literal["limit", "test", "validation"]
+    """What was drawn: the samples to go on with, or a part."""
+    count: int
+    """Samples drawn."""
+    stratified: bool
+
+
+@dataclass(frozen=True)
 class DatasetInfo:
     """What is known of a dataset without its samples: small, picklable, JSON-like. Models are built from it."""
 
@@ -75,6 +95,17 @@ class DatasetInfo:
     scaling: Scaling
     class_names: tuple[str, ...] = ()
     """What the classes are called, where the data say so."""
+    columns: tuple[Column, ...] = ()
+    """Of a table, in the order of its file, the target left out; features stand in the order of `feature_names`."""
+    draws: tuple[Draw, ...] = ()
+    """How the parts that the data did not bring came about, in this order."""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """What the features of a table are called: columns of numbers first, then a feature for each category."""
+        numbers = [column.name for column in self.columns if column.categories is None]
+        named = [(column.name, one) for column in self.columns for one in column.categories or ()]
+        return (*numbers, *(f"{name}_{one}" for name, one in named))
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,11 @@ class FunctionStream:
     def __call__(self, part: PartName, batch_size: int) -> Any:
         """The `tf.data.Dataset` of a part, its features unscaled; one that the user batched keeps its batches."""
         dataset = self._parts[part]
-        return dataset if is_batched(dataset) else dataset.batch(batch_size)
+        return dataset if self.batched(part) else dataset.batch(batch_size)
+
+    def batched(self, part: PartName) -> bool:
+        """Whether the user's pipeline yields batches."""
+        return is_batched(self._parts[part])
 
 
 def is_batched(dataset: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,7 @@ def _from_arrays(raw: RawDataset, spec: DatasetSpec) -> Dataset:
         {name: len(part) for name, part in parts.items()},
         {name: part_digest(part) for name, part in parts.items()},
     )
+    info = replace(info, columns=raw.columns, draws=rows.draws)
     return Dataset(info, parts["training"], parts["validation"], parts["test"])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hpo.data.dataset import Array, PartName
+from hpo.data.dataset import Array, Column, PartName
 from hpo.errors import DataError
 
 _CHUNK = 1 << 22
@@ -43,6 +43,8 @@ class RawDataset:
     class_names: tuple[str, ...] = ()
     is_table: bool = False
     """Whether the targets are a column of a table, whose whole numbers may be any names of classes."""
+    columns: tuple[Column, ...] = ()
+    """Of a table: what its features were made from."""
 
     def parts(self) -> dict[PartName, RawPart]:
         """The parts that there are."""

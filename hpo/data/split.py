@@ -1,13 +1,16 @@
 """Splits: the test and validation parts that the data do not bring, and `limit`."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
-from hpo.data.dataset import Array
+from hpo.data.dataset import Array, Draw
 from hpo.errors import DataError
 from hpo.experiment import DatasetSpec
+
+Purpose = Literal["limit", "test", "validation"]
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,8 @@ class Rows:
     training: Array
     validation: Array | None
     test: Array | None
+    draws: tuple[Draw, ...] = ()
+    """How they were drawn, in this order."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +30,14 @@ class _Divider:
     stratify: bool | None
     seed: int
     source: str
+    draws: list[Draw] = field(default_factory=list)
 
-    def divide(self, rows: Array, count: int, purpose: str) -> tuple[Array, Array]:
+    def divide(self, rows: Array, count: int, purpose: Purpose) -> tuple[Array, Array]:
         """Draws `count` of the rows; returns the rest and the drawn."""
         from sklearn.model_selection import train_test_split
 
         strata = self._strata(rows, count, purpose)
+        self.draws.append(Draw(purpose, count, stratified=strata is not None))
         rest, drawn = train_test_split(rows, test_size=count, random_state=self.seed, stratify=strata)
         return rest, drawn
 
@@ -55,7 +62,7 @@ class _Divider:
             raise DataError(f"{self.source}: cannot stratify for {purpose}: {problem}; leave out stratify")
         return None
 
-    def part_off(self, rows: Array, size: float, part: str) -> tuple[Array, Array]:
+    def part_off(self, rows: Array, size: float, part: Purpose) -> tuple[Array, Array]:
         """Draws a share below 1 (rounded up) or a number of the rows; returns the rest and the drawn."""
         count = int(size) if size >= 1 else math.ceil(size * len(rows))
         if count >= len(rows):
@@ -86,4 +93,4 @@ def split(classes: Array | None, total: int, spec: DatasetSpec, given: frozenset
         rows, test = divider.part_off(rows, spec.test, "test")
     if "validation" not in given:
         rows, validation = divider.part_off(rows, spec.validation, "validation")
-    return Rows(rows, validation, test)
+    return Rows(rows, validation, test, tuple(divider.draws))

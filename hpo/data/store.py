@@ -2,12 +2,13 @@
 
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from hpo.data.dataset import Dataset, DatasetInfo, Part, PartName, Scaling
+from hpo.data.dataset import Column, Dataset, DatasetInfo, Draw, Part, PartName, Scaling
 from hpo.data.function import FunctionStream
 from hpo.data.prepare import no_samples
 from hpo.errors import DataError
@@ -32,7 +33,7 @@ def save(dataset: Dataset, folder: Path) -> None:
             for name in _NAMES:
                 np.save(new / f"{name}_x.npy", dataset.part(name).x, allow_pickle=False)
                 np.save(new / f"{name}_y.npy", dataset.part(name).y, allow_pickle=False)
-        meta = {"format": _FORMAT, "info": _plain(dataset.info), "stream": None}
+        meta = {"format": _FORMAT, "info": info_as_json(dataset.info), "stream": None}
         if stream is not None:
             folders = [str(path.absolute()) for path in stream.folders]
             meta["stream"] = {"function": stream.function, "folders": folders}
@@ -59,7 +60,7 @@ def open_prepared(folder: Path | str) -> Dataset:
         raise DataError(
             f"{folder}: must be a prepared dataset of format {_FORMAT}, got {meta.get('format')}; delete the folder"
         )
-    info = _info(meta["info"])
+    info = info_from_json(meta["info"])
     if (stream := meta["stream"]) is not None:
         pipelines = FunctionStream(stream["function"], tuple(Path(path) for path in stream["folders"]))
         empty = no_samples(info.input_shape)
@@ -76,13 +77,15 @@ def _open_part(folder: Path, name: PartName) -> Part:
     return Part(x, y)
 
 
-def _plain(info: DatasetInfo) -> dict[str, object]:
+def info_as_json(info: DatasetInfo) -> dict[str, object]:
+    """What is known of a dataset as JSON values."""
     scaling = info.scaling
     numbers = {"offset": scaling.offset.tolist(), "factor": scaling.factor.tolist()}
     return {**asdict(info), "scaling": {"method": scaling.method, **numbers}}
 
 
-def _info(plain: dict[str, object]) -> DatasetInfo:
+def info_from_json(plain: Mapping[str, object]) -> DatasetInfo:
+    """The same read again."""
     fields: dict[str, object] = dict(plain)
     scaling = plain["scaling"]
     assert isinstance(scaling, dict)
@@ -91,4 +94,10 @@ def _info(plain: dict[str, object]) -> DatasetInfo:
     )
     for key in ("input_shape", "class_names"):
         fields[key] = tuple(fields[key])  # type: ignore[arg-type]
+    fields["columns"] = tuple(_column(**column) for column in fields["columns"])  # type: ignore[attr-defined]
+    fields["draws"] = tuple(Draw(**draw) for draw in fields["draws"])  # type: ignore[attr-defined]
     return DatasetInfo(**fields)  # type: ignore[arg-type]
+
+
+def _column(name: str, categories: Sequence[str] | None) -> Column:
+    return Column(name, None if categories is None else tuple(categories))

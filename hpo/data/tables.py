@@ -1,11 +1,12 @@
 """Tables: .csv and .parquet files with a column to predict."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpo.data.dataset import Array
+from hpo.data.dataset import Array, Column
 from hpo.data.raw import RawDataset, RawPart, Values
 from hpo.errors import DataError, nearest
 
@@ -40,16 +41,50 @@ def read_table(path: Path, target: str | None) -> RawDataset:
             f"{path}: its first column has no name; if it is the row number that pandas adds, "
             "write the file with to_csv(index=False), else name it"
         )
-    for name in names:
+    frame = _complete(path, frame)
+    features = frame.drop(columns=target)
+    columns = columns_of(path, features)
+    x = Values(encode(path, features, columns), str(path))
+    y = Values(_targets(path, frame[target]), f"{path}: column {target!r}")
+    return RawDataset(str(path), RawPart(x, y), is_table=True, columns=columns)
+
+
+def read_features(path: Path, columns: Sequence[Column]) -> tuple[Array, list[str]]:
+    """Reads the features of a table for a model that was trained on such columns.
+
+    Columns are found by name, in any order. Returns the features, shape (rows, features), and the names of
+    columns that are not among them, the target's for one.
+
+    Raises:
+        DataError: it cannot be read, a column is missing, or holds what the training data did not.
+    """
+    frame = _read(path)
+    frame.columns = [str(name) for name in frame.columns]
+    wanted = [column.name for column in columns]
+    if missing := [name for name in wanted if name not in frame.columns]:
+        others = [name for name in frame.columns if name not in wanted]
+        raise DataError(
+            f"{path}: the model was trained on columns {', '.join(wanted)}; missing: {', '.join(missing)}; "
+            + (f"{missing[0]}: {nearest(missing[0], others)}" if others else "the file has no others")
+        )
+    repeated = frame.columns[frame.columns.duplicated()].unique()
+    if len(repeated):
+        raise DataError(f"{path}: each column may stand there once, and there are several {', '.join(repeated)}")
+    if not len(frame):
+        raise DataError(f"{path}: must have at least one row, has none")
+    ignored = [name for name in frame.columns if name not in wanted]
+    return encode(path, _complete(path, frame[wanted]), columns), ignored
+
+
+def _complete(path: Path, frame: "pd.DataFrame") -> "pd.DataFrame":
+    for name in frame.columns:
         missing = frame[name].isna().to_numpy()
         if missing.any():
             raise DataError(
                 f"{path}: column {name!r}: must have a value in every row, {int(missing.sum())} are missing "
                 f"(empty or NaN), the first in row {int(missing.argmax())} (counted from 0)"
             )
-    x = Values(_features(path, frame.drop(columns=target)), str(path))
-    y = Values(_targets(path, frame[target]), f"{path}: column {target!r}")
-    return RawDataset(str(path), RawPart(x, y), is_table=True)
+    return frame
 
 
 def _read(path: Path) -> "pd.DataFrame":
@@ -62,20 +97,52 @@ def _read(path: Path) -> "pd.DataFrame":
         raise DataError(f"{path}: cannot be read as {path.suffix}: {error}") from None
 
 
-def _features(path: Path, frame: "pd.DataFrame") -> Array:
-    import pandas as pd
+def columns_of(path: Path, frame: "pd.DataFrame") -> tuple[Column, ...]:
+    """The columns of a table's features, and the categories of those that hold names.
 
-    named = []
+    Raises:
+        DataError: a column holds what is neither number, truth value nor one of a few names.
+    """
+    columns = []
     for name in frame.columns:
-        kind = _kind(path, frame[name])
-        if kind == "names":
+        categories = None
+        if _kind(path, frame[name]) == "names":
             distinct = frame[name].nunique()
             if distinct > _MOST_CATEGORIES:
                 raise DataError(
                     f"{path}: column {name!r}: a column of names may have at most {_MOST_CATEGORIES} different "
                     f"ones, got {distinct}, such as {frame[name].iloc[0]!s:.40}; leave it out or encode it"
                 )
-            named.append(name)
+            categories = tuple(str(one) for one in frame[name].astype("category").cat.categories)
+        columns.append(Column(name, categories))
+    return tuple(columns)
+
+
+def encode(path: Path, frame: "pd.DataFrame", columns: Sequence[Column]) -> Array:
+    """A table's features as numbers, shape (rows, features), float64, in the order of `DatasetInfo.feature_names`.
+
+    Raises:
+        DataError: a column of numbers holds names, or one of names holds others than its categories.
+    """
+    import pandas as pd
+
+    frame, named = frame.copy(), []
+    for column in columns:
+        kind = _kind(path, frame[column.name])
+        if column.categories is None:
+            if kind == "names":
+                got = f"{frame[column.name].iloc[0]!s:.40}"
+                raise DataError(f"{path}: column {column.name!r}: must hold numbers, holds names, such as {got}")
+            continue
+        values = frame[column.name].astype(str)
+        unknown = ~values.isin(column.categories).to_numpy()
+        if unknown.any():
+            raise DataError(
+                f"{path}: column {column.name!r}: must hold one of {', '.join(column.categories)}, got "
+                f"{values.iloc[int(unknown.argmax())]!s:.40} in row {int(unknown.argmax())} (counted from 0)"
+            )
+        frame[column.name] = pd.Categorical(values, categories=list(column.categories))
+        named.append(column.name)
     if named:
         frame = pd.get_dummies(frame, columns=named)
     return frame.to_numpy(dtype=np.float64)

@@ -15,11 +15,14 @@ class Engine(ABC):
     """
 
     workers: int
-    """How many jobs may be under way at a time."""
+    """How many jobs may train at a time."""
+    takes_next: bool = False
+    """Whether a job may be submitted while the one in whose place it comes is still tested: once its last EpochDone
+    has come, or it was told to stop."""
 
     @abstractmethod
     def submit(self, job: Job) -> None:
-        """Starts a job; at most `workers` are under way."""
+        """Starts a job; at most `workers` are under way, not counting those whose place is to be taken."""
 
     @abstractmethod
     def events(self, timeout: float) -> Sequence[Event]:

@@ -19,7 +19,7 @@ from typing import Any
 from hpo.engines import Engine
 from hpo.engines.worker import Answer, Discover, Discovered, Order, Proceed, Ready, Stop, main
 from hpo.errors import HpoError
-from hpo.training.messages import Event, Failed, FailureReason, Finished, Job, Lost, StopReason
+from hpo.training.messages import EpochDone, Event, Failed, FailureReason, Finished, Job, Lost, StopReason
 
 # Keras keeps 3 to 6 MB a trial: a worker that has grown by this much is replaced between two trials.
 _GROWTH = 512 * 2**20
@@ -36,6 +36,10 @@ class _Worker:
     log_start: int = 0
     """Size of the log when the job was handed out."""
     trial: int | None = None
+    at_end: bool = False
+    """Whether its trial trains no further."""
+    next: Job | None = None
+    """What it trains after that."""
     first_memory: int | None = None
     worn: bool = False
     oom_kills: int = 0
@@ -44,6 +48,8 @@ class _Worker:
 class LocalEngine(Engine):
     """Up to `workers` trials at a time, each in a process of its own with `threads` compute threads."""
 
+    takes_next = True
+
     def __init__(self, workers: int, threads: int, log: Path) -> None:
         self.workers = workers
         self._threads = threads
@@ -51,6 +57,7 @@ class LocalEngine(Engine):
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["hpo.engines.preload"])
         self._workers: list[_Worker] = []
+        self._dropped: list[Event] = []
         self._stillborn = 0
         self._numbers = itertools.count(1)
         # The server begins to import TensorFlow; the caller has other things to prepare meanwhile. Workers are
@@ -59,19 +66,20 @@ class LocalEngine(Engine):
             forkserver.ensure_running()
 
     def submit(self, job: Job) -> None:
-        """Hands a job to a free worker."""
+        """Hands a job to a free worker, or keeps it for one whose trial is at its end."""
         self._start_workers()
-        worker = next(worker for worker in self._workers if worker.trial is None)
-        if worker.worn or not worker.process.is_alive():
-            worker = self._replace(worker)
-        worker.trial = job.trial
-        self._begin(worker, job)
+        for worker in self._workers:
+            if worker.trial is None and worker.next is None:
+                self._train(worker, job)
+                return
+        worker = next(worker for worker in self._workers if worker.at_end and worker.next is None)
+        worker.next = job
 
     def events(self, timeout: float) -> Sequence[Event]:
         """The events since the last call; a worker's death among them."""
-        found: list[Event] = []
+        found, self._dropped = self._dropped, []
         deadline = time.monotonic() + timeout
-        while True:
+        while not found:
             handles = [handle for worker in self._workers for handle in (worker.connection, worker.process.sentinel)]
             ready = wait(handles, max(0.0, deadline - time.monotonic()))
             for worker in list(self._workers):
@@ -80,8 +88,9 @@ class LocalEngine(Engine):
                     found += self._receive(worker)
                 if worker.process.sentinel in ready:
                     found += self._bury(worker)
-            if found or time.monotonic() >= deadline:
-                return found
+            if time.monotonic() >= deadline:
+                break
+        return found
 
     def proceed(self, trial: int) -> None:
         """Lets a trial go on."""
@@ -89,12 +98,21 @@ class LocalEngine(Engine):
 
     def stop(self, trial: int, reason: StopReason) -> None:
         """Asks a trial to stop at its best weights."""
+        for worker in self._workers:
+            if worker.trial == trial:
+                worker.at_end = True
+            elif worker.next is not None and worker.next.trial == trial:
+                worker.next = None
+                self._dropped.append(Finished(trial, reason, None))
         self._to(trial, Stop(reason))
 
     def kill(self, trial: int) -> None:
         """Ends the trial's process and starts a new one."""
-        for worker in [worker for worker in self._workers if worker.trial == trial]:
-            self._replace(worker)
+        for worker in list(self._workers):
+            if worker.next is not None and worker.next.trial == trial:
+                worker.next = None
+            if worker.trial == trial:
+                self._replace(worker)
 
     def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Mapping[str, Any]:
         """What a KerasTuner model declares; asked of a worker, where TensorFlow is at hand."""
@@ -151,9 +169,14 @@ class LocalEngine(Engine):
             if isinstance(answer, Ready):
                 worker.first_memory = worker.first_memory or answer.memory
                 worker.worn = answer.memory - worker.first_memory > _GROWTH
+                if worker.next is not None and worker.trial is None:
+                    job, worker.next = worker.next, None
+                    self._train(worker, job)
+                    return
             elif not isinstance(answer, Discovered):
+                worker.at_end |= isinstance(answer, EpochDone) and answer.last
                 if isinstance(answer, Finished | Failed):
-                    worker.trial = None
+                    worker.trial, worker.at_end = None, False
                 yield answer
 
     def _bury(self, worker: _Worker) -> Iterator[Event]:
@@ -185,7 +208,15 @@ class LocalEngine(Engine):
         worker.connection.close()
         fresh = self._start()
         self._workers[self._workers.index(worker)] = fresh
+        if worker.next is not None:
+            self._train(fresh, worker.next)
         return fresh
+
+    def _train(self, worker: _Worker, job: Job) -> None:
+        if worker.worn or not worker.process.is_alive():
+            worker = self._replace(worker)
+        worker.trial = job.trial
+        self._begin(worker, job)
 
     def _to(self, trial: int, order: Order) -> None:
         for worker in self._workers:

@@ -26,6 +26,7 @@ class _Trial:
     started: bool = False
     waiting: bool = False
     hanging: bool = False
+    at_end: bool = False
     stop: StopReason | None = None
 
 
@@ -36,8 +37,9 @@ class ScriptedEngine(Engine):
     best objective. Where a job says so, its model is saved as an empty file.
     """
 
-    def __init__(self, script: Script, workers: int = 1) -> None:
+    def __init__(self, script: Script, workers: int = 1, takes_next: bool = False) -> None:
         self.workers = workers
+        self.takes_next = takes_next
         self.jobs: list[Job] = []
         """All jobs, in the order in which they came."""
         self._script = script
@@ -45,7 +47,7 @@ class ScriptedEngine(Engine):
 
     def submit(self, job: Job) -> None:
         """Starts a script."""
-        if len(self._trials) >= self.workers:
+        if sum(not trial.at_end for trial in self._trials.values()) >= self.workers:
             raise ValueError(f"at most {self.workers} jobs at a time, got one more")
         self.jobs.append(job)
         self._trials[job.trial] = _Trial(job, iter(self._script(job)))
@@ -66,6 +68,7 @@ class ScriptedEngine(Engine):
         """Ends a trial with its next event, unless it hangs."""
         self._trials[trial].stop = reason
         self._trials[trial].waiting = False
+        self._trials[trial].at_end = self.takes_next
 
     def kill(self, trial: int) -> None:
         """Drops a trial."""

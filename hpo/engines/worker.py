@@ -72,7 +72,8 @@ def main(connection: Connection, threads: int, log: str, environment: Mapping[st
     # What the worker prints last says why it died: it must not be lost in a buffer.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
-    faulthandler.enable()
+    # Of the thread that crashed: the trial's.
+    faulthandler.enable(all_threads=False)
     from hpo.training.process import limit_threads
 
     limit_threads(threads)

@@ -34,7 +34,7 @@ def hypermodel_of(model: str, found: Any, info: "DatasetInfo") -> "keras_tuner.H
         if isinstance(found, HyperModel):
             return found
         if inspect.isclass(found) and issubclass(found, HyperModel):
-            return _instance(model, found, info)
+            return found(**arguments(model, found, info))
     needs = len(_required(found)) if callable(found) and not inspect.isclass(found) else 0
     if needs not in (1, 2):
         raise ModelError(
@@ -118,7 +118,12 @@ def hyperparameters(declared: Mapping[str, Any], params: Mapping[str, Any]) -> "
     return hp
 
 
-def _instance(model: str, found: type, info: "DatasetInfo") -> Any:
+def arguments(model: str, found: type, info: "DatasetInfo") -> dict[str, Any]:
+    """What the class of a HyperModel is called with: of the data's input_shape and classes what it takes.
+
+    Raises:
+        ModelError: its constructor needs more.
+    """
     classes = info.classes or info.outputs
     known = {"input_shape": info.input_shape, "classes": classes, "num_classes": classes}
     takes = inspect.signature(found).parameters
@@ -128,7 +133,7 @@ def _instance(model: str, found: type, info: "DatasetInfo") -> Any:
             f"{model}: its constructor needs {', '.join(lacking)}, and only {', '.join(known)} are known; "
             "name an instance instead of the class"
         )
-    return found(**{name: value for name, value in known.items() if name in takes})
+    return {name: value for name, value in known.items() if name in takes}
 
 
 def _required(function: Callable[..., Any]) -> list[str]:

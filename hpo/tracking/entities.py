@@ -5,6 +5,7 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH, MAX_TAG_VAL_LENGTH
 from numpy import dtype
 
+from hpo.confirmation import Confirmation, Estimate
 from hpo.data.dataset import DatasetInfo
 from hpo.experiment import Objective
 from hpo.record import TrialRecord
@@ -83,11 +85,13 @@ def scores(record: TrialRecord) -> list[Metric]:
     All at step 0, where the UI draws bars.
     """
     values: dict[str, float] = {"epochs": record.epochs}
-    values |= {f"best_{name}": value for name, value in record.best.items() if name.startswith("val_")}
+    if record.model_parameters is not None:
+        values["model_parameters"] = record.model_parameters
+    # A trial that failed has no score, whatever its first epochs had: sorted by it, it must not come first.
+    if record.value is not None and record.best_epoch is not None:
+        values |= {f"best_{name}": value for name, value in record.best.items() if name.startswith("val_")}
+        values["best_epoch"] = record.best_epoch
     values |= {f"test_{name.removeprefix('test_')}": value for name, value in record.test.items()}
-    for name in ("best_epoch", "model_parameters"):
-        if (number := getattr(record, name)) is not None:
-            values[name] = number
     return metrics(values, milliseconds(record.ended))
 
 
@@ -104,28 +108,91 @@ def _note(record: TrialRecord, objective: Objective) -> str:
     test = record.test.get(objective.metric.removeprefix("val_"))
     if test is not None:
         parts.append(f"on the test part {test:.5g}")
+    if record.confirms is not None:
+        parts.append(f"seed {record.confirms.ordinal} of trial {record.confirms.trial}")
     if record.attempt:
-        parts.append(f"attempt {record.attempt + 1} at the configuration of trial {record.origin}")
+        again = "the run" if record.confirms else f"the configuration of trial {record.origin}"
+        parts.append(f"attempt {record.attempt + 1} at {again}")
     return ", ".join(parts)
 
 
-def best_so_far(
-    records: Sequence[TrialRecord], objective: Objective, best: float | None = None, highest: int = -1
-) -> tuple[list[Metric], float | None, int]:
-    """The best objective after each ended trial, step = trial number; the best, and the highest number.
+@dataclass(frozen=True)
+class BestSoFar:
+    """The best objective of the trials that have ended."""
 
-    The UI shows the value of the highest step. So a trial that ends after one of a higher number is also
-    logged at that one's step.
+    value: float | None = None
+    ended: int = 0
+    """Trials that have ended."""
+
+
+def best_so_far(
+    records: Sequence[TrialRecord], objective: Objective, before: BestSoFar = BestSoFar()
+) -> tuple[list[Metric], BestSoFar]:
+    """What more ended trials, in the order of their ends, make of the best so far.
+
+    `best_so_far_<metric>` after each of them, step = how many have ended, so that the curve never goes back; and
+    `best_<metric>` at step 0, where that of the trials is too: the UI sorts by it, and draws bars.
     """
-    points = []
+    points, value, ended = [], before.value, before.ended
     for record in records:
+        ended += 1
         if record.state in ("complete", "pruned") and record.value is not None:
-            best = record.value if objective.better(record.value, best) else best
-        highest = max(highest, record.number)
-        if best is not None:
-            for step in dict.fromkeys((record.number, highest)):
-                points += metrics({f"best_{objective.metric}": best}, milliseconds(record.ended), step)
-    return points, best, highest
+            value = record.value if objective.better(record.value, value) else value
+        if value is not None:
+            points += metrics({f"best_so_far_{objective.metric}": value}, milliseconds(record.ended), ended)
+    if records and value is not None and value != before.value:
+        points += metrics({f"best_{objective.metric}": value}, milliseconds(records[-1].ended))
+    return points, BestSoFar(value, ended)
+
+
+def trial_params(fixed: Mapping[str, Any], record: TrialRecord) -> list[Param]:
+    """A trial's params: its seed, its configuration, and what is the same in all trials.
+
+    Of the training section, what the configuration sets is left out: its value there is that of no trial.
+    """
+    training = {
+        name: value
+        for name, value in (fixed.get("training") or {}).items()
+        if not {name, f"training.{name}"} & record.params.keys()
+    }
+    return params({"seed": record.seed, **fixed, "training": training, **record.params})
+
+
+def confirmed(confirmation: Confirmation) -> dict[str, float]:
+    """What the columns of the study's run show of its confirmation."""
+    chosen = confirmation.winner.validation
+    values = {"noise_floor": confirmation.noise_floor}
+    if chosen is not None:
+        values |= mean_and_interval(confirmation.metric, chosen)
+    for name, found in confirmation.test.items():
+        values |= mean_and_interval(f"test_{name}", found)
+    return values
+
+
+def mean_and_interval(name: str, estimate: Estimate) -> dict[str, float]:
+    """A confirmed score: its mean and the ends of its 95% interval."""
+    name = f"confirmed_{name}"
+    return {name: estimate.mean, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+
+
+def role_tags(record: TrialRecord) -> dict[str, str]:
+    """What a run stands for: a trial of the study, or a confirming run, found again by its own number."""
+    if record.confirms is None:
+        return {"hpo.role": "trial", "hpo.trial": str(record.number)}
+    return {
+        "hpo.role": "confirm",
+        "hpo.confirm": str(record.number),
+        "hpo.trial": str(record.confirms.trial),
+        "hpo.ordinal": str(record.confirms.ordinal),
+        "hpo.seed": str(record.seed),
+    }
+
+
+def run_name(record: TrialRecord) -> str:
+    """What the UI calls the run."""
+    if record.confirms is None:
+        return f"trial-{record.number:04d}"
+    return f"confirm-{record.confirms.trial:04d}-seed-{record.confirms.ordinal}"
 
 
 def dataset_inputs(info: DatasetInfo) -> list[DatasetInput]:
@@ -140,7 +207,8 @@ def dataset_inputs(info: DatasetInfo) -> list[DatasetInput]:
         DatasetInput(
             Dataset(
                 name=info.name,
-                digest=info.digests.get(part, info.digest)[:36],
+                # As long as MLflow's own: its tables show all of it. The whole one is a tag.
+                digest=info.digests.get(part, info.digest)[:8],
                 source_type="local" if local else "code",
                 source=json.dumps(source),
                 schema=schema,

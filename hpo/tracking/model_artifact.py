@@ -1,54 +1,85 @@
 """A saved Keras model as an MLflow model, written without importing Keras, which would take seconds."""
 
+import hashlib
 import shutil
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient, pyfunc
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Run
 from mlflow.models import Model, ModelSignature
-from mlflow.types.schema import Schema, TensorSpec
+from mlflow.models.utils import _save_example
+from mlflow.types.schema import ColSpec, Schema, TensorSpec
 from mlflow.utils.environment import _mlflow_conda_env, _PythonEnv
 from numpy import dtype
 from ruamel.yaml import YAML
 
-from hpo.data.dataset import DatasetInfo
+from hpo.data.dataset import Array, DatasetInfo
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PACKAGES = ("mlflow", "tensorflow", "keras", "numpy")
 
 
-def log_model(client: MlflowClient, run: Run, model_file: Path, data: DatasetInfo, trial: int) -> None:
-    """Logs a .keras file as the run's model `model`, unless this trial's is there already.
+@dataclass(frozen=True)
+class KerasModel:
+    """A .keras file, and what there is to say of it."""
+
+    file: Path
+    data: DatasetInfo
+    """What it was trained on."""
+    trial: int
+    example: Array | None = None
+    """A few samples as they came, shape (n, *input_shape)."""
+
+
+def log_model(client: MlflowClient, run: Run, model: KerasModel) -> str:
+    """Logs a .keras file as the run's model `model`, unless it is there already; returns the model's id.
 
     `mlflow.keras.load_model(f"runs:/{run_id}/model")` loads it, `mlflow.pyfunc` likewise. Source of the steps:
     `mlflow.models.Model.log`, which needs an active run and the model in memory.
     """
     run_id, experiment = run.info.run_id, run.info.experiment_id
-    logged = client.search_logged_models([experiment], f"source_run_id = '{run_id}'", max_results=1)
-    if logged and logged[0].status == LoggedModelStatus.READY and logged[0].tags.get("hpo.trial") == str(trial):
-        return
-    model = client.create_logged_model(
-        experiment, name="model", source_run_id=run_id, model_type="keras", tags={"hpo.trial": str(trial)}
-    )
-    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    tags = {"hpo.trial": str(model.trial), "hpo.sha256": hashlib.sha256(model.file.read_bytes()).hexdigest()}
+    for known in client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
+        if known.status == LoggedModelStatus.READY and tags.items() <= known.tags.items():
+            return str(known.model_id)
+    logged = client.create_logged_model(experiment, name="model", source_run_id=run_id, model_type="keras", tags=tags)
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     with TemporaryDirectory(prefix="hpo-model-") as folder:
         description = Model(
-            artifact_path=model.artifact_location,
+            artifact_path=logged.artifact_location,
             run_id=run_id,
-            model_uuid=model.model_id,
-            model_id=model.model_id,
-            signature=_signature(data),
+            model_uuid=logged.model_id,
+            model_id=logged.model_id,
+            signature=_signature(model.data),
         )
-        write_model(Path(folder), model_file, description)
-        client.log_model_artifacts(model.model_id, folder)
-    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+        _save_example(description, _example(model), folder)
+        write_model(Path(folder), model.file, description)
+        client.log_model_artifacts(logged.model_id, folder)
+    client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+    return str(logged.model_id)
 
 
 def _signature(data: DatasetInfo) -> ModelSignature:
+    """Tables have their features by name, all else is an array."""
     float32 = dtype("float32")
     inputs = Schema([TensorSpec(float32, (-1, *data.input_shape))])
+    if data.columns:
+        inputs = Schema([ColSpec("double", name) for name in data.feature_names])
     return ModelSignature(inputs=inputs, outputs=Schema([TensorSpec(float32, (-1, data.outputs))]))
+
+
+def _example(model: KerasModel) -> "Array | pd.DataFrame | None":
+    if model.example is None or not model.data.columns:
+        return None if model.example is None else model.example.astype("float32")
+    import pandas as pd
+
+    return pd.DataFrame(model.example, columns=list(model.data.feature_names))
 
 
 def write_model(folder: Path, model_file: Path, description: Model) -> None:

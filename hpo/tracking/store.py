@@ -2,13 +2,13 @@
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, LifecycleStage, Metric, Run, ViewType
+from mlflow.entities import Experiment, LifecycleStage, Metric, Param, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
@@ -16,10 +16,12 @@ from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_B
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
+from hpo.confirmation import Confirmation
+from hpo.decision import verdict
 from hpo.errors import UserError
 from hpo.record import TrialRecord
 from hpo.tracking import entities
-from hpo.tracking.model_artifact import log_model
+from hpo.tracking.model_artifact import KerasModel, log_model
 from hpo.tracking.study_info import Ending, StudyInfo
 from hpo.versions import git_commit
 
@@ -46,12 +48,11 @@ class Store:
             Exception: MLflow's or SQLAlchemy's, where the store cannot be reached.
         """
         self._study = study
-        self._client = _connect(uri)
+        self._client = connect(uri)
         self._common = self._common_tags()
         self._experiment = self._open_experiment(artifacts).experiment_id
         self._runs: dict[int, _TrialRun] = {}
-        self._best: float | None = None
-        self._highest = -1
+        self._best = entities.BestSoFar()
         self.run_id = self._open_parent(resume)
 
     def start(self, record: TrialRecord) -> None:
@@ -71,29 +72,36 @@ class Store:
     def end(self, record: TrialRecord) -> None:
         """Logs whatever is missing of an ended trial, ends its run, and logs the best so far."""
         self._end(self._run_of(record), record)
-        points, self._best, self._highest = entities.best_so_far(
-            [record], self._study.objective, self._best, self._highest
-        )
-        self._log_metrics(self.run_id, points)
+        if record.confirms is None:
+            points, best = entities.best_so_far([record], self._study.objective, self._best)
+            self._log_metrics(self.run_id, points)
+            self._best = best
         self._runs.pop(record.number, None)
 
-    def sync(self, records: Sequence[TrialRecord]) -> None:
-        """Ends the run of every ended trial that has none, or one that is not in its final state. Idempotent."""
+    def sync(self, records: Sequence[TrialRecord], done: Callable[[], None] = lambda: None) -> int:
+        """Ends the run of every ended trial that has none, or one that is not in its final state. Idempotent.
+
+        Calls `done` after each of the records; returns how many were missing or unfinished.
+        """
+        mended = 0
         ended = sorted(
             (record for record in records if record.state in entities.STATUS),
             key=lambda record: (entities.milliseconds(record.ended), record.number),
         )
-        runs = {int(run.data.tags["hpo.trial"]): run for run in self._search_trials()}
+        runs = {_own_tag(run.data.tags): run for run in self._search_trials()}
         for record in ended:
-            run = runs.get(record.number)
-            if run is None:
-                self._end(self._create(record), record)
-            elif not self._is_final(run, record):
-                self._end(_known(run), record)
-        points, self._best, self._highest = entities.best_so_far(ended, self._study.objective)
-        key = entities.key(f"best_{self._study.objective.metric}")
-        there = {(metric.step, metric.value) for metric in self._history(self.run_id, key)}
-        self._log_metrics(self.run_id, [point for point in points if (point.step, point.value) not in there])
+            run = runs.get(_own_tag(entities.role_tags(record)))
+            if run is None or not self._is_final(run, record):
+                self._end(self._create(record) if run is None else _known(run), record)
+                mended += 1
+            done()
+        trials = [record for record in ended if record.confirms is None]
+        points, self._best = entities.best_so_far(trials, self._study.objective)
+        known = (point for name in {point.key for point in points} for point in self._history(self.run_id, name))
+        there = {(point.key, point.step, point.value) for point in known}
+        new = [point for point in points if (point.key, point.step, point.value) not in there]
+        self._log_metrics(self.run_id, new)
+        return mended
 
     def finish(self, ending: Ending) -> None:
         """Logs the summary, the best configuration and the best model, then ends the study's run."""
@@ -104,9 +112,28 @@ class Store:
         if ending.best_config is not None:
             self._client.log_text(self.run_id, ending.best_config, "best.yaml")
         if ending.model_file is not None and best is not None:
-            log_model(self._client, run, ending.model_file, self._study.dataset, best.number)
+            log_model(self._client, run, KerasModel(ending.model_file, self._study.dataset, best.number))
+        if ending.confirmation is not None:
+            self._confirm(run, ending.confirmation)
         status = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}[ending.status]
         self._client.set_terminated(self.run_id, status)
+
+    def _confirm(self, run: Run, confirmation: Confirmation) -> None:
+        """Logs the decision with the study's run, and to each finalist's what its seeds came to."""
+        self._log_changed(run, entities.confirmed(confirmation), {"hpo.confirmed_trial": confirmation.chosen})
+        self._client.log_text(self.run_id, confirmation.model_dump_json(indent=2), "confirmation.json")
+        for finalist in confirmation.finalists:
+            condition = f"tags.`hpo.trial` = '{finalist.trial}' and tags.`hpo.role` = 'trial'"
+            found = next(self._search_trials(condition), None)
+            if found is not None and finalist.validation is not None:
+                scores = entities.mean_and_interval(confirmation.metric, finalist.validation)
+                self._log_changed(found, scores, {"hpo.verdict": verdict(finalist, confirmation)})
+
+    def _log_changed(self, run: Run, values: Mapping[str, float], tags: Mapping[str, object]) -> None:
+        """Logs the values that the run does not show yet: each more would be one more point of a curve."""
+        new = {name: value for name, value in values.items() if run.data.metrics.get(entities.key(name)) != value}
+        metrics = entities.metrics(new, entities.milliseconds(None))
+        self._client.log_batch(run.info.run_id, metrics=metrics, tags=entities.tags(tags))
 
     def _end(self, run: _TrialRun, record: TrialRecord) -> None:
         if run.told is None:
@@ -148,12 +175,15 @@ class Store:
         if run is None:
             more = {"hpo.role": "study", "hpo.objective": objective.metric, "hpo.direction": objective.direction}
             tags = {**self._common, **more}
-            run = self._client.create_run(self._experiment, tags=tags, run_name=self._study.name)
+            began = entities.milliseconds(self._study.began)
+            run = self._client.create_run(self._experiment, began, tags, self._study.name)
         else:
             self._client.update_run(run.info.run_id, status="RUNNING")
         run_id = str(run.info.run_id)
+        links = {f"hpo.{name}": studies for name, studies in self._study.links.items()}
+        self._client.log_batch(run_id, tags=entities.tags(links))
         self._client.log_inputs(run_id, entities.dataset_inputs(self._study.dataset))
-        self._log_params(run_id, self._study.fixed, frozenset(run.data.params))
+        self._log_params(run_id, entities.params(self._study.fixed), frozenset(run.data.params))
         self._client.log_text(run_id, self._study.experiment_yaml, "experiment.yaml")
         self._client.log_text(run_id, self._study.space_yaml, "search_space.yaml")
         return run_id
@@ -162,7 +192,10 @@ class Store:
         """The trial's run: the one at hand, the one in the store, or a new one."""
         run = self._runs.get(record.number)
         if run is None:
-            found = next(self._search_trials(f"tags.`hpo.trial` = '{record.number}'"), None)
+            tags = entities.role_tags(record)
+            name, number = _own_tag(tags)
+            condition = f"tags.`{name}` = '{number}' and tags.`hpo.role` = '{tags['hpo.role']}'"
+            found = next(self._search_trials(condition), None)
             run = self._create(record) if found is None else _known(found)
             self._runs[record.number] = run
         return run
@@ -170,17 +203,17 @@ class Store:
     def _create(self, record: TrialRecord) -> _TrialRun:
         more = {
             MLFLOW_PARENT_RUN_ID: self.run_id,
-            "hpo.role": "trial",
-            "hpo.trial": str(record.number),
+            **entities.role_tags(record),
             "hpo.state": "running",
             "hpo.attempt": str(record.attempt),
             "hpo.origin": str(record.origin),
+            **({"hpo.source": record.source} if record.source is not None else {}),
         }
         run = self._client.create_run(
             self._experiment,
             start_time=entities.milliseconds(record.started),
             tags={**self._common, **more},
-            run_name=f"trial-{record.number:04d}",
+            run_name=entities.run_name(record),
         )
         trial = _TrialRun(run.info.run_id, 0)
         self._describe(trial, record)
@@ -188,7 +221,7 @@ class Store:
 
     def _describe(self, run: _TrialRun, record: TrialRecord) -> None:
         self._client.log_inputs(run.run_id, entities.dataset_inputs(self._study.dataset))
-        self._log_params(run.run_id, {"seed": record.seed, **self._study.fixed, **record.params}, run.params)
+        self._log_params(run.run_id, entities.trial_params(self._study.fixed, record), run.params)
 
     def _missing(self, run: _TrialRun, record: TrialRecord) -> list[Metric]:
         points = entities.curves(record)
@@ -213,9 +246,9 @@ class Store:
         for first in range(0, len(metrics), MAX_METRICS_PER_BATCH):
             self._client.log_batch(run_id, metrics=metrics[first : first + MAX_METRICS_PER_BATCH])
 
-    def _log_params(self, run_id: str, values: Mapping[str, object], there: frozenset[str]) -> None:
+    def _log_params(self, run_id: str, params: Sequence[Param], there: frozenset[str]) -> None:
         # MLflow refuses to change a param.
-        missing = [param for param in entities.params(values) if param.key not in there]
+        missing = [param for param in params if param.key not in there]
         for first in range(0, len(missing), MAX_PARAMS_TAGS_PER_BATCH):
             self._client.log_batch(run_id, params=missing[first : first + MAX_PARAMS_TAGS_PER_BATCH])
 
@@ -237,6 +270,7 @@ class Store:
             "hpo.study": self._study.name,
             "hpo.space_hash": self._study.space_hash,
             "hpo.version": self._study.version,
+            "hpo.data_digest": self._study.dataset.digest,
         }
         # MLflow names the commit of the running script's folder; the user's code is in the working directory.
         tags.pop(MLFLOW_GIT_COMMIT, None)
@@ -245,11 +279,17 @@ class Store:
         return tags
 
 
+def _own_tag(tags: Mapping[str, str]) -> tuple[str, str]:
+    """The tag by which a run is found again: trials and confirming runs are numbered apart."""
+    name = "hpo.confirm" if tags["hpo.role"] == "confirm" else "hpo.trial"
+    return name, tags[name]
+
+
 def _known(run: Run) -> _TrialRun:
     return _TrialRun(str(run.info.run_id), None, frozenset(run.data.params))
 
 
-def _connect(uri: str) -> MlflowClient:
+def connect(uri: str) -> MlflowClient:
     """A client whose store was reached once."""
     if uri.startswith(("http:", "https:")):
         client = MlflowClient(uri)
@@ -282,9 +322,15 @@ def _creating(uri: str) -> Iterator[None]:
 
 def find_study(uri: str, study: str) -> tuple[str, dict[str, str]] | None:
     """The MLflow experiment id and the run's tags of the newest study of that name; None where there is none."""
-    client = _connect(uri)
+    found = study_run(uri, study)
+    return None if found is None else (str(found[1].info.experiment_id), dict(found[1].data.tags))
+
+
+def study_run(uri: str, study: str) -> tuple[MlflowClient, Run] | None:
+    """A client of the store, and the run of the newest study of that name; None where there is none."""
+    client = connect(uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     condition = f"tags.`hpo.role` = 'study' and tags.`hpo.study` = '{study}'"
     for run in client.search_runs(experiments, condition, max_results=1):
-        return str(run.info.experiment_id), dict(run.data.tags)
+        return client, run
     return None

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from hpo.confirmation import Confirmation
 from hpo.data.dataset import DatasetInfo
 from hpo.experiment import Objective
 from hpo.record import TrialRecord
@@ -28,6 +30,10 @@ class StudyInfo:
     objective: Objective
     version: str
     """Of hpo."""
+    began: datetime = field(default_factory=datetime.now)
+    """When its run begins: before the first trial, though MLflow may hear of that one sooner."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """extends, extended_by -> other studies."""
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """What does not vary: key -> value, mappings inside too. None stands for not set and is not logged."""
 
@@ -45,3 +51,5 @@ class Ending:
     """The best configuration as a YAML file."""
     model_file: Path | None = None
     """The best trial's model, a .keras file."""
+    confirmation: Confirmation | None = None
+    """What confirming the study came to, once it was confirmed."""

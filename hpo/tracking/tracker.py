@@ -122,7 +122,11 @@ class Tracker:
     def sync(self, records: Sequence[TrialRecord]) -> None:
         """Mends the runs of ended trials that are missing or unfinished; a second time changes nothing."""
         known = tuple(records)
-        self._queue.put(_Must(lambda store: store.sync(known)))
+
+        def sync(store: "Store") -> None:
+            store.sync(known)
+
+        self._queue.put(_Must(sync))
 
     def finish(self, ending: Ending) -> None:
         """The study ended."""

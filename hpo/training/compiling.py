@@ -60,7 +60,7 @@ def _optimizer(training: TrainingSpec) -> Any:
         raise InvalidModel(
             f"optimizer: unknown name {training.optimizer!r}; {nearest(training.optimizer, sorted(known))}"
         )
-    given = {key: getattr(training, key) for key in _OPTIMIZER_KEYS if getattr(training, key) is not None}
+    given = optimizer_options(training)
     takes = inspect.signature(kind).parameters
     for key, value in given.items():
         if key not in takes:
@@ -69,6 +69,11 @@ def _optimizer(training: TrainingSpec) -> Any:
                 f"when: {{optimizer: ...}}"
             )
     return kind(**given)
+
+
+def optimizer_options(training: TrainingSpec) -> dict[str, Any]:
+    """The arguments of the optimizer that the training section sets."""
+    return {key: getattr(training, key) for key in _OPTIMIZER_KEYS if getattr(training, key) is not None}
 
 
 def labels_for(model: keras.Model, y: Array, info: DatasetInfo) -> Array:

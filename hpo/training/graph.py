@@ -54,11 +54,10 @@ class GraphLoop:
     `between` is called between the pieces of an epoch with the loss so far, and may raise to break it off.
     """
 
-    def __init__(self, model: keras.Model, dataset: Dataset, batch_size: int, weights: Array | None = None) -> None:
+    def __init__(self, model: keras.Model, dataset: Dataset, weights: Array | None = None) -> None:
         """`weights`: one for each training sample, shape (n,); as `model.fit`'s sample_weight."""
         self._model = model
         self._dataset = dataset
-        self._batch = batch_size
         self._parts: dict[PartName, _Tensors] = {"training": self._tensors("training", weights)}
         # One sample, eagerly, makes all variables of the model and its metrics. Were they made in the graph,
         # TensorFlow would trace it twice.
@@ -66,21 +65,23 @@ class GraphLoop:
         model.test_step((self._scaled(part.x[:1]), part.y[:1]))
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
+        self.pace: dict[str, float] = {}
+        """Seconds a step of training and of evaluation; empty for a model that has not run."""
         number = tf.TensorSpec([], tf.int64)
+        positions = tf.TensorSpec([None], tf.int64)
         self._train = tf.function(
-            self._train_steps, autograph=False, input_signature=[tf.TensorSpec([None], tf.int64), number, number]
+            self._train_steps, autograph=False, input_signature=[positions, number, number, number]
         )
         # Any number of samples: one graph serves validation and test.
         rows = [tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in (part.x, part.y)]
         self._test = tf.function(self._test_steps, autograph=False, input_signature=[*rows, number, number])
-        self._step_seconds: dict[str, float] = {}
 
-    def train(self, order: Array, between: Callable[[float], None]) -> dict[str, float]:
+    def train(self, order: Array, batch_size: int, between: Callable[[float], None]) -> dict[str, float]:
         """Trains one epoch on the training samples in an order; returns loss and metrics, as `model.fit` logs them."""
-        steps = -(-len(order) // self._batch)
-        positions = tf.constant(order, tf.int64)
+        steps = -(-len(order) // batch_size)
+        positions, batch = tf.constant(order, tf.int64), tf.constant(batch_size, tf.int64)
         self._model.reset_metrics()
-        self._in_pieces("train", steps, lambda start, end: self._train(positions, start, end), between)
+        self._in_pieces("train", steps, lambda start, end: self._train(positions, batch, start, end), between)
         return self._figures()
 
     def evaluate(self, name: PartName, between: Callable[[float], None]) -> dict[str, float]:
@@ -99,23 +100,23 @@ class GraphLoop:
         """Runs steps in pieces of about PIECE_SECONDS. The first call traces the graph and tells little of the time."""
         done = 0
         while done < steps:
-            seconds = self._step_seconds.get(kind)
+            seconds = self.pace.get(kind)
             count = max(1, int(PIECE_SECONDS / seconds)) if seconds else 1
             end = min(steps, done + count)
             began = time.perf_counter()
             run(tf.constant(done, tf.int64), tf.constant(end, tf.int64))
             took = (time.perf_counter() - began) / (end - done)
             # The first step of all traces; the one after it is timed alone.
-            self._step_seconds[kind] = 0.0 if seconds is None else took
+            self.pace[kind] = 0.0 if seconds is None else took
             done = end
             if done < steps:
                 between(float(self._model.metrics[0].result()))
 
-    def _train_steps(self, order: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> None:
+    def _train_steps(self, order: tf.Tensor, batch_size: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> None:
         part = self._parts["training"]
 
         def step(index: tf.Tensor) -> tf.Tensor:
-            rows = order[index * self._batch : (index + 1) * self._batch]
+            rows = order[index * batch_size : (index + 1) * batch_size]
             batch = (self._scaled(tf.gather(part.x, rows)), tf.gather(part.y, rows))
             weights = () if part.weights is None else (tf.gather(part.weights, rows),)
             self._model.train_step((*batch, *weights))

@@ -70,6 +70,8 @@ class EpochDone:
     """The first epoch is 1."""
     metrics: Mapping[str, float]
     """By Keras's names: loss, accuracy, val_loss, ..., and learning_rate and seconds. All finite."""
+    last: bool = False
+    """Whether the trial trains no further: what remains is its test, and the saving of its model."""
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,15 @@
 """One trial from a job to its last event: seed, data, model, epochs, best weights, test score, saved model."""
 
+import gc
 import os
+import random
+import threading
 import traceback
 import warnings
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from hpo import models
@@ -14,36 +18,57 @@ from hpo.data.dataset import Dataset, DatasetInfo
 from hpo.errors import HpoError
 from hpo.training.compiling import compile_model
 from hpo.training.messages import Failed, FailureReason, Finished, Job, Line, Started
-from hpo.training.trainers import make_trainer
+from hpo.training.saved import write_info
+from hpo.training.trainers import trainer_for
 from hpo.training.watch import Nonfinite, Watch
 
 
 def train(job: Job, line: Line) -> None:
     """Trains a job and reports over its line; the last event is Finished or Failed, never an exception."""
+    # Keras keeps the names of earlier models for each thread: in a thread of its own a trial starts from none.
+    # `keras.utils.clear_session` would have TensorFlow drop the kernels of all graphs that are kept for later trials.
+    thread = threading.Thread(target=_report, args=(job, line), name=f"trial-{job.trial}", daemon=True)
+    thread.start()
+    thread.join()
+    # Models refer to themselves, and are not freed otherwise.
+    gc.collect()
+
+
+def _report(job: Job, line: Line) -> None:
     try:
-        # Keras keeps names, graphs and seeds of earlier models in the process: a trial starts from none.
-        keras.utils.clear_session()
         line.emit(_train(job, line))
     except (Exception, SystemExit) as error:  # SystemExit: the user's code called exit()
         line.emit(Failed(job.trial, _reason(error), _one_line(error), traceback.format_exc()))
 
 
 def _train(job: Job, line: Line) -> Finished:
-    keras.utils.set_random_seed(job.seed)
     dataset = open_prepared(job.data)
+    _set_seeds(job.seed, foreign=":" in job.model or dataset.stream is not None)
     built = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared)
     model = built.model
     if not model.compiled:
         compile_model(model, job.training, dataset.info)
-    trainer, note = make_trainer(job, built, dataset)
-    line.emit(Started(job.trial, os.getpid(), _size(model, dataset.info), built.declared(), note))
-    watch = Watch(job, line)
-    ended_by = trainer.fit(watch)
-    declared = built.declared()
-    if watch.best_epoch is None:
-        return Finished(job.trial, ended_by, None, declared=declared)
+    with trainer_for(job, built, dataset) as (trainer, note):
+        line.emit(Started(job.trial, os.getpid(), _size(model, dataset.info), built.declared(), note))
+        watch = Watch(job, line)
+        ended_by = trainer.fit(watch)
+        declared = built.declared()
+        if watch.best_epoch is None:
+            return Finished(job.trial, ended_by, None, declared=declared)
+        test = trainer.test(watch.best_weights)
     model.set_weights(watch.best_weights)
-    return Finished(job.trial, ended_by, watch.best_epoch, trainer.test(), _save(job, watch, model, dataset), declared)
+    return Finished(job.trial, ended_by, watch.best_epoch, test, _save(job, watch, model, dataset), declared)
+
+
+def _set_seeds(seed: int, foreign: bool) -> None:
+    """Seeds Python and NumPy, from which Keras draws the seeds of layers; and TensorFlow, for the user's own code.
+
+    A seed of TensorFlow's has it drop the kernels of all graphs, those that are kept for later trials too.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    if foreign:
+        tf.random.set_seed(seed)
 
 
 def _size(model: keras.Model, info: DatasetInfo) -> int:
@@ -63,6 +88,7 @@ def _save(job: Job, watch: Watch, model: keras.Model, dataset: Dataset) -> str |
     temporary = path.with_name(f"{path.stem}.{os.getpid()}.keras")
     try:
         with_scaling(model, dataset).save(temporary)
+        write_info(temporary, dataset.info)
         temporary.replace(path)
     except Exception as error:
         # The scores stand, whether or not the user's own layers can be written.
@@ -86,9 +112,12 @@ def with_scaling(model: keras.Model, dataset: Dataset) -> keras.Model:
         model.compiled = False
     if scaling.method == "none":
         return model
-    offset = -scaling.offset * scaling.factor
-    rescale = keras.layers.Rescaling(scaling.factor.tolist(), offset.tolist(), name="scaling")
-    whole = keras.Sequential([keras.Input(dataset.info.input_shape), rescale, model], name="scaled")
+    shape = dataset.info.input_shape
+    # Large numbers in tables, timestamps for one, lose in float32 what tells them apart.
+    dtype = "float32" if len(shape) >= 3 else "float64"
+    factor, offset = scaling.factor.astype(dtype), scaling.offset.astype(dtype)
+    rescale = keras.layers.Rescaling(factor, -offset * factor, dtype=dtype, name="scaling")
+    whole = keras.Sequential([keras.Input(shape, dtype=dtype), rescale, model], name="scaled")
     if model.compiled:
         whole.compile_from_config(config)
     return whole

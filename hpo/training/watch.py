@@ -80,9 +80,9 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         if bad:
             raise Nonfinite(f"{', '.join(bad)} after epoch {self._epoch}")
         self._judge(self._value(metrics))
-        self._line.emit(EpochDone(self._job.trial, self._epoch, metrics))
         if self.ended is None and self._epoch >= self._job.training.epochs:
             self.ended = "epochs"
+        self._line.emit(EpochDone(self._job.trial, self._epoch, metrics, last=self.ended is not None))
         if self.ended:
             self.model.stop_training = True
 

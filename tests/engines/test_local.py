@@ -14,7 +14,7 @@ import pytest
 from hpo.engines import local
 from hpo.engines.local import LocalEngine
 from hpo.errors import HpoError
-from hpo.training.messages import Finished, Lost, Started
+from hpo.training.messages import EpochDone, Finished, Lost, Started
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,39 @@ def test_a_worker_that_dies_idle_is_replaced_before_the_next_job(engine, job_of,
     time.sleep(0.5)  # the forkserver tells its death a moment after
     engine.submit(job_of(3))
     assert isinstance(drive(engine)[-1], Finished)
+
+
+def at_end(engine, job_of, await_event, trial, **more):
+    """Submits a job and waits until its worker takes the next."""
+    engine.submit(job_of(trial, epochs=1, **more))
+    assert await_event(engine, EpochDone)[-1].last
+
+
+def test_a_worker_takes_its_next_job_before_it_is_done_with_the_last(engine, job_of, await_event, drive):
+    at_end(engine, job_of, await_event, 20)
+    engine.submit(job_of(21))
+    assert drive(engine)[-1].trial == 20
+    assert drive(engine)[-1].trial == 21
+
+
+def test_a_job_that_waits_for_its_worker_can_be_stopped_and_killed(engine, job_of, await_event, drive):
+    at_end(engine, job_of, await_event, 22)
+    engine.submit(job_of(23))
+    engine.stop(23, "deadline")
+    assert await_event(engine, Finished) == [Finished(23, "deadline", None)]
+    engine.submit(job_of(24))
+    engine.kill(24)
+    assert drive(engine)[-1].trial == 22
+    assert engine.events(timeout=0.5) == []
+
+
+def test_a_job_that_waits_for_a_worker_that_dies_goes_to_the_next_one(engine, job_of, await_event, drive):
+    at_end(engine, job_of, await_event, 25)
+    engine.submit(job_of(26))
+    os.kill(engine.pids()[0], signal.SIGKILL)
+    ended = [drive(engine)[-1], drive(engine)[-1]]
+    assert [event.trial for event in ended] == [25, 26]
+    assert isinstance(ended[1], Finished)
 
 
 def test_a_worker_that_exits_is_reported_with_the_last_lines_it_printed(engine, job_of, drive):

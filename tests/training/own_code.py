@@ -170,3 +170,21 @@ def pipelines():
 def two_numbers():
     x, _ = _samples(120, 0)
     return {"train": (x, np.stack([x[:, 0] + x[:, 1], x[:, 2]], axis=1))}
+
+
+class HalveTheRate(keras.callbacks.Callback):
+    """After each epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.optimizer.learning_rate = float(self.model.optimizer.learning_rate) / 2
+
+
+class CountBatches(keras.callbacks.Callback):
+    """Has something to do at each batch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        pass
+
+
+def no_callback():
+    return "nothing"

@@ -1,6 +1,5 @@
 """Epochs inside the graph: the same figures as `model.fit`, batch for batch."""
 
-import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,78 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from toys import CLASSES, FLAT, HEAD, MLP, PIXELS, SAMPLES, assert_same_curves, dataset, layer, model_of
 
-from hpo.data.dataset import Dataset, DatasetInfo, Part, Scaling
 from hpo.training.graph import GraphLoop, why_not
-
-SAMPLES = 203
-"""No multiple of any batch size below: the last batch is incomplete."""
-
-SHAPE = (6, 6, 1)
-rng = np.random.default_rng(0)
-PIXELS = rng.integers(0, 256, (SAMPLES + 100, *SHAPE)).astype(np.uint8)
-CLASSES = (PIXELS.reshape(len(PIXELS), -1)[:, :18].mean(axis=1) > 127).astype(np.int64) + (PIXELS[:, 0, 0, 0] > 200)
-SCALING = Scaling("minmax", np.float32(0), np.float32(1 / 255))
-
-
-def dataset(labels: np.ndarray = CLASSES, task: str = "classification") -> Dataset:
-    one_hot = labels.ndim == 2
-    classes = 3 if task == "classification" else None
-    sizes = {"training": SAMPLES, "validation": 50, "test": 50}
-    info = DatasetInfo("toy", "toy", task, SHAPE, classes, classes or 1, one_hot, sizes, {}, "", SCALING)
-    edges = (0, SAMPLES, SAMPLES + 50, SAMPLES + 100)
-    parts = [Part(PIXELS[a:b], labels[a:b]) for a, b in itertools.pairwise(edges)]
-    return Dataset(info, *parts)
-
-
-def model_of(*layers: Any, optimizer: Any = "adam", **compiling: Any) -> keras.Model:
-    keras.utils.set_random_seed(7)
-    model = keras.Sequential([keras.Input(SHAPE), *(make() for make in layers)])
-    compiling = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"], **compiling}
-    model.compile(optimizer=optimizer() if callable(optimizer) else optimizer, **compiling)
-    return model
-
-
-def layer(name: str, *arguments: Any, **options: Any) -> Callable[[], Any]:
-    return lambda: getattr(keras.layers, name)(*arguments, **options)
-
-
-FLAT, HEAD = layer("Flatten"), layer("Dense", 3, activation="softmax")
-MLP = (FLAT, layer("Dense", 8, activation="relu"), HEAD)
-
-
-def assert_same_curves(
-    make: Callable[[], keras.Model], data: Dataset, batch: int, weights: np.ndarray | None = None, epochs: int = 2
-) -> None:
-    """Trains twice from the same seed and in the same order: inside the graph, and by `model.fit`."""
-    orders = [np.random.default_rng(epoch).permutation(SAMPLES) for epoch in range(epochs)]
-    model = make()
-    loop = GraphLoop(model, data, batch, weights)
-    curves = []
-    for order in orders:
-        trained = loop.train(order, lambda loss: None)
-        validated = loop.evaluate("validation", lambda loss: None)
-        curves.append(trained | {f"val_{name}": value for name, value in validated.items()})
-    tested = loop.evaluate("test", lambda loss: None)
-
-    model = make()
-    scale = data.info.scaling.apply
-    for order, curve in zip(orders, curves, strict=True):
-        history = model.fit(
-            scale(data.training.x[order]),
-            data.training.y[order],
-            sample_weight=None if weights is None else weights[order],
-            validation_data=(scale(data.validation.x), data.validation.y),
-            batch_size=batch,
-            validation_batch_size=512,
-            shuffle=False,
-            verbose=0,
-        ).history
-        assert history.keys() == curve.keys()
-        for name, (value,) in history.items():
-            assert curve[name] == pytest.approx(value, rel=2e-4, abs=2e-5), name
-    expected = model.evaluate(scale(data.test.x), data.test.y, batch_size=512, verbose=0, return_dict=True)
-    assert tested == pytest.approx(expected, rel=2e-4, abs=2e-5)
 
 
 @pytest.mark.parametrize("batch", [1, 500])
@@ -190,12 +120,12 @@ def test_an_epoch_can_be_broken_off_between_pieces() -> None:
         if len(looks) == 3:
             raise Enough
 
-    loop = GraphLoop(model_of(*MLP), dataset(), 1)
+    loop = GraphLoop(model_of(*MLP), dataset())
     began = time.perf_counter()
 
     def train() -> None:
         while True:
-            loop.train(np.arange(SAMPLES), between)
+            loop.train(np.arange(SAMPLES), 1, between)
 
     with pytest.raises(Enough):
         train()

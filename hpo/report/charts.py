@@ -1,0 +1,189 @@
+"""What Optuna has no figure for: scores against time, where the time went, failures, studies side by side."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from hpo.report.drawing import BEST, COMPLETE, PRUNED, Drawing, Missing, drawing
+from hpo.report.formats import count, duration, percent, score
+
+if TYPE_CHECKING:
+    from hpo.record import TrialRecord
+    from hpo.report.thinning import Source
+
+_FAILED = "rgba(214,51,66,0.75)"
+_UNITS = ((3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
+
+
+def over_time(sources: "Sequence[Source]") -> Drawing | Missing:
+    """The best score so far against the time since a study's first trial began; a line for each study."""
+    import plotly.graph_objects as go
+
+    lines = {source.view.name: best_so_far(source) for source in sources}
+    lines = {name: line for name, line in lines.items() if line}
+    if not lines:
+        return Missing("No trial has a score yet.")
+    longest = max(line[-1][0] for line in lines.values())
+    size, unit = next((size, unit) for size, unit in _UNITS if longest >= 2 * size or size == 1)
+    figure = go.Figure()
+    for name, line in lines.items():
+        x, y = [seconds / size for seconds, _ in line], [value for _, value in line]
+        figure.add_scatter(x=x, y=y, name=name, line={"shape": "hv", "width": 2}, mode="lines")
+    single = len(lines) == 1
+    if single:
+        figure.update_traces(line_color=BEST)
+    metrics = dict.fromkeys(source.view.objective.metric for source in sources)
+    figure.update_layout(xaxis_title=unit, yaxis_title=", ".join(metrics), showlegend=not single)
+    figure.update_xaxes(rangemode="tozero")
+    ends = "; ".join(f"{name} reached {score(line[-1][1])}" for name, line in lines.items())
+    return drawing(figure, f"Best score so far against time: {ends}.")
+
+
+def best_so_far(source: "Source") -> list[tuple[float, float]]:
+    """(seconds since the first trial began, best score), at each improvement and at the last end."""
+    begun = _began(source.view.trials)
+    ended = sorted(
+        ((trial.ended - begun).total_seconds(), trial.value)
+        for trial in source.scored
+        if begun and trial.ended and trial.value is not None
+    )
+    line: list[tuple[float, float]] = []
+    for seconds, value in ended:
+        if not line or source.view.objective.better(value, line[-1][1]):
+            line.append((seconds, value))
+    return [*line, (ended[-1][0], line[-1][1])] if line else []
+
+
+def _began(trials: "Sequence[TrialRecord]") -> datetime | None:
+    return min((trial.started for trial in trials if trial.started), default=None)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Where the time of some trials went, in seconds."""
+
+    kind: str
+    """complete, pruned, or why they failed."""
+    trials: int
+    total: float
+    training: float
+    """In epochs, validation included."""
+
+    @property
+    def rest(self) -> float:
+        """Building, compiling, testing, saving and waiting."""
+        return max(0.0, self.total - self.training)
+
+
+def time_spent(trials: "Sequence[TrialRecord]") -> list[Spent]:
+    """Where the time of the ended trials went, by how they ended."""
+    kinds: dict[str, list[TrialRecord]] = {}
+    for trial in trials:
+        if trial.seconds is not None:
+            kinds.setdefault(_kind(trial), []).append(trial)
+    rows = [
+        Spent(kind, len(some), sum(trial.seconds or 0.0 for trial in some), sum(map(_training, some)))
+        for kind, some in kinds.items()
+    ]
+    return sorted(rows, key=lambda row: -row.total)
+
+
+def _kind(trial: "TrialRecord") -> str:
+    return f"failed: {trial.failure}" if trial.state == "failed" else trial.state
+
+
+def _training(trial: "TrialRecord") -> float:
+    seconds = sum(value for value in trial.curves.get("seconds", ()) if math.isfinite(value))
+    return min(seconds, trial.seconds or 0.0)
+
+
+def wall_time(trials: "Sequence[TrialRecord]") -> float | None:
+    """Seconds from the first trial's beginning to the last one's end, pauses between runs included."""
+    begun, ended = _began(trials), max((trial.ended for trial in trials if trial.ended), default=None)
+    return (ended - begun).total_seconds() if begun and ended else None
+
+
+def time_chart(rows: Sequence[Spent]) -> Drawing | Missing:
+    """Where the time went as bars."""
+    import plotly.graph_objects as go
+
+    if not rows:
+        return Missing("No trial has ended yet.")
+    kinds = [f"{row.kind} ({count(row.trials)})" for row in rows]
+    size, unit = next((size, unit) for size, unit in _UNITS if rows[0].total >= 2 * size or size == 1)
+    figure = go.Figure()
+    for name, color, values in (
+        ("training", COMPLETE, [row.training for row in rows]),
+        ("building, compiling, testing, saving, waiting", PRUNED, [row.rest for row in rows]),
+    ):
+        hover = [f"{name}: {duration(value)}" for value in values]
+        x = [value / size for value in values]
+        figure.add_bar(y=kinds, x=x, name=name, orientation="h", marker_color=color, hovertext=hover, hoverinfo="text")
+    figure.update_layout(
+        barmode="stack", xaxis_title=unit, yaxis_autorange="reversed", showlegend=True, legend_traceorder="normal"
+    )
+    total = sum(row.total for row in rows)
+    parts = ", ".join(f"{row.kind} {percent(row.total / total) if total else '0%'}" for row in rows)
+    return drawing(figure, f"Time of all trials, {duration(total)}: {parts}.", height=150 + 34 * len(rows))
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Trials that failed for the same reason."""
+
+    reason: str
+    numbers: tuple[int, ...]
+    example: str
+    """The message of the last of them."""
+
+
+def failures(trials: "Sequence[TrialRecord]") -> list[Failures]:
+    """The failed trials by reason, the most frequent first."""
+    reasons: dict[str, list[TrialRecord]] = {}
+    for trial in trials:
+        if trial.state == "failed":
+            reasons.setdefault(trial.failure or "unknown", []).append(trial)
+    rows = [
+        Failures(reason, tuple(trial.number for trial in some), some[-1].error or "")
+        for reason, some in reasons.items()
+    ]
+    return sorted(rows, key=lambda row: -len(row.numbers))
+
+
+def failure_chart(rows: Sequence[Failures]) -> Drawing:
+    """The failures as bars."""
+    import plotly.graph_objects as go
+
+    counts = [len(row.numbers) for row in rows]
+    names = [row.reason for row in rows]
+    figure = go.Figure(go.Bar(y=names, x=counts, text=counts, orientation="h", marker_color=_FAILED))
+    figure.update_layout(xaxis_title="trials", yaxis_autorange="reversed", xaxis_dtick=1 if max(counts) <= 10 else None)
+    words = ", ".join(f"{row.reason} {len(row.numbers)}" for row in rows)
+    return drawing(figure, f"Failed trials by reason: {words}.", height=110 + 34 * len(rows))
+
+
+def confusion_chart(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> Drawing:
+    """A confusion matrix: a row for each true class, coloured by the share of its samples."""
+    import plotly.graph_objects as go
+
+    shares = [[value / (sum(row) or 1) for value in row] for row in matrix]
+    hover = [
+        [f"{true} taken for {said}: {value:,} of {sum(row):,}" for said, value in zip(names, row, strict=True)]
+        for true, row in zip(names, matrix, strict=True)
+    ]
+    heat = go.Heatmap(z=shares, x=list(names), y=list(names), hovertext=hover, hoverinfo="text", zmin=0, zmax=1,
+                      autocolorscale=True, showscale=False, xgap=1, ygap=1)  # fmt: skip
+    if len(names) <= 20:
+        heat.update(text=[[value or "" for value in row] for row in matrix], texttemplate="%{text}")
+    figure = go.Figure(heat)
+    axis: Mapping[str, object] = {
+        "type": "category",
+        "showgrid": False,
+        "tickmode": "linear" if len(names) <= 40 else "auto",
+    }
+    figure.update_layout(xaxis={**axis, "title": "predicted"}, yaxis={**axis, "title": "true", "autorange": "reversed"})
+    hits, total = sum(row[place] for place, row in enumerate(matrix)), sum(map(sum, matrix))
+    alt = f"Confusion matrix of {len(names)} classes: {hits:,} of {total:,} predictions are right."
+    return drawing(figure, alt, height=min(760, 180 + 34 * len(names)), wide=len(names) > 12)

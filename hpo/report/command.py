@@ -1,0 +1,79 @@
+"""The command `hpo report`: where the report goes, and what is said meanwhile and after."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from hpo.errors import UserError
+from hpo.report.page import Format, Reported, report
+
+_SUFFIXES: dict[str, Format] = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md"}
+_STDOUT = Path("-")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What the command came to."""
+
+    path: Path | None
+    """The file; None for stdout."""
+    form: Format
+    report: Reported
+
+    def lines(self) -> Iterator[str]:
+        """For people: the Markdown itself where no file is named, else what was written where."""
+        if self.path is None:
+            yield self.report.text
+            return
+        yield f"{self.path}: {len(self.report.text.encode()) / 1e6:.1f} MB"
+        if self.report.logged:
+            yield self.report.logged
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs; with the text itself where no file is named."""
+        text = {"text": self.report.text} if self.path is None else {}
+        return {
+            "file": None if self.path is None else str(self.path),
+            "format": self.form,
+            "mlflow": self.report.logged or None,
+            **text,
+        }
+
+
+def report_command(
+    studies: Sequence[str], output: Path | None, form: Format | None, log: bool, home: Path | None,
+    storage: str | None, console: Console,
+) -> Done:  # fmt: skip
+    """Writes a report where it is asked for; a page goes to report.html by default, Markdown to stdout.
+
+    Raises:
+        UserError: no such study, or a file that is no report's or cannot be written.
+    """
+    form = chosen_format(output, form)
+    if output is None and form == "html":
+        output = Path("report.html")
+    path = None if output == _STDOUT else output
+    with console.status("") as status:
+        done = report(
+            studies, path, form=form, log=log and form == "html", home=home, storage=storage,
+            tell=lambda what: status.update(f"{what} ..."),
+        )  # fmt: skip
+    return Done(path, form, done)
+
+
+def chosen_format(output: Path | None, wanted: Format | None) -> Format:
+    """The format: what is asked for, else what the file's suffix says, else a page.
+
+    Raises:
+        UserError: the suffix is none of a report's, or belongs to the other format.
+    """
+    if output is None or output == _STDOUT:
+        return wanted or "html"
+    suffix = _SUFFIXES.get(output.suffix)
+    if suffix is None or (wanted or suffix) != suffix:
+        valid = {"md": ".md", "html": ".html", None: ".html or .md"}[wanted]
+        raise UserError(f"{output}: a report must end in {valid}")
+    return suffix

@@ -1,0 +1,156 @@
+"""Alarms: parameters whose best trials lie at the edge of their range, so that better ones may lie beyond."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from hpo.report.formats import setting
+from hpo.report.thinning import Source
+
+_NEAR = 0.05
+"""The share of a range that counts as its edge."""
+_FEWEST, _MOST = 5, 20
+_CHANCE = 0.01
+"""How unlikely the crowd at an edge must be if values were drawn evenly."""
+
+Edge = Literal["low", "high"]
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A parameter whose best trials crowd at one edge."""
+
+    parameter: str
+    edge: Edge
+    found: int
+    """How many of the best trials lie there."""
+    among: int
+    limit: str
+    """The edge's value."""
+    advice: str
+    """What to change in the search space's YAML."""
+
+
+def alarms(source: Source) -> list[Alarm]:
+    """The parameters of which at least half the best trials lie at the same edge, and not by chance.
+
+    The best are the best tenth, at least 5 and at most 20; the edge is the outermost 5% of the range, in the
+    logarithm where the parameter is drawn so, or the last of the values that can be counted. Chance is
+    `scipy.stats.binomtest` against values drawn evenly, at 1%.
+    """
+    best = source.scored[: min(_MOST, max(_FEWEST, len(source.scored) // 10))]
+    chosen = [source.sampled[trial.number].params for trial in best if trial.number in source.sampled]
+    found = []
+    for name, distribution in source.distributions.items():
+        values = [params[name] for params in chosen if name in params]
+        alarm = _alarm(name, distribution, values)
+        if alarm is not None:
+            found.append(alarm)
+    return found
+
+
+def _alarm(name: str, distribution: BaseDistribution, values: Sequence[Any]) -> Alarm | None:
+    from scipy.stats import binomtest
+
+    scale = _scale(distribution)
+    if scale is None or len(values) < _FEWEST:
+        return None
+    places = [scale.place(value) for value in values]
+    for edge, there in (
+        ("low", sum(p <= scale.near for p in places)),
+        ("high", sum(p >= 1 - scale.near for p in places)),
+    ):
+        unlikely = binomtest(there, len(values), scale.chance, alternative="greater").pvalue < _CHANCE
+        if 2 * there >= len(values) and unlikely:
+            limit = scale.low if edge == "low" else scale.high
+            return Alarm(name, edge, there, len(values), setting(limit), _advice(name, distribution, edge))  # type: ignore[arg-type]
+    return None
+
+
+@dataclass(frozen=True)
+class _Scale:
+    low: float
+    high: float
+    log: bool
+    near: float
+    """Places up to this one, and from one less this, are the edge."""
+    chance: float
+    """How likely a value drawn evenly lies at one edge."""
+
+    def place(self, value: float) -> float:
+        """From 0 at the low end to 1 at the high one."""
+        low, high, here = (math.log(x) if self.log else x for x in (self.low, self.high, value))
+        return float((here - low) / (high - low))
+
+
+def _scale(distribution: BaseDistribution) -> _Scale | None:
+    """How values lie in a range; None where they have no order, or there is only one."""
+    if isinstance(distribution, CategoricalDistribution):
+        choices = _numbers(distribution)
+        return _Scale(min(choices), max(choices), False, 0.0, 1 / len(choices)) if len(choices) > 1 else None
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if low == high:
+        return None
+    steps = (high - low) / step + 1 if step else math.inf
+    # Of few values the last one is the edge; of many, the outermost twentieth.
+    few = steps <= 1 / _NEAR
+    near = 1e-9 if few and not distribution.log else _NEAR
+    return _Scale(low, high, distribution.log, near, max(_NEAR, 1 / steps))
+
+
+def _numbers(distribution: CategoricalDistribution) -> list[float]:
+    """The choices where all of them are numbers, else none."""
+    numbers = [one for one in distribution.choices if isinstance(one, int | float) and not isinstance(one, bool)]
+    return numbers if len(numbers) == len(distribution.choices) else []
+
+
+def _advice(name: str, distribution: BaseDistribution, edge: Edge) -> str:
+    if isinstance(distribution, CategoricalDistribution):
+        low, high = min(_numbers(distribution)), max(_numbers(distribution))
+        return f"add choices below {setting(low)}" if edge == "low" else f"add choices above {setting(high)}"
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    wider = _wider(distribution, edge)
+    limit = distribution.low if edge == "low" else distribution.high
+    if wider is None:
+        return (
+            f"{setting(limit)} is probably as far as {name} can go: consider fixing it there, {name}: {setting(limit)}"
+        )
+    return f"set {edge}: {_yaml(wider)} instead of {_yaml(limit)}"
+
+
+def _wider(distribution: IntDistribution | FloatDistribution, edge: Edge) -> float | None:
+    """A limit further out: by a factor of 10 (whole numbers: 2) on a logarithmic scale, else by half the range.
+
+    Ranges within [0, 1] stay there and counts stay counts; None where there is nothing further out.
+    """
+    low, high, whole = distribution.low, distribution.high, isinstance(distribution, IntDistribution)
+    if edge == "low":
+        if distribution.log:
+            further = low / (2 if whole else 10)
+        else:
+            further = low - (high - low) / 2
+            further = max(0.0, further) if low >= 0 else further
+        further = max(1, math.floor(further)) if whole and low >= 1 else further
+        further = math.floor(further) if whole else further
+        return further if further < low else None
+    if not whole and low >= 0 and high <= 1 and not distribution.log:
+        return (1 + high) / 2 if high < 1 else None
+    if distribution.log:
+        return high * (2 if whole else 10)
+    further = high + (high - low) / 2
+    return math.ceil(further) if whole else further
+
+
+def _yaml(value: float) -> str:
+    """A number as YAML reads it back; 1e-05 would be a text to it."""
+    text = f"{value:.6g}"
+    return text.replace("e", ".0e") if "e" in text and "." not in text else text

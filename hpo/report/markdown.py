@@ -1,0 +1,63 @@
+"""The report as a short Markdown text: for a pull request."""
+
+from collections.abc import Sequence
+
+from hpo.record import TrialRecord
+from hpo.report.answer import answer
+from hpo.report.charts import failures
+from hpo.report.edges import alarms
+from hpo.report.formats import count, duration, score, setting
+from hpo.report.thinning import Source
+
+_TOP = 5
+
+
+def markdown(sources: Sequence[Source]) -> str:
+    """The answer of each study and its best trials."""
+    return "\n".join("\n".join(_study(source)) for source in sources)
+
+
+def _study(source: Source) -> list[str]:
+    view, said = source.view, answer(source.view)
+    lines = [f"## {_text(view.name)}", "", f"**{said.headline}** {_text(' '.join(said.sure))}".rstrip(), ""]
+    if said.trial is not None:
+        lines += ["; ".join(f"{name}: {value}" for name, value in said.cost), ""]
+        lines += [", ".join(f"`{name}` {_code(value)}" for name, value in said.params), ""]
+        lines += _table(source)
+        lines += [f"`{command}` {what}" + "  " for command, what in said.next] + [""]
+    for alarm in alarms(source):
+        lines.append(
+            f"- `{alarm.parameter}`: {alarm.found} of the best {alarm.among} trials lie at the {alarm.edge} end of "
+            f"its range, {alarm.limit}: {alarm.advice}."
+        )
+    lines += [f"- {len(row.numbers)} trials failed: {_text(row.reason)}." for row in failures(view.trials)]
+    return [*lines, "", "The test part chose nothing.", ""]
+
+
+def _table(source: Source) -> list[str]:
+    names = list(source.distributions)
+    head = ["trial", "state", source.view.objective.metric, "epochs", "time", "parameters", *names]
+    rows = [_row(trial, names) for trial in source.scored[:_TOP]]
+    return [_line(head), _line(["---"] * len(head)), *map(_line, rows), ""]
+
+
+def _row(trial: TrialRecord, names: Sequence[str]) -> list[str]:
+    return [
+        str(trial.number), trial.state, score(trial.value), str(trial.epochs), duration(trial.seconds),
+        count(trial.model_parameters), *(setting(trial.params[n]) if n in trial.params else "–" for n in names),
+    ]  # fmt: skip
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_text, cells))} |"
+
+
+def _text(value: str) -> str:
+    """Text in which Markdown finds no markup; names and messages are the user's."""
+    for sign in ("\\", "`", "*", "_", "<", "[", "|", "#"):
+        value = value.replace(sign, f"\\{sign}")
+    return " ".join(value.split())
+
+
+def _code(value: str) -> str:
+    return f"`{value.replace('`', chr(39))}`"

@@ -1,0 +1,53 @@
+// Draws each figure when it comes near the window, in the colours of the page, and again when those change.
+"use strict";
+(() => {
+  const coarse = matchMedia("(pointer: coarse)").matches;
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const drawn = new Map();
+
+  function template() {
+    const css = getComputedStyle(document.documentElement);
+    const value = (name) => css.getPropertyValue(name).trim();
+    const axis = {
+      gridcolor: value("--line"), zerolinecolor: value("--line"), linecolor: value("--line"),
+      automargin: true, exponentformat: "power", title: { standoff: 8 },
+    };
+    const scale = [[0, value("--scale-low")], [1, value("--scale-high")]];
+    return {
+      layout: {
+        paper_bgcolor: value("--card"),
+        plot_bgcolor: "rgba(0,0,0,0)",
+        font: { family: "system-ui, sans-serif", size: 12, color: value("--ink") },
+        colorway: ["--series-1", "--series-2", "--series-3", "--series-4", "--series-5", "--series-6"].map(value),
+        colorscale: { sequential: scale, sequentialminus: scale, diverging: scale },
+        xaxis: axis,
+        yaxis: axis,
+        margin: { l: 56, r: 16, t: 14, b: 48 },
+        legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
+        hoverlabel: { bgcolor: value("--card"), bordercolor: value("--line"), font: { color: value("--ink") } },
+        dragmode: coarse ? false : "zoom",
+      },
+    };
+  }
+
+  function draw(place) {
+    const figure = drawn.get(place) ?? JSON.parse(place.nextElementSibling.textContent);
+    drawn.set(place, figure);
+    const layout = { ...figure.layout, autosize: true, template: template() };
+    const settings = { responsive: true, displaylogo: false, displayModeBar: false };
+    Plotly.react(place, figure.data, layout, settings);
+  }
+
+  const places = document.querySelectorAll(".plot");
+  const watch = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (entry.isIntersecting) {
+        watch.unobserve(entry.target);
+        draw(entry.target);
+      }
+    }
+  }, { rootMargin: "600px" });
+  places.forEach((place) => watch.observe(place));
+  dark.addEventListener("change", () => drawn.forEach((_, place) => draw(place)));
+  addEventListener("beforeprint", () => places.forEach(draw));
+})();

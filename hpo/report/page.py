@@ -1,0 +1,151 @@
+"""The way of a report: read the studies, gather, render, write, log. Trials are never changed.
+
+names -> Source -> StudyPart -> template -> report.html -> MLflow
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from hpo.errors import UserError
+from hpo.versions import versions
+
+if TYPE_CHECKING:
+    from hpo.report.parts import Overview, StudyPart
+
+Format = Literal["html", "md"]
+_PIXELS = 620
+"""A figure that scrolls sideways is at least this wide."""
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What was written."""
+
+    text: str
+    logged: str
+    """Where it was logged, or why it was not; empty where that was not asked for."""
+
+
+def report(
+    names: Sequence[str],
+    output: Path | None,
+    *,
+    form: Format = "html",
+    log: bool = True,
+    home: str | Path | None = None,
+    storage: str | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Reported:
+    """Reports on studies, in a file or as text alone, and logs the page with the study's run in MLflow.
+
+    Args:
+        names: the studies; several are compared first.
+        output: the file, written anew; None writes none.
+        form: html or md.
+        log: whether a page of one study is logged to MLflow.
+        home: the folder of the stores: HPO_HOME or ./mlruns where not given.
+        storage: SQLAlchemy URL of the studies, where it is not the home folder's.
+        tell: told what is being done.
+
+    Raises:
+        UserError: there is no such study, or the file cannot be written.
+    """
+    from hpo.plan import default_storage, home_folder
+    from hpo.report.markdown import markdown
+    from hpo.report.parts import overview, study_part
+    from hpo.report.thinning import read_source
+
+    _check_writable(output)
+    url = storage or default_storage(home_folder(home))
+    sources = []
+    for name in dict.fromkeys(names):
+        tell(f"reading {name}")
+        sources.append(read_source(url, name))
+    if form == "md":
+        text = markdown(sources)
+    else:
+        parts = []
+        for source in sources:
+            tell(f"drawing {source.view.name}")
+            parts.append(study_part(source))
+        text = render(parts, overview(sources) if len(sources) > 1 else None)
+    if output is not None:
+        _write(output, text)
+    wanted = log and form == "html"
+    if wanted:
+        tell("logging to MLflow")
+    logged = _log(sources[0].view.experiment, [s.view.name for s in sources], text, home) if wanted else ""
+    return Reported(text, logged)
+
+
+def render(parts: "Sequence[StudyPart]", together: "Overview | None") -> str:
+    """The page as HTML."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    from hpo.report import formats
+    from hpo.report.drawing import Drawing
+
+    environment = Environment(
+        loader=PackageLoader("hpo", "report"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    for name in ("score", "setting", "count", "duration", "percent", "listing", "gist"):
+        environment.filters[name] = getattr(formats, name)
+    environment.tests["drawing"] = lambda value: isinstance(value, Drawing)
+    folder = Path(__file__).parent
+    names = [part.view.name for part in parts]
+    return environment.get_template("template.html.jinja").render(
+        title=f"{names[0]}: report" if len(names) == 1 else f"{len(names)} studies: report",
+        parts=parts,
+        together=together,
+        made=datetime.now().strftime("%Y-%m-%d %H:%M"),
+        version=versions()["hpo"],
+        min_width=_PIXELS,
+        style=Markup((folder / "style.css").read_text(encoding="utf-8")),
+        script=Markup((folder / "page.js").read_text(encoding="utf-8")),
+        plotly=Markup(_plotly()),
+    )
+
+
+def _plotly() -> str:
+    """plotly.js, as the plotly package brings it; `</script` does not occur in it."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def _check_writable(output: Path | None) -> None:
+    """Refuses before minutes of work what could not be written after them."""
+    if output is None:
+        return
+    if output.is_dir():
+        raise UserError(f"{output}: is a folder; name a file in it, -o {output / 'report.html'}")
+    if not output.absolute().parent.is_dir():
+        raise UserError(f"{output}: there is no folder {output.parent}; create it first")
+
+
+def _write(output: Path, text: str) -> None:
+    temporary = output.with_name(f".{output.name}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(output)
+    except OSError as error:
+        raise UserError(f"{output}: cannot be written: {error.strerror}") from None
+
+
+def _log(experiment: Any, names: Sequence[str], page: str, home: str | Path | None) -> str:
+    """Logs the page with the study's run; returns where, or why not."""
+    from hpo.plan import default_tracking, home_folder
+    from hpo.tracking.pages import log_page
+    from hpo.urls import masked
+
+    if len(names) > 1:
+        return "not logged to MLflow: a page of several studies belongs to none of their runs"
+    uri = (experiment.get("tracking") or {}).get("uri") or default_tracking(home_folder(home))
+    problem = log_page(uri, names[0], "report.html", page)
+    where = masked(uri)
+    return f"not logged to MLflow: {problem}" if problem else f"logged to {where} as report.html of the study's run"

@@ -1,0 +1,153 @@
+"""What the best model says of the validation part: confusion matrix, figures for each class, pictures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpo.errors import HpoError
+from hpo.report.charts import confusion_chart
+from hpo.report.drawing import Drawing, Missing
+from hpo.report.formats import percent
+from hpo.report.pictures import as_image
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from hpo.data.dataset import Array, Dataset
+    from hpo.record import TrialRecord
+    from hpo.store import StudyView
+
+_PICTURES = 24
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """How well one class is recognized."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    samples: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A sample with what it is and what it was taken for."""
+
+    image: str
+    """A data URI."""
+    true: str
+    said: str
+    sure: str
+    """The probability that the model gave to what it said; empty where its outputs are none."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of the validation part."""
+
+    trial: int
+    """Whose model it is."""
+    samples: int
+    accuracy: float
+    confusion: Drawing
+    classes: Sequence[ClassRow]
+    right: Sequence[Picture]
+    """Drawn at random; empty unless samples are images."""
+    wrong: Sequence[Picture]
+    """Those of which the model was most sure."""
+    mistakes: int
+
+
+def predictions(view: "StudyView", trials: "Sequence[TrialRecord]") -> Predictions | Missing | None:
+    """Has the model of the first trial that kept one predict the validation part; None for regression.
+
+    The validation part and not the test part: who looks at mistakes changes what comes next, and then the test
+    part would have chosen.
+
+    Args:
+        view: the study.
+        trials: in order of preference.
+    """
+    kept = [trial for trial in trials if trial.model_file and Path(trial.model_file).is_file()]
+    if not kept:
+        return Missing("The best model was not kept, or its file is gone.")
+    try:
+        dataset = _load(view)
+        if isinstance(dataset, Missing) or dataset.info.classes is None:
+            return dataset if isinstance(dataset, Missing) else None
+        x, y = _validation(dataset)
+        from hpo.quiet import without_greetings
+
+        with without_greetings():
+            from hpo.training.predict import predict
+        outputs = predict(Path(str(kept[0].model_file)), x)
+    except HpoError as error:
+        return Missing(f"The best model's predictions cannot be shown: {error}")
+    return _judged(dataset, kept[0].number, x, y, outputs)
+
+
+def _load(view: "StudyView") -> "Dataset | Missing":
+    from hpo.data import load
+    from hpo.plan import plan_of
+
+    plan = plan_of(view.experiment)
+    dataset = load(plan.experiment.dataset, plan.folders)
+    if dataset.info.digest != view.identity["dataset"]["digest"]:
+        return Missing("The data have changed since the study was run: their digest is another.")
+    return dataset
+
+
+def _validation(dataset: "Dataset") -> "tuple[Array, Array]":
+    """Features and class numbers of the validation part."""
+    import numpy as np
+
+    x, y = dataset.validation.x, dataset.validation.y
+    if dataset.stream is not None:
+        batches = [(np.asarray(x), np.asarray(y)) for x, y, *_ in dataset.stream("validation", 256)]
+        x, y = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return x, y.argmax(axis=1) if y.ndim == 2 else y.astype(int)
+
+
+def _judged(dataset: "Dataset", trial: int, x: "Array", y: "Array", outputs: "Array") -> Predictions:
+    import numpy as np
+    from sklearn.metrics import classification_report, confusion_matrix
+
+    info = dataset.info
+    classes = info.classes or 0
+    names = info.class_names or tuple(map(str, range(classes)))
+    # A model of two classes may put out one number, the probability of the second.
+    said = outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0.5).astype(int)
+    labels = list(range(classes))
+    matrix = confusion_matrix(y, said, labels=labels)
+    table = classification_report(
+        y, said, labels=labels, target_names=[str(label) for label in labels], output_dict=True, zero_division=0
+    )
+    right, wrong = np.flatnonzero(said == y), np.flatnonzero(said != y)
+    drawn = np.random.default_rng(0).permutation(right)[:_PICTURES]
+    surest = wrong[np.argsort(-outputs[wrong].max(axis=1), kind="stable")][:_PICTURES]
+
+    def pictures(rows: "np.ndarray[Any, Any]") -> list[Picture]:
+        if len(info.input_shape) != 3:
+            return []
+        low, high = float(x.min()), float(x.max())
+        return [
+            Picture(as_image(x[row], low, high), names[y[row]], names[said[row]], _sure(outputs[row])) for row in rows
+        ]
+
+    return Predictions(
+        trial, len(y), len(right) / len(y), confusion_chart(matrix.tolist(), names),
+        [_class_row(names[label], table[str(label)]) for label in labels],
+        pictures(drawn), pictures(surest), len(wrong),
+    )  # fmt: skip
+
+
+def _class_row(name: str, row: Mapping[str, float]) -> ClassRow:
+    return ClassRow(name, row["precision"], row["recall"], row["f1-score"], int(row["support"]))
+
+
+def _sure(outputs: "Array") -> str:
+    probabilities = len(outputs) > 1 and abs(float(outputs.sum()) - 1) < 0.01 and float(outputs.min()) >= 0
+    return percent(float(outputs.max())) if probabilities else ""

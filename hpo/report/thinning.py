@@ -1,0 +1,126 @@
+"""Fewer trials than there are, for figures that are to be read: drawn honestly, and said so."""
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from hpo.record import TrialRecord, ranked
+from hpo.store import StudyView, read_sampled, read_study
+from hpo.trial_tables import Sampled
+
+
+@dataclass(frozen=True)
+class Source:
+    """A study as it is drawn."""
+
+    view: StudyView
+    scored: Sequence[TrialRecord]
+    """Complete and pruned trials that have a score, best first."""
+    drawn: Sequence[TrialRecord]
+    """Those of them whose score is not so bad that nothing else could be told apart beside it."""
+    sampled: Mapping[int, Sampled]
+    """Number of a trial -> its sampled parameters."""
+
+    @cached_property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Parameter -> its range or choices in the last trial that has it."""
+        return {name: one for trial in self.sampled.values() for name, one in trial.distributions.items()}
+
+
+def read_source(url: str, name: str) -> Source:
+    """Reads a study from the store at `url`.
+
+    Raises:
+        NotFound: there is no such study.
+    """
+    view = read_study(url, name)
+    scored = ranked(view.trials, view.objective)
+    return Source(view, scored, _without_outliers(scored, view.objective.sign), read_sampled(url, name))
+
+
+def _without_outliers(scored: Sequence[TrialRecord], sign: int) -> list[TrialRecord]:
+    """Leaves out scores ten times as far from the best as those of nine trials in ten: losses that exploded."""
+    if not scored:
+        return []
+    losses = np.array([-sign * (trial.value or 0.0) for trial in scored])
+    usual = float(np.quantile(losses, 0.9))
+    limit = usual + 10 * (usual - losses[0]) if usual > losses[0] else np.inf
+    return [trial for trial, loss in zip(scored, losses, strict=True) if loss <= limit]
+
+
+@dataclass(frozen=True)
+class Thinned:
+    """Some of many trials."""
+
+    numbers: frozenset[int]
+    note: str
+    """What is shown of what; empty where everything is."""
+
+
+def thin(trials: Sequence[TrialRecord], most: int, what: str, keep: Sequence[TrialRecord] = ()) -> Thinned:
+    """At most `most` trials: the best quarter of that number, the others drawn at random, always the same ones.
+
+    Args:
+        trials: best first.
+        most: how many are left.
+        what: what the note calls them: curves, points.
+        keep: trials that are shown in any case, beside the others.
+    """
+    if len(trials) <= most:
+        return Thinned(frozenset(trial.number for trial in trials), "")
+    best, drawn = most // 4, most - most // 4
+    rest = np.random.default_rng(0).choice(np.arange(best, len(trials)), drawn, replace=False)
+    kept = {trial.number for trial in trials[:best]} | {trials[int(place)].number for place in rest}
+    more = {trial.number for trial in keep} - kept
+    note = f"{len(kept) + len(more):,} of {len(trials):,} {what}: the best {best} and {drawn} drawn at random"
+    return Thinned(frozenset(kept | more), note + (f", and the {len(more)} others that set a record" if more else ""))
+
+
+class Sample(optuna.Study):
+    """A study of which Optuna's figures draw only some trials, under their own numbers.
+
+    Pruned trials appear as complete ones, at their best score before they were stopped: that is how hpo ranks
+    them, and without them a pruner that works would hide most of what was tried. All others appear as failed,
+    for Optuna counts on trials without gaps.
+    """
+
+    def __init__(self, source: Source, numbers: frozenset[int] | None = None) -> None:
+        """`numbers` None takes every trial that has a score."""
+        objective, name = source.view.objective, source.view.name
+        storage = InMemoryStorage()
+        storage.create_new_study([StudyDirection[str(objective.direction).upper()]], name)
+        super().__init__(name, storage)
+        records = {trial.number: trial for trial in source.scored if numbers is None or trial.number in numbers}
+        last = max((trial.number for trial in source.view.trials), default=-1)
+        self._shown = [
+            _drawn(number, records.get(number), source.sampled.get(number, Sampled()), objective.metric)
+            for number in range(last + 1)
+        ]
+
+    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        """All trials in the order of their numbers."""
+        return [trial for trial in self._shown if states is None or trial.state in states]
+
+
+def _drawn(number: int, record: TrialRecord | None, sampled: Sampled, metric: str) -> FrozenTrial:
+    curve = record.curves.get(metric, ()) if record else ()
+    return FrozenTrial(
+        number=number,
+        trial_id=number,
+        state=TrialState.COMPLETE if record else TrialState.FAIL,
+        value=record.value if record else None,
+        params=sampled.params,
+        distributions=sampled.distributions,
+        intermediate_values={epoch: value for epoch, value in enumerate(curve, 1) if np.isfinite(value)},
+        datetime_start=record.started if record else None,
+        datetime_complete=record.ended if record else None,
+        user_attrs={},
+        system_attrs={},
+    )

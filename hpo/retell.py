@@ -1,0 +1,107 @@
+"""Telling a whole study to MLflow, another one or one that was down, from Optuna's record and the stored curves."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpo.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hpo.plan import Plan
+    from hpo.store import StudyView
+
+
+@dataclass(frozen=True)
+class Told:
+    """What there is in MLflow after telling."""
+
+    study: str
+    tracking_uri: str
+    """Without password."""
+    trials: int
+    """Ended ones, each a run."""
+    confirming_runs: int
+    mended: int
+    """How many of these were missing or unfinished."""
+
+
+def retell(
+    study: str,
+    tracking_uri: str | None = None,
+    *,
+    home: str | Path | None = None,
+    storage: str | None = None,
+    console: "Console | None" = None,
+) -> Told:
+    """Writes a study with its trials and confirming runs to MLflow; what is there already stays as it is.
+
+    Args:
+        study: its name.
+        tracking_uri: MLflow tracking URI; the study's own where not given, to mend it.
+        home: the folder of the store: HPO_HOME or ./mlruns where not given.
+        storage: SQLAlchemy URL of the studies, where it is not the home folder's.
+        console: where progress is shown; nowhere if not given.
+
+    Raises:
+        UserError: no such study, it is being run, or the MLflow store cannot be reached.
+        HpoError: the MLflow store failed on the way.
+    """
+    from rich.progress import Progress
+
+    from hpo.compare import read_studies
+    from hpo.data.store import info_from_json
+    from hpo.lock import sole_coordinator
+    from hpo.store import confirming_runs, read_study
+    from hpo.tracked import ending_of, study_info
+    from hpo.tracking.whole import tell_whole
+    from hpo.urls import masked
+
+    (found,) = read_studies([study], home, storage)
+    plan = _plan(found, home)
+    uri = tracking_uri or plan.tracking_uri
+    with (
+        sole_coordinator(found.storage, study),
+        Progress(console=console, transient=True, disable=_quiet(console)) as bar,
+    ):
+        view = read_study(found.storage, study)
+        if not view.data:
+            raise UserError(
+                f"study {study} does not say enough of its data: an older hpo began it; "
+                "run its experiment once more with hpo run, which adds that, and then log it"
+            )
+        about = replace(study_info(plan, info_from_json(view.data), view.links), version=view.versions["hpo"])
+        if began := [record.started for record in view.trials if record.started]:
+            about = replace(about, began=min(began))
+        ended = [record for record in view.trials if record.state != "running"]
+        confirming = [record for record in confirming_runs(view.storage, study) if record.state != "running"]
+        task = bar.add_task("Runs", total=len(ended) + len(confirming))
+        mended = tell_whole(
+            uri,
+            _artifacts(uri, plan.home),
+            about,
+            [*ended, *confirming],
+            ending_of(view, "finished"),
+            lambda: bar.advance(task),
+        )
+    return Told(study, masked(uri), len(ended), len(confirming), mended)
+
+
+def _quiet(console: "Console | None") -> bool:
+    return console is None or not console.is_terminal
+
+
+def _plan(view: "StudyView", home: str | Path | None) -> "Plan":
+    from hpo.plan import load_plan
+
+    return replace(load_plan(view.experiment, (), home), files=view.files)
+
+
+def _artifacts(uri: str, home: Path) -> Path:
+    """Beside a database that is a file, as in a home folder; else in the home folder."""
+    from sqlalchemy.engine import make_url
+
+    if uri.startswith("sqlite:"):
+        return Path(make_url(uri).database or "").absolute().parent / "artifacts"
+    return home / "artifacts"

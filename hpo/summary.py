@@ -1,0 +1,189 @@
+"""Several studies side by side: their best scores, how soon they came, and what differs in their definitions."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hpo.record import TrialRecord, ranked
+
+if TYPE_CHECKING:
+    from hpo.store import StudyView
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """What a study came to, beside others."""
+
+    study: str
+    metric: str
+    best: float | None
+    """The best validation score of a single run."""
+    trial: int | None
+    """The trial that has it."""
+    trials: int
+    """How many have ended."""
+    seconds: float
+    """Wall time in which at least one trial ran."""
+    by_trials: float | None
+    """The best score so far, averaged over the first trials: as many as the shortest study has."""
+    by_time: float | None
+    """The best score so far, averaged over the first seconds: as many as the shortest study ran."""
+    confirmed: float | None
+    """Validation mean of the chosen finalist over its seeds."""
+    noise_floor: float | None
+    """Standard deviation of the objective from seed to seed."""
+    behind: float | None
+    """By how much `best` is worse than that of the best study with the same objective."""
+    beyond_noise: bool | None
+    """Whether that is more than the noise floor, the larger one of the two studies; None where neither is known."""
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """A best-so-far curve: from each of `moments` on the best score is that of the same place in `best`."""
+
+    moments: Sequence[float]
+    best: Sequence[float]
+    length: float
+
+    def mean(self, horizon: float, before: float) -> float:
+        """Its average from 0 to `horizon`, the area under it divided by its width; `before` until it begins."""
+        ends = [*(min(moment, horizon) for moment in self.moments), horizon]
+        area = before * ends[0]
+        area += sum(best * (end - start) for start, end, best in zip(ends, ends[1:], self.best, strict=False))
+        return area / horizon
+
+
+def summaries(views: "Sequence[StudyView]") -> list[StudySummary]:
+    """One line for each study.
+
+    The area under the best-so-far curve is taken over the same width for all studies with the same objective, that
+    of the shortest, and divided by it, so that it is an average in the units of the objective and no study gains by
+    having gone on for longer. A study without a score yet stands at the worst of the studies' first scores.
+    """
+    by_trials = {view.name: _over_trials(view) for view in views}
+    by_time = {view.name: _over_time(view) for view in views}
+    return [_summary(view, _rivals(view, views), by_trials, by_time) for view in views]
+
+
+def differences(views: "Sequence[StudyView]") -> dict[str, dict[str, Any]]:
+    """What differs in the definitions of studies: dotted key -> study -> value; without the keys a study lacks."""
+    flat = {view.name: dict(_flat(_definition(view))) for view in views}
+    keys = dict.fromkeys(key for values in flat.values() for key in values)
+    found = {key: {name: values[key] for name, values in flat.items() if key in values} for key in keys}
+    return {
+        key: values
+        for key, values in found.items()
+        if len(values) < len(views) or len({json.dumps(value) for value in values.values()}) > 1
+    }
+
+
+def _rivals(view: "StudyView", views: "Sequence[StudyView]") -> "list[StudyView]":
+    return [other for other in views if other.objective == view.objective]
+
+
+def _summary(
+    view: "StudyView",
+    rivals: "Sequence[StudyView]",
+    by_trials: Mapping[str, _Steps],
+    by_time: Mapping[str, _Steps],
+) -> StudySummary:
+    sign, confirmation = view.objective.sign, view.confirmation
+    best, leader = _best(view), max(rivals, key=_merit)
+    top = _best(leader)
+    behind = sign * ((top.value or 0.0) - (best.value or 0.0)) if best is not None and top is not None else None
+    floors = [one.confirmation.noise_floor for one in (view, leader) if one.confirmation is not None]
+    chosen = confirmation.winner.validation if confirmation is not None else None
+    names = [one.name for one in rivals]
+    return StudySummary(
+        study=view.name,
+        metric=view.objective.metric,
+        best=best.value if best is not None else None,
+        trial=best.number if best is not None else None,
+        trials=int(by_trials[view.name].length),
+        seconds=by_time[view.name].length,
+        by_trials=_mean(view, by_trials, names),
+        by_time=_mean(view, by_time, names),
+        confirmed=chosen.mean if chosen is not None else None,
+        noise_floor=confirmation.noise_floor if confirmation is not None else None,
+        behind=behind,
+        beyond_noise=behind > max(floors) if floors and behind is not None else None,
+    )
+
+
+def _mean(view: "StudyView", curves: Mapping[str, _Steps], rivals: Sequence[str]) -> float | None:
+    begun = [curves[name] for name in rivals if curves[name].best]
+    if not curves[view.name].best:
+        return None
+    worst = min(begun, key=lambda curve: view.objective.sign * curve.best[0]).best[0]
+    horizon = min(curve.length for curve in begun)
+    return curves[view.name].mean(horizon, worst) if horizon > 0 else None
+
+
+def _best(view: "StudyView") -> TrialRecord | None:
+    return next(iter(ranked(view.trials, view.objective)), None)
+
+
+def _merit(view: "StudyView") -> float:
+    best = _best(view)
+    return float("-inf") if best is None or best.value is None else view.objective.sign * best.value
+
+
+def _ended(view: "StudyView") -> list[TrialRecord]:
+    ended = [trial for trial in view.trials if trial.state != "running" and trial.started and trial.ended]
+    return sorted(ended, key=lambda trial: (trial.ended, trial.number))
+
+
+def _over_trials(view: "StudyView") -> _Steps:
+    ended = _ended(view)
+    return _steps(view, zip(range(1, len(ended) + 1), ended, strict=True), len(ended))
+
+
+def _over_time(view: "StudyView") -> _Steps:
+    """Seconds count while at least one trial runs: pauses between two runs of a study are not its own."""
+    ended = _ended(view)
+    spans = sorted((trial.started.timestamp(), trial.ended.timestamp()) for trial in ended)  # type: ignore[union-attr]
+    busy: list[list[float]] = []
+    for start, end in spans:
+        if busy and start <= busy[-1][1]:
+            busy[-1][1] = max(busy[-1][1], end)
+        else:
+            busy.append([start, end])
+    clock: dict[int, float] = {}
+    elapsed, span = 0.0, 0
+    for trial in ended:
+        moment = trial.ended.timestamp()  # type: ignore[union-attr]
+        while moment > busy[span][1]:
+            elapsed += busy[span][1] - busy[span][0]
+            span += 1
+        clock[trial.number] = elapsed + moment - busy[span][0]
+    total = sum(end - start for start, end in busy)
+    return _steps(view, ((clock[trial.number], trial) for trial in ended), total)
+
+
+def _steps(view: "StudyView", ended: "Iterator[tuple[float, TrialRecord]]", length: float) -> _Steps:
+    moments: list[float] = []
+    best: list[float] = []
+    for moment, trial in ended:
+        scored = trial.state in ("complete", "pruned") and trial.value is not None
+        if scored and view.objective.better(trial.value or 0.0, best[-1] if best else None):
+            moments.append(moment)
+            best.append(trial.value or 0.0)
+    return _Steps(moments, best, length)
+
+
+def _definition(view: "StudyView") -> dict[str, Any]:
+    """The experiment with all defaults, the digest of its data, and the versions; without the name."""
+    identity = {key: value for key, value in view.identity.items() if key != "seed"}
+    dataset = {**view.experiment.get("dataset", {}), **view.identity["dataset"]}
+    experiment = {key: value for key, value in view.experiment.items() if key != "name"}
+    return {**identity, **experiment, "dataset": dataset, "versions": dict(view.versions)}
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{above}{name}.")
+        elif value is not None and value != {}:
+            yield f"{above}{name}", value

@@ -1,0 +1,69 @@
+"""A whole study told to an MLflow store at once, or what is missing of it there."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hpo.errors import HpoError
+from hpo.record import TrialRecord
+from hpo.tracking.address import cannot_open, reason_of, set_environment
+from hpo.tracking.study_info import Ending, StudyInfo
+from hpo.urls import masked
+
+
+def tell_whole(
+    uri: str,
+    artifacts: Path,
+    study: StudyInfo,
+    records: Sequence[TrialRecord],
+    ending: Ending,
+    done: Callable[[], None],
+) -> int:
+    """Writes a study, its trials and its end; a second time changes nothing. Returns how many runs were mended.
+
+    Args:
+        uri: MLflow tracking URI: a server's or a database's.
+        artifacts: folder of a new experiment's artifacts, where the URI is a database's.
+        study: what is logged with the study.
+        records: its trials and confirming runs.
+        ending: its summary and best model.
+        done: called after each ended record.
+
+    Raises:
+        UserError: the store cannot be reached, or refuses.
+        HpoError: it failed on the way.
+    """
+    set_environment()
+    try:
+        from hpo.tracking.store import Store
+
+        store = Store(uri, None if uri.startswith(("http:", "https:")) else artifacts, study, resume=True)
+    except HpoError:
+        raise
+    except Exception as error:  # MLflow's, SQLAlchemy's, the network's
+        raise cannot_open(uri, error) from None
+    try:
+        mended = store.sync(records, done)
+        store.finish(ending)
+    except Exception as error:
+        raise HpoError(
+            f"the MLflow store {masked(uri)} failed: {reason_of(uri, error)}\n"
+            "What was logged is kept; the same command logs what is missing."
+        ) from None
+    return mended
+
+
+def tag_study(uri: str, study: str, key: str, value: str) -> bool:
+    """Sets a tag of a study's run; returns whether there is such a run in a store that answers."""
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        return False
+    set_environment()
+    from hpo.tracking.store import study_run
+
+    try:
+        found = study_run(uri, study)
+        if found is not None:
+            client, run = found
+            client.set_tag(run.info.run_id, key, value)
+    except Exception:  # a store that is away must not undo what was done elsewhere
+        return False
+    return found is not None

@@ -1,0 +1,48 @@
+"""What a saved model says of samples: features as they came, for its scaling is inside."""
+
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from hpo.data.dataset import Array
+from hpo.errors import ModelError
+
+
+def predict(model_file: Path, x: Array, batch_size: int = 512) -> Array:
+    """The outputs of a saved model, shape (n, outputs), in float32.
+
+    `x` has shape (n, *input_shape), unscaled, in the type in which it came. Loading runs no code that the file
+    brings along.
+
+    Raises:
+        ModelError: the file is no Keras model, needs code of its own, or takes samples of another shape.
+    """
+    model = _load(model_file)
+    shape = tf.TensorShape(model.input_shape[1:])
+    if not shape.is_compatible_with(x.shape[1:]):
+        raise ModelError(f"{model_file}: the model takes samples of shape {tuple(shape)}, got {x.shape[1:]}")
+    # Keras would round float64 to float32 before the scaling takes the difference of large numbers.
+    dtype = "float64" if x.dtype == np.float64 else "float32"
+
+    def outputs(batch: tf.Tensor) -> tf.Tensor:
+        return tf.cast(model(batch, training=False), tf.float32)
+
+    traced = tf.function(outputs, input_signature=[tf.TensorSpec([None, *x.shape[1:]], dtype)])
+    pieces = [traced(x[start : start + batch_size].astype(dtype)) for start in range(0, len(x), batch_size)]
+    return np.concatenate([np.asarray(piece) for piece in pieces])
+
+
+def _load(model_file: Path) -> keras.Model:
+    try:
+        return keras.saving.load_model(model_file, compile=False, safe_mode=True)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{model_file}: cannot be read as a Keras model: {error}") from None
+    except (TypeError, ValueError, KeyError, ImportError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"{model_file}: cannot be loaded: {reason}\n"
+            "Layers of your own must be decorated with @keras.saving.register_keras_serializable() and imported first."
+        ) from None

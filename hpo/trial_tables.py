@@ -1,0 +1,90 @@
+"""A study's trials, read from Optuna's tables with two queries and without what hpo keeps elsewhere."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import sqlalchemy
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+
+_TRIALS = sqlalchemy.table(
+    "trials",
+    *map(sqlalchemy.column, ("trial_id", "study_id", "number", "state")),
+    sqlalchemy.column("datetime_start", sqlalchemy.DateTime),
+    sqlalchemy.column("datetime_complete", sqlalchemy.DateTime),
+)
+_PARAMETERS = sqlalchemy.table(
+    "trial_params",
+    *map(sqlalchemy.column, ("param_id", "trial_id", "param_name", "param_value", "distribution_json")),
+)
+_ATTRIBUTES = sqlalchemy.table("trial_user_attributes", *map(sqlalchemy.column, ("trial_id", "key", "value_json")))
+
+
+def light_trials(storage: RDBStorage, study_id: int, keys: Collection[str], needs: str) -> list[FrozenTrial]:
+    """All trials by number: state, times, and the user attributes of these keys.
+
+    Parameters, distributions and values after each epoch are left out, but for trials that lack the attribute
+    `needs`, which are read whole. Optuna itself builds an object for each row of seven tables, which takes half a
+    minute for 10,000 trials. The tables are those of Optuna 3.2 to 5, which `RDBStorage` has checked.
+    """
+    attributes: dict[int, dict[str, Any]] = defaultdict(dict)
+    with storage.engine.connect() as connection:
+        mine = _TRIALS.c.study_id == study_id
+        rows = connection.execute(sqlalchemy.select(_TRIALS).where(mine).order_by(_TRIALS.c.number)).all()
+        wanted = sqlalchemy.and_(_ATTRIBUTES.c.trial_id == _TRIALS.c.trial_id, mine, _ATTRIBUTES.c.key.in_(list(keys)))
+        for trial_id, key, text in connection.execute(sqlalchemy.select(_ATTRIBUTES).where(wanted)):
+            attributes[trial_id][key] = json.loads(text)
+    return [
+        _light(row, attributes[row.trial_id]) if needs in attributes[row.trial_id] else storage.get_trial(row.trial_id)
+        for row in rows
+    ]
+
+
+@dataclass
+class Sampled:
+    """What a trial's sampler was asked for: parameter -> value, parameter -> range or choices."""
+
+    params: dict[str, Any] = field(default_factory=dict)
+    distributions: dict[str, BaseDistribution] = field(default_factory=dict)
+
+
+def sampled(storage: RDBStorage, study_id: int) -> dict[int, Sampled]:
+    """The sampled parameters of all trials, by number; trials without any are left out."""
+    parse = cache(json_to_distribution)  # thousands of trials share a dozen distributions
+    found: dict[int, Sampled] = defaultdict(Sampled)
+    table = _PARAMETERS.join(_TRIALS, _PARAMETERS.c.trial_id == _TRIALS.c.trial_id)
+    columns = (_TRIALS.c.number, _PARAMETERS.c.param_name, _PARAMETERS.c.param_value, _PARAMETERS.c.distribution_json)
+    query = sqlalchemy.select(*columns).select_from(table).where(_TRIALS.c.study_id == study_id)
+    with storage.engine.connect() as connection:
+        for number, name, value, text in connection.execute(query.order_by(_PARAMETERS.c.param_id)):
+            distribution = parse(text)
+            found[number].params[name] = distribution.to_external_repr(value)
+            found[number].distributions[name] = distribution
+    return dict(found)
+
+
+def _light(row: Any, attributes: dict[str, Any]) -> FrozenTrial:
+    return FrozenTrial(
+        number=row.number,
+        state=TrialState[row.state],
+        value=None,
+        datetime_start=_local(row.datetime_start),
+        datetime_complete=_local(row.datetime_complete),
+        params={},
+        distributions={},
+        user_attrs=attributes,
+        system_attrs={},
+        intermediate_values={},
+        trial_id=row.trial_id,
+    )
+
+
+def _local(moment: datetime | None) -> datetime | None:
+    """Optuna keeps times in UTC, and tells them in local time; neither says so."""
+    return None if moment is None else moment.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)

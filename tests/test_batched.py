@@ -1,0 +1,99 @@
+"""Optuna's storage from memory and in batches: Optuna's own contract, and what a kill leaves."""
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.testing.pytest_storages import StorageTestCase
+from studies import process, run, two_epochs
+
+from hpo import batched
+from hpo.batched import BatchedStorage
+
+
+class TestOptunasContract(StorageTestCase):
+    @pytest.fixture
+    def storage(self) -> BaseStorage:
+        return BatchedStorage(RDBStorage("sqlite:///:memory:"))
+
+    test_pickle_storage = None  # it belongs to one coordinator, and is never sent to another process
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/optuna.db"
+
+
+KILLED = """
+import os, signal
+from hpo import batched
+from studies import run
+
+batched.WRITE_SECONDS = 1000.0  # the next batch is far
+
+def script(job):
+    yield 0.1
+    yield 0.2
+    if job.trial == 3:
+        yield 0.3
+        os.kill(os.getpid(), signal.SIGKILL)
+
+run({url!r}, script, trials=9, sampler="tpe", pruner="successive_halving")
+"""
+
+
+def test_a_kill_between_two_writes_loses_no_finished_trial(url: str) -> None:
+    killed = process(KILLED.format(url=url))
+    killed.communicate(timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    *finished, running = optuna.load_study(study_name="s", storage=url).trials
+    assert [trial.number for trial in finished] == [0, 1, 2]
+    for trial in finished:
+        assert trial.intermediate_values == {1: 0.1, 2: 0.2}
+        assert trial.user_attrs["hpo:result"]["curves"]["val_accuracy"] == [0.1, 0.2]
+        assert trial.params.keys() == trial.distributions.keys() >= {"depth", "learning_rate"}
+    # Of the one that ran the epochs are lost; what it was is not, and it is run again.
+    assert running.state is optuna.trial.TrialState.RUNNING
+    assert running.intermediate_values == {}
+    again = run(url, two_epochs, trials=4).trials[4]
+    assert again.origin == 3
+    assert again.params == running.user_attrs["hpo:job"]["config"]
+
+
+def test_epochs_are_written_in_batches(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def script(job: object) -> Iterator[float]:
+        for epoch in range(1, 4):
+            yield epoch / 10
+            (trial,) = optuna.load_study(study_name="s", storage=url).trials
+            seen.append(len(trial.intermediate_values))
+
+    monkeypatch.setattr(batched, "WRITE_SECONDS", 1000.0)
+    run(url, script, trials=1)
+    assert seen == [0, 0, 0]
+    (trial,) = optuna.load_study(study_name="s", storage=url).trials
+    assert trial.intermediate_values == {1: 0.1, 2: 0.2, 3: 0.3}
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "qmc", "cmaes", "nsga2"])
+def test_what_is_read_back_is_what_was_in_memory(url: str, sampler: str) -> None:
+    """All that samplers and pruners keep in trials is in the database: a study that was stopped goes on alike."""
+    one, parts = url, url.replace("optuna.db", "other.db")
+    whole = run(one, two_epochs, trials=8, sampler=sampler, pruner="successive_halving")
+    for trials in (3, 8):
+        again = run(parts, two_epochs, trials=trials, sampler=sampler, pruner="successive_halving")
+    assert again.configs == whole.configs
+    assert again.states == whole.states
+    stored: list[Callable[[optuna.trial.FrozenTrial], object]] = [
+        lambda trial: trial.params,
+        lambda trial: trial.distributions,
+        lambda trial: trial.system_attrs,
+        lambda trial: trial.intermediate_values,
+    ]
+    studies = [optuna.load_study(study_name="s", storage=there).trials for there in (one, parts)]
+    for attribute in stored:
+        assert list(map(attribute, studies[0])) == list(map(attribute, studies[1]))

@@ -1,0 +1,178 @@
+"""A whole study told to another MLflow: the same runs, once; real stores, scripted training."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from studies import run
+from test_tracking import empty_database  # noqa: F401
+from tiny import Command, tiny
+
+from hpo.confirm import chosen_finalists
+from hpo.confirming import Confirming, Wanted
+from hpo.coordinator import Budget, Coordinator
+from hpo.engines.scripted import ScriptedEngine
+from hpo.errors import StudyBusy, UserError
+from hpo.experiment import TrainingSpec
+from hpo.extend import Options, _definition, extend
+from hpo.finalists import confirmation_of
+from hpo.lock import sole_coordinator
+from hpo.plan import load_plan
+from hpo.record import TrialRecord
+from hpo.retell import retell
+from hpo.store import DATA, known_study, read_study
+from hpo.training.messages import Failed, Job
+
+EXPERIMENT = tiny(name="told", training={"epochs": 3})
+
+
+def script(job: Job) -> Any:
+    if job.trial == 1:
+        return [0.3, Failed(job.trial, "error", "ValueError: no", "Traceback ...")]
+    return [0.1 + 0.001 * (job.seed % 7), 0.2 + 0.001 * (job.seed % 7)]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder with a study of five trials, the two best confirmed over two seeds, and no MLflow."""
+    home = tmp_path_factory.mktemp("store")
+    plan = load_plan(EXPERIMENT, home=home)
+    run(plan.storage, script, name="told", what=_definition(plan, None), trials=5, retries=0)
+    view = read_study(plan.storage, "told")
+
+    def make(record: TrialRecord, best: float | None) -> Job:
+        return Job(record.number, record.params, record.seed, "mlp", TrainingSpec(), view.objective, "")
+
+    with sole_coordinator(plan.storage, "told"):
+        finalists = chosen_finalists(view, 2)
+        record = Confirming(plan.storage, "told", Wanted(finalists, 2, False, 0))
+        engine, budget = (
+            ScriptedEngine(lambda job: [0.1, 0.2 + 0.001 * (job.seed % 5)], 1),
+            Budget(None, None, None, None),
+        )
+        Coordinator(record, engine, view.objective, budget, make, lambda config: None, ()).run()
+        found = confirmation_of(record.results(finalists), view.objective)
+        assert found is not None
+        record.keep(found)
+    return home
+
+
+@pytest.fixture
+def home(store: Path, tmp_path: Path, empty_database: Path) -> Path:  # noqa: F811
+    shutil.copytree(store, tmp_path / "home")
+    (tmp_path / "other").mkdir()
+    for folder in ("home", "other"):
+        shutil.copy(empty_database, tmp_path / folder / "mlflow.db")
+    return tmp_path / "home"
+
+
+def look(folder: Path) -> dict[str, Any]:
+    """All that plain MLflow finds, run by run; without the moment at which the study's run ended."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("told")
+    found = {}
+    for one in client.search_runs([experiment.experiment_id]):
+        points = {
+            name: sorted(
+                (point.step, point.value, point.timestamp) for point in client.get_metric_history(one.info.run_id, name)
+            )
+            for name in one.data.metrics
+        }
+        files = {file.path for file in client.list_artifacts(one.info.run_id)}
+        data = [entry.dataset.digest for entry in one.inputs.dataset_inputs]
+        found[one.info.run_name] = (
+            one.info.run_id,
+            one.info.status,
+            one.data.params,
+            one.data.tags,
+            points,
+            files,
+            data,
+        )
+    return found
+
+
+def test_twice_gives_the_same_as_once(home: Path, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/other/mlflow.db"
+    told = retell("told", uri, home=home)
+    assert (told.trials, told.confirming_runs, told.mended) == (5, 4, 9)
+    once = look(tmp_path / "other")
+    assert len(once) == 1 + 5 + 4
+    again = retell("told", uri, home=home)
+    assert again.mended == 0
+    assert look(tmp_path / "other") == once
+
+    view = read_study(f"sqlite:///{home}/optuna.db", "told")
+    _, status, params, tags, points, files, data = once["told"]
+    assert (status, tags["hpo.role"], tags["hpo.version"]) == ("FINISHED", "study", view.versions["hpo"])
+    assert "Best: trial" in tags["mlflow.note.content"]
+    assert {"experiment.yaml", "search_space.yaml", "best.yaml"} <= files
+    assert params["training.epochs"] == "3"
+    assert len(data) == 3
+    assert view.confirmation is not None
+    assert points["noise_floor"][0][1] == view.confirmation.noise_floor
+    for trial in view.trials:
+        _, status, params, tags, points, files, _ = once[f"trial-{trial.number:04}"]
+        assert tags["hpo.state"] == trial.state
+        assert params["seed"] == str(trial.seed)
+        assert params["width"] == str(trial.params["width"])
+        for name, curve in trial.curves.items():
+            assert [point[:2] for point in points[name]] == list(enumerate(curve, 1))
+    assert once["trial-0001"][1] == "FAILED"
+    assert sum(tags["hpo.role"] == "confirm" for _, _, _, tags, *_ in once.values()) == 4
+
+
+def test_what_is_missing_is_mended_and_the_rest_left_alone(home: Path) -> None:
+    """By default in the study's own store; here as a server that died between two runs leaves it."""
+    from mlflow import MlflowClient
+
+    retell("told", home=home)
+    before = look(home)
+    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
+    client.set_terminated(before["trial-0003"][0], "RUNNING")
+    client.set_tag(before["trial-0003"][0], "hpo.state", "running")
+    told = retell("told", home=home)
+    assert told.mended == 1
+    assert look(home) == before
+
+
+def test_the_link_of_an_extended_study_is_told_from_either_side(home: Path) -> None:
+    retell("told", home=home)
+    extend("told", EXPERIMENT | {"name": "wider"}, Options(home=home))
+    assert look(home)["told"][3]["hpo.extended_by"] == "wider"
+    retell("wider", home=home)
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
+    experiment = client.get_experiment_by_name("wider").experiment_id
+    tags = [one.data.tags for one in client.search_runs([experiment])]
+    assert {one.get("hpo.extends") for one in tags if one["hpo.role"] == "study"} == {"told"}
+    sources = {one.get("hpo.source") for one in tags if one["hpo.role"] == "trial"}
+    assert sources == {f"trial {number} of told" for number in range(5)}
+
+
+def test_what_cannot_be_told_is_said(home: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{home}/optuna.db"
+    with pytest.raises(UserError, match=r"MLflow store http://127\.0\.0\.1:9 cannot be opened"):
+        retell("told", "http://127.0.0.1:9", home=home)
+    with pytest.raises(UserError, match=r"postgresql://me:\*\*\*@127\.0\.0\.1:9/x cannot be opened"):
+        retell("told", "postgresql://me:secret@127.0.0.1:9/x", home=home)
+    with sole_coordinator(url, "told"), pytest.raises(StudyBusy):
+        retell("told", home=home)
+    study = known_study(url, "told")
+    study.set_user_attr(DATA, {})
+    with pytest.raises(UserError, match="an older hpo began it; run its experiment once more with hpo run"):
+        retell("told", home=home)
+
+
+def test_the_command_says_what_there_is(home: Path, tmp_path: Path, command: Command) -> None:
+    told = command("log", "told", "--tracking-uri", f"sqlite:///{tmp_path}/other/mlflow.db", "--home", home, "--json")
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["mended"] == 9
+    assert (tmp_path / "other" / "artifacts").is_dir()
+    wrong = command("log", "tolt", "--home", home)
+    assert (wrong.returncode, "no study 'tolt'" in wrong.stderr) == (2, True)

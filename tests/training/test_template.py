@@ -1,0 +1,155 @@
+"""One traced graph for many trials: the figures are those of `model.fit`, whatever was trained before."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from toys import FLAT, HEAD, SHAPE, Curves, assert_same, curves_by_fit, curves_in_graph, dataset, layer, model_of
+
+from hpo.training.graph import GraphLoop
+from hpo.training.template import Templates
+
+Make = Callable[[], keras.Model]
+
+
+def trained(templates: Templates, model: keras.Model, batch: int = 64) -> Curves:
+    with templates.lent(model, "toy", lambda copy: GraphLoop(copy, dataset())) as template:
+        assert template is not None
+        return curves_in_graph(template.loop, batch)
+
+
+def mlp(width: int, rate: float = 0.3, optimizer: Any = "adam", **dense: Any) -> Make:
+    hidden = (layer("Dense", width, activation="relu", **dense), layer("Dropout", rate))
+    return lambda: model_of(FLAT, *hidden, layer("Dense", width // 2), HEAD, optimizer=optimizer)
+
+
+def normalized(width: int) -> Make:
+    return lambda: model_of(FLAT, layer("Dense", width), layer("BatchNormalization"), layer("ELU"), HEAD)
+
+
+def cnn(width: int, rate: float) -> Make:
+    convolution = (layer("RandomFlip"), layer("Conv2D", 4, 3, activation="relu"), layer("MaxPooling2D"))
+    return lambda: model_of(
+        *convolution, FLAT, layer("Dense", width), HEAD, optimizer=lambda: keras.optimizers.SGD(rate)
+    )
+
+
+def functional(rate: float) -> Make:
+    def make() -> keras.Model:
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(7)
+        image = keras.Input(SHAPE)
+        flat = keras.layers.Flatten()(image)
+        both = keras.layers.Concatenate()([keras.layers.Dense(4)(flat), keras.layers.Dense(3)(flat)])
+        model = keras.Model(image, keras.layers.Dense(3, "softmax")(keras.layers.Dropout(rate)(both)))
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    return make
+
+
+def sgd(rate: float, momentum: float, nesterov: bool = False) -> Callable[[], Any]:
+    return lambda: keras.optimizers.SGD(rate, momentum=momentum, nesterov=nesterov)
+
+
+ALIKE: dict[str, tuple[Make, Make]] = {
+    "width and dropout": (mlp(8, 0.6), mlp(20, 0.1)),
+    "momentum": (mlp(8, optimizer=sgd(0.01, 0.9)), mlp(12, optimizer=sgd(0.1, 0.2))),
+    "nesterov": (mlp(8, optimizer=sgd(0.1, 0.5, True)), mlp(8, optimizer=sgd(0.01, 0.9, True))),
+    "rmsprop": (
+        mlp(8, optimizer=lambda: keras.optimizers.RMSprop(0.1, momentum=0.2)),
+        mlp(16, optimizer=lambda: keras.optimizers.RMSprop(0.001, momentum=0.9)),
+    ),
+    "initializers": (mlp(8, kernel_initializer="zeros"), mlp(8, kernel_initializer="he_normal")),
+    "batch normalization": (normalized(8), normalized(24)),
+    "dense layers behind convolutions": (cnn(8, 0.3), cnn(32, 0.01)),
+    "functional": (functional(0.6), functional(0.1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_models_that_differ_in_numbers_share_a_graph_and_train_as_if_alone(name: str) -> None:
+    first, second = ALIKE[name]
+    templates = Templates()
+    trained(templates, first(), batch=32)
+    found = trained(templates, second())
+    assert len(templates) == 1
+    assert_same(found, curves_by_fit(second(), dataset(), 64))
+
+
+def test_a_trial_is_the_same_to_the_last_bit_whatever_came_before() -> None:
+    fresh = trained(Templates(), mlp(20, 0.1)())
+    templates = Templates()
+    trained(templates, mlp(8, 0.6)())
+    assert trained(templates, mlp(20, 0.1)()) == fresh
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: model_of(FLAT, layer("Dense", 8, activation="tanh"), HEAD),
+        lambda: model_of(FLAT, layer("Dense", 8, kernel_regularizer="l2"), HEAD),
+        lambda: model_of(FLAT, layer("Dense", 8), layer("Dropout", 0.1), HEAD),
+        lambda: model_of(FLAT, layer("Dense", 8), HEAD, optimizer=lambda: keras.optimizers.Adam(beta_1=0.5)),
+        lambda: model_of(FLAT, layer("Dense", 8), HEAD, metrics=["accuracy", "mse"]),
+    ],
+)
+def test_models_that_differ_in_more_do_not(other: Make) -> None:
+    templates = Templates()
+    for model in (model_of(FLAT, layer("Dense", 8), HEAD), other()):
+        with templates.lent(model, "toy", lambda copy: GraphLoop(copy, dataset())):
+            pass
+    assert len(templates) == 2
+
+
+class Doubled(keras.layers.Layer):
+    def call(self, x: Any) -> Any:
+        return 2 * x
+
+
+def own_loss(y: Any, prediction: Any) -> Any:
+    return keras.ops.mean(keras.losses.sparse_categorical_crossentropy(y, prediction))
+
+
+def standardized() -> keras.Model:
+    scaling = keras.layers.Normalization()
+    scaling.adapt(np.ones((4, *SHAPE), np.float32))
+    return model_of(lambda: scaling, FLAT, HEAD)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: model_of(FLAT, Doubled, HEAD),
+        lambda: model_of(FLAT, layer("Lambda", lambda x: 2 * x), HEAD),
+        lambda: model_of(FLAT, HEAD, loss=own_loss),
+        lambda: model_of(FLAT, lambda: keras.Sequential([keras.layers.Dense(4)]), HEAD),
+        standardized,
+    ],
+)
+def test_no_copy_stands_in_for_what_is_more_than_its_configuration(make: Make) -> None:
+    with Templates().lent(make(), "toy", lambda copy: GraphLoop(copy, dataset())) as template:
+        assert template is None
+
+
+def test_the_state_of_a_model_that_was_trained_before_is_taken_over() -> None:
+    model = normalized(8)()
+    data = dataset()
+    model.fit(data.info.scaling.apply(data.training.x), data.training.y, verbose=0)
+    kept = [variable.numpy() for variable in model.optimizer.variables]
+    templates = Templates()
+    with templates.lent(model, "toy", lambda copy: GraphLoop(copy, data)) as template:
+        assert template is not None
+        for mine, theirs in zip(template.model.optimizer.variables, kept, strict=True):
+            np.testing.assert_array_equal(mine.numpy(), theirs)
+        for mine, theirs in zip(template.model.get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_template_that_met_an_error_is_not_lent_again() -> None:
+    templates = Templates()
+    with pytest.raises(RuntimeError), templates.lent(mlp(8)(), "toy", lambda copy: GraphLoop(copy, dataset())):
+        raise RuntimeError
+    assert len(templates) == 0

@@ -1,0 +1,60 @@
+"""Class weights and the user's callbacks: the same inside the graph and through `model.fit`."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from hpo.data import open_prepared
+from hpo.models import InvalidModel
+from hpo.training.messages import Finished
+from hpo.training.weights import sample_weights
+
+
+@pytest.fixture(scope="module")
+def info(prepared):
+    return dataclasses.replace(open_prepared(prepared(name="iris")).info, classes=3)
+
+
+def test_a_weight_for_each_sample(info):
+    y = np.array([0, 1, 1, 2, 2, 2])
+    assert sample_weights(None, y, info) is None
+    assert sample_weights({1: 3.0}, y, info).tolist() == [1, 3, 3, 1, 1, 1]
+    # n / (classes * count): scikit-learn's compute_class_weight("balanced").
+    balanced = [2, 1, 1, 2 / 3, 2 / 3, 2 / 3]
+    assert sample_weights("balanced", y, info).tolist() == pytest.approx(balanced)
+    assert sample_weights("balanced", np.eye(3)[y], info).tolist() == pytest.approx(balanced)
+
+
+def test_what_has_no_classes_has_no_weights_of_classes(info):
+    with pytest.raises(InvalidModel, match="class_weight: there is no class 3; valid: 0 to 2"):
+        sample_weights({3: 1.0}, np.array([0]), info)
+    regression = dataclasses.replace(info, task="regression", classes=None)
+    with pytest.raises(InvalidModel, match="only classification has classes"):
+        sample_weights("balanced", np.array([0.5]), regression)
+
+
+def test_class_weights_count_alike_in_the_graph_and_through_fit(run_job):
+    # One batch an epoch, whose order says nothing.
+    training = {"epochs": 3, "batch_size": 1000, "class_weight": {0: 9.0, 3: 0.1}}
+    in_graph = run_job(training=training)
+    by_fit = run_job(training={**training, "callbacks": ["own_code:CountBatches"]})
+    assert in_graph.events[0].note is None
+    assert by_fit.events[0].note == "a callback wants to see each batch"
+    for name, curve in in_graph.curves.items():
+        assert curve == pytest.approx(by_fit.curves[name], rel=1e-3), name
+    plain = run_job(training={**training, "class_weight": None})
+    assert plain.curves["loss"] != pytest.approx(in_graph.curves["loss"], rel=1e-2)
+
+
+def test_a_callback_of_the_users_is_called_after_each_epoch(run_job):
+    training = {"epochs": 3, "learning_rate": 0.08, "callbacks": ["own_code:HalveTheRate"]}
+    line = run_job(training=training)
+    assert isinstance(line.last, Finished)
+    assert line.events[0].note is None
+    assert line.curves["learning_rate"] == pytest.approx([0.04, 0.02, 0.01])
+
+
+def test_what_is_no_callback_says_so(run_job):
+    failed = run_job(training={"callbacks": ["own_code:no_callback"]}).last
+    assert failed.message == "own_code:no_callback: must make a keras.callbacks.Callback, made 'nothing'"
