@@ -1,8 +1,11 @@
 """The table of subcommands; no logic."""
 
+import atexit
+import contextlib
+import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -40,12 +43,15 @@ def run(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     json: Json = False,
 ) -> None:
     """Runs an experiment: a study with live progress. The same command goes on where it stopped."""
+    from hpo.run import process_start
     from hpo.run import run as run_experiment
     from hpo.terminal import console, print_json, print_result, result_json
 
     options = {"study.trials": trials, "study.timeout": timeout, "engine.workers": workers, "name": name}
     overrides = [*(assignments or ()), *(f"{key}={value}" for key, value in options.items() if value is not None)]
-    result = run_experiment(experiment, overrides=overrides, home=home, console=console(stderr=json))
+    result = run_experiment(
+        experiment, overrides=overrides, home=home, console=console(stderr=json), began=process_start()
+    )
     if json:
         print_json(result_json(result))
     else:
@@ -349,13 +355,26 @@ def schema(
 
 
 def main() -> NoReturn:
-    """Runs the command; exit codes: 0 done, 1 failed, 2 a mistake of the user's, 3 failed trials, 130 interrupted."""
+    """Runs the command and leaves the process; exit codes as of `command`."""
+    code = command()
+    atexit._run_exitfuncs()
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # Python would take the imported libraries apart, one object after the other: a second or two.
+    os._exit(code)
+
+
+def command() -> int:
+    """Runs the command; 0 done, 1 failed, 2 a mistake of the user's, 3 failed trials, 130 interrupted."""
     try:
-        code: Any = app(standalone_mode=True)
+        app(standalone_mode=True)
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else int(left.code is not None)
     except HpoError as error:
         sys.stderr.write(f"{error}\n")
-        sys.exit(error.exit_code)
+        return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
-        sys.exit(130)
-    sys.exit(code)
+        return 130
+    return 0

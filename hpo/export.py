@@ -18,7 +18,7 @@ from hpo.scratch import scratch_folder
 if TYPE_CHECKING:
     from hpo.store import StudyView
 
-_FILES = {"--to": (".yaml", ".yml", ".json", ".py"), "--model": (".keras",)}
+_FILES, _MODELS = (".yaml", ".yml", ".json", ".py"), (".keras",)
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,10 @@ def export(
         raise UserError(
             "nothing to export: name --to best.yaml, best.json or best.py, --model best.keras or --register NAME"
         )
-    for (option, suffixes), path in zip(_FILES.items(), (targets.to, targets.model), strict=True):
+    for path, suffixes in ((targets.to, _FILES), (targets.model, _MODELS)):
         if path is not None:
             if path.suffix not in suffixes:
-                raise UserError(f"{path}: {option} must end in {' or '.join(suffixes)}")
+                raise UserError(f"{path}: must end in {' or '.join(suffixes)}")
             check_writable(path)
     (view,) = read_studies([study], home, storage)
     trial, why = choose(view, which)

@@ -55,7 +55,7 @@ def predict(
         with without_greetings():
             from hpo.training import predict as trained
 
-        outputs = trained.predict(file, samples.x, batch_size)
+            outputs = trained.predict(file, samples.x, batch_size)
     return Predictions(_table(outputs, samples, info), samples.ignored)
 
 

@@ -53,6 +53,7 @@ def run(
     overrides: Sequence[str] = (),
     home: str | Path | None = None,
     console: "Console | None" = None,
+    began: float | None = None,
 ) -> Result:
     """Runs an experiment, or goes on with it, and returns its result.
 
@@ -61,6 +62,7 @@ def run(
         overrides: assignments such as `study.trials=10` over the file.
         home: the folder of all that is left: HPO_HOME or ./mlruns where not given.
         console: where progress is shown; nowhere if not given.
+        began: when its time began, by `time.monotonic`; now where not given.
 
     Raises:
         UserError: a mistake in the files, the data, or a study that cannot go on; nothing was changed.
@@ -70,11 +72,24 @@ def run(
     from hpo.jobs import prepared
     from hpo.plan import load_plan
 
-    began = time.monotonic()
+    began = time.monotonic() if began is None else began
     plan = load_plan(experiment, overrides, home)
     with prepared(plan) as (engine, dataset, folder):
         ended, trials = _study(plan, engine, dataset, folder, console, began)
     return _result(plan, ended, trials, time.monotonic() - began)
+
+
+def process_start() -> float:
+    """When this process was started, by `time.monotonic`: whoever gives a command ten minutes means from its start."""
+    import psutil
+
+    started: float = psutil.Process().create_time()
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        # Linux counts a process's start from the boot, whose own time is rounded to a second.
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - (started - psutil.boot_time())
+    else:
+        age = time.time() - started
+    return time.monotonic() - max(0.0, age)
 
 
 def _study(
@@ -97,7 +112,6 @@ def _study(
         study.recover()
         jobs = Jobs(plan, study, folder, declared)
         progress = Progress(console, objective, plan.trials, spec.timeout)
-        # The command's time, not the first trial's: whoever gives ten minutes means from now.
         deadline = None if spec.timeout is None else began + spec.timeout
         budget = Budget(plan.trials, deadline, spec.target, spec.trial_timeout)
         with discarded_if_unused(study), tracked(plan, dataset.info, resumed, progress.warn) as log:

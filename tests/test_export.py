@@ -1,20 +1,22 @@
 """Exporting: which trial and why, files that come back as they were, and what is refused before anything is made."""
 
-import json
-from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from tiny import Command
 
 from hpo.confirmation import Confirmation, Estimate, Finalist
 from hpo.errors import NotFound, UserError
 from hpo.export import Targets, Which, choose, export
 from hpo.exported import exported_of, read_exported, write_exported
+from hpo.predict import predict
 from hpo.retrain import retrain_all, runs_of
+from hpo.retrained_table import print_retrained, retrained_json, trained_again
 from hpo.store import StudyView, read_study
 
 
@@ -95,8 +97,8 @@ def test_the_test_score_of_those_that_were_not_chosen_stays_unseen(confirmed: St
     ("targets", "message"),
     [
         (Targets(), "nothing to export: name --to best.yaml, best.json or best.py"),
-        (Targets(to=Path("best.txt")), r"best\.txt: --to must end in \.yaml or \.yml or \.json or \.py"),
-        (Targets(model=Path("best.h5")), r"best\.h5: --model must end in \.keras"),
+        (Targets(to=Path("best.txt")), r"best\.txt: must end in \.yaml or \.yml or \.json or \.py"),
+        (Targets(model=Path("best.h5")), r"best\.h5: must end in \.keras"),
         (Targets(to=Path("no/such/best.yaml")), "there is no folder .*no/such; make it first"),
     ],
 )
@@ -126,30 +128,33 @@ def test_further_seeds_stand_beside_the_same_curve_again(view: StudyView, tmp_pa
     assert own.test == trial.test
     assert all(run.curves["loss"] != own.curves["loss"] for run in others)
 
-
-def test_train_over_seeds_shows_mean_and_deviation(command: Command, finished: Path) -> None:
-    assert command("export", "tiny", "--to", "best.yaml", "--home", finished).returncode == 0
-    told = command("train", "best.yaml", "--seeds", "2", "--model", "again.keras", "--json")
-    assert told.returncode == 0, told.stderr
-    result = json.loads(told.stdout)
-    values = [run["val_accuracy"] for run in result["runs"]]
-    assert result["mean"]["val_accuracy"] == pytest.approx(np.mean(values))
-    assert result["deviation"]["val_accuracy"] == pytest.approx(np.std(values, ddof=1))
-    assert result["scores"]["val_accuracy"]["exported"] == values[0]
-    refused = command("train", "best.yaml", "--model", "again.h5")
-    assert (refused.returncode, refused.stderr.strip()) == (2, "again.h5: must end in .keras")
+    told = retrained_json(file, runs)
+    values = [run.value for run in runs]
+    assert told["mean"]["val_accuracy"] == pytest.approx(np.mean(values))
+    assert told["deviation"]["val_accuracy"] == pytest.approx(np.std(values, ddof=1))
+    assert told["scores"]["val_accuracy"] == {"exported": trial.value, "trained_again": trial.value}
+    assert (told["same_data"], len(told["runs"])) == (True, 3)
+    with StringIO() as out:
+        print_retrained(Console(file=out, width=150), file, runs)
+        lines = [line.split() for line in out.getvalue().splitlines() if "│" in line]
+    assert [line[1] for line in lines] == ["exported", "trained", "trained", "trained", "mean", "deviation"]
 
 
-def test_a_registered_model_predicts_and_leads_back(
-    command: Command, finished: Path, tmp_path: Path, write: Callable[[str, str], Path]
-) -> None:
+def test_a_model_of_another_kind_is_refused_before_training(view: StudyView, tmp_path: Path) -> None:
+    file = exported_of(view, view.trials[0])
+    with pytest.raises(UserError, match=r"again\.h5: must end in \.keras"):
+        trained_again(Console(), file, 1, tmp_path / "again.h5")
+    with pytest.raises(UserError, match="there is no folder"):
+        trained_again(Console(), file, 1, tmp_path / "none" / "again.keras")
+
+
+def test_a_registered_model_predicts_and_leads_back(command: Command, finished: Path, tmp_path: Path) -> None:
     from mlflow import MlflowClient
     from mlflow.models import get_model_info
     from sklearn.datasets import load_digits
 
-    told = command("export", "tiny", "--register", "digits", "--home", finished)
-    assert told.returncode == 0, told.stderr
-    assert "models:/digits@champion: version 1" in told.stdout
+    lines = list(export("tiny", Targets(register="digits"), home=finished))
+    assert "models:/digits@champion: version 1, the model of trial" in lines[1]
     digits = load_digits()
     np.save(tmp_path / "some.npy", digits.images[:50].astype(np.uint8))
     told = command("predict", "models:/digits@champion", "some.npy", "-o", "out.csv", "--home", finished)
@@ -169,16 +174,15 @@ def test_a_registered_model_predicts_and_leads_back(
     assert version.tags["hpo.data_digest"] == best_digest(finished)
     run = client.get_run(version.run_id)
     assert run.info.run_name == f"trial-{best.number:04}"
-    logged = client.get_logged_model(version.model_id)
-    info = get_model_info(logged.artifact_location)
+    place = client.get_model_version_download_uri("digits", version.version)
+    info = get_model_info(place)
     assert [(spec.type.name, spec.shape) for spec in info.signature.inputs] == [("float32", (-1, 8, 8, 1))]
     assert info.saved_input_example_info["type"] == "ndarray"
-    requirements = Path(logged.artifact_location.removeprefix("file://"), "requirements.txt").read_text()
+    requirements = Path(place.removeprefix("file://"), "requirements.txt").read_text()
     assert "keras==" in requirements
 
-    unknown = command("predict", "models:/nothing@champion", "some.npy", "--home", finished)
-    assert unknown.returncode == 2
-    assert "registered models: digits" in unknown.stderr
+    with pytest.raises(NotFound, match=r"models:/nothing@champion: not found in .*; registered models: digits"):
+        predict("models:/nothing@champion", tmp_path / "some.npy", home=finished)
 
 
 def best_digest(home: Path) -> str:

@@ -32,8 +32,9 @@ def script_of(exported: "Exported") -> str:
         from hpo.script.data import add_data
         from hpo.script.model import add_model
         from hpo.training.recipe import recipe
-    job = _job(exported, dataset)
-    made = recipe(job, dataset)
+
+        job = _job(exported, dataset)
+        made = recipe(job, dataset)
     script = Script(imports={"import keras"})
     script.constants.append(f"SEED = {exported.seed}")
     script.constants.append(f"EPOCHS = {job.training.epochs}")
