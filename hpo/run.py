@@ -83,10 +83,10 @@ def process_start() -> float:
     """When this process was started, by `time.monotonic`: whoever gives a command ten minutes means from its start."""
     import psutil
 
-    started: float = psutil.Process().create_time()
+    started = psutil.Process().create_time()
     if hasattr(time, "CLOCK_BOOTTIME"):
         # Linux counts a process's start from the boot, whose own time is rounded to a second.
-        age = time.clock_gettime(time.CLOCK_BOOTTIME) - (started - psutil.boot_time())
+        age: float = time.clock_gettime(time.CLOCK_BOOTTIME) - (started - psutil.boot_time())
     else:
         age = time.time() - started
     return time.monotonic() - max(0.0, age)
