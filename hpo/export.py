@@ -94,14 +94,13 @@ def write_model(view: "StudyView", trial: TrialRecord, path: Path) -> Retrained 
     from hpo.plan import plan_of
 
     exported = exported_of(view, trial)
-    in_full = exported.confirmed is not None and exported.confirmed.validation is not None
-    if trial.model_file is not None and Path(trial.model_file).is_file() and not (in_full and exported.stopped_after):
+    as_kept = exported.limit == exported.stopped_after
+    if trial.model_file is not None and Path(trial.model_file).is_file() and as_kept:
         with replaced(path) as temporary:
             shutil.copyfile(trial.model_file, temporary)
         return None
-    epochs = None if in_full else exported.stopped_after
     with replaced(path) as temporary:
-        return retrain(plan_of(view.experiment), trial.params, trial.seed, epochs, save_to=temporary)
+        return retrain(plan_of(view.experiment), trial.params, trial.seed, exported.limit, save_to=temporary)
 
 
 def export(

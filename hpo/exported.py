@@ -62,6 +62,12 @@ class Exported:
         """The epoch after which the trial was stopped from outside; None where it came to its own end."""
         return self.epochs if self.scores.get("ended_by") in _STOPPED else None
 
+    @property
+    def limit(self) -> int | None:
+        """Where further runs end: where the trial was stopped, unless it was confirmed, which trains in full."""
+        in_full = self.confirmed is not None and self.confirmed.validation is not None
+        return None if in_full else self.stopped_after
+
 
 def document(view: StudyView, trial: TrialRecord) -> dict[str, Any]:
     """A trial as JSON values: parameters, experiment, scores, versions, data digest, and what confirming it said."""

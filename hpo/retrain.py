@@ -64,14 +64,11 @@ def retrain(
 def runs_of(exported: "Exported", seeds: int, save_to: Path | None = None) -> list[Again]:
     """The run of an exported trial's own seed, whose model is saved, and of fresh ones up to `seeds` runs.
 
-    Fresh ones are drawn from its own by NumPy's SeedSequence. They end where the trial was stopped, unless it was
-    confirmed, which trains in full.
+    Fresh ones are drawn from its own by NumPy's SeedSequence, and end at `Exported.limit`.
     """
     from hpo.samplers import derive_seed
 
-    in_full = exported.confirmed is not None and exported.confirmed.validation is not None
-    epochs = None if in_full else exported.stopped_after
-    fresh = [Again(derive_seed(exported.seed, number), epochs) for number in range(1, seeds)]
+    fresh = [Again(derive_seed(exported.seed, number), exported.limit) for number in range(1, seeds)]
     return [Again(exported.seed, exported.epochs, save_to), *fresh]
 
 

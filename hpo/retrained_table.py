@@ -48,11 +48,16 @@ def print_retrained(out: "Console", exported: "Exported", runs: Sequence[Retrain
         table.add_row("confirmed deviation", seeds, "", *_cells({n: dev for n, (_, dev) in confirmed.items()}, names))
     for run in runs:
         table.add_row("trained again", str(run.seed), _text(run.best_epoch), *_cells(scores_of(run, metric), names))
-    if len(runs) > 1:
-        found, seeds = spread(runs, metric), f"{len(runs)} seeds"
+    alike = _alike(exported, runs)
+    if len(alike) > 1:
+        found, seeds = spread(alike, metric), f"{len(alike)} seeds"
         table.add_row("mean", seeds, "", *_cells({name: one.mean for name, one in found.items()}, names))
         table.add_row("deviation", seeds, "", *_cells({name: one.deviation for name, one in found.items()}, names))
     out.print(table)
+    if exported.limit != exported.stopped_after and len(runs) > 1:
+        out.print(
+            f"The trial was stopped after epoch {exported.stopped_after}; the others trained in full, as confirmed."
+        )
     if not same_data(exported, runs):
         out.print("The data differ from those of the export: their digests do not agree.")
 
@@ -63,15 +68,15 @@ def retrained_json(exported: "Exported", runs: Sequence[Retrained]) -> dict[str,
     before, own = _exported_scores(exported), runs[0]
     again = {**scores_of(own, metric), "best_epoch": own.best_epoch}
     before["best_epoch"] = exported.scores.get("best_epoch")
-    confirmed = _confirmed_scores(exported).items()
+    confirmed, over_seeds = _confirmed_scores(exported).items(), spread(_alike(exported, runs), metric)
     return {
         "scores": {name: {"exported": before.get(name), "trained_again": value} for name, value in again.items()},
         "runs": [
             {"seed": run.seed, "best_epoch": run.best_epoch, **scores_of(run, metric), "curves": run.curves}
             for run in runs
         ],
-        "mean": {name: one.mean for name, one in spread(runs, metric).items()},
-        "deviation": {name: one.deviation for name, one in spread(runs, metric).items()},
+        "mean": {name: one.mean for name, one in over_seeds.items()},
+        "deviation": {name: one.deviation for name, one in over_seeds.items()},
         "confirmed": {name: {"mean": mean, "deviation": deviation} for name, (mean, deviation) in confirmed},
         "same_data": same_data(exported, runs),
         "curves": own.curves,
@@ -81,6 +86,11 @@ def retrained_json(exported: "Exported", runs: Sequence[Retrained]) -> dict[str,
 def same_data(exported: "Exported", runs: Sequence[Retrained]) -> bool:
     """Whether the data are those of the export."""
     return all(run.digest == exported.digest for run in runs)
+
+
+def _alike(exported: "Exported", runs: Sequence[Retrained]) -> Sequence[Retrained]:
+    """The runs that trained equally long: not the trial's own, where it was stopped and the others were not."""
+    return runs[1:] if exported.limit != exported.stopped_after else runs
 
 
 def _exported_scores(exported: "Exported") -> dict[str, Any]:

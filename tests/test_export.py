@@ -15,7 +15,7 @@ from hpo.errors import NotFound, UserError
 from hpo.export import Targets, Which, choose, export
 from hpo.exported import exported_of, read_exported, write_exported
 from hpo.predict import predict
-from hpo.retrain import retrain_all, runs_of
+from hpo.retrain import Retrained, retrain_all, runs_of
 from hpo.retrained_table import print_retrained, retrained_json, trained_again
 from hpo.store import StudyView, read_study
 
@@ -138,6 +138,18 @@ def test_further_seeds_stand_beside_the_same_curve_again(view: StudyView, tmp_pa
         print_retrained(Console(file=out, width=150), file, runs)
         lines = [line.split() for line in out.getvalue().splitlines() if "│" in line]
     assert [line[1] for line in lines] == ["exported", "trained", "trained", "trained", "mean", "deviation"]
+
+
+def test_a_stopped_trial_that_was_confirmed_is_no_part_of_the_mean(confirmed: StudyView) -> None:
+    trial = replace(confirmed.trials[2], ended_by="pruner")
+    file = exported_of(confirmed, trial)
+    assert (file.stopped_after, file.limit) == (trial.epochs, None)
+    assert [run.epochs for run in runs_of(file, 3)] == [trial.epochs, None, None]
+    runs = [Retrained("d", seed, 1, value) for seed, value in enumerate((0.1, 0.7, 0.9))]
+    assert retrained_json(file, runs)["mean"]["val_accuracy"] == pytest.approx(0.8)
+    other = exported_of(replace(confirmed, confirmation=None), trial)
+    assert [run.epochs for run in runs_of(other, 2)] == [trial.epochs, trial.epochs]
+    assert retrained_json(other, runs)["mean"]["val_accuracy"] == pytest.approx(0.5666667)
 
 
 def test_a_model_of_another_kind_is_refused_before_training(view: StudyView, tmp_path: Path) -> None:

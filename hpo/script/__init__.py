@@ -54,10 +54,9 @@ def _job(exported: "Exported", dataset: "Dataset") -> "Job":
     plan = exported.plan
     declared = discover(plan.space.model, dataset.info, plan.folders)
     job = make_job(plan, exported.parameters, exported.seed, Path(), declared)
-    in_full = exported.confirmed is not None and exported.confirmed.validation is not None
-    if exported.stopped_after is None or in_full:
+    if exported.limit is None:
         return job
-    return replace(job, training=job.training.model_copy(update={"epochs": exported.stopped_after}))
+    return replace(job, training=job.training.model_copy(update={"epochs": exported.limit}))
 
 
 def _add_fit(script: Script, job: "Job", made: "Recipe", dataset: "Dataset") -> None:

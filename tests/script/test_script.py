@@ -225,7 +225,7 @@ def test_scripts_train_without_hpo_and_reach_their_score(exported: Callable[...,
 def test_a_script_ends_by_saying_that_its_score_is_another(exported: Callable[..., Exported]) -> None:
     names: dict[str, Any] = {"__name__": "script"}
     exec(compile(script_of(exported("iris", value=0.02, training={"epochs": 2})), "best.py", "exec"), names)
-    with pytest.raises(AssertionError, match="not from 0 to 0.1"):
+    with pytest.raises(AssertionError, match=r"not from 0 to 0\.1"):
         names["main"]()
 
 
