@@ -32,7 +32,7 @@ SPACE = {
         "optimizer": {"type": "categorical", "choices": ["adam", "sgd"]},
     },
 }
-TRIALS = 60
+TRIALS = 30
 # Early enough that no pruner stops it first.
 FAILS = 3
 EXPERIMENT = tiny(

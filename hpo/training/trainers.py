@@ -105,6 +105,8 @@ class _FitTrainer:
 
     def fit(self, watch: Watch) -> EndReason:
         model, training = self._built.model, self._job.training
+        # Keras's own loop has TensorFlow shuffle the samples.
+        tf.random.set_seed(self._job.seed)
         x, y = self._part("training")
         validation = self._part("validation")
         if self._dataset.stream is None:

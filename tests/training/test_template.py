@@ -50,19 +50,17 @@ def functional(rate: float) -> Make:
     return make
 
 
-def sgd(rate: float, momentum: float, nesterov: bool = False) -> Callable[[], Any]:
-    return lambda: keras.optimizers.SGD(rate, momentum=momentum, nesterov=nesterov)
+def sgd(rate: float, momentum: float) -> Callable[[], Any]:
+    return lambda: keras.optimizers.SGD(rate, momentum=momentum, nesterov=True)
 
 
 ALIKE: dict[str, tuple[Make, Make]] = {
     "width and dropout": (mlp(8, 0.6), mlp(20, 0.1)),
-    "momentum": (mlp(8, optimizer=sgd(0.01, 0.9)), mlp(12, optimizer=sgd(0.1, 0.2))),
-    "nesterov": (mlp(8, optimizer=sgd(0.1, 0.5, True)), mlp(8, optimizer=sgd(0.01, 0.9, True))),
+    "momentum": (mlp(8, optimizer=sgd(0.01, 0.9)), mlp(12, optimizer=sgd(0.1, 0.2), kernel_initializer="he_normal")),
     "rmsprop": (
         mlp(8, optimizer=lambda: keras.optimizers.RMSprop(0.1, momentum=0.2)),
         mlp(16, optimizer=lambda: keras.optimizers.RMSprop(0.001, momentum=0.9)),
     ),
-    "initializers": (mlp(8, kernel_initializer="zeros"), mlp(8, kernel_initializer="he_normal")),
     "batch normalization": (normalized(8), normalized(24)),
     "dense layers behind convolutions": (cnn(8, 0.3), cnn(32, 0.01)),
     "functional": (functional(0.6), functional(0.1)),
