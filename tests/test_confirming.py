@@ -211,7 +211,7 @@ from test_confirming import confirm, noisy
 
 def slow(job):
     for step in noisy(job):
-        time.sleep(0.05)
+        time.sleep(0.4)
         yield step
 
 confirm(sys.argv[1], slow, workers=2)
@@ -221,7 +221,7 @@ confirm(sys.argv[1], slow, workers=2)
 def test_a_killed_confirmation_goes_on_where_it_was(url):
     other = process(f"import sys; sys.argv[1:] = [{url!r}]\n{KILLED}")
     deadline = time.monotonic() + 60
-    while len(pairs(url)) < 3:
+    while len(pairs(url)) < 3 or "running" not in {one.state for one in confirming_runs(url, "s")}:
         assert other.poll() is None, other.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.02)

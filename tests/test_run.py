@@ -161,7 +161,8 @@ def test_a_killed_run_goes_on_with_what_is_left(tmp_path: Path) -> None:
     assert all(after[number] == trial for number, trial in before.items())
     lost = [trial for trial in result.trials if trial.failure == "lost"]
     done = [trial for trial in result.trials if trial.state in ("complete", "pruned")]
-    assert 1 <= len(lost) <= 2
+    # Two workers, and each may have been given its next trial while it tested the last.
+    assert 1 <= len(lost) <= 4
     assert len(done) == 12
     # Each configuration once, those that were lost with the seed that they had.
     assert len({json.dumps(trial.params) for trial in done}) == 12

@@ -35,7 +35,7 @@ _WITH_MOMENTUM = (keras.optimizers.SGD, keras.optimizers.RMSprop)
 _OF_THE_START = ("seed", "build_config", "build_input_shape")
 _ANY = "any"
 # A template holds its weights, the optimizer's state and two graphs: for small models a few megabytes.
-_KEPT = 16
+_KEPT = 12
 
 
 class Template:
