@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 from hpo.confirming import Confirming
 from hpo.engines import Engine
-from hpo.errors import Interrupted, StudyFailed
+from hpo.errors import Interrupted, StudyFailed, UserError
 from hpo.experiment import Objective
 from hpo.record import State, TrialRecord, ranked
 from hpo.study import Study
@@ -135,7 +135,13 @@ class Coordinator:
             if record.state == "failed":
                 self._ended(record)
                 continue
-            job = self._make_job(record, self._best.value if self._best else None)
+            try:
+                job = self._make_job(record, self._best.value if self._best else None)
+            except UserError as error:
+                # Some combinations of values are impossible; the others go on.
+                invalid: dict[str, Any] = {"state": "failed", "failure": "invalid", "error": str(error)}
+                self._ended(self._study.end(replace(record, **invalid)))
+                continue
             self._running[record.number] = _Running(record, time.monotonic(), job.save_to)
             self._engine.submit(job)
 

@@ -5,6 +5,7 @@ HpoError                      1    something failed
 │   ├── FileMistakes               all mistakes of the YAML files at once
 │   ├── DataError                  a dataset that is missing, broken or inconsistent
 │   ├── ModelError                 a model that cannot be found or built
+│   ├── InvalidSettings            a configuration that the experiment's sections do not allow
 │   ├── StudyMismatch              a study of this name exists and was defined otherwise
 │   ├── StudyBusy                  another process is running this study
 │   └── NotFound                   no such study, trial or file
@@ -59,6 +60,10 @@ class DataError(UserError):
 
 class ModelError(UserError):
     """A model that cannot be found or built."""
+
+
+class InvalidSettings(UserError):
+    """A configuration that the experiment's sections do not allow; others may do."""
 
 
 class StudyMismatch(UserError):

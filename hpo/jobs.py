@@ -6,12 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from hpo.engines import Engine
 from hpo.engines.table import make_engine
+from hpo.errors import InvalidSettings
+from hpo.mistakes import explain
 from hpo.models import keys, to_space
 from hpo.plan import Plan
 from hpo.scratch import scratch_folder
-from hpo.space import training_with
+from hpo.space import dataset_with, training_with
 from hpo.training.messages import Job
 
 if TYPE_CHECKING:
@@ -69,17 +73,28 @@ def make_job(
     declared: Mapping[str, Any],
     save_to: Path | None = None,
 ) -> Job:
-    """The job of one configuration, numbered 0, on the data prepared in a folder."""
+    """The job of one configuration, numbered 0, on the data prepared in a folder.
+
+    Raises:
+        InvalidSettings: a value, or what several make together, that a section of the experiment does not allow.
+    """
     # What a KerasTuner model declares is its own: only what the file's space names may set keys of training.
     written = {name: value for name, value in params.items() if name in plan.space.parameters}
+    settings = plan.space.settings(written)
+    try:
+        training = training_with(plan.experiment.training, settings)
+        dataset = dataset_with(plan.experiment.dataset, settings)
+    except ValidationError as error:
+        raise InvalidSettings(explain(error.errors())) from None
     return Job(
         trial=0,
         params=widened(plan, declared).settings(params),
         seed=seed,
         model=plan.space.model,
-        training=training_with(plan.experiment.training, plan.space.settings(written)),
+        training=training,
         objective=plan.experiment.objective,
         data=str(folder),
+        augmentation=dataset.augmentation,
         import_paths=import_paths(plan),
         declared=declared or None,
         save_to=str(save_to) if save_to else None,

@@ -90,11 +90,11 @@ def load_plan(
 
     mistakes: list[Mistake] = []
     experiment = _collect(mistakes, lambda: parse_experiment(document))
-    training = experiment.training if experiment else None
+    sections = (experiment.training, experiment.dataset) if experiment else (None, None)
     space_document, space_text = _collect(mistakes, lambda: _space_document(document, folder)) or (None, "")
     space = None
     if space_document is not None:
-        space = _collect(mistakes, lambda: parse_space(space_document, training))
+        space = _collect(mistakes, lambda: parse_space(space_document, *sections))
     if space is not None and space_document is not None:
         mistakes += _unknown_model(space, space_document)
     sound = experiment or _sound_part(document, mistakes)

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 
 from hpo.conditions import Interval, describe, exclude, holds, is_number
 from hpo.errors import FileMistakes, nearest
-from hpo.experiment import TrainingSpec
+from hpo.experiment import DatasetSpec, TrainingSpec
 from hpo.mistakes import explain, mistakes_of
 from hpo.parameters import (
     AnyParameter,
@@ -43,6 +43,7 @@ __all__ = [
     "Interval",
     "Parameter",
     "SearchSpace",
+    "dataset_with",
     "parse_space",
     "training_with",
 ]
@@ -195,8 +196,10 @@ class SearchSpace(Section):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def parse_space(document: Document, training: TrainingSpec | None = None) -> SearchSpace:
-    """Checks a document as a search space, and its parameters against the keys of `training` they set.
+def parse_space(
+    document: Document, training: TrainingSpec | None = None, dataset: DatasetSpec | None = None
+) -> SearchSpace:
+    """Checks a document as a search space, and its parameters against the keys of the experiment they set.
 
     Raises:
         FileMistakes: all its mistakes at once.
@@ -206,22 +209,54 @@ def parse_space(document: Document, training: TrainingSpec | None = None) -> Sea
     except ValidationError as error:
         raise FileMistakes(mistakes_of(error, document, SearchSpace)) from None
     found = list(_conditions(space)) or list(_targets(space))
-    found += _training_values(space, training)
+    found += _section_values(space, training, dataset)
     if found:
         raise FileMistakes(document.mistake(key, message) for key, message in found)
     return space
 
 
+# Other data, not another preparation of the same.
+_FIXED = ("name", "path", "function", "target", "task", "extra_tests", "steps_per_epoch")
+
+
 def training_with(training: TrainingSpec, settings: Mapping[str, Any]) -> TrainingSpec:
-    """The training section with the keys that a configuration sets.
+    """The training section with the keys that a configuration sets: `momentum`, `early_stopping.patience`, ...
 
     Raises:
         pydantic.ValidationError: a value that the section does not allow.
     """
-    fields = TrainingSpec.model_fields
-    changes = {key.removeprefix("training."): value for key, value in settings.items()}
-    changes = {key: value for key, value in changes.items() if key in fields}
-    return TrainingSpec.model_validate({**training.model_dump(), **changes})
+    changes = {path: value for key, value in settings.items() if (path := _in_section(key, "training"))}
+    return TrainingSpec.model_validate(_changed(training.model_dump(), changes)) if changes else training
+
+
+def dataset_with(dataset: DatasetSpec, settings: Mapping[str, Any]) -> DatasetSpec:
+    """The dataset section with the keys that a configuration sets: `dataset.scaling`, ...
+
+    Raises:
+        pydantic.ValidationError: a value that the section does not allow.
+    """
+    changes = {path: value for key, value in settings.items() if (path := _in_section(key, "dataset"))}
+    return DatasetSpec.model_validate(_changed(dataset.model_dump(), changes)) if changes else dataset
+
+
+def _in_section(key: str, section: str) -> tuple[str, ...]:
+    """The path within a section that a key sets; empty if it sets something else. `training` need not be named."""
+    first, *rest = key.split(".")
+    if first == section and rest:
+        return tuple(rest)
+    return (first, *rest) if section == "training" and first in TrainingSpec.model_fields else ()
+
+
+def _changed(plain: dict[str, Any], changes: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
+    """Nested mappings with the values at some paths replaced; whole sections before the keys within them."""
+    for path, value in sorted(changes.items(), key=lambda change: len(change[0])):
+        inner = plain
+        for name in path[:-1]:
+            if not isinstance(inner.get(name), dict):
+                inner[name] = {}
+            inner = inner[name]
+        inner[path[-1]] = value
+    return plain
 
 
 def _conditions(space: SearchSpace) -> Iterator[tuple[Key, str]]:
@@ -286,17 +321,31 @@ def _targets(space: SearchSpace) -> Iterator[tuple[Key, str]]:
                 yield ("parameters", one), f"{other} may set {key} at the same time; {rule}"
 
 
-def _training_values(space: SearchSpace, training: TrainingSpec | None) -> Iterator[tuple[Key, str]]:
+def _section_values(
+    space: SearchSpace, training: TrainingSpec | None, dataset: DatasetSpec | None
+) -> Iterator[tuple[Key, str]]:
+    """Values of parameters that the section which they set does not allow, each by itself."""
     for name, parameter in space.parameters.items():
-        key = space.target(name).removeprefix("training.")
-        if key not in TrainingSpec.model_fields:
-            if space.target(name).startswith("training."):
-                hint = nearest(key, TrainingSpec.model_fields)
-                yield ("parameters", name), f"sets an unknown key of training; {hint}"
+        key = space.target(name)
+        section = next((one for one in ("training", "dataset") if _in_section(key, one)), None)
+        if section is None:
+            continue
+        path = _in_section(key, section)
+        kind = TrainingSpec if section == "training" else DatasetSpec
+        if path[0] not in kind.model_fields:
+            hint = nearest(path[0], kind.model_fields)
+            yield ("parameters", name), f"sets an unknown key of {section}; {hint}"
+            continue
+        if section == "dataset" and path[0] in _FIXED:
+            yield ("parameters", name), f"sets dataset.{path[0]}, which is the same for all trials of a study"
             continue
         finite = isinstance(parameter, CategoricalParameter)
         for value in (parameter.values() if finite else parameter.extremes()) or ():
             try:
-                training_with(training or TrainingSpec(), {key: value})
+                if section == "training":
+                    training_with(training or TrainingSpec(), {key: value})
+                else:
+                    dataset_with(dataset or DatasetSpec(name="digits"), {key: value})
             except ValidationError as error:
-                yield ("parameters", name), f"sets training.{key}, which {explain(error.errors())}"
+                yield ("parameters", name), f"sets {section}.{'.'.join(path)}, which {explain(error.errors())}"
+                break

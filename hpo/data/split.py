@@ -1,7 +1,7 @@
 """Splits: the test and validation parts that the data do not bring, and `limit`."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -92,5 +92,6 @@ def split(classes: Array | None, total: int, spec: DatasetSpec, given: frozenset
     if "test" not in given:
         rows, test = divider.part_off(rows, spec.test, "test")
     if "validation" not in given:
-        rows, validation = divider.part_off(rows, spec.validation, "validation")
+        seed = spec.seed if spec.validation.seed is None else spec.validation.seed
+        rows, validation = replace(divider, seed=seed).part_off(rows, spec.validation.size, "validation")
     return Rows(rows, validation, test, tuple(divider.draws))

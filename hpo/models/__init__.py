@@ -51,7 +51,8 @@ def unknown_keys(model: str, names: Iterable[str]) -> dict[str, str]:
     return {
         name: f"{model} reads no such parameter; {nearest(name, [*known, *TrainingSpec.model_fields])}"
         for name in names
-        if not name.startswith("training.") and not {name, re.sub(r"_[1-9]\d*$", "_N", name)} & read
+        if not name.startswith(("training.", "dataset."))
+        and not {name.partition(".")[0], re.sub(r"_[1-9]\d*$", "_N", name)} & read
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from hpo.experiment import Objective, TrainingSpec
+from hpo.experiment import Augmentation, Objective, TrainingSpec
 
 StopReason = Literal["pruner", "deadline", "target", "interrupt"]
 """Why a trial is asked to stop: by the pruner, at the study's deadline, since the target is reached, by the user."""
@@ -37,6 +37,8 @@ class Job:
     objective: Objective
     data: str
     """The folder of the prepared dataset."""
+    augmentation: Augmentation | None = None
+    """Random changes of the training images."""
     import_paths: tuple[str, ...] = ()
     """Folders in which import paths of the user's code are looked for."""
     declared: Mapping[str, Any] | None = None
