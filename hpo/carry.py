@@ -94,11 +94,11 @@ def frozen(
     """
     asked = FixedTrial(space.to_optuna(record.params))
     config = space.suggest(asked)
-    curve = dict(enumerate(record.curves.get(metric, ()), 1))
+    reported = record.reports(metric)
     state = next(state for state, name in STATES.items() if name == record.state)
     retry = {RETRY: {"origin": record.origin, "attempt": record.attempt}} if record.attempt else {}
     # As Optuna itself tells a pruned trial: by its last value.
-    values = {TrialState.COMPLETE: record.value, TrialState.PRUNED: curve.get(len(curve))}
+    values = {TrialState.COMPLETE: record.value, TrialState.PRUNED: reported.get(len(reported))}
     trial = create_trial(
         state=state,
         value=values.get(state),
@@ -112,7 +112,7 @@ def frozen(
             **attributes,
         },
         system_attrs=dict(system or {}),
-        intermediate_values=curve,
+        intermediate_values=reported,
     )
     if record.started and record.ended:
         trial.datetime_start, trial.datetime_complete = record.started, record.ended

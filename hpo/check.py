@@ -35,10 +35,10 @@ class Checked:
         trials = self.plan.trials
         if trials is None:
             return None
-        epochs = self.plan.experiment.training.epochs
+        epochs, folds = self.plan.experiment.training.epochs, self.dataset.folds or 1
         workers = count_workers(self.plan.experiment.engine)
         costs = (self.costs["smallest"], self.costs["largest"])
-        each = [(cost.start_seconds + cost.epoch_seconds * epochs) * trials / workers for cost in costs]
+        each = [(cost.start_seconds + cost.epoch_seconds * epochs) * folds * trials / workers for cost in costs]
         timeout = self.plan.experiment.study.timeout or float("inf")
         return min(each[0], timeout), min(each[1], timeout)
 
@@ -47,6 +47,7 @@ class Checked:
         return {
             "name": self.plan.experiment.name,
             "dataset": {"name": self.dataset.name, "task": self.dataset.task, "sizes": dict(self.dataset.sizes),
+                        "folds": self.dataset.folds,
                         "input_shape": list(self.dataset.input_shape), "digest": self.dataset.digest},
             "trials": self.plan.trials, "timeout": self.plan.experiment.study.timeout,
             **{size: {"parameters": dict(self.configurations[size]), "cost": asdict(cost)}
@@ -67,16 +68,19 @@ def check(experiment: str | Path, overrides: Sequence[str] = (), home: str | Pat
     with without_greetings():
         from hpo.training.measure import measure
         from hpo.training.process import limit_threads
-    from hpo.data import load
-    from hpo.jobs import make_job, widened
+    from hpo.impossible import refuse_impossible
+    from hpo.jobs import make_job, sections, variants_of, widened
     from hpo.models import discover
 
-    dataset = load(plan.experiment.dataset, plan.folders)
+    variants = variants_of(plan)
+    dataset = variants.base
+    refuse_impossible(plan, dataset.info)
     limit_threads(plan.experiment.engine.threads_per_worker)
     declared = discover(plan.space.model, dataset.info, plan.folders)
     space = widened(plan, declared)
     configurations = dict(zip(("smallest", "largest"), space.extremes(), strict=True))
-    costs = {
-        size: measure(make_job(plan, config, 0, Path(), declared), dataset) for size, config in configurations.items()
-    }
+    costs = {}
+    for size, config in configurations.items():
+        job = make_job(plan, config, 0, lambda spec: Path(), declared)
+        costs[size] = measure(job, variants.dataset(sections(plan, config)[1]))
     return Checked(plan, dataset.info, configurations, costs)

@@ -71,6 +71,26 @@ def check(experiment: ExperimentFile, assignments: Assignments = None, home: Hom
         print_check(console(), checked)
 
 
+@app.command("show-data")
+def show_data(
+    experiment: ExperimentFile,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Draw a PNG instead: samples.png.")] = None,
+    assignments: Assignments = None,
+) -> None:
+    """Draws samples of each class, as they are and as augmentation changes them, and the class balance."""
+    from hpo.data_picture import draw
+    from hpo.data_text import print_shown
+    from hpo.show_data import show_data as show_experiment
+    from hpo.terminal import console
+
+    shown = show_experiment(experiment, assignments or ())
+    if output is None:
+        print_shown(console(), shown)
+    else:
+        draw(shown, output)
+        console().print(f"wrote {output}", soft_wrap=True)
+
+
 @app.command("list")
 def list_(
     what: Annotated[Listed, typer.Argument(help="The studies of the store, or names that a file may use.")] = "studies",

@@ -28,7 +28,8 @@ def compare(
 ) -> "pd.DataFrame":
     """The trials of studies, best validation score first; trials without a score come last.
 
-    Columns: study, trial, state, the objective; where a study was confirmed `confirmed_mean` with the 95% interval
+    Columns: study, trial, state, the objective, of k-fold cross-validation with its deviation from fold to fold,
+    `<objective>_std`; where a study was confirmed `confirmed_mean` with the 95% interval
     from `confirmed_low` to `confirmed_high`, for its finalists, and `behind`, by how much a trial is worse than the
     best of the table, and `beyond_noise`, whether that is more than the noise floor, the deviation from seed to seed;
     best_epoch, epochs, seconds, model_parameters, one for each parameter, test_<metric>s, which never sort, failure.
@@ -101,7 +102,8 @@ def table(views: "Sequence[StudyView]") -> "pd.DataFrame":
         frame = _with_noise(frame, metrics, floors)
     # Parameters that only some trials have come late otherwise, and test scores belong apart, at the end.
     confirmed = [name for name in CONFIRMED if name in frame.columns]
-    first = [*_FIRST, *metrics, *confirmed, *(name for name in NOISE if floors), *_COST]
+    scores = [name for metric in metrics for name in (metric, f"{metric}_std") if name in frame.columns]
+    first = [*_FIRST, *scores, *confirmed, *(name for name in NOISE if floors), *_COST]
     last = [*sorted(name for name in frame.columns if name.startswith("test_")), "failure"]
     return frame[[*first, *(name for name in frame.columns if name not in {*first, *last}), *last]]
 
@@ -115,6 +117,7 @@ def row(view: "StudyView", trial: "TrialRecord") -> dict[str, Any]:
         "trial": trial.number,
         "state": trial.state,
         metric: trial.value,
+        **({f"{metric}_std": trial.deviations[metric]} if metric in trial.deviations else {}),
         **_confirmed(view, trial),
         "best_epoch": trial.best_epoch,
         "epochs": trial.epochs,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hpo.record import TrialRecord
     from hpo.store import StudyView
     from hpo.training.messages import Job
+    from hpo.variants import PreparedVariants
 
 
 @dataclass(frozen=True)
@@ -159,9 +160,9 @@ def _train(
     for warning in _other_versions(view):
         progress.warn(warning)
     budget = Budget(None, deadline, None, plan.experiment.study.trial_timeout)
-    with prepared(plan, max(1, record.owed)) as (engine, dataset, folder):
+    with prepared(plan, max(1, record.owed)) as (engine, dataset, data):
         _same_data(view, dataset)
-        make = _jobs(plan, record, engine, folder)
+        make = _jobs(plan, record, engine, data)
         with tracked(plan, dataset.info, True, progress.warn) as log:
             coordinator = Coordinator(record, engine, view.objective, budget, make, _declared, (log, progress))
             with progress.shown(record.trials()):
@@ -172,14 +173,14 @@ def _train(
 
 
 def _jobs(
-    plan: "Plan", record: "Confirming", engine: "Engine", folder: Path
+    plan: "Plan", record: "Confirming", engine: "Engine", data: "PreparedVariants"
 ) -> "Callable[[TrialRecord, float | None], Job]":
     from hpo.jobs import declared_by_model, make_job
 
-    declared = record.declared or declared_by_model(plan, engine, folder)
+    declared = record.declared or declared_by_model(plan, engine, data.base)
 
     def make(run: "TrialRecord", best: float | None) -> "Job":
-        return replace(make_job(plan, run.params, run.seed, folder, declared), trial=run.number)
+        return replace(make_job(plan, run.params, run.seed, data.folder, declared), trial=run.number)
 
     return make
 

@@ -15,7 +15,7 @@ from hpo.confirming import Confirming
 from hpo.engines import Engine
 from hpo.errors import Interrupted, StudyFailed, UserError
 from hpo.experiment import Objective
-from hpo.record import State, TrialRecord, ranked
+from hpo.record import FOLD, Score, State, TrialRecord, ranked, score_of
 from hpo.study import Study
 from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason
 
@@ -25,6 +25,8 @@ _GRACE = 20.0
 _TICK = 0.2
 # This many configurations in a row that fail for good with the same error end a study.
 _SAME_FAILURES = 3
+# Of configurations that make no model there may be many in a row, and each costs milliseconds.
+_SAME_INVALID = 30
 # Failures that say something of the configuration rather than of the code or the machine. They end a study only
 # before anything has succeeded: a wide range of learning rates makes three divergences in a row no surprise.
 _OF_CONFIGURATION = ("nonfinite", "invalid", "timeout")
@@ -67,6 +69,8 @@ class _Running:
     began: float
     save_to: str | None
     curves: dict[str, list[float]] = field(default_factory=dict)
+    folds_ended: int = 0
+    """Of k-fold cross-validation, how many folds the pruner was told of."""
     at_end: bool = False
     """Whether it trains no further; its test remains."""
     stopping: StopReason | None = None
@@ -124,7 +128,7 @@ class Coordinator:
         if self._interrupts:
             raise Interrupted("interrupted; finished trials are kept, the same command goes on")
         if self._hopeless:
-            raise StudyFailed(f"{_SAME_FAILURES} configurations in a row failed with the same error: {self._hopeless}")
+            raise StudyFailed(f"{len(self._same)} configurations in a row failed with the same error: {self._hopeless}")
         return self._ending
 
     def _hand_out(self) -> None:
@@ -150,8 +154,7 @@ class Coordinator:
         if not self._engine.takes_next:
             return len(self._running) < self._engine.workers
         at_end = [running for running in self._running.values() if running.at_end]
-        metric = self._objective.metric
-        if any(self._reached(value) for running in at_end for value in running.curves.get(metric, ())):
+        if any(self._reached(score_of(running.curves, self._objective).value) for running in at_end):
             return False
         return len(self._running) - len(at_end) < self._engine.workers
 
@@ -179,7 +182,8 @@ class Coordinator:
                 self._kill(Finished(number, "interrupt", None))
             elif running.stopping is not None:
                 if now - running.asked_to_stop > _GRACE:
-                    self._kill(Finished(number, running.stopping, self._best_epoch(running)))
+                    best_epoch = score_of(running.curves, self._objective).best_epoch
+                    self._kill(Finished(number, running.stopping, best_epoch))
             elif reason is not None:
                 self._stop(number, reason)
             elif limit is not None and now - running.began > limit:
@@ -226,7 +230,7 @@ class Coordinator:
             return
         for name, value in event.metrics.items():
             running.curves.setdefault(name, []).append(value)
-        prune = self._study.report(number, event.epoch, event.metrics[self._objective.metric])
+        prune = self._report(running, event)
         if running.stopping is None:
             if event.last:
                 running.at_end = True
@@ -236,6 +240,16 @@ class Coordinator:
                 self._engine.proceed(number)
         for observer in self._observers:
             observer.epoch_done(running.record, event.epoch, event.metrics)
+
+    def _report(self, running: _Running, event: EpochDone) -> bool:
+        """Tells the pruner the objective after an epoch, or after a fold its mean so far; returns what it would do."""
+        if FOLD not in event.metrics:
+            return self._study.report(event.trial, event.epoch, event.metrics[self._objective.metric])
+        if not event.fold_ended:
+            return False
+        running.folds_ended = int(event.metrics[FOLD])
+        mean = score_of(running.curves, self._objective).value
+        return mean is not None and self._study.report(event.trial, running.folds_ended, mean)
 
     def _end(self, event: Finished | Failed | Lost) -> None:
         running = self._running.pop(event.trial)
@@ -255,31 +269,23 @@ class Coordinator:
             observer.trial_ended(record, self._best)
 
     def _result(self, running: _Running, event: Finished | Failed | Lost) -> TrialRecord:
-        record = replace(running.record, curves=running.curves, best_epoch=self._best_epoch(running))
+        score = score_of(running.curves, self._objective)
+        record = replace(running.record, curves=running.curves, best_epoch=score.best_epoch)
         if not isinstance(event, Finished):
             error = f"{event.message}\n\n{event.traceback}" if isinstance(event, Failed) else event.message
             return replace(record, state="failed", failure=event.reason, error=error.strip())
         if event.ended_by == "interrupt":
             return replace(record, state="failed", failure="interrupted", error="given back: the run was stopped")
         state: State = "complete" if event.ended_by in ("epochs", "early_stopping") else "pruned"
-        value = None
-        if event.best_epoch is not None:
-            value = running.curves[self._objective.metric][event.best_epoch - 1]
-        if value is None and state == "complete":
-            return replace(record, state="failed", failure="error", error="the training ended without an epoch")
-        test = {name: score for name, score in event.test.items() if math.isfinite(score)}
+        if event.best_epoch is None or (state == "pruned" and score.fold_best_epochs):
+            if state == "complete":
+                return replace(record, state="failed", failure="error", error="the training ended without an epoch")
+            # What remains is of the folds that the pruner was told of.
+            score = Score(fold_best_epochs=score.fold_best_epochs[: running.folds_ended])
+        test = {name: value for name, value in event.test.items() if math.isfinite(value)}
         return replace(
-            record, state=state, ended_by=event.ended_by, value=value, best_epoch=event.best_epoch,
-            test=test, model_file=event.model_file,
-        )  # fmt: skip
-
-    def _best_epoch(self, running: _Running) -> int | None:
-        curve = running.curves.get(self._objective.metric, [])
-        best: int | None = None
-        for epoch, value in enumerate(curve, 1):
-            if best is None or self._objective.better(value, curve[best - 1]):
-                best = epoch
-        return best
+            record, state=state, ended_by=event.ended_by, test=test, model_file=event.model_file, **vars(score)
+        )
 
     def _count_failure(self, record: TrialRecord) -> None:
         if self._study.will_run_again(record):
@@ -294,7 +300,7 @@ class Coordinator:
         if self._same and self._same[-1] != error:
             self._same.clear()
         self._same.append(error)
-        if len(self._same) >= _SAME_FAILURES:
+        if len(self._same) >= (_SAME_INVALID if record.failure == "invalid" else _SAME_FAILURES):
             self._hopeless = error
 
     def _keep_best(self, record: TrialRecord) -> None:

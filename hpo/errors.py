@@ -55,7 +55,14 @@ class FileMistakes(UserError):
 
 
 class DataError(UserError):
-    """A dataset that is missing, broken or inconsistent; the message names the file."""
+    """A dataset that is missing, broken or inconsistent; the message names the file.
+
+    `key` is the path of the key of the experiment that the data cannot be prepared with, where one is at fault.
+    """
+
+    def __init__(self, message: str, key: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class ModelError(UserError):

@@ -59,7 +59,7 @@ class Augmentation(Section):
     """The largest shift along each axis, as a share of the size."""
     flip: Literal["horizontal", "vertical", "horizontal_and_vertical"] | None = None
     """Which way images are mirrored, every other time."""
-    noise: Annotated[float, Field(ge=0)] | None = None
+    noise: Annotated[float, Field(ge=0, le=1)] | None = None
     """Standard deviation of Gaussian noise added to each number, after scaling."""
     fill: Literal["reflect", "wrap", "constant", "nearest"] = "constant"
     """What stands where nothing was; constant: zero."""
@@ -209,13 +209,13 @@ class EarlyStopping(Section):
     """When a trial ends before its last epoch; the weights of its best epoch are always restored."""
 
     patience: Annotated[int, Field(ge=1), WHOLE] = 3
-    """Epochs without improvement of the objective after which a trial ends."""
+    """Epochs without improvement of the metric after which a trial ends."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
     """The least change of the metric that counts as improvement."""
     monitor: Monitor | None = None
     """The metric to stop on, any that is logged, of training as well (loss, accuracy); else the objective."""
     baseline: float | None = None
-    """What the metric must improve on within `patience` epochs."""
+    """Until the metric improves on this, improvements do not begin the count of `patience` anew."""
 
 
 class Schedule(Shorthand):

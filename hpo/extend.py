@@ -142,15 +142,15 @@ def _definition(plan: "Plan", declared: Mapping[str, Any] | None) -> "Definition
     from hpo.jobs import declared_by_model, prepared
     from hpo.run import definition_of
 
-    with prepared(plan, workers=1) as (engine, dataset, folder):
-        return definition_of(plan, dataset, declared or declared_by_model(plan, engine, folder))
+    with prepared(plan, workers=1) as (engine, dataset, data):
+        return definition_of(plan, dataset, declared or declared_by_model(plan, engine, data.base))
 
 
 def _check_comparable(view: "StudyView", definition: "Definition") -> None:
     from hpo.study import differences
 
     def essence(identity: Mapping[str, Any]) -> dict[str, Any]:
-        data = {key: identity["dataset"][key] for key in ("digest", "scaling")}
+        data = {key: value for key, value in identity["dataset"].items() if key != "name"}
         model = {"model": identity["search_space"]["model"]}
         return {"objective": identity["objective"], "dataset": data, **model, "training": identity["training"]}
 

@@ -1,6 +1,6 @@
 """From a plan to jobs: the engine started, the data prepared, a job for each configuration."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +10,17 @@ from pydantic import ValidationError
 
 from hpo.engines import Engine
 from hpo.engines.table import make_engine
-from hpo.errors import InvalidSettings
+from hpo.errors import DataError, FileMistakes, InvalidSettings
+from hpo.experiment import DatasetSpec, TrainingSpec
+from hpo.impossible import refuse_impossible
 from hpo.mistakes import explain
 from hpo.models import keys, to_space
 from hpo.plan import Plan
 from hpo.scratch import scratch_folder
 from hpo.space import dataset_with, training_with
 from hpo.training.messages import Job
+from hpo.training.rules import disagreements
+from hpo.variants import PreparedVariants, Variants
 
 if TYPE_CHECKING:
     from hpo.data.dataset import Dataset
@@ -26,22 +30,39 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def prepared(plan: Plan, workers: int | None = None) -> "Iterator[tuple[Engine, Dataset, Path]]":
+def prepared(plan: Plan, workers: int | None = None) -> "Iterator[tuple[Engine, Dataset, PreparedVariants]]":
     """Starts the engine and prepares the data, side by side: workers need longer to start than data to load.
 
-    Yields the engine, with at most `workers` workers, the dataset, and the folder where workers find it.
+    Yields the engine, with at most `workers` workers, the dataset, and the folders where workers find it and its
+    variants.
+
+    Raises:
+        FileMistakes: a key of the dataset section that the data cannot be prepared with, or no configuration of the
+            search space makes a model.
+        DataError: whatever else is wrong with the data.
     """
     with ExitStack() as stack:
         scratch = stack.enter_context(scratch_folder())
         engine = make_engine(plan.experiment.engine, workers or plan.trials, scratch / "workers.log")
         stack.callback(engine.close)
-        # Imported here, since the workers are started by now.
-        from hpo.data import load, save
+        variants = variants_of(plan)
+        refuse_impossible(plan, variants.base.info)
+        yield engine, variants.base, PreparedVariants(variants, scratch)
 
-        dataset = load(plan.experiment.dataset, plan.folders)
-        folder = scratch / "data"
-        save(dataset, folder)
-        yield engine, dataset, folder
+
+def variants_of(plan: Plan) -> Variants:
+    """The plan's data, and what its configurations may want otherwise of them.
+
+    Raises:
+        FileMistakes: a key of the dataset section that the data cannot be prepared with.
+        DataError: whatever else is wrong with the data.
+    """
+    try:
+        return Variants(plan.experiment.dataset, plan.folders)
+    except DataError as error:
+        if not error.key:
+            raise
+        raise FileMistakes([plan.documents["experiment"].mistake(error.key, str(error))]) from None
 
 
 def widened(plan: Plan, declared: Mapping[str, Any]) -> "SearchSpace":
@@ -65,27 +86,37 @@ def import_paths(plan: Plan) -> tuple[str, ...]:
     return tuple(map(str, plan.folders))
 
 
+def sections(plan: Plan, params: Mapping[str, Any]) -> tuple[TrainingSpec, DatasetSpec]:
+    """The sections `training` and `dataset` with what a configuration sets in place.
+
+    Raises:
+        InvalidSettings: a value, or what several make together, that a section does not allow.
+    """
+    # What a KerasTuner model declares is its own: only what the file's space names may set keys of sections.
+    written = {name: value for name, value in params.items() if name in plan.space.parameters}
+    settings = plan.space.settings(written)
+    try:
+        return training_with(plan.experiment.training, settings), dataset_with(plan.experiment.dataset, settings)
+    except ValidationError as error:
+        raise InvalidSettings(explain(error.errors())) from None
+
+
 def make_job(
     plan: Plan,
     params: Mapping[str, Any],
     seed: int,
-    folder: Path,
+    folder: Callable[[DatasetSpec], Path],
     declared: Mapping[str, Any],
     save_to: Path | None = None,
 ) -> Job:
-    """The job of one configuration, numbered 0, on the data prepared in a folder.
+    """The job of one configuration, numbered 0, on the data in the folder that `folder` gives for its dataset section.
 
     Raises:
         InvalidSettings: a value, or what several make together, that a section of the experiment does not allow.
     """
-    # What a KerasTuner model declares is its own: only what the file's space names may set keys of training.
-    written = {name: value for name, value in params.items() if name in plan.space.parameters}
-    settings = plan.space.settings(written)
-    try:
-        training = training_with(plan.experiment.training, settings)
-        dataset = dataset_with(plan.experiment.dataset, settings)
-    except ValidationError as error:
-        raise InvalidSettings(explain(error.errors())) from None
+    training, dataset = sections(plan, params)
+    for wrong in disagreements(training):
+        raise InvalidSettings(f"training.{'.'.join(wrong.key)}: {wrong.message}")
     return Job(
         trial=0,
         params=widened(plan, declared).settings(params),
@@ -93,7 +124,7 @@ def make_job(
         model=plan.space.model,
         training=training,
         objective=plan.experiment.objective,
-        data=str(folder),
+        data=str(folder(dataset)),
         augmentation=dataset.augmentation,
         import_paths=import_paths(plan),
         declared=declared or None,
@@ -104,10 +135,11 @@ def make_job(
 class Jobs:
     """Makes jobs of trials, and keeps what a KerasTuner model declares as it goes."""
 
-    def __init__(self, plan: Plan, study: "Study", folder: Path, declared: Mapping[str, Any]) -> None:
+    def __init__(self, plan: Plan, study: "Study", data: PreparedVariants, declared: Mapping[str, Any]) -> None:
         self._plan = plan
         self._study = study
-        self._folder = folder
+        self._data = data
+        self._folders: dict[int, Path] = {}
         self._declared = study.declared or declared
         self._models = plan.home / "models" / plan.experiment.name
         study.widen(widened(plan, self._declared))
@@ -115,7 +147,12 @@ class Jobs:
     def make(self, record: "TrialRecord", best: float | None) -> Job:
         """The job of a trial; `best` is what its model must beat to be kept."""
         save_to = self._models / f"trial-{record.number:04}.keras"
-        job = make_job(self._plan, record.params, record.seed, self._folder, self._declared, save_to)
+        job = make_job(self._plan, record.params, record.seed, self._data.folder, self._declared, save_to)
+        self._folders[record.number] = Path(job.data)
+        if self._data.crowded:
+            running = {trial.number for trial in self._study.trials() if trial.state == "running"}
+            self._folders = {number: folder for number, folder in self._folders.items() if number in running}
+            self._data.drop(needed=self._folders.values())
         return replace(job, trial=record.number, save_if_better_than=best)
 
     def declare(self, config: Mapping[str, Any]) -> None:

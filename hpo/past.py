@@ -11,7 +11,7 @@ from hpo.carry import Past
 from hpo.experiment import Objective, TrainingSpec
 from hpo.keras_tuner_project import KerasTunerTrial
 from hpo.parameters import Constant
-from hpo.record import TrialRecord
+from hpo.record import TrialRecord, score_of
 from hpo.space import SearchSpace
 from hpo.store import ENQUEUED, StudyView
 
@@ -124,7 +124,7 @@ def _said_by_training(space: SearchSpace, training: TrainingSpec) -> dict[str, A
 
 
 def _scored(record: TrialRecord, measured: Objective, wanted: Objective) -> TrialRecord:
-    """A trial by another objective than its own: that metric's best value along its curve.
+    """A trial by another objective than its own: that metric's best value along its curves.
 
     Raises:
         Unfit: it has no such score.
@@ -135,11 +135,10 @@ def _scored(record: TrialRecord, measured: Objective, wanted: Objective) -> Tria
         raise Unfit(record.failure or "without a score")
     if measured == wanted:
         return record
-    curve = record.curves.get(wanted.metric)
-    if not curve:
+    score = score_of(record.curves, wanted)
+    if score.value is None:
         raise Unfit(f"without {wanted.metric}")
-    best = max(range(len(curve)), key=lambda epoch: wanted.sign * curve[epoch])
-    return replace(record, value=curve[best], best_epoch=best + 1)
+    return replace(record, **vars(score))
 
 
 def same_pruner(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

@@ -1,18 +1,23 @@
 """From files to a plan: the experiment and its search space, every mistake of both found before anything is made."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from hpo import models
 from hpo.errors import FileMistakes, Mistake, ModelError
 from hpo.experiment import Experiment, parse_experiment
-from hpo.space import SearchSpace, parse_space
-from hpo.yaml_file import Document, override, read_yaml
+from hpo.space import SearchSpace, parse_space, training_with
+from hpo.training.rules import Disagreement, disagreements
+from hpo.yaml_file import Document, Key, override, read_yaml
 
 _DEFAULT_TRIALS = 50
+_TRIED = 200
 
 Parsed = TypeVar("Parsed")
 
@@ -29,6 +34,8 @@ class Plan:
     """Where relative paths and import paths of the user's are looked for, in this order."""
     home: Path
     """Where the run leaves what it leaves."""
+    documents: Mapping[str, Document] = field(default_factory=dict)
+    """`experiment` and `search_space`, with the line of each key, for mistakes that only the data bring to light."""
 
     @property
     def trials(self) -> int | None:
@@ -103,7 +110,8 @@ def load_plan(
     if mistakes or experiment is None or space is None:
         raise FileMistakes(mistakes)
     files = {"experiment": text, "search_space": space_text}
-    return Plan(experiment, space, files, tuple(dict.fromkeys((Path.cwd(), folder))), home_folder(home))
+    documents = {"experiment": document, "search_space": space_document or document}
+    return Plan(experiment, space, files, tuple(dict.fromkeys((Path.cwd(), folder))), home_folder(home), documents)
 
 
 def plan_of(experiment: Mapping[str, Any], folder: Path | None = None) -> Plan:
@@ -175,13 +183,44 @@ def _study_mistakes(experiment: Experiment, space: SearchSpace | None, document:
         for name, complaint in space.complaints(config).items():
             if not declares or name in space.parameters:
                 found.append(document.mistake(("study", "enqueue", index, name), complaint))
-    metric = experiment.objective.metric.removeprefix("val_")
     usual = {"loss", "accuracy", "mae", *experiment.training.metrics}
-    if not declares and metric not in usual:
-        rule = f"is no metric of this training; add {metric} to training.metrics, or take one of "
-        message = rule + ", ".join(f"val_{name}" for name in sorted(usual))
-        found.append(document.mistake(("objective",), message))
+    if not declares:
+        for key, name in _metrics_named(experiment):
+            metric = name.removeprefix("val_")
+            if metric not in usual:
+                rule = f"is no metric of this training; add {metric} to training.metrics, or take one of "
+                valid = [f"val_{known}" for known in sorted(usual)] + (sorted(usual) if len(key) > 1 else [])
+                found.append(document.mistake(key, rule + ", ".join(valid)))
+    found += [document.mistake(("training", *wrong.key), wrong.message) for wrong in _disagreements(experiment, space)]
     return found
+
+
+def _disagreements(experiment: Experiment, space: SearchSpace) -> list[Disagreement]:
+    """What the training section has whatever varies: in the extremes of the space, and some configurations at random.
+
+    Where only some have it, their trials fail with reason invalid.
+    """
+    rng = random.Random(0)
+    everywhere: list[Disagreement] | None = None
+    for config in (*space.extremes(), *(space.draw(rng) for _ in range(_TRIED if space.parameters else 0))):
+        try:
+            found = list(disagreements(training_with(experiment.training, space.settings(config))))
+        except ValidationError:
+            continue
+        keys = {wrong.key for wrong in found}
+        everywhere = found if everywhere is None else [wrong for wrong in everywhere if wrong.key in keys]
+        if not everywhere:
+            return []
+    return everywhere or []
+
+
+def _metrics_named(experiment: Experiment) -> Iterator[tuple[Key, str]]:
+    """The keys that name a metric, and which."""
+    yield ("objective",), experiment.objective.metric
+    for name in ("early_stopping", "reduce_on_plateau"):
+        section = getattr(experiment.training, name)
+        if section is not None and section.monitor is not None:
+            yield ("training", name, "monitor"), section.monitor.metric
 
 
 def _unknown_model(space: SearchSpace, document: Document) -> list[Mistake]:

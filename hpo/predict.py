@@ -121,13 +121,15 @@ def _table(outputs: "Array", samples: Samples, info: "DatasetInfo | None") -> "p
     import numpy as np
     import pandas as pd
 
+    from hpo.training.predict import by_class
+
     outputs = outputs.reshape(len(outputs), -1)
     table = pd.DataFrame({"file": list(samples.files)} if samples.files else {}, index=range(len(outputs)))
     if info is None or info.classes is None:
         names = ["prediction"] if outputs.shape[1] == 1 else [f"prediction_{one}" for one in range(outputs.shape[1])]
         return pd.concat([table, pd.DataFrame(outputs, columns=names)], axis=1)
-    if outputs.shape[1] == 1 and info.classes == 2:
-        outputs = np.hstack([1 - outputs, outputs])  # a single sigmoid unit
+    if info.classes == 2:
+        outputs = by_class(outputs)
     names = list(info.class_names) or [str(one) for one in range(info.classes)]
     # A model of the user's own may put out logits.
     sums_to_one = bool(np.allclose(outputs.sum(axis=1), 1, atol=1e-3) and (outputs >= 0).all())

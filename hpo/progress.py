@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpo.experiment import Objective
-from hpo.record import TrialRecord, ranked
+from hpo.record import FOLD, TrialRecord, ranked
 
 _COLOURS = {"complete": "green", "pruned": "yellow", "failed": "red"}
 
@@ -84,9 +84,10 @@ class Progress:
             first = (record.error or "").splitlines()[0] if record.error else ""
             return f"{record.failure}: {first}"
         if record.value is None:
-            return "no epoch finished"
+            fold = record.curves.get(FOLD)
+            return f"no score, stopped at fold {fold[-1]:.0f}" if fold else "no epoch finished"
         seconds = f", {record.seconds:.1f} s" if record.seconds is not None else ""
-        return f"{self._objective.metric} {record.value:.4f} at epoch {record.best_epoch} of {record.epochs}{seconds}"
+        return f"{self._objective.metric} {record.value:.4f} {record.reached(self._objective.metric)}{seconds}"
 
     def _render(self) -> Group:
         elapsed = time.monotonic() - self._began

@@ -1,5 +1,6 @@
 """What is known of a trial: the one shape in which studies are read, logged, compared and exported."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,6 +9,9 @@ from typing import Any, Literal
 from hpo.experiment import Objective
 
 State = Literal["running", "complete", "pruned", "failed"]
+
+FOLD = "fold"
+"""The curve that says to which fold of k-fold cross-validation an epoch belongs, counted from 1."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,16 @@ class TrialRecord:
     attempt: int = 0
     """How often the configuration had been tried before."""
     value: float | None = None
-    """The objective at the best epoch; None where no epoch was finished, or the trial failed."""
+    """The objective at the best epoch; None where no epoch was finished, or the trial failed.
+    Of k-fold cross-validation its mean over the folds' best epochs, None unless all folds were trained."""
     best_epoch: int | None = None
-    """Counted from 1."""
+    """Counted from 1, through all folds."""
+    fold_best_epochs: Sequence[int] = ()
+    """Of k-fold cross-validation, the best epoch of each fold that came to its end, counted like `best_epoch`."""
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    """Metric -> its value after each epoch: loss, accuracy, val_loss, ..., learning_rate, seconds."""
+    """Metric -> its value after each epoch: loss, accuracy, val_loss, ..., learning_rate, seconds, and the fold."""
     test: Mapping[str, float] = field(default_factory=dict)
-    """Metric -> its value on the test part at the weights of the best epoch."""
+    """Metric -> its value on the test part at the weights of the best epoch; its mean over the folds' models."""
     ended_by: str | None = None
     """epochs, early_stopping, pruner or deadline; None for failed trials."""
     failure: str | None = None
@@ -82,10 +89,72 @@ class TrialRecord:
 
     @property
     def best(self) -> dict[str, float]:
-        """Every metric at the best epoch."""
+        """Every metric at the best epoch; of k-fold cross-validation, its mean over the folds' best epochs."""
+        return {name: statistics.fmean(values) for name, values in self._at_best().items()}
+
+    @property
+    def gaps(self) -> dict[str, float]:
+        """Metric -> how far its value on the training part is above that on the validation part, at the best epoch."""
+        best = self.best
+        return {name: value - best[f"val_{name}"] for name, value in best.items() if f"val_{name}" in best}
+
+    @property
+    def deviations(self) -> dict[str, float]:
+        """Every metric's deviation from fold to fold, with n - 1 in the denominator; empty without folds."""
+        return {name: statistics.stdev(values) for name, values in self._at_best().items() if len(values) > 1}
+
+    def _at_best(self) -> dict[str, list[float]]:
+        """Every metric at the best epoch, or at those of the folds."""
         if self.best_epoch is None:
             return {}
-        return {name: curve[self.best_epoch - 1] for name, curve in self.curves.items()}
+        epochs = self.fold_best_epochs or (self.best_epoch,)
+        curves = {name: curve for name, curve in self.curves.items() if name != FOLD}
+        return {name: [curve[epoch - 1] for epoch in epochs] for name, curve in curves.items()}
+
+    @property
+    def best_fold(self) -> int | None:
+        """The fold of the best epoch, counted from 1; None without folds."""
+        if FOLD not in self.curves or self.best_epoch is None:
+            return None
+        return int(self.curves[FOLD][self.best_epoch - 1])
+
+    def reached(self, metric: str) -> str:
+        """How the score came about, in words."""
+        if not self.fold_best_epochs:
+            return f"at epoch {self.best_epoch} of {self.epochs}"
+        return f"as mean of {len(self.fold_best_epochs)} folds, deviation {self.deviations.get(metric, 0.0):.4f}"
+
+    def reports(self, metric: str) -> dict[int, float]:
+        """What a pruner is told of the objective: epoch -> value, or fold -> mean over the folds so far."""
+        curve = self.curves.get(metric, ())
+        if FOLD not in self.curves:
+            return dict(enumerate(curve, 1))
+        ended = [curve[epoch - 1] for epoch in self.fold_best_epochs]
+        return {count: statistics.fmean(ended[:count]) for count in range(1, len(ended) + 1)}
+
+
+@dataclass(frozen=True)
+class Score:
+    """What curves come to by an objective; the fields are those of TrialRecord."""
+
+    value: float | None = None
+    best_epoch: int | None = None
+    fold_best_epochs: Sequence[int] = ()
+
+
+def score_of(curves: Mapping[str, Sequence[float]], objective: Objective) -> Score:
+    """The best epoch and its objective; of k-fold cross-validation, the mean over the folds that were begun."""
+    curve = curves.get(objective.metric, ())
+    folds = curves.get(FOLD, ())
+    best: dict[float, int] = {}
+    for epoch, (fold, value) in enumerate(zip(folds or [1.0] * len(curve), curve, strict=False), 1):
+        if objective.better(value, curve[best[fold] - 1] if fold in best else None):
+            best[fold] = epoch
+    if not best:
+        return Score()
+    values = {epoch: curve[epoch - 1] for epoch in best.values()}
+    best_epoch = max(values, key=lambda epoch: objective.sign * values[epoch])
+    return Score(statistics.fmean(values.values()), best_epoch, tuple(values) if folds else ())
 
 
 def ranked(trials: Sequence[TrialRecord], objective: Objective) -> list[TrialRecord]:

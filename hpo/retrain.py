@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.errors import HpoError
+from hpo.record import score_of
 
 if TYPE_CHECKING:
     from hpo.engines import Engine
+    from hpo.experiment import Objective
     from hpo.exported import Exported
     from hpo.plan import Plan
     from hpo.training.messages import Event, Job
@@ -36,7 +38,7 @@ class Retrained:
     seed: int
     best_epoch: int | None = None
     value: float | None = None
-    """The objective at the best epoch."""
+    """The objective at the best epoch; of k-fold cross-validation, its mean over the folds."""
     test: Mapping[str, float] = field(default_factory=dict)
     curves: dict[str, list[float]] = field(default_factory=dict)
 
@@ -87,14 +89,14 @@ def retrain_all(
     """
     from hpo.jobs import declared_by_model, make_job, prepared
 
-    with prepared(plan, workers=len(wanted)) as (engine, dataset, folder):
-        declared = declared_by_model(plan, engine, folder)
+    with prepared(plan, workers=len(wanted)) as (engine, dataset, data):
+        declared = declared_by_model(plan, engine, data.base)
         jobs = [
-            replace(make_job(plan, params, one.seed, folder, declared, one.save_to), trial=number)
+            replace(make_job(plan, params, one.seed, data.folder, declared, one.save_to), trial=number)
             for number, one in enumerate(wanted)
         ]
         runs = [Retrained(dataset.info.digest, one.seed) for one in wanted]
-        _Training(engine, runs, wanted, plan.experiment.objective.metric, on_end).run(jobs)
+        _Training(engine, runs, wanted, plan.experiment.objective, on_end).run(jobs)
         return runs
 
 
@@ -103,7 +105,7 @@ class _Training:
     engine: "Engine"
     runs: Sequence[Retrained]
     wanted: Sequence[Again]
-    metric: str
+    objective: "Objective"
     on_end: Callable[[Retrained], None]
 
     def run(self, jobs: "Sequence[Job]") -> None:
@@ -132,7 +134,7 @@ class _Training:
         elif isinstance(event, Finished):
             run.best_epoch, run.test = event.best_epoch, event.test
             if event.best_epoch is not None:
-                run.value = run.curves[self.metric][event.best_epoch - 1]
+                run.value = score_of(run.curves, self.objective).value
             self.on_end(run)
             return True
         return False

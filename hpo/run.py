@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hpo.plan import Plan
     from hpo.record import TrialRecord
     from hpo.study import Definition
+    from hpo.variants import PreparedVariants
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ def run(
 
     began = time.monotonic() if began is None else began
     plan = load_plan(experiment, overrides, home)
-    with prepared(plan) as (engine, dataset, folder):
-        ended, trials = _study(plan, engine, dataset, folder, console, began)
+    with prepared(plan) as (engine, dataset, data):
+        ended, trials = _study(plan, engine, dataset, data, console, began)
     return _result(plan, ended, trials, time.monotonic() - began)
 
 
@@ -93,7 +94,12 @@ def process_start() -> float:
 
 
 def _study(
-    plan: "Plan", engine: "Engine", dataset: "Dataset", folder: Path, console: "Console | None", began: float
+    plan: "Plan",
+    engine: "Engine",
+    dataset: "Dataset",
+    data: "PreparedVariants",
+    console: "Console | None",
+    began: float,
 ) -> "tuple[Ending, Sequence[TrialRecord]]":
     from hpo.coordinator import Budget, Coordinator
     from hpo.jobs import Jobs, declared_by_model
@@ -104,13 +110,13 @@ def _study(
 
     experiment = plan.experiment
     spec, objective = experiment.study, experiment.objective
-    declared = declared_by_model(plan, engine, folder)
+    declared = declared_by_model(plan, engine, data.base)
     definition = definition_of(plan, dataset, declared)
     with sole_coordinator(plan.storage, experiment.name):
         study = open_study(plan.storage, experiment.name, definition, spec)
         resumed = bool(study.trials())
         study.recover()
-        jobs = Jobs(plan, study, folder, declared)
+        jobs = Jobs(plan, study, data, declared)
         progress = Progress(console, objective, plan.trials, spec.timeout)
         deadline = None if spec.timeout is None else began + spec.timeout
         budget = Budget(plan.trials, deadline, spec.target, spec.trial_timeout)
@@ -132,13 +138,21 @@ def definition_of(plan: "Plan", dataset: "Dataset", declared: Mapping[str, Any])
         "search_space": plan.space.model_dump(mode="json"),
         "objective": experiment.objective.model_dump(mode="json"),
         # The digest stands for where the data are, and for how they were split.
-        "dataset": {"name": info.name, "digest": info.digest, "scaling": info.scaling.method},
+        "dataset": {"name": info.name, "digest": info.digest, "scaling": info.scaling.method, **_beside(plan)},
         "training": experiment.training.model_dump(mode="json"),
         "seed": experiment.study.seed,
     }
     resolved = {**experiment.model_dump(mode="json"), "search_space": identity["search_space"]}
     space, data = widened(plan, declared), info_as_json(info)
-    return Definition(space, experiment.training.epochs, identity, plan.files, resolved, data)
+    # What a pruner hears of: the folds, where there are any, else the epochs.
+    reports = info.folds or experiment.training.epochs
+    return Definition(space, reports, identity, plan.files, resolved, data)
+
+
+def _beside(plan: "Plan") -> dict[str, Any]:
+    """What of the dataset section its digest does not stand for; a study without it reads as it always did."""
+    keys = {"augmentation", "extra_tests", "steps_per_epoch"}
+    return plan.experiment.dataset.model_dump(mode="json", include=keys, exclude_none=True)
 
 
 def _result(plan: "Plan", ended: "Ending", trials: "Sequence[TrialRecord]", seconds: float) -> Result:

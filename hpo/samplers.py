@@ -79,7 +79,7 @@ def make_sampler(named: Named, seed: int, ask: int) -> BaseSampler:
 
 
 def make_pruner(named: Named, epochs: int) -> BasePruner:
-    """The pruner of a study; `epochs` is the most that a trial trains.
+    """The pruner of a study; `epochs` is the most that a trial trains, or its folds.
 
     Raises:
         TypeError, ValueError: options that the pruner does not take.
@@ -104,7 +104,7 @@ def derive_seed(seed: int, number: int) -> int:
 
 def option_mistakes(experiment: Experiment, document: Document) -> list[Mistake]:
     """What is wrong with the sampler and the pruner of an experiment file."""
-    study, epochs = experiment.study, experiment.training.epochs
+    study, epochs = experiment.study, experiment.dataset.validation.folds or experiment.training.epochs
     found = _mistakes(("study", "sampler"), study.sampler, SAMPLERS, lambda: make_sampler(study.sampler, 0, 0))
     found += _pruner_mistakes(("study", "pruner"), study.pruner, epochs)
     return [document.mistake(key, message) for key, message in found]

@@ -7,6 +7,7 @@ enqueued configurations (`complaints`, `to_optuna`).
 import hashlib
 import itertools
 import json
+import random
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -122,6 +123,10 @@ class SearchSpace(Section):
         smallest = self._decide(lambda _, parameter: parameter.extremes()[0])
         return smallest, self._decide(lambda _, parameter: parameter.extremes()[1])
 
+    def draw(self, rng: random.Random) -> Config:
+        """A configuration at random, each value as likely as any other."""
+        return self._decide(lambda _, parameter: _drawn(parameter, rng))
+
     def uncountable(self) -> list[str]:
         """The names of the parameters that a grid cannot run through."""
         return [name for name, parameter in self.parameters.items() if parameter.values() is None]
@@ -194,6 +199,11 @@ class SearchSpace(Section):
         """Content hash of the space, 16 hexadecimal digits."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _drawn(parameter: Parameter, rng: random.Random) -> Any:
+    values = parameter.values()
+    return rng.uniform(*parameter.extremes()) if values is None else rng.choice(values)
 
 
 def parse_space(
@@ -336,8 +346,8 @@ def _section_values(
             hint = nearest(path[0], kind.model_fields)
             yield ("parameters", name), f"sets an unknown key of {section}; {hint}"
             continue
-        if section == "dataset" and path[0] in _FIXED:
-            yield ("parameters", name), f"sets dataset.{path[0]}, which is the same for all trials of a study"
+        if section == "dataset" and (path[0] in _FIXED or path == ("validation", "folds")):
+            yield ("parameters", name), f"sets dataset.{'.'.join(path)}, which is the same for all trials of a study"
             continue
         finite = isinstance(parameter, CategoricalParameter)
         for value in (parameter.values() if finite else parameter.extremes()) or ():

@@ -244,6 +244,7 @@ def result_of(record: TrialRecord) -> dict[str, Any]:
         "value": record.value, "best_epoch": record.best_epoch, "curves": record.curves, "test": record.test,
         "ended_by": record.ended_by, "failure": record.failure, "error": record.error,
         "model_parameters": record.model_parameters, "note": record.note, "model_file": record.model_file,
+        **({"fold_best_epochs": record.fold_best_epochs} if record.fold_best_epochs else {}),
     }  # fmt: skip
 
 

@@ -17,7 +17,9 @@ from hpo.urls import masked
 
 if TYPE_CHECKING:
     from hpo.check import Checked
+    from hpo.experiment import DatasetSpec
     from hpo.run import Result
+    from hpo.section import Section
     from hpo.store import StudyView
 
 # Where nobody looks at a window, lines are as wide as tables need.
@@ -45,6 +47,7 @@ def trial_json(trial: TrialRecord, metric: str) -> dict[str, Any]:
         "params": dict(trial.params), "test": dict(trial.test), "seed": trial.seed, "attempt": trial.attempt,
         "source": trial.source,
         "ended_by": trial.ended_by, "failure": trial.failure, "error": trial.error, "curves": dict(trial.curves),
+        "fold_best_epochs": list(trial.fold_best_epochs), "deviations": trial.deviations,
     }  # fmt: skip
 
 
@@ -223,6 +226,10 @@ def print_check(out: Console, checked: "Checked") -> None:
                   f"{plan.experiment.objective.direction}")  # fmt: skip
     facts.add_row("dataset", f"{info.name}: {info.task}, {sizes}; input {info.input_shape}, {info.outputs} outputs")
     facts.add_row("scaling", f"{info.scaling.method}, fitted on the training part")
+    if info.folds is not None:
+        facts.add_row("validation", f"{info.folds} folds, of which these are the sizes of the first; a model for each")
+    for name, text in _besides(plan.experiment.dataset).items():
+        facts.add_row(name, text)
     budget = [f"{plan.trials} trials" if plan.trials else "any number of trials"]
     budget += [f"{study.timeout:g} s"] if study.timeout else []
     facts.add_row("study", f"{study.sampler.name}, {study.pruner.name}; at most {' and '.join(budget)}")
@@ -237,6 +244,22 @@ def print_check(out: Console, checked: "Checked") -> None:
     facts.add_row("stores", f"{masked(plan.storage)}, {masked(plan.tracking_uri)}")
     out.print(facts)
     out.print("Nothing was trained, nothing was written.")
+
+
+def _besides(spec: "DatasetSpec") -> dict[str, str]:
+    """What is done to the data beside splitting and scaling them."""
+    found = {}
+    if spec.steps_per_epoch is not None:
+        found["epoch"] = f"{spec.steps_per_epoch:,} fresh batches; the training samples are drawn to fit the scaling"
+    if spec.augmentation is not None:
+        found["augmentation"] = _flat(spec.augmentation)
+    for name, extra in (spec.extra_tests or {}).items():
+        found[f"test_{name}"] = f"the test part, {_flat(extra)}"
+    return found
+
+
+def _flat(section: "Section") -> str:
+    return ", ".join(f"{key} {value}" for key, value in section.model_dump(exclude_none=True, mode="json").items())
 
 
 def print_schema(schema: Mapping[str, Any]) -> None:

@@ -121,7 +121,9 @@ def _summary(view: StudyView, best: TrialRecord | None) -> str:
     if view.confirmation is not None:
         lines.append(f"\n### Confirmed\n\n{markdown(view.confirmation, objective)}\n\n### Searched")
     if best is not None:
-        lines.append(f"\nBest: trial {best.number}, {objective.metric} {best.value:.4f} at epoch {best.best_epoch}.")
+        lines.append(
+            f"\nBest: trial {best.number}, {objective.metric} {best.value:.4f} {best.reached(objective.metric)}."
+        )
         lines += ["\n| parameter | value |", "|---|---|"]
         lines += [f"| {name} | {value} |" for name, value in best.params.items()]
         tests = ", ".join(f"{name} {value:.4f}" for name, value in best.test.items())

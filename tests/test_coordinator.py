@@ -2,14 +2,18 @@
 
 import itertools
 import signal
+import statistics
 import subprocess
 import threading
 import time
 
+import optuna
 import pytest
-from studies import flat, process, run
+from studies import OBJECTIVE, flat, process, run
 
+from hpo.engines.scripted import InFold
 from hpo.errors import StudyFailed
+from hpo.record import ranked
 from hpo.store import read_study
 from hpo.training.messages import Failed, Lost
 
@@ -177,12 +181,22 @@ def failing(failure, message=lambda number: "no"):
     return lambda job: [0.1, Failed(job.trial, failure, message(job.trial), f"Traceback {job.trial}")]
 
 
-@pytest.mark.parametrize("failure", ["error", "nonfinite", "invalid", "timeout"])
+@pytest.mark.parametrize("failure", ["error", "nonfinite", "timeout"])
 def test_three_configurations_in_a_row_with_the_same_error_end_a_study(url, failure):
     with pytest.raises(StudyFailed, match=f"3 configurations in a row failed with the same error: {failure}") as caught:
         run(url, failing(failure), trials=9)
     assert caught.value.exit_code == 3
     assert len(read_study(url, "s").trials) == 3
+
+
+def test_configurations_that_make_no_model_cost_next_to_nothing_and_thirty_in_a_row_end_a_study(url):
+    ran = run(url, lambda job: [0.5] if job.trial == 29 else failing("invalid")(job), trials=30)
+    assert ran.states == ["invalid"] * 29 + ["complete"]
+
+
+def test_a_study_of_nothing_but_impossible_models_ends(url):
+    with pytest.raises(StudyFailed, match="30 configurations in a row failed with the same error: invalid: no"):
+        run(url, failing("invalid"), trials=99)
 
 
 def test_different_errors_do_not(url):
@@ -318,3 +332,81 @@ def test_a_study_runs_in_a_thread_too(url):
     thread.start()
     thread.join()
     assert results[0].states == ["complete", "complete"]
+
+
+# k-fold cross-validation
+
+
+def folds(*values, epochs=2):
+    """Scripts of a trial whose folds reach these values."""
+    return [
+        InFold(value / (epochs - epoch), fold, ended=epoch == epochs - 1)
+        for fold, value in enumerate(values, 1)
+        for epoch in range(epochs)
+    ]
+
+
+def test_the_score_of_a_trial_with_folds_is_the_mean_of_their_best_epochs(url):
+    ran = run(url, lambda job: folds(0.5, 0.8, 0.5), trials=1)
+    trial = ran.trials[0]
+    assert trial.value == pytest.approx(0.6)
+    assert (trial.state, trial.best_epoch, trial.best_fold, list(trial.fold_best_epochs)) == (
+        "complete",
+        4,
+        2,
+        [2, 4, 6],
+    )
+    assert trial.best["val_accuracy"] == trial.value
+    assert trial.deviations["val_accuracy"] == pytest.approx(statistics.stdev([0.5, 0.8, 0.5]))
+    frozen = optuna.load_study(study_name="s", storage=url).trials[0]
+    assert frozen.value == trial.value
+    assert frozen.intermediate_values == pytest.approx({1: 0.5, 2: 0.65, 3: 0.6})
+
+
+def test_the_pruner_stops_a_trial_between_folds_alone_and_it_has_no_score(url):
+    def script(job):
+        # The first epochs of each fold are below the threshold, and so is the mean after the second.
+        for step in folds(*((0.5, 0.05, 0.9) if job.trial == 0 else (0.5, 0.6, 0.7)), epochs=3):
+            handed_out.append((job.trial, step.fold))
+            yield step
+
+    handed_out = []
+    ran = run(url, script, trials=2, pruner={"name": "threshold", "lower": 0.3})
+    assert ran.states == ["pruned", "complete"]
+    pruned, whole = ran.trials
+    assert (pruned.value, pruned.best_epoch, pruned.ended_by) == (None, None, "pruner")
+    assert pruned.curves["fold"] == [1, 1, 1, 2, 2, 2]
+    assert list(pruned.fold_best_epochs) == [3, 6]
+    assert (0, 3) not in handed_out
+    assert whole.value == pytest.approx(0.6)
+    assert [trial.number for trial in ranked(ran.trials, OBJECTIVE)] == [1]
+    assert ran.log.bests == [None, whole.value]
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_trial_whose_folds_are_cut_short_by_the_deadline_is_not_ranked(url, monkeypatch, hangs):
+    monkeypatch.setattr("hpo.coordinator._GRACE", 0.2)
+
+    def script(job):
+        yield from folds(0.9)
+        yield InFold(0.8, 2)
+        if hangs:
+            yield None
+        while True:
+            time.sleep(0.01)
+            yield InFold(0.8, 2)
+
+    ran = run(url, script, timeout=0.3)
+    trial = ran.trials[0]
+    assert (trial.state, trial.value, trial.ended_by) == ("pruned", None, "deadline")
+    assert list(trial.fold_best_epochs) == [2]
+    assert ran.log.bests == [None]
+    # A later run does not take it for one that was lost.
+    assert len(run(url, lambda job: folds(0.5), trials=2).trials) == 2
+
+
+def test_the_target_is_compared_with_the_mean(url):
+    scripts = {0: folds(0.9, 0.1), 1: folds(0.7, 0.9)}
+    ran = run(url, lambda job: scripts[job.trial], trials=5, target=0.8)
+    assert ran.ending == "target"
+    assert [trial.value for trial in ran.trials] == pytest.approx([0.5, 0.8])

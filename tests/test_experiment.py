@@ -26,7 +26,7 @@ def complaints(folder, text: str, *assignments: str) -> list[str]:
 def test_the_smallest_experiment_and_its_defaults(tmp_path):
     experiment = parse(tmp_path, SMALLEST)
     assert experiment.dataset.name == "digits"
-    assert experiment.dataset.validation == 0.2
+    assert experiment.dataset.validation.size == 0.2
     assert experiment.objective.direction == "maximize"
     assert experiment.training.epochs == 20
     assert experiment.training.early_stopping == EarlyStopping(patience=3)

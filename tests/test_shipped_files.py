@@ -1,14 +1,18 @@
+import os
 from pathlib import Path
 
 import pytest
 from optuna.trial import FixedTrial
 
+import hpo
+from hpo.data.known import CLASS_NAMES
 from hpo.experiment import parse_experiment
 from hpo.space import SearchSpace, parse_space
 from hpo.yaml_file import read_yaml
 
 ROOT = Path(__file__).parent.parent
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
+SHARED = Path(os.environ.get("HPO_DATA") or ROOT.parent / "shared" / "datasets")
 SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))
 
 
@@ -17,8 +21,8 @@ def space_of(experiment_file: Path) -> SearchSpace:
     experiment = parse_experiment(document)
     if isinstance(experiment.search_space, str):
         document = read_yaml(ROOT / "search_spaces" / f"{experiment.search_space}.yaml")
-        return parse_space(document, experiment.training)
-    return parse_space(document.below("search_space"), experiment.training)
+        return parse_space(document, experiment.training, experiment.dataset)
+    return parse_space(document.below("search_space"), experiment.training, experiment.dataset)
 
 
 def test_what_is_shipped():
@@ -49,3 +53,24 @@ def test_the_first_line_names_a_schema_that_exists(path):
     assert prefix == "# yaml-language-server: "
     assert (path.parent / schema).resolve().is_file()
     assert Path(schema).stem.startswith("experiment" if path in EXPERIMENTS else "search-space")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+# TensorFlow 2.21 and NumPy 2.4 disagree on how arrays are handed over.
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_experiments_run_in_small(path, home, monkeypatch):
+    dataset = parse_experiment(read_yaml(path)).dataset.name
+    if dataset in CLASS_NAMES:
+        if not (SHARED / dataset.replace("_", "-")).is_dir():
+            pytest.skip(f"{SHARED} has no {dataset}; set HPO_DATA")
+        monkeypatch.setenv("HPO_DATA", str(SHARED))
+    small = ["dataset.limit=500", "study.trials=1", "training.epochs=1", "engine=serial"]
+    result = hpo.run(path, overrides=small, home=home)
+    (trial,) = result.trials
+    assert (trial.state, trial.error, trial.epochs) == ("complete", None, 1)
+    assert trial.test

@@ -1,6 +1,6 @@
 """What a dataset is: three parts, what is known of them, and the scaling fitted on the training part."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,6 +10,8 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Task = Literal["classification", "regression"]
 PartName = Literal["training", "validation", "test"]
+Batches = Callable[[int, Sequence[int]], Iterator[tuple[Array, Array]]]
+"""Fresh batches without end, `batches(batch_size, seed)`: unscaled x and y, the same for the same seed."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Draw:
-    """One random division of the training data, by scikit-learn's train_test_split."""
+    """One random division of the training data, by scikit-learn's train_test_split; into folds by its KFold."""
 
     purpose: Literal["limit", "test", "validation"]
     """What was drawn: the samples to go on with, or a part."""
@@ -99,6 +101,13 @@ class DatasetInfo:
     """Of a table, in the order of its file, the target left out; features stand in the order of `feature_names`."""
     draws: tuple[Draw, ...] = ()
     """How the parts that the data did not bring came about, in this order."""
+    folds: int | None = None
+    """Of k-fold cross-validation, into how many. Parts, sizes, digests and scaling are then those of the first fold,
+    `digest` is that of all folds."""
+    extra_tests: tuple[str, ...] = ()
+    """The names of the changed copies of the test part."""
+    steps_per_epoch: int | None = None
+    """Of generated data, how many fresh batches make an epoch; their training part is a sample to fit scaling on."""
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -106,6 +115,10 @@ class DatasetInfo:
         numbers = [column.name for column in self.columns if column.categories is None]
         named = [(column.name, one) for column in self.columns for one in column.categories or ()]
         return (*numbers, *(f"{name}_{one}" for name, one in named))
+
+    def steps(self, batch_size: int) -> int:
+        """Gradient steps an epoch."""
+        return self.steps_per_epoch or -(-self.sizes["training"] // batch_size)
 
 
 @dataclass(frozen=True)
@@ -121,8 +134,14 @@ class Dataset:
     validation: Part
     test: Part
     stream: Callable[[PartName, int], Any] | None = field(default=None, compare=False)
+    batches: Batches | None = field(default=None, compare=False)
+    """Of generated data: what each epoch is drawn from."""
+    extra_tests: Mapping[str, Part] = field(default_factory=dict)
+    """Changed copies of the test part, by name."""
+    folds: tuple["Dataset", ...] = ()
+    """Of k-fold cross-validation, the folds; the parts above are those of the first."""
 
-    def part(self, name: PartName) -> Part:
-        """The part of that name."""
-        part: Part = getattr(self, name)
+    def part(self, name: str) -> Part:
+        """The part of that name; test_NAME is an extra test."""
+        part: Part = self.extra_tests[name[5:]] if name.startswith("test_") else getattr(self, name)
         return part

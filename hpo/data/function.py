@@ -1,5 +1,6 @@
 """Datasets from the user's own function, by import path: arrays, or a `tf.data.Dataset` for each part."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -84,6 +85,11 @@ def _call(function: str, folders: tuple[Path, ...]) -> Mapping[PartName, Any]:
         raise DataError(str(error)) from error
     if not callable(called):
         raise DataError(f"{function}: must be a function, got {_say(called)}")
+    if inspect.isgeneratorfunction(called):
+        raise DataError(
+            f"is required: {function} yields batches without end; say how many of them make an epoch",
+            ("dataset", "steps_per_epoch"),
+        )
     try:
         returned = called()
     except Exception as error:

@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from hpo.data.dataset import Array, Dataset, DatasetInfo, Part, PartName, Scaling
+from hpo.data.extra import check_augmentation, with_extra_tests
 from hpo.data.files import find, read_idx_folder, read_npz
 from hpo.data.labels import Labels, read_labels
-from hpo.data.raw import RawDataset, RawPipelines, check_part, check_same_shape, chunks
+from hpo.data.raw import RawDataset, RawGenerated, RawPipelines, as_images, check_part, check_same_shape, chunks
 from hpo.data.scaling import Moments, default_method
 from hpo.data.sources import read_known
 from hpo.data.split import split
 from hpo.errors import DataError
 from hpo.experiment import DatasetSpec
+
+Raw = RawDataset | RawPipelines | RawGenerated
 
 
 def load(spec: DatasetSpec, folders: Sequence[Path]) -> Dataset:
@@ -26,15 +29,44 @@ def load(spec: DatasetSpec, folders: Sequence[Path]) -> Dataset:
     Raises:
         DataError: whatever is wrong with the data; the message names the file, the rule and the value.
     """
-    raw = _read(spec, folders)
-    return _from_pipelines(raw, spec) if isinstance(raw, RawPipelines) else _from_arrays(raw, spec)
+    return prepare(read(spec, folders), spec)
 
 
-def _read(spec: DatasetSpec, folders: Sequence[Path]) -> RawDataset | RawPipelines:
+def prepare(raw: Raw, spec: DatasetSpec) -> Dataset:
+    """Makes the dataset of a section from what `read` returned for it, or for one that names the same source.
+
+    Raises:
+        DataError: the data are inconsistent, or cannot be divided so.
+    """
+    folds = spec.validation.folds
+    if folds is not None and not isinstance(raw, RawDataset):
+        rule = "k-fold cross-validation divides the arrays of a dataset, and the function returns none; leave out folds"
+        raise DataError(f"{raw.source}: {rule}", ("dataset", "validation", "folds"))
+    if isinstance(raw, RawGenerated):
+        from hpo.data.generated import drawn
+
+        raw, spec = drawn(raw, spec), spec.model_copy(update={"scaling": spec.scaling or "none"})
+    found = [_from_pipelines(raw, spec)] if isinstance(raw, RawPipelines) else _from_arrays(raw, spec)
+    check_augmentation(spec.augmentation, found[0])
+    found[0] = with_extra_tests(found[0], spec.extra_tests)
+    return found[0] if folds is None else _folded(found)
+
+
+def read(spec: DatasetSpec, folders: Sequence[Path]) -> Raw:
+    """What the source of a section brings, as it came.
+
+    Raises:
+        DataError: it cannot be found or read.
+    """
+    if spec.steps_per_epoch is not None and spec.function is None:
+        rule = f"is for a function that yields batches without end; leave it out of {spec.label}"
+        raise DataError(rule, ("dataset", "steps_per_epoch"))
     if spec.function is not None:
         from hpo.data.function import read_function
+        from hpo.data.generated import read_generated
 
-        raw: RawDataset | RawPipelines = read_function(spec.function, folders)
+        reader = read_function if spec.steps_per_epoch is None else read_generated
+        raw: Raw = reader(spec.function, folders)
     elif spec.path is None:
         raw = read_known(spec.name or "")
     else:
@@ -54,41 +86,57 @@ def _read(spec: DatasetSpec, folders: Sequence[Path]) -> RawDataset | RawPipelin
     return raw
 
 
-def _from_arrays(raw: RawDataset, spec: DatasetSpec) -> Dataset:
+def _from_arrays(raw: RawDataset, spec: DatasetSpec) -> list[Dataset]:
+    """One dataset, or one for each fold."""
     given = raw.parts()
     for raw_part in given.values():
         check_part(raw_part)
     check_same_shape({part.x.place: part.x.array.shape[1:] for part in given.values()})
     labels = read_labels({name: part.y for name, part in given.items()}, spec.task, raw.is_table, raw.class_names)
-    whole = {name: Part(_as_images(part.x.array), labels.targets[name]) for name, part in given.items()}
+    whole = {name: Part(as_images(part.x.array), labels.targets[name]) for name, part in given.items()}
     training = whole["training"]
     rows = split(labels.class_numbers("training"), len(training), spec, frozenset(whole), f"dataset {spec.label}")
 
-    def part(name: PartName, chosen: Array | None) -> Part:
-        if chosen is None:
-            return whole[name]
+    def taken(chosen: Array) -> Part:
         # Where nothing is taken from the data, they need not be copied.
         return training if len(chosen) == len(training) else Part(training.x[chosen], training.y[chosen])
 
-    parts: dict[PartName, Part] = {
-        "training": part("training", rows.training),
-        "validation": part("validation", rows.validation),
-        "test": part("test", rows.test),
-    }
-    moments = Moments(training.x.shape[1:])
+    test = whole["test"] if rows.test is None else taken(rows.test)
+    found = []
+    for rest, held_out in rows.folds or ((rows.training, rows.validation),):
+        validation = whole["validation"] if held_out is None else taken(held_out)
+        parts: dict[PartName, Part] = {"training": taken(rest), "validation": validation, "test": test}
+        dataset = _fitted(raw, spec, labels, parts)
+        found.append(replace(dataset, info=replace(dataset.info, draws=rows.draws)))
+    return found
+
+
+def _fitted(raw: RawDataset, spec: DatasetSpec, labels: Labels, parts: Mapping[PartName, Part]) -> Dataset:
+    """A dataset of these parts, its scaling fitted on the training part."""
+    shape = parts["training"].x.shape[1:]
+    moments = Moments(shape)
     for chunk in chunks(parts["training"].x):
         moments.update(chunk)
     info = _info(
         raw.source,
         spec,
         labels,
-        training.x.shape[1:],
+        shape,
         moments,
         {name: len(part) for name, part in parts.items()},
         {name: part_digest(part) for name, part in parts.items()},
     )
-    info = replace(info, columns=raw.columns, draws=rows.draws)
-    return Dataset(info, parts["training"], parts["validation"], parts["test"])
+    info = replace(info, columns=raw.columns, steps_per_epoch=spec.steps_per_epoch)
+    return Dataset(info, parts["training"], parts["validation"], parts["test"], batches=raw.batches)
+
+
+def _folded(folds: Sequence[Dataset]) -> Dataset:
+    """The folds of k-fold cross-validation, which have the test part in common, as one dataset."""
+    first = folds[0]
+    digest = hashlib.sha256("".join(fold.info.digest for fold in folds).encode()).hexdigest()[:32]
+    named = [replace(fold.info, extra_tests=first.info.extra_tests) for fold in folds]
+    alike = (replace(fold, info=info, extra_tests=first.extra_tests) for fold, info in zip(folds, named, strict=True))
+    return replace(first, info=replace(first.info, folds=len(folds), digest=digest), folds=tuple(alike))
 
 
 def _from_pipelines(raw: RawPipelines, spec: DatasetSpec) -> Dataset:
@@ -129,11 +177,6 @@ def part_digest(part: Part) -> str:
         for chunk in chunks(array):
             content.update(np.ascontiguousarray(chunk).data)
     return content.hexdigest()[:32]
-
-
-def _as_images(x: Array) -> Array:
-    """Gives grey images, samples of shape (h, w) in uint8, their one channel; other samples (h, w) are series."""
-    return x[..., np.newaxis] if x.ndim == 3 and x.dtype == np.uint8 else x
 
 
 def _info(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hpo.data.dataset import Array, Column, PartName
+from hpo.data.dataset import Array, Batches, Column, PartName
 from hpo.errors import DataError
 
 _CHUNK = 1 << 22
@@ -45,6 +45,8 @@ class RawDataset:
     """Whether the targets are a column of a table, whose whole numbers may be any names of classes."""
     columns: tuple[Column, ...] = ()
     """Of a table: what its features were made from."""
+    batches: Batches | None = None
+    """Of generated data, whose parts were drawn from these."""
 
     def parts(self) -> dict[PartName, RawPart]:
         """The parts that there are."""
@@ -60,6 +62,19 @@ class RawPipelines:
     source: str
     parts: Mapping[PartName, Any]
     stream: Callable[[PartName, int], Any]
+
+
+@dataclass(frozen=True)
+class RawGenerated:
+    """A source without end, from which fixed parts are drawn."""
+
+    source: str
+    batches: Batches
+
+
+def as_images(x: Array) -> Array:
+    """Gives grey images, samples of shape (h, w) in uint8, their one channel; other samples (h, w) are series."""
+    return x[..., np.newaxis] if x.ndim == 3 and x.dtype == np.uint8 else x
 
 
 def chunks(array: Array) -> Iterator[Array]:

@@ -22,6 +22,8 @@ class Rows:
     test: Array | None
     draws: tuple[Draw, ...] = ()
     """How they were drawn, in this order."""
+    folds: tuple[tuple[Array, Array], ...] = ()
+    """Of k-fold cross-validation, training and validation rows of each fold; those above are the first fold's."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,36 @@ class _Divider:
             raise DataError(f"{self.source}: cannot stratify for {purpose}: {problem}; leave out stratify")
         return None
 
+    def into_folds(self, rows: Array, folds: int) -> tuple[tuple[Array, Array], ...]:
+        """Divides the rows into folds; returns the other folds' rows and its own for each."""
+        from sklearn.model_selection import KFold, StratifiedKFold
+
+        strata = self._fold_strata(rows, folds)
+        kind = KFold if strata is None else StratifiedKFold
+        drawn = kind(folds, shuffle=True, random_state=self.seed).split(rows, strata)
+        found = tuple((rows[rest], rows[own]) for rest, own in drawn)
+        self.draws.append(Draw("validation", len(found[0][1]), stratified=strata is not None))
+        return found
+
+    def _fold_strata(self, rows: Array, folds: int) -> Array | None:
+        key = ("dataset", "validation", "folds")
+        if folds > len(rows):
+            message = f"{folds} folds need as many samples, and there are {len(rows)} to train on; ask for fewer"
+            raise DataError(f"{self.source}: {message}", key)
+        if self.stratify is False:
+            return None
+        problem = "the task is regression, which has no classes"
+        if self.classes is not None:
+            members = np.bincount(self.classes[rows])
+            rarest = int(members[members > 0].min())
+            if rarest >= folds:
+                return self.classes[rows]
+            problem = f"each fold would need a sample of each class, and the rarest has {rarest}"
+        if self.stratify:
+            message = f"cannot stratify {folds} folds: {problem}; leave out stratify"
+            raise DataError(f"{self.source}: {message}", key)
+        return None
+
     def part_off(self, rows: Array, size: float, part: Purpose) -> tuple[Array, Array]:
         """Draws a share below 1 (rounded up) or a number of the rows; returns the rest and the drawn."""
         count = int(size) if size >= 1 else math.ceil(size * len(rows))
@@ -76,13 +108,14 @@ class _Divider:
 def split(classes: Array | None, total: int, spec: DatasetSpec, given: frozenset[str], source: str) -> Rows:
     """Decides which of the `total` rows of the training data go where; the same for the same seed.
 
-    First `limit`, then the test part, then the validation part, by scikit-learn's train_test_split; parts in
-    `given` come from elsewhere and stay whole. `classes`, shape (total,), is the class of each row, or None.
-    Unless `stratify` says otherwise, draws are stratified wherever each class has two members and both sides
-    can hold every class.
+    First `limit`, then the test part, then the validation part, by scikit-learn's train_test_split, or the folds,
+    by its KFold or StratifiedKFold; parts in `given` come from elsewhere and stay whole. `classes`, shape (total,),
+    is the class of each row, or None. Unless `stratify` says otherwise, draws are stratified wherever each class has
+    two members and both sides can hold every class, folds where each class has as many members as there are folds.
 
     Raises:
-        DataError: a part larger than the data, or `stratify: true` where it cannot be done.
+        DataError: a part larger than the data, more folds than samples, folds of data that bring a validation part, or
+            `stratify: true` where it cannot be done.
     """
     divider = _Divider(classes, spec.stratify, spec.seed, source)
     rows: Array = np.arange(total)
@@ -91,7 +124,14 @@ def split(classes: Array | None, total: int, spec: DatasetSpec, given: frozenset
         _, rows = divider.divide(rows, spec.limit, "limit")
     if "test" not in given:
         rows, test = divider.part_off(rows, spec.test, "test")
+    seed = spec.seed if spec.validation.seed is None else spec.validation.seed
+    divider, folds = replace(divider, seed=seed), spec.validation.folds
+    if folds is not None:
+        if "validation" in given:
+            rule = "the data bring a validation part of their own, which folds would not be drawn from"
+            raise DataError(f"{source}: {rule}; leave out folds", ("dataset", "validation", "folds"))
+        pairs = divider.into_folds(rows, folds)
+        return Rows(*pairs[0], test, tuple(divider.draws), pairs)
     if "validation" not in given:
-        seed = spec.seed if spec.validation.seed is None else spec.validation.seed
-        rows, validation = replace(divider, seed=seed).part_off(rows, spec.validation.size, "validation")
+        rows, validation = divider.part_off(rows, spec.validation.size, "validation")
     return Rows(rows, validation, test, tuple(divider.draws))

@@ -3,13 +3,14 @@
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
-from hpo.data.dataset import Column, Dataset, DatasetInfo, Draw, Part, PartName, Scaling
+from hpo.data.dataset import Array, Column, Dataset, DatasetInfo, Draw, Part, PartName, Scaling
 from hpo.data.function import FunctionStream
+from hpo.data.generated import FunctionBatches
 from hpo.data.prepare import no_samples
 from hpo.errors import DataError
 
@@ -28,19 +29,35 @@ def save(dataset: Dataset, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
         new = Path(temporary) / "new"
-        new.mkdir()
-        if stream is None:
-            for name in _NAMES:
-                np.save(new / f"{name}_x.npy", dataset.part(name).x, allow_pickle=False)
-                np.save(new / f"{name}_y.npy", dataset.part(name).y, allow_pickle=False)
-        meta = {"format": _FORMAT, "info": info_as_json(dataset.info), "stream": None}
-        if stream is not None:
-            folders = [str(path.absolute()) for path in stream.folders]
-            meta["stream"] = {"function": stream.function, "folders": folders}
-        (new / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        _write(dataset, new)
+        for number, fold in enumerate(dataset.folds, 1):
+            _write(fold, fold_folder(new, number))
         if folder.exists():
             folder.rename(Path(temporary) / "old")
         new.rename(folder)
+
+
+def fold_folder(folder: Path, number: int) -> Path:
+    """Where within a prepared dataset one of its folds lies, counted from 1; a prepared dataset too."""
+    return folder / f"fold_{number}"
+
+
+def _write(dataset: Dataset, new: Path) -> None:
+    new.mkdir()
+    stream = dataset.stream
+    if stream is None and not dataset.folds:
+        for name, part in dataset.extra_tests.items():
+            np.save(new / f"test_{name}_x.npy", part.x, allow_pickle=False)
+        for name in _NAMES:
+            np.save(new / f"{name}_x.npy", dataset.part(name).x, allow_pickle=False)
+            np.save(new / f"{name}_y.npy", dataset.part(name).y, allow_pickle=False)
+    meta = {"format": _FORMAT, "info": info_as_json(dataset.info), "stream": None}
+    if isinstance(stream, FunctionStream):
+        folders = [str(path.absolute()) for path in stream.folders]
+        meta["stream"] = {"function": stream.function, "folders": folders}
+    if isinstance(dataset.batches, FunctionBatches):
+        meta["batches"] = dataset.batches.as_json()
+    (new / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
 
 def open_prepared(folder: Path | str) -> Dataset:
@@ -65,16 +82,25 @@ def open_prepared(folder: Path | str) -> Dataset:
         pipelines = FunctionStream(stream["function"], tuple(Path(path) for path in stream["folders"]))
         empty = no_samples(info.input_shape)
         return Dataset(info, empty, empty, empty, stream=pipelines)
+    if info.folds is not None:
+        folds = tuple(open_prepared(fold_folder(folder, number)) for number in range(1, info.folds + 1))
+        return replace(folds[0], info=info, folds=folds)
     training, validation, test = (_open_part(folder, name) for name in _NAMES)
-    return Dataset(info, training, validation, test)
+    extra = {name: Part(_open_array(folder, f"test_{name}_x"), test.y) for name in info.extra_tests}
+    batches = FunctionBatches.from_json(meta["batches"]) if "batches" in meta else None
+    return Dataset(info, training, validation, test, batches=batches, extra_tests=extra)
 
 
 def _open_part(folder: Path, name: PartName) -> Part:
+    return Part(_open_array(folder, f"{name}_x"), _open_array(folder, f"{name}_y"))
+
+
+def _open_array(folder: Path, name: str) -> Array:
     try:
-        x, y = (np.load(folder / f"{name}_{xy}.npy", mmap_mode="r", allow_pickle=False) for xy in "xy")
+        array: Array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder}: {name}: cannot be read: {error}; delete the folder") from None
-    return Part(x, y)
+        raise DataError(f"{folder}: {name[:-2]}: cannot be read: {error}; delete the folder") from None
+    return array
 
 
 def info_as_json(info: DatasetInfo) -> dict[str, object]:
@@ -92,8 +118,8 @@ def info_from_json(plain: Mapping[str, object]) -> DatasetInfo:
     fields["scaling"] = Scaling(
         scaling["method"], *(np.asarray(scaling[key], np.float32) for key in ("offset", "factor"))
     )
-    for key in ("input_shape", "class_names"):
-        fields[key] = tuple(fields[key])  # type: ignore[arg-type]
+    for key in ("input_shape", "class_names", "extra_tests"):
+        fields[key] = tuple(fields.get(key, ()))  # type: ignore[arg-type]
     fields["columns"] = tuple(_column(**column) for column in fields["columns"])  # type: ignore[attr-defined]
     fields["draws"] = tuple(Draw(**draw) for draw in fields["draws"])  # type: ignore[attr-defined]
     return DatasetInfo(**fields)  # type: ignore[arg-type]

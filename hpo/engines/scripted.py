@@ -8,9 +8,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hpo.engines import Engine
+from hpo.record import FOLD
 from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason
 
-Step = float | Failed | Lost | None
+
+@dataclass(frozen=True)
+class InFold:
+    """An epoch of k-fold cross-validation."""
+
+    value: float
+    """The objective after it."""
+    fold: int
+    ended: bool = False
+    """Whether it is the fold's last."""
+
+
+Step = float | InFold | Failed | Lost | None
 """One step of a script: the objective after an epoch, the end of a trial that fails, or None: the trial hangs, and
 does not answer to `stop` either."""
 
@@ -100,9 +113,11 @@ class ScriptedEngine(Engine):
         if step is None:
             return None
         trial.waiting = True
-        trial.curve.append(step)
-        metrics = {trial.job.objective.metric: step, "learning_rate": 0.001, "seconds": 0.01}
-        return EpochDone(number, len(trial.curve), metrics)
+        value, fold = (step.value, {FOLD: float(step.fold)}) if isinstance(step, InFold) else (step, {})
+        trial.curve.append(value)
+        metrics = {trial.job.objective.metric: value, "learning_rate": 0.001, "seconds": 0.01, **fold}
+        ended = isinstance(step, InFold) and step.ended
+        return EpochDone(number, len(trial.curve), metrics, fold_ended=ended)
 
     def _finish(self, trial: _Trial, ended_by: Literal["epochs"] | StopReason) -> Finished:
         job = trial.job

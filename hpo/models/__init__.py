@@ -16,7 +16,7 @@ from hpo.models.discovery import discover
 if TYPE_CHECKING:
     from hpo.data.dataset import DatasetInfo
 
-__all__ = ["KNOWN", "Built", "InvalidModel", "build", "discover", "keys", "to_space", "unknown_keys"]
+__all__ = ["KNOWN", "Built", "InvalidModel", "build", "check", "discover", "keys", "to_space", "unknown_keys"]
 
 _MODULES = {"mlp": mlp, "cnn": cnn}
 
@@ -47,13 +47,24 @@ def unknown_keys(model: str, names: Iterable[str]) -> dict[str, str]:
     known = keys(model)
     if known is None:
         return {}
-    read = {*known, *TrainingSpec.model_fields}
     return {
         name: f"{model} reads no such parameter; {nearest(name, [*known, *TrainingSpec.model_fields])}"
         for name in names
         if not name.startswith(("training.", "dataset."))
-        and not {name.partition(".")[0], re.sub(r"_[1-9]\d*$", "_N", name)} & read
+        and name.partition(".")[0] not in TrainingSpec.model_fields
+        and re.sub(r"_[1-9]\d*$", "_N", name) not in known
     }
+
+
+def check(model: str, params: Mapping[str, Any], info: "DatasetInfo") -> None:
+    """Checks what `build` would be given, without importing Keras; of models by import path nothing is known.
+
+    Raises:
+        ModelError: there is no such model, or it does not fit the data.
+        InvalidModel: the model cannot be built with these parameters; its `key` names the one at fault.
+    """
+    if keys(model) is not None:
+        _MODULES[model].check(params, info)
 
 
 def build(

@@ -11,7 +11,14 @@ if TYPE_CHECKING:
 
 
 class InvalidModel(ModelError):
-    """The model cannot be built with these parameters; others may do."""
+    """The model cannot be built with these parameters; others may do.
+
+    `key` is the parameter at fault, where one is.
+    """
+
+    def __init__(self, message: str, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 def _nothing() -> None:

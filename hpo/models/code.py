@@ -1,6 +1,8 @@
 """A model as the Keras code that builds it: for people to read, and to go on with."""
 
 import inspect
+import itertools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -8,36 +10,53 @@ if TYPE_CHECKING:
 
 # What a layer is called, and what every layer has, says nothing of what it does.
 _OF_ALL_LAYERS = ("name", "trainable", "dtype")
+# A list of more numbers than this is written by its runs.
+_LONG = 8
 
 
 def layers_as_code(model: "keras.Sequential") -> list[str]:
     """The layers of a Sequential model, an expression each, with what differs from Keras's defaults.
 
     Raises:
-        ValueError: a layer has an argument that is no plain value.
+        ValueError: a layer has an argument that cannot be written down.
     """
-    return [f"keras.Input({tuple(model.input_shape[1:])})", *(_as_code(layer) for layer in model.layers)]
+    return [f"keras.Input({tuple(model.input_shape[1:])})", *(_layer(layer) for layer in model.layers)]
 
 
-def _as_code(layer: "keras.layers.Layer") -> str:
-    kind, config = type(layer), layer.get_config()
+def _layer(layer: "keras.layers.Layer") -> str:
+    config = layer.get_config()
+    return f"layers.{_call(type(layer), {name: config[name] for name in config if name not in _OF_ALL_LAYERS})}"
+
+
+def _call(kind: type, config: Mapping[str, Any]) -> str:
+    """The call that makes an object of Keras's from its configuration."""
     needed = [
         name
         for name, parameter in inspect.signature(kind).parameters.items()
         if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
     ]
     default = kind(**{name: config[name] for name in needed}).get_config()
+    # Once built, LayerNormalization has its axis in a list.
     changed = {
         name: value
         for name, value in config.items()
-        if name not in (*needed, *_OF_ALL_LAYERS) and value != default[name]
+        if name not in needed and value not in (default[name], [default[name]])
     }
-    arguments = [_plain(layer, name, config[name]) for name in needed]
-    arguments += [f"{name}={_plain(layer, name, value)}" for name, value in changed.items()]
-    return f"layers.{kind.__name__}({', '.join(arguments)})"
+    arguments = [_written(config[name]) for name in needed]
+    arguments += [f"{name}={_written(value)}" for name, value in changed.items()]
+    return f"{kind.__name__}({', '.join(arguments)})"
 
 
-def _plain(layer: "keras.layers.Layer", name: str, value: Any) -> str:
+def _written(value: Any) -> str:
+    if isinstance(value, Mapping) and str(value.get("module")).startswith("keras."):
+        import keras
+
+        # An initializer or a regularizer.
+        made = keras.saving.deserialize_keras_object(dict(value))
+        return f"{value['module']}.{_call(type(made), made.get_config())}"
+    if isinstance(value, list) and len(value) > _LONG:
+        runs = [(repr(one), len(list(same))) for one, same in itertools.groupby(value)]
+        return " + ".join(f"[{one}] * {count}" if count > 1 else f"[{one}]" for one, count in runs)
     if not isinstance(value, int | float | str | tuple | list | None):
-        raise ValueError(f"layer {layer.name}: {name} cannot be written as a plain value, got {value!r}")
+        raise ValueError(f"a layer's argument cannot be written as a plain value, got {value!r}")
     return f'"{value}"' if isinstance(value, str) else repr(value)

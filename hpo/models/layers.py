@@ -1,61 +1,59 @@
-"""Checked values and shared layers of the models that hpo knows."""
+"""Keras layers of what the models that hpo knows have in common."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hpo.errors import nearest
-from hpo.models.built import InvalidModel
+from hpo.models.parts import Activation, Head, Initializer, Weights
 
 if TYPE_CHECKING:
     import keras
 
-    from hpo.data.dataset import DatasetInfo
 
-
-def whole(params: Mapping[str, Any], key: str, default: int, low: int = 1) -> int:
-    """A whole number of at least `low`.
-
-    Raises:
-        InvalidModel: the value is none.
-    """
-    value = params.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < low:
-        raise InvalidModel(f"{key} must be a whole number of at least {low}, got {value!r}")
-    return value
-
-
-def share(params: Mapping[str, Any], key: str, default: float) -> float:
-    """A share from 0 to below 1.
-
-    Raises:
-        InvalidModel: the value is none.
-    """
-    value = params.get(key, default)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1:
-        raise InvalidModel(f"{key} must be a number from 0 to below 1, got {value!r}")
-    return float(value)
-
-
-def activation(params: Mapping[str, Any], key: str, default: str) -> str:
-    """An activation by its name in Keras.
-
-    Raises:
-        InvalidModel: Keras has none of that name.
-    """
+def dense(units: int, activation: Activation, weights: Weights, name: str) -> "list[keras.layers.Layer]":
+    """A dense layer and its activation."""
     import keras
 
-    value = params.get(key, default)
-    functions = set(dir(keras.activations)) - {"deserialize", "get", "serialize"}
-    names = sorted(name for name in functions if not name.startswith("_"))
-    if value not in names:
-        raise InvalidModel(f"{key} must be an activation of Keras, got {value!r}; {nearest(value, names)}")
-    return str(value)
+    if activation.slope is None:
+        return [keras.layers.Dense(units, activation=activation.name, name=name, **options(weights))]
+    return [keras.layers.Dense(units, name=name, **options(weights)), activate(activation)]
 
 
-def head(info: "DatasetInfo") -> "keras.layers.Layer":
-    """The last layer: one probability a class (softmax), or the numbers to predict (linear)."""
+def activate(activation: Activation) -> "keras.layers.Layer":
+    """An activation as a layer of its own."""
+    import keras
+
+    if activation.slope is None:
+        return keras.layers.Activation(activation.name)
+    return keras.layers.LeakyReLU(negative_slope=activation.slope)
+
+
+def options(weights: Weights) -> dict[str, Any]:
+    """What dense and convolutional layers are told of their weights: nothing where they are as Keras makes them."""
+    import keras
+
+    told: dict[str, Any] = {} if weights.use_bias else {"use_bias": False}
+    if weights.kernel_initializer is not None:
+        told["kernel_initializer"] = _made(weights.kernel_initializer)
+    if weights.bias_initializer is not None:
+        told["bias_initializer"] = _made(weights.bias_initializer)
+    if weights.l1:
+        told["kernel_regularizer"] = keras.regularizers.L1L2(weights.l1, weights.l2)
+    elif weights.l2:
+        told["kernel_regularizer"] = keras.regularizers.L2(weights.l2)
+    return told
+
+
+def output(head: Head) -> "keras.layers.Layer":
+    """The output layer."""
     import keras
 
     # Softmax in float32 keeps its sum at 1 under mixed precision too.
-    kind = "softmax" if info.task == "classification" else "linear"
-    return keras.layers.Dense(info.outputs, activation=kind, dtype="float32", name="output")
+    return keras.layers.Dense(
+        head.units, activation=head.activation, dtype="float32", name="output", **options(head.weights)
+    )
+
+
+def _made(initializer: Initializer) -> "keras.initializers.Initializer":
+    """Without a seed of its own: it draws from Python's, as Keras's default does."""
+    import keras
+
+    return keras.initializers.get({"class_name": initializer.name, "config": dict(initializer.arguments)})

@@ -77,7 +77,7 @@ def _confirmed(view: StudyView) -> list[str]:
 def _single(view: StudyView, trial: TrialRecord) -> list[str]:
     metric, scored = view.objective.metric, len(ranked(view.trials, view.objective))
     extreme = "highest" if view.objective.sign > 0 else "lowest"
-    lines = [f"{metric} was {score(trial.value)}, at epoch {trial.best_epoch} of {trial.epochs}, in one run."]
+    lines = [f"{metric} was {score(trial.value)}, {trial.reached(metric)}, in one run."]
     if trial.state == "pruned":
         ended = "stopped at the deadline" if trial.ended_by == "deadline" else "stopped by the pruner"
         lines.append(f"The trial was {ended}, and might have gone further.")

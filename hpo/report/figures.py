@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from hpo.record import FOLD
 from hpo.report.drawing import BEST, COMPLETE, PRUNED, WEAK, Drawing, Missing, drawing, themed
 from hpo.report.formats import percent, score
 from hpo.report.thinning import Sample, Source, Thinned, thin
@@ -57,7 +58,7 @@ def _steps(line: "go.Scatter") -> dict[str, list[float]]:
 
 
 def curves(source: Source) -> Drawing | Missing:
-    """The objective after each epoch, a line for each trial; those of pruned trials dim."""
+    """The objective after each epoch, or its mean after each fold: a line for each trial, dim for pruned ones."""
     from optuna.visualization import plot_intermediate_values
 
     if not source.scored:
@@ -66,6 +67,7 @@ def curves(source: Source) -> Drawing | Missing:
     figure = plot_intermediate_values(Sample(source, thinned.numbers))
     states = {trial.number: trial.state for trial in source.scored}
     best = source.scored[0].number
+    step = "fold" if FOLD in source.scored[0].curves else "epoch"
     legend: set[str] = set()
     ranks = {}
     for trace in figure.data:
@@ -76,15 +78,15 @@ def curves(source: Source) -> Drawing | Missing:
         trace.update(
             line={"color": color, "width": 3 if number == best else 1.2}, marker={"size": 4},
             mode="lines" if len(trace.x) > 1 else "markers", legendgroup=kind, showlegend=kind not in legend,
-            hovertemplate=f"trial {number} ({states[number]}), epoch %{{x}}: %{{y:.5g}}<extra></extra>",
+            hovertemplate=f"trial {number} ({states[number]}), {step} %{{x}}: %{{y:.5g}}<extra></extra>",
             name=kind, uid=f"{kind} {number}",
         )  # fmt: skip
         legend.add(kind)
     figure.data = sorted(figure.data, key=lambda trace: ranks[trace.uid])
     metric = source.view.objective.metric
     figure.update_xaxes(dtick=1 if max(len(trace.x) for trace in figure.data) <= 10 else None)
-    figure.update_layout(xaxis_title="epoch", yaxis_title=metric, showlegend=True, yaxis_range=_span(source, figure))
-    alt = f"{metric} after each epoch of {len(figure.data)} trials; pruned ones are dim, trial {best} is the best."
+    figure.update_layout(xaxis_title=step, yaxis_title=metric, showlegend=True, yaxis_range=_span(source, figure))
+    alt = f"{metric} after each {step} of {len(figure.data)} trials; pruned ones are dim, trial {best} is the best."
     return drawing(figure, alt, thinned.note, height=440)
 
 

@@ -75,29 +75,32 @@ def predictions(view: "StudyView", trials: "Sequence[TrialRecord]") -> Predictio
     if not kept:
         return Missing("The best model was not kept, or its file is gone.")
     try:
-        dataset = _load(view)
+        dataset = _load(view, kept[0])
         if isinstance(dataset, Missing) or dataset.info.classes is None:
             return dataset if isinstance(dataset, Missing) else None
         x, y = _validation(dataset)
         from hpo.quiet import without_greetings
 
         with without_greetings():
-            from hpo.training.predict import predict
-        outputs = predict(Path(str(kept[0].model_file)), x)
+            from hpo.training.predict import by_class, predict
+        outputs = by_class(predict(Path(str(kept[0].model_file)), x))
     except HpoError as error:
         return Missing(f"The best model's predictions cannot be shown: {error}")
     return _judged(dataset, kept[0].number, x, y, outputs)
 
 
-def _load(view: "StudyView") -> "Dataset | Missing":
-    from hpo.data import load
+def _load(view: "StudyView", trial: "TrialRecord") -> "Dataset | Missing":
+    """The data as a trial's model had them: prepared as its configuration says, of its folds that of the model."""
+    from hpo.jobs import sections
     from hpo.plan import plan_of
+    from hpo.variants import Variants
 
     plan = plan_of(view.experiment)
-    dataset = load(plan.experiment.dataset, plan.folders)
-    if dataset.info.digest != view.identity["dataset"]["digest"]:
+    variants = Variants(plan.experiment.dataset, plan.folders)
+    if variants.base.info.digest != view.identity["dataset"]["digest"]:
         return Missing("The data have changed since the study was run: their digest is another.")
-    return dataset
+    dataset = variants.dataset(sections(plan, trial.params)[1])
+    return dataset if trial.best_fold is None else dataset.folds[trial.best_fold - 1]
 
 
 def _validation(dataset: "Dataset") -> "tuple[Array, Array]":
@@ -118,8 +121,7 @@ def _judged(dataset: "Dataset", trial: int, x: "Array", y: "Array", outputs: "Ar
     info = dataset.info
     classes = info.classes or 0
     names = info.class_names or tuple(map(str, range(classes)))
-    # A model of two classes may put out one number, the probability of the second.
-    said = outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0.5).astype(int)
+    said = outputs.argmax(axis=1)
     labels = list(range(classes))
     matrix = confusion_matrix(y, said, labels=labels)
     table = classification_report(
@@ -149,5 +151,5 @@ def _class_row(name: str, row: Mapping[str, float]) -> ClassRow:
 
 
 def _sure(outputs: "Array") -> str:
-    probabilities = len(outputs) > 1 and abs(float(outputs.sum()) - 1) < 0.01 and float(outputs.min()) >= 0
+    probabilities = abs(float(outputs.sum()) - 1) < 0.01 and float(outputs.min()) >= 0
     return percent(float(outputs.max())) if probabilities else ""

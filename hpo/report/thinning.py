@@ -110,7 +110,7 @@ class Sample(optuna.Study):
 
 
 def _drawn(number: int, record: TrialRecord | None, sampled: Sampled, metric: str) -> FrozenTrial:
-    curve = record.curves.get(metric, ()) if record else ()
+    reported = record.reports(metric) if record else {}
     return FrozenTrial(
         number=number,
         trial_id=number,
@@ -118,7 +118,7 @@ def _drawn(number: int, record: TrialRecord | None, sampled: Sampled, metric: st
         value=record.value if record else None,
         params=sampled.params,
         distributions=sampled.distributions,
-        intermediate_values={epoch: value for epoch, value in enumerate(curve, 1) if np.isfinite(value)},
+        intermediate_values={step: value for step, value in reported.items() if np.isfinite(value)},
         datetime_start=record.started if record else None,
         datetime_complete=record.ended if record else None,
         user_attrs={},

@@ -1,20 +1,19 @@
 """An exported trial as a plain Keras script, which needs no hpo and reads as if written by hand."""
 
 import textwrap
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpo.errors import UserError
 from hpo.quiet import without_greetings
 from hpo.script.fragments import Script
-from hpo.script.layout import WIDTH, imports, literal, statement
+from hpo.script.layout import WIDTH, imports
 from hpo.script.tolerance import tolerance
 
 if TYPE_CHECKING:
     from hpo.data.dataset import Dataset
     from hpo.exported import Exported
     from hpo.training.messages import Job
-    from hpo.training.recipe import Recipe
 
 
 def script_of(exported: "Exported") -> str:
@@ -22,27 +21,36 @@ def script_of(exported: "Exported") -> str:
 
     Raises:
         DataError: the data can no longer be read.
+        UserError: how it was trained makes no plain script.
         ModelError: the model can no longer be built.
     """
-    from hpo.data import load
+    from hpo.jobs import sections
+    from hpo.variants import Variants
 
     plan = exported.plan
-    dataset = load(plan.experiment.dataset, plan.folders)
+    _, spec = sections(plan, exported.parameters)
+    if spec.validation.folds is not None:
+        raise UserError(
+            "k-fold cross-validation, a model for each fold, makes no plain script; --to best.yaml exports a file that "
+            "hpo train takes"
+        )
+    dataset = Variants(plan.experiment.dataset, plan.folders).dataset(spec)
     with without_greetings():
         from hpo.script.data import add_data
         from hpo.script.model import add_model
+        from hpo.script.training import add_fit
         from hpo.training.recipe import recipe
 
         job = _job(exported, dataset)
         made = recipe(job, dataset)
     script = Script(imports={"import keras"})
     script.constants.append(f"SEED = {exported.seed}")
-    script.constants.append(f"EPOCHS = {job.training.epochs}")
+    script.constants.append(f"EPOCHS = {exported.limit or job.training.epochs}")
     script.constants.append(f"BATCH_SIZE = {job.training.batch_size}")
     script.main.append("    keras.utils.set_random_seed(SEED)")
-    add_data(script, plan.experiment.dataset, dataset, plan.folders, made.labels)
+    add_data(script, spec, dataset, plan.folders, made.labels)
     add_model(script, made, job.params, dataset.info, plan.folders)
-    _add_fit(script, job, made, dataset)
+    add_fit(script, job, made, dataset, plan.folders)
     _add_verdict(script, exported, dataset)
     return _text(script, exported)
 
@@ -53,33 +61,7 @@ def _job(exported: "Exported", dataset: "Dataset") -> "Job":
 
     plan = exported.plan
     declared = discover(plan.space.model, dataset.info, plan.folders)
-    job = make_job(plan, exported.parameters, exported.seed, Path(), declared)
-    if exported.limit is None:
-        return job
-    return replace(job, training=job.training.model_copy(update={"epochs": exported.limit}))
-
-
-def _add_fit(script: Script, job: "Job", made: "Recipe", dataset: "Dataset") -> None:
-    stopping, objective = job.training.early_stopping, job.objective
-    patience = stopping.patience if stopping else "EPOCHS"
-    items = [
-        f"monitor={literal(objective.metric)}",
-        f'mode="{"max" if objective.sign > 0 else "min"}"',
-        f"patience={patience}",
-        *([f"min_delta={stopping.min_delta}"] if stopping and stopping.min_delta else []),
-        "restore_best_weights=True",
-    ]
-    script.main.append(statement("stopping = keras.callbacks.EarlyStopping(", items, ")"))
-    common = ["epochs=EPOCHS", "callbacks=[stopping]", "verbose=2"]
-    if dataset.stream is not None:
-        fed = ["training", "shuffle=False", "validation_data=validation"]
-    else:
-        fed = ["x_train", "y_train", "validation_data=(x_val, y_val)"]
-        # A HyperModel's own fit may set a batch size of its own.
-        fed += [] if made.own is not None and made.own.fits else ["batch_size=BATCH_SIZE"]
-    own = made.own is not None and made.own.fits
-    head = "history = HYPERMODEL.fit(" if own else "history = model.fit("
-    script.main.append(statement(head, [*(["HP", "model"] if own else []), *fed, *common], ")"))
+    return make_job(plan, exported.parameters, exported.seed, lambda _: Path(), declared)
 
 
 def _add_verdict(script: Script, exported: "Exported", dataset: "Dataset") -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hpo.data.dataset import Dataset, DatasetInfo, Draw, PartName
 from hpo.data.function import FunctionStream
+from hpo.errors import UserError
 from hpo.experiment import DatasetSpec
 from hpo.script.fragments import Script
 from hpo.script.layout import literal, statement
@@ -16,8 +17,15 @@ def add_data(script: Script, spec: DatasetSpec, dataset: Dataset, folders: Seque
     """Adds the function load_data, which returns three pairs (x, y), features scaled and labels as the loss takes them.
 
     Of a user's `tf.data` pipelines it returns three pipelines.
+
+    Raises:
+        UserError: the data are generated.
     """
     info = dataset.info
+    if dataset.batches is not None:
+        raise UserError(
+            f"{info.name}: generated data make no plain script; --to best.yaml exports a file that hpo train takes"
+        )
     if isinstance(dataset.stream, FunctionStream):
         _add_pipelines(script, str(spec.function), dataset.stream, info)
         return
@@ -63,7 +71,9 @@ def _targets(script: Script, spec: DatasetSpec, info: DatasetInfo) -> list[str]:
 def _draw(script: Script, spec: DatasetSpec, info: DatasetInfo, draw: Draw) -> list[str]:
     script.imports.add("from sklearn.model_selection import train_test_split")
     stratify = ["stratify=y.argmax(axis=1)" if info.one_hot else "stratify=y"] if draw.stratified else []
-    arguments = ["x", "y", f"test_size={draw.count}", f"random_state={spec.seed}", *stratify]
+    own = spec.validation.seed if draw.purpose == "validation" else None
+    seed = spec.seed if own is None else own
+    arguments = ["x", "y", f"test_size={draw.count}", f"random_state={seed}", *stratify]
     names = {"limit": "_, x, _, y", "test": "x, x_test, y, y_test", "validation": "x, x_val, y, y_val"}
     return [statement(f"{names[draw.purpose]} = train_test_split(", arguments, ")")]
 

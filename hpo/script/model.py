@@ -1,12 +1,13 @@
 """The part of a script that builds and compiles the model."""
 
+import ast
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hpo.data.dataset import DatasetInfo
 from hpo.script.fragments import Script
-from hpo.script.layout import arguments, literal, statement
+from hpo.script.layout import WIDTH, arguments, literal, statement
 from hpo.script.reading import own_code
 from hpo.training.recipe import Compiling, Own, Recipe
 
@@ -21,7 +22,7 @@ def add_model(
     if recipe.own is None:
         script.imports.add("from keras import layers")
         lines = ["    model = keras.Sequential(", "        ["]
-        lines += [f"            {layer}," for layer in recipe.layers or ()]
+        lines += [line for layer in recipe.layers or () for line in _item(layer, indent=12)]
         lines += ["        ]", "    )"]
     else:
         lines = _own(script, recipe.own, params, info, folders)
@@ -52,5 +53,22 @@ def _own(script: Script, own: Own, params: Mapping[str, Any], info: DatasetInfo,
 
 def _compile(compiling: Compiling) -> list[str]:
     optimizer = f"keras.optimizers.{compiling.optimizer}({', '.join(arguments(compiling.options))})"
-    items = [f"optimizer={optimizer}", f"loss={literal(compiling.loss)}", f"metrics={literal(list(compiling.metrics))}"]
-    return [statement("model.compile(", items, ")")]
+    items = [f"optimizer={optimizer}", f"loss={compiling.loss}", f"metrics={literal(list(compiling.metrics))}"]
+    lines = _item(f"model.compile({', '.join(items)})", indent=4)
+    return [*lines[:-1], lines[-1].removesuffix(",")]
+
+
+def _item(code: str, indent: int, name: str = "") -> list[str]:
+    """An expression as an item, of that name, of a list: on a line, or a call with an argument a line."""
+    pad = " " * indent
+    tree = ast.parse(code, mode="eval").body
+    line = f"{pad}{name}{code},"
+    if len(line) <= WIDTH or not isinstance(tree, ast.Call):
+        return [line]
+
+    def part(node: ast.expr) -> str:
+        return str(ast.get_source_segment(code, node))
+
+    items = [line for one in tree.args for line in _item(part(one), indent + 4)]
+    items += [line for one in tree.keywords for line in _item(part(one.value), indent + 4, f"{one.arg}=")]
+    return [f"{pad}{name}{part(tree.func)}(", *items, f"{pad}),"]

@@ -20,7 +20,7 @@ from numpy import dtype
 from hpo.confirmation import Confirmation, Estimate
 from hpo.data.dataset import DatasetInfo
 from hpo.experiment import Objective
-from hpo.record import TrialRecord
+from hpo.record import FOLD, TrialRecord
 
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 """A trial's state -> its run's status, as in MLflow's own Optuna storage."""
@@ -63,24 +63,35 @@ def metrics(values: Mapping[str, float], timestamp: int, step: int = 0) -> list[
     return [Metric(key(name), float(value), timestamp, step) for name, value in values.items() if math.isfinite(value)]
 
 
-def curves(record: TrialRecord) -> list[Metric]:
-    """Every metric after each epoch, at the times that its epochs took; step = epoch."""
+def curves(record: TrialRecord, told: int = 0) -> list[Metric]:
+    """Every metric after each epoch but the first `told`, at the times that its epochs took; see `points`."""
     moments, at = [], milliseconds(record.started or record.ended)
     seconds = record.curves.get("seconds", ())
     for epoch in range(record.epochs):
         duration = seconds[epoch] if epoch < len(seconds) else 0.0
         at += int(duration * 1000) if math.isfinite(duration) else 0
         moments.append(at)
-    return [
-        metric
-        for name, curve in record.curves.items()
-        for epoch, value in enumerate(curve, 1)
-        for metric in metrics({name: value}, moments[epoch - 1], epoch)
-    ]
+    found: list[Metric] = []
+    fold, before = None, 0
+    for epoch in range(1, record.epochs + 1):
+        values = {name: curve[epoch - 1] for name, curve in record.curves.items() if epoch <= len(curve)}
+        if values.get(FOLD) != fold:
+            fold, before = values.get(FOLD), epoch - 1
+        found += points(values, moments[epoch - 1], epoch - before) if epoch > told else []
+    return found
+
+
+def points(values: Mapping[str, float], timestamp: int, epoch: int) -> list[Metric]:
+    """The metrics after an epoch of a trial, step = epoch; after one of its fold 2, they are named fold_2_val_loss."""
+    if FOLD not in values:
+        return metrics(values, timestamp, epoch)
+    prefix = f"fold_{values[FOLD]:.0f}_"
+    return metrics({f"{prefix}{name}": value for name, value in values.items() if name != FOLD}, timestamp, epoch)
 
 
 def scores(record: TrialRecord) -> list[Metric]:
-    """What the UI's columns show of an ended trial: best_<metric> on the validation part, test_<metric>, sizes.
+    """What the UI's columns show of an ended trial: best_<metric> on the validation part, gap_<metric> to the
+    training part, test_<metric>, sizes.
 
     All at step 0, where the UI draws bars.
     """
@@ -90,6 +101,8 @@ def scores(record: TrialRecord) -> list[Metric]:
     # A trial that failed has no score, whatever its first epochs had: sorted by it, it must not come first.
     if record.value is not None and record.best_epoch is not None:
         values |= {f"best_{name}": value for name, value in record.best.items() if name.startswith("val_")}
+        values |= {f"best_{name}_std": value for name, value in record.deviations.items() if name.startswith("val_")}
+        values |= {f"gap_{name}": gap for name, gap in record.gaps.items()}
         values["best_epoch"] = record.best_epoch
     values |= {f"test_{name.removeprefix('test_')}": value for name, value in record.test.items()}
     return metrics(values, milliseconds(record.ended))
@@ -104,7 +117,7 @@ def state_tags(record: TrialRecord, objective: Objective) -> list[RunTag]:
 def _note(record: TrialRecord, objective: Objective) -> str:
     parts = [record.state if record.failure is None else f"{record.state} ({record.failure})"]
     if record.value is not None:
-        parts.append(f"{objective.metric} {record.value:.5g} at epoch {record.best_epoch} of {record.epochs}")
+        parts.append(f"{objective.metric} {record.value:.5g} {record.reached(objective.metric)}")
     test = record.test.get(objective.metric.removeprefix("val_"))
     if test is not None:
         parts.append(f"on the test part {test:.5g}")

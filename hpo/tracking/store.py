@@ -59,15 +59,15 @@ class Store:
         """Creates the run of a trial."""
         self._run_of(record)
 
-    def log_epochs(self, trial: int, points: Sequence[Metric]) -> None:
-        """Logs metrics of a started trial; step = epoch, epochs in order."""
+    def log_epochs(self, trial: int, points: Sequence[Metric], epochs: int) -> None:
+        """Logs metrics of a started trial, those of its epochs in order, up to the number of `epochs`."""
         run = self._runs.get(trial)
         if run is None or not points:
             return
         told, run.told = run.told, None
         self._log_metrics(run.run_id, points)
         if told is not None:
-            run.told = max(told, *(point.step for point in points))
+            run.told = max(told, epochs)
 
     def end(self, record: TrialRecord) -> None:
         """Logs whatever is missing of an ended trial, ends its run, and logs the best so far."""
@@ -224,9 +224,9 @@ class Store:
         self._log_params(run.run_id, entities.trial_params(self._study.fixed, record), run.params)
 
     def _missing(self, run: _TrialRun, record: TrialRecord) -> list[Metric]:
-        points = entities.curves(record)
         if run.told is not None:
-            return [point for point in points if point.step > run.told]
+            return entities.curves(record, run.told)
+        points = entities.curves(record)
         there = {
             name: {metric.step for metric in self._history(run.run_id, name)}
             for name in {point.key for point in points}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from hpo.errors import HpoError
-from hpo.record import TrialRecord
+from hpo.record import FOLD, TrialRecord
 from hpo.tracking.address import cannot_open, reason_of, set_environment
 from hpo.tracking.study_info import Ending, StudyInfo
 from hpo.urls import masked
@@ -31,6 +31,8 @@ _Task = Callable[["Store"], None]
 class _Epoch:
     trial: int
     epoch: int
+    step: int
+    """The epoch within its fold, where there are folds."""
     metrics: Mapping[str, float]
     timestamp: int
     """Milliseconds since 1970."""
@@ -58,6 +60,8 @@ class Tracker:
         self._warned = False
         self._queue: queue.SimpleQueue[_Task | _Must | _Epoch | None] = queue.SimpleQueue()
         self._epochs: dict[int, list[_Epoch]] = {}
+        # Of each trial the fold under way, and the epochs before it.
+        self._folds: dict[int, tuple[float, int]] = {}
         self._owed: deque[_Task] = deque()
         self._retry_at = 0.0
         self._opened = threading.Event()
@@ -108,7 +112,12 @@ class Tracker:
 
     def epoch(self, trial: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """An epoch of a trial was done; the first epoch is 1."""
-        self._queue.put(_Epoch(trial, epoch, dict(metrics), int(time.time() * 1000)))
+        step = epoch
+        if FOLD in metrics:
+            if self._folds.get(trial, (0.0, 0))[0] != metrics[FOLD]:
+                self._folds[trial] = metrics[FOLD], epoch - 1
+            step = epoch - self._folds[trial][1]
+        self._queue.put(_Epoch(trial, epoch, step, dict(metrics), int(time.time() * 1000)))
 
     def end_trial(self, record: TrialRecord) -> None:
         """A trial ended: complete, pruned or failed."""
@@ -213,8 +222,10 @@ class Tracker:
             self._flush(store, trial)
 
     def _flush(self, store: "Store", trial: int) -> None:
-        from hpo.tracking.entities import metrics
+        from hpo.tracking.entities import points
 
         # Taken out first: epochs that the store did not take are told from the record when the trial ends.
         epochs = self._epochs.pop(trial, [])
-        store.log_epochs(trial, [point for e in epochs for point in metrics(e.metrics, e.timestamp, e.epoch)])
+        if epochs:
+            told = [point for e in epochs for point in points(e.metrics, e.timestamp, e.step)]
+            store.log_epochs(trial, told, epochs[-1].epoch)

@@ -1,6 +1,7 @@
 """Compiling a model as the training section says, and labels in the form that its loss takes."""
 
 import inspect
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -10,33 +11,63 @@ from hpo.data.dataset import Array, DatasetInfo
 from hpo.errors import nearest
 from hpo.experiment import TrainingSpec
 from hpo.models import InvalidModel
+from hpo.training.rules import SMOOTHED_LOSSES, plain_name
 
 _OPTIMIZER_KEYS = (
     "learning_rate", "momentum", "nesterov", "weight_decay", "rho", "beta_1", "beta_2", "epsilon", "clipnorm",
+    "clipvalue", "global_clipnorm",
 )  # fmt: skip
 # `model.compile` itself finds what these mean, from the loss.
 _METRICS_OF_COMPILE = ("accuracy", "acc")
+_TAKES_NUMBERS = "sparsecategoricalcrossentropy"
+# These take labels of forms of their own.
+_OTHER_LOSSES = ("circle", "ctc", "loss")
+
+
+@dataclass(frozen=True)
+class Head:
+    """The last layer of a model."""
+
+    activation: str | None
+    """Keras's name; None where it is not known."""
+    units: int | None
+    """Numbers that the model puts out for a sample; None where it is not known."""
+
+
+def head_of(model: keras.Model) -> Head:
+    """The head of a Sequential or functional model; nothing is known of others, and of several outputs."""
+    try:
+        shape = model.output_shape
+    except (AttributeError, ValueError):
+        shape = None
+    units = shape[-1] if isinstance(shape, tuple) else None
+    last = model
+    while isinstance(last, keras.Sequential) or (isinstance(last, keras.Model) and hasattr(last, "outputs")):
+        if not last.layers:
+            return Head(None, units)
+        last = last.layers[-1]
+    activation = "softmax" if isinstance(last, keras.layers.Softmax) else getattr(last, "activation", None)
+    return Head(getattr(activation, "__name__", activation), units or getattr(last, "units", None))
 
 
 def compile_model(model: keras.Model, training: TrainingSpec, info: DatasetInfo) -> None:
     """Compiles a model with the optimizer, loss and metrics of the training section.
 
+    The loss, where none is named, goes with the model's head: cross-entropy over the classes (softmax), of each
+    class by itself (sigmoid), or the mean squared error (regression).
+
     Raises:
         InvalidModel: an optimizer, loss or metric that Keras does not know, or a key that it does not take.
     """
-    if info.task == "classification":
-        loss = "categorical_crossentropy" if info.one_hot else "sparse_categorical_crossentropy"
-        metric = "accuracy"
-    else:
-        loss, metric = "mean_squared_error", "mae"
+    loss = _loss(model, training, info)
+    metric = "accuracy" if info.task == "classification" else "mae"
     metrics = [metric, *(name for name in training.metrics if name != metric)]
     # Keras looks them up in the first epoch only, by which time a trial has begun.
-    _look_up("loss", keras.losses, training.loss or loss)
     for name in metrics:
         if name not in _METRICS_OF_COMPILE:
             _look_up("metrics", keras.metrics, name)
     try:
-        model.compile(optimizer=_optimizer(training), loss=training.loss or loss, metrics=metrics)
+        model.compile(optimizer=_optimizer(training), loss=loss, metrics=metrics)
     except (ValueError, TypeError) as error:
         raise InvalidModel(f"the model cannot be compiled: {error}") from error
 
@@ -47,6 +78,31 @@ def _look_up(key: str, module: Any, name: str) -> None:
     except ValueError:
         names = sorted({known for known in vars(module) if known[0].islower()} - {"deserialize", "get", "serialize"})
         raise InvalidModel(f"{key}: Keras knows no {name!r}; {nearest(name, names)}") from None
+
+
+def _loss(model: keras.Model, training: TrainingSpec, info: DatasetInfo) -> Any:
+    name = training.loss or _loss_of_head(head_of(model), info)
+    _look_up("loss", keras.losses, name)
+    if not training.label_smoothing:
+        return name
+    if info.classes is None:
+        raise InvalidModel("label_smoothing: only classification has classes, and the task is regression")
+    kind = SMOOTHED_LOSSES.get(plain_name(name))
+    if kind is None:
+        raise InvalidModel(f"label_smoothing: {name} takes none; leave it out, or take another loss")
+    return getattr(keras.losses, kind)(label_smoothing=training.label_smoothing)
+
+
+def _loss_of_head(head: Head, info: DatasetInfo) -> str:
+    if info.classes is None:
+        return "mean_squared_error"
+    if head.activation == "sigmoid":
+        if head.units == 1 and info.classes != 2:
+            raise InvalidModel(
+                f"one sigmoid unit tells two classes apart, and {info.name} has {info.classes}; use a unit a class"
+            )
+        return "binary_crossentropy"
+    return "categorical_crossentropy" if info.one_hot else "sparse_categorical_crossentropy"
 
 
 def _optimizer(training: TrainingSpec) -> Any:
@@ -62,6 +118,9 @@ def _optimizer(training: TrainingSpec) -> Any:
         )
     given = optimizer_options(training)
     takes = inspect.signature(kind).parameters
+    for name, parameter in takes.items():
+        if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+            raise InvalidModel(f"optimizer: {training.optimizer} needs {name}, which a name alone does not give")
     for key, value in given.items():
         if key not in takes:
             raise InvalidModel(
@@ -77,16 +136,20 @@ def optimizer_options(training: TrainingSpec) -> dict[str, Any]:
 
 
 def labels_for(model: keras.Model, y: Array, info: DatasetInfo) -> Array:
-    """The labels in the form that the compiled loss takes: class numbers or one-hot rows.
+    """The labels in the form that the compiled loss takes.
 
-    Models that bring their own loss may want the other form than the data have.
+    Class numbers, shape (n,), for sparse losses and for one sigmoid unit; else one-hot rows, shape (n, classes).
+    Losses that are not Keras's get what the data have.
     """
     if info.task != "classification" or info.classes is None:
         return y
     loss = getattr(model.loss, "name", None) or getattr(model.loss, "__name__", None) or model.loss
-    name = str(loss).lower().replace("_", "")
-    if name == "categoricalcrossentropy" and y.ndim == 1:
+    name = plain_name(str(loss))
+    if name not in {plain_name(known) for known in vars(keras.losses)} or name in _OTHER_LOSSES:
+        return y
+    units = head_of(model).units
+    if name == _TAKES_NUMBERS or units == 1:
+        return np.asarray(y.argmax(axis=1)) if y.ndim == 2 and y.shape[1] > 1 else y
+    if y.ndim == 1 and (units == info.classes or name == "categoricalcrossentropy"):
         return np.eye(info.classes, dtype=np.float32)[y]
-    if name == "sparsecategoricalcrossentropy" and y.ndim == 2 and y.shape[1] > 1:
-        return np.asarray(y.argmax(axis=1))
     return y

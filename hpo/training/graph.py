@@ -6,14 +6,16 @@ about PIECE_SECONDS, between which it can be stopped. With the same order of sam
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from hpo.data.dataset import Array, Dataset, PartName, Scaling
+from hpo.data.dataset import Array, Dataset, Scaling
+from hpo.training.augmentation import Augment
 from hpo.training.compiling import labels_for
 
 PIECE_SECONDS = 0.2
@@ -21,6 +23,12 @@ PIECE_SECONDS = 0.2
 
 EVALUATION_BATCH = 512
 """Samples a step of an evaluation, which has no gradient to keep."""
+
+FRESH_BYTES = 1 << 24
+"""Generated samples held at a time, in bytes, about."""
+
+Weighted = tuple[Array, Array, Array | None]
+"""A batch: unscaled x, y, and sample weights, if any."""
 
 # TensorFlow ends the process when a tensor's memory does not begin at a multiple of this many bytes.
 _ALIGNMENT = 64
@@ -47,6 +55,16 @@ class _Tensors:
     y: tf.Tensor
     weights: tf.Tensor | None
 
+    def open(self) -> "_Tensors":
+        """The same in variables that take any number of samples."""
+        return _Tensors(*(None if one is None else _variable(one) for one in (self.x, self.y, self.weights)))
+
+    def assign(self, *arrays: Array | None) -> None:
+        """Other samples, for tensors that are open."""
+        for variable, array in zip((self.x, self.y, self.weights), arrays, strict=True):
+            if variable is not None:
+                variable.assign(array)
+
 
 class GraphLoop:
     """Trains and evaluates a compiled model on a dataset.
@@ -54,11 +72,18 @@ class GraphLoop:
     `between` is called between the pieces of an epoch with the loss so far, and may raise to break it off.
     """
 
-    def __init__(self, model: keras.Model, dataset: Dataset, weights: Array | None = None) -> None:
-        """`weights`: one for each training sample, shape (n,); as `model.fit`'s sample_weight."""
+    def __init__(
+        self, model: keras.Model, dataset: Dataset, weights: Array | None = None, augment: Augment | None = None
+    ) -> None:
+        """`weights`: one for each training sample, shape (n,); as `model.fit`'s sample_weight.
+
+        `augment` changes training batches, once they are scaled.
+        """
         self._model = model
         self._dataset = dataset
-        self._parts: dict[PartName, _Tensors] = {"training": self._tensors("training", weights)}
+        self.augment = augment
+        training = self._tensors("training", weights)
+        self._parts: dict[str, _Tensors] = {"training": training if dataset.batches is None else training.open()}
         # One sample, eagerly, makes all variables of the model and its metrics. Were they made in the graph,
         # TensorFlow would trace it twice.
         part = self._parts["training"]
@@ -72,19 +97,50 @@ class GraphLoop:
         self._train = tf.function(
             self._train_steps, autograph=False, input_signature=[positions, number, number, number]
         )
+        self._train_at_rates = tf.function(
+            self._train_steps,
+            autograph=False,
+            input_signature=[positions, number, number, number, tf.TensorSpec([None], tf.float32)],
+        )
         # Any number of samples: one graph serves validation and test.
         rows = [tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in (part.x, part.y)]
         self._test = tf.function(self._test_steps, autograph=False, input_signature=[*rows, number, number])
 
-    def train(self, order: Array, batch_size: int, between: Callable[[float], None]) -> dict[str, float]:
-        """Trains one epoch on the training samples in an order; returns loss and metrics, as `model.fit` logs them."""
-        steps = -(-len(order) // batch_size)
-        positions, batch = tf.constant(order, tf.int64), tf.constant(batch_size, tf.int64)
+    def train(
+        self, order: Array, batch_size: int, between: Callable[[float], None], rates: Array | None = None
+    ) -> dict[str, float]:
+        """Trains one epoch on the training samples in an order; returns loss and metrics, as `model.fit` logs them.
+
+        `rates`: the learning rate of each step, shape (steps,); None: the optimizer's own throughout.
+        """
         self._model.reset_metrics()
-        self._in_pieces("train", steps, lambda start, end: self._train(positions, batch, start, end), between)
+        self._train_on(order, batch_size, between, rates)
         return self._figures()
 
-    def evaluate(self, name: PartName, between: Callable[[float], None]) -> dict[str, float]:
+    def train_fresh(
+        self, batches: Iterable[Weighted], batch_size: int, between: Callable[[float], None], rates: Array | None = None
+    ) -> dict[str, float]:
+        """Trains one epoch on generated batches, for a dataset that has such; else as `train`."""
+        self._model.reset_metrics()
+        done = 0
+        for x, y, weights in _joined(batches):
+            if done:
+                between(float(self._model.metrics[0].result()))
+            self._parts["training"].assign(x, labels_for(self._model, y, self._dataset.info), weights)
+            steps = len(x) // batch_size
+            own = None if rates is None else rates[done : done + steps]
+            self._train_on(np.arange(len(x)), batch_size, between, own)
+            done += steps
+        return self._figures()
+
+    def _train_on(self, order: Array, batch_size: int, between: Callable[[float], None], rates: Array | None) -> None:
+        steps = -(-len(order) // batch_size)
+        positions, batch = tf.constant(order, tf.int64), tf.constant(batch_size, tf.int64)
+        moving = () if rates is None else (tf.constant(rates, tf.float32),)
+        run = self._train if rates is None else self._train_at_rates
+        self._in_pieces("train", steps, lambda start, end: run(positions, batch, start, end, *moving), between)
+
+    def evaluate(self, name: str, between: Callable[[float], None]) -> dict[str, float]:
         """Loss and metrics on a part, as `model.evaluate` returns them."""
         if name not in self._parts:
             self._parts[name] = self._tensors(name, None)
@@ -112,12 +168,22 @@ class GraphLoop:
             if done < steps:
                 between(float(self._model.metrics[0].result()))
 
-    def _train_steps(self, order: tf.Tensor, batch_size: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> None:
+    def _train_steps(
+        self,
+        order: tf.Tensor,
+        batch_size: tf.Tensor,
+        start: tf.Tensor,
+        end: tf.Tensor,
+        rates: tf.Tensor | None = None,
+    ) -> None:
         part = self._parts["training"]
 
         def step(index: tf.Tensor) -> tf.Tensor:
+            if rates is not None:
+                self._model.optimizer.learning_rate.assign(rates[index])
             rows = order[index * batch_size : (index + 1) * batch_size]
-            batch = (self._scaled(tf.gather(part.x, rows)), tf.gather(part.y, rows))
+            x = self._scaled(tf.gather(part.x, rows))
+            batch = (x if self.augment is None else self.augment(x), tf.gather(part.y, rows))
             weights = () if part.weights is None else (tf.gather(part.weights, rows),)
             self._model.train_step((*batch, *weights))
             return index + 1
@@ -135,13 +201,26 @@ class GraphLoop:
     def _figures(self) -> dict[str, float]:
         return {name: np.asarray(value).item() for name, value in self._model.get_metrics_result().items()}
 
-    def _tensors(self, name: PartName, weights: Array | None) -> _Tensors:
+    def _tensors(self, name: str, weights: Array | None) -> _Tensors:
         part = self._dataset.part(name)
         y = labels_for(self._model, part.y, self._dataset.info)
         return _Tensors(_shared(part.x), _shared(y), None if weights is None else tf.constant(weights, tf.float32))
 
     def _scaled(self, x: tf.Tensor) -> tf.Tensor:
         return scaled(x, self._dataset.info.scaling)
+
+
+def _joined(batches: Iterable[Weighted]) -> Iterator[Weighted]:
+    """Batches joined to arrays of about FRESH_BYTES, so that Python is called seldom, and memory stays small."""
+    batches = iter(batches)
+    for first in batches:
+        several = [first, *islice(batches, FRESH_BYTES // max(1, first[0].nbytes))]
+        x, y, weights = zip(*several, strict=True)
+        yield np.concatenate(x), np.concatenate(y), None if weights[0] is None else np.concatenate(weights)
+
+
+def _variable(tensor: tf.Tensor) -> tf.Variable:
+    return tf.Variable(tensor, shape=tf.TensorShape([None, *tensor.shape[1:]]), trainable=False)
 
 
 def scaled(x: tf.Tensor, scaling: Scaling) -> tf.Tensor:

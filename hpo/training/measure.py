@@ -47,7 +47,7 @@ def measure(job: Job, dataset: Dataset) -> Cost:
     gradients = _traced_gradients(model, *_batch(model, dataset, batch))
     start_seconds = time.perf_counter() - began
     seconds = _step_seconds(gradients)
-    steps = -(-dataset.info.sizes["training"] // batch)
+    steps = dataset.info.steps(batch)
     parameters = model.count_params()
     memory = _BYTES * (4 * parameters + batch * _activations(model))
     return Cost(parameters, memory, start_seconds, seconds * steps)

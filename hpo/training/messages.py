@@ -74,6 +74,8 @@ class EpochDone:
     """By Keras's names: loss, accuracy, val_loss, ..., and learning_rate and seconds. All finite."""
     last: bool = False
     """Whether the trial trains no further: what remains is its test, and the saving of its model."""
+    fold_ended: bool = False
+    """Whether a fold of k-fold cross-validation has come to its end with it; `metrics` say which, as `fold`."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,11 @@ class Finished:
     trial: int
     ended_by: EndReason
     best_epoch: int | None
-    """The epoch with the best objective, counted from 1; None where no epoch was finished."""
+    """The epoch with the best objective, counted from 1, through all folds; None where no epoch was finished, or of
+    k-fold cross-validation not all folds."""
     test: Mapping[str, float] = field(default_factory=dict)
-    """Loss and metrics on the test part, by Keras's names; empty where no epoch was finished."""
+    """Loss and metrics on the test part, by Keras's names, or their means over the folds' models; empty where
+    `best_epoch` is None."""
     model_file: str | None = None
     """Where the model was saved, if it was."""
     declared: Mapping[str, Any] | None = None

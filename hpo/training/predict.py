@@ -35,6 +35,14 @@ def predict(model_file: Path, x: Array, batch_size: int = 512) -> Array:
     return np.concatenate([np.asarray(piece) for piece in pieces])
 
 
+def by_class(outputs: Array) -> Array:
+    """Outputs with a number for each class, shape (n, classes).
+
+    A single number, shape (n, 1), is the probability of the second of two classes, as a sigmoid unit says it.
+    """
+    return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
+
+
 def _load(model_file: Path) -> keras.Model:
     try:
         return keras.saving.load_model(model_file, compile=False, safe_mode=True)

@@ -27,6 +27,7 @@ class Compiling:
     options: Mapping[str, float | bool]
     """Its arguments."""
     loss: str
+    """An expression: the name of a loss, or one made with options."""
     metrics: tuple[str, ...]
 
 
@@ -72,7 +73,8 @@ def recipe(job: Job, dataset: Dataset) -> Recipe:
         compile_model(model, job.training, info)
         config = model.get_compile_config()
         options = optimizer_options(job.training)
-        compiling = Compiling(type(model.optimizer).__name__, options, config["loss"], tuple(config["metrics"]))
+        loss = _loss(config["loss"], job.training.label_smoothing)
+        compiling = Compiling(type(model.optimizer).__name__, options, loss, tuple(config["metrics"]))
     known = models.keys(job.model) is not None
     return Recipe(
         layers=tuple(layers_as_code(model)) if known else None,
@@ -80,6 +82,13 @@ def recipe(job: Job, dataset: Dataset) -> Recipe:
         compiling=compiling,
         labels=_labels(model, dataset),
     )
+
+
+def _loss(config: Any, smoothing: float | None) -> str:
+    """The loss of a compile configuration: a name, or a class with label smoothing alone."""
+    if isinstance(config, str):
+        return f'"{config}"'
+    return f"keras.losses.{config['class_name']}(label_smoothing={smoothing})"
 
 
 def _own(job: Job, dataset: Dataset, fits: bool) -> Own:

@@ -2,9 +2,9 @@
 
 Tracing and optimizing the graph of a small model takes longer than an epoch of it. A template is a copy of a model
 in which what may differ from trial to trial stands in variables: the weights of hidden dense layers, whose shape its
-graph leaves open, the optimizer's state with its learning rate, the rates of dropout, the momentum. A trial's own
-model lends it all of these, the template trains, and hands the best weights back. Models that differ in anything
-else get a template of their own.
+graph leaves open, the optimizer's state with its learning rate, the rates of dropout, the factors of penalties, the
+momentum. A trial's own model lends it all of these, the template trains, and hands the best weights back. Models that
+differ in anything else get a template of their own.
 """
 
 import json
@@ -30,7 +30,10 @@ _OF_ANY_WIDTH = (
     keras.layers.LeakyReLU,
     keras.layers.ReLU,
 )
+# Optimizers that look at the shapes of weights while the graph is traced.
+_OF_FIXED_SHAPE = (keras.optimizers.Muon,)
 _WITH_MOMENTUM = (keras.optimizers.SGD, keras.optimizers.RMSprop)
+_WITH_PENALTY = (keras.layers.Dense, keras.layers.Conv2D)
 # What a configuration says of how the state came about; a template is given its state.
 _OF_THE_START = ("seed", "build_config", "build_input_shape")
 _ANY = "any"
@@ -64,13 +67,15 @@ class Template:
         self.loop = make_loop(self.model)
 
     def take(self, model: keras.Model) -> None:
-        """Takes over a model's state: weights, seeds, the optimizer's variables, rates of dropout."""
+        """Takes over a model's state: weights, seeds, the optimizer's variables, rates of dropout, penalties."""
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         for mine, theirs in zip(_state(self.model), _state(model), strict=True):
             mine.value.assign(theirs.value)
         for mine, theirs in zip(_dropouts(self.model), _dropouts(model), strict=True):
             mine.chosen.assign(theirs.rate)
+        for mine, theirs in zip(_penalties(self.model), _penalties(model), strict=True):
+            mine.chosen.assign(_factors(theirs))
         if self._momentum is not None:
             self._momentum.value.assign(model.optimizer.momentum)
         self.loop.pace.clear()
@@ -162,6 +167,24 @@ class _Dropout(keras.layers.Dropout):  # type: ignore[misc]
         return tf.where(drawn >= rate, inputs / (1 - rate), tf.zeros([], inputs.dtype))
 
 
+class _Penalty(keras.regularizers.L1L2):  # type: ignore[misc]
+    """The sum of the absolute values or squares of weights, times factors that are variables."""
+
+    def __init__(self, l1: float, l2: float) -> None:
+        super().__init__(l1, l2)
+        self.chosen = tf.Variable([l1, l2], dtype=tf.float32, trainable=False)
+
+    def __call__(self, x: Any) -> tf.Tensor:
+        """The terms whose factors are above zero, added as Keras adds them."""
+        factors = tf.cast(self.chosen, x.dtype)
+        total = tf.zeros([], x.dtype)
+        if self.l1:
+            total += factors[0] * keras.ops.sum(keras.ops.absolute(x))
+        if self.l2:
+            total += factors[1] * keras.ops.sum(keras.ops.square(x))
+        return total
+
+
 def _state(model: keras.Model) -> list[Any]:
     return [*(variable for layer in model.layers for variable in layer.variables), *model.optimizer.variables]
 
@@ -170,13 +193,29 @@ def _dropouts(model: keras.Model) -> list[Any]:
     return [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout) and layer.rate > 0]
 
 
+def _penalties(model: keras.Model) -> list[Any]:
+    return [layer.kernel_regularizer for layer in model.layers if _is_penalized(layer)]
+
+
+def _is_penalized(layer: keras.layers.Layer) -> bool:
+    kinds = (keras.regularizers.L2, keras.regularizers.L1L2, _Penalty)
+    return type(layer) in _WITH_PENALTY and type(layer.kernel_regularizer) in kinds
+
+
+def _factors(penalty: Any) -> tuple[float, float]:
+    return getattr(penalty, "l1", 0.0), penalty.l2
+
+
 def _has_momentum(optimizer: keras.optimizers.Optimizer) -> bool:
     return type(optimizer) in _WITH_MOMENTUM and optimizer.momentum > 0
 
 
 def _clone(layer: keras.layers.Layer) -> keras.layers.Layer:
     kind = _Dropout if type(layer) is keras.layers.Dropout and layer.rate > 0 else type(layer)
-    return kind.from_config(layer.get_config())
+    copy = kind.from_config(layer.get_config())
+    if _is_penalized(layer):
+        copy.kernel_regularizer = _Penalty(*_factors(layer.kernel_regularizer))
+    return copy
 
 
 def _open(variable: keras.Variable, shape: Sequence[int | None]) -> None:
@@ -209,11 +248,12 @@ def _key(model: keras.Model, data: str) -> str | None:
     A copy is made from the configuration: that must be all there is to a model, and Keras's own in every part.
     """
     plain = not any(isinstance(layer, keras.Model) or hasattr(layer, "adapt") for layer in model.layers)
-    if not plain or not type(model).__module__.startswith("keras."):
+    if not plain or not type(model).__module__.startswith("keras.") or isinstance(model.optimizer, _OF_FIXED_SHAPE):
         return None
     try:
         layers, compiling = model.get_config(), model.get_compile_config()
-        _generalize(layers["layers"], {layer.name for layer in _open_layers(model)[0]})
+        penalized = {layer.name for layer in model.layers if _is_penalized(layer)}
+        _generalize(layers["layers"], {layer.name for layer in _open_layers(model)[0]}, penalized)
         options = compiling["optimizer"]["config"]
         if isinstance(options["learning_rate"], float):
             options["learning_rate"] = _ANY
@@ -224,13 +264,16 @@ def _key(model: keras.Model, data: str) -> str | None:
         return None
 
 
-def _generalize(layers: Sequence[dict[str, Any]], of_any_width: set[str]) -> None:
+def _generalize(layers: Sequence[dict[str, Any]], of_any_width: set[str], penalized: set[str]) -> None:
     for layer in layers:
         config = layer["config"]
         if layer["class_name"] == "Dropout" and config["rate"] > 0:
             config["rate"] = _ANY
         if layer["class_name"] == "Dense" and config["name"] in of_any_width:
             config["units"] = _ANY
+        if config["name"] in penalized:
+            penalty = config["kernel_regularizer"]
+            penalty["config"] = {name: factor and _ANY for name, factor in penalty["config"].items()}
 
 
 def _common(config: Any) -> Any:

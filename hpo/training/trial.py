@@ -3,10 +3,14 @@
 import gc
 import os
 import random
+import statistics
 import threading
 import traceback
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,9 +19,11 @@ import tensorflow as tf
 from hpo import models
 from hpo.data import open_prepared
 from hpo.data.dataset import Dataset, DatasetInfo
+from hpo.data.store import fold_folder
 from hpo.errors import HpoError
 from hpo.training.compiling import compile_model
-from hpo.training.messages import Failed, FailureReason, Finished, Job, Line, Started
+from hpo.training.folds import FoldLine, mean_scores
+from hpo.training.messages import EndReason, Failed, FailureReason, Finished, Job, Line, Started
 from hpo.training.saved import write_info
 from hpo.training.trainers import trainer_for
 from hpo.training.watch import Nonfinite, Watch
@@ -43,6 +49,57 @@ def _report(job: Job, line: Line) -> None:
 
 def _train(job: Job, line: Line) -> Finished:
     dataset = open_prepared(job.data)
+    if dataset.folds:
+        return _train_folds(job, dataset, line)
+    run = _run(job, dataset, line)
+    saved = _save(job, run.best, run)
+    return Finished(job.trial, run.ended_by, run.best_epoch, run.test, saved, run.declared)
+
+
+def _train_folds(job: Job, dataset: Dataset, line: Line) -> Finished:
+    """A model for each fold, one after the other, from the same seed; the model of the best fold is saved."""
+    objective = job.objective
+    runs: list[_Run] = []
+    best: _Run | None = None
+    best_epoch, epochs = 0, 0
+    for number, fold in enumerate(dataset.folds, 1):
+        if runs and (reason := line.verdict()):
+            return Finished(job.trial, reason, None, declared=runs[-1].declared)
+        of_fold = FoldLine(line, number, len(dataset.folds), epochs)
+        try:
+            run = _run(replace(job, data=str(fold_folder(Path(job.data), number))), fold, of_fold)
+        except Nonfinite as error:
+            raise Nonfinite(f"{error} of fold {number}") from error
+        if run.best is None or run.best_epoch is None or run.ended_by not in ("epochs", "early_stopping"):
+            return Finished(job.trial, run.ended_by, None, declared=run.declared)
+        if objective.better(run.best, best.best if best else None):
+            best, best_epoch = run, epochs + run.best_epoch
+        # Of the others the model is not needed any more.
+        runs.append(replace(run, model=None))
+        epochs = of_fold.epochs
+    mean = statistics.fmean(run.best for run in runs if run.best is not None)
+    saved = _save(job, mean, best)
+    ended_by: EndReason = "early_stopping" if any(run.ended_by == "early_stopping" for run in runs) else "epochs"
+    test = mean_scores([run.test for run in runs])
+    return Finished(job.trial, ended_by, best_epoch, test, saved, runs[-1].declared)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the training of one model came to."""
+
+    dataset: Dataset
+    ended_by: EndReason
+    declared: Mapping[str, Any] | None
+    model: keras.Model | None = None
+    """At the weights of its best epoch; None where no epoch was finished."""
+    best: float | None = None
+    """The objective at the best epoch."""
+    best_epoch: int | None = None
+    test: Mapping[str, float] = field(default_factory=dict)
+
+
+def _run(job: Job, dataset: Dataset, line: Line) -> _Run:
     _set_seeds(job.seed, foreign=":" in job.model or dataset.stream is not None)
     built = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared)
     model = built.model
@@ -54,10 +111,10 @@ def _train(job: Job, line: Line) -> Finished:
         ended_by = trainer.fit(watch)
         declared = built.declared()
         if watch.best_epoch is None:
-            return Finished(job.trial, ended_by, None, declared=declared)
+            return _Run(dataset, ended_by, declared)
         test = trainer.test(watch.best_weights)
     model.set_weights(watch.best_weights)
-    return Finished(job.trial, ended_by, watch.best_epoch, test, _save(job, watch, model, dataset), declared)
+    return _Run(dataset, ended_by, declared, model, watch.best, watch.best_epoch, test)
 
 
 def _set_seeds(seed: int, foreign: bool) -> None:
@@ -78,17 +135,18 @@ def _size(model: keras.Model, info: DatasetInfo) -> int:
     return int(model.count_params()) if model.built else 0
 
 
-def _save(job: Job, watch: Watch, model: keras.Model, dataset: Dataset) -> str | None:
-    if job.save_to is None or watch.best is None:
+def _save(job: Job, score: float | None, run: _Run | None) -> str | None:
+    """Saves the model of a run, where the trial with that score is to leave one."""
+    if job.save_to is None or score is None or run is None or run.model is None:
         return None
-    if not job.objective.better(watch.best, job.save_if_better_than):
+    if not job.objective.better(score, job.save_if_better_than):
         return None
     path = Path(job.save_to)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.stem}.{os.getpid()}.keras")
     try:
-        with_scaling(model, dataset).save(temporary)
-        write_info(temporary, dataset.info)
+        with_scaling(run.model, run.dataset).save(temporary)
+        write_info(temporary, run.dataset.info)
         temporary.replace(path)
     except Exception as error:
         # The scores stand, whether or not the user's own layers can be written.

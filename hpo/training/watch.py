@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from hpo.errors import ModelError
+from hpo.experiment import EarlyStopping
 from hpo.training.messages import EndReason, EpochDone, Job, Line
 
 
@@ -26,7 +27,7 @@ class Nonfinite(Exception):
 
 # Keras has no types.
 class Watch(keras.callbacks.Callback):  # type: ignore[misc]
-    """Reports epochs over a trial's line; early stopping on the objective, with the best weights kept.
+    """Reports epochs over a trial's line; early stopping, with the weights of the best objective kept.
 
     An epoch that is interrupted by a stop is dropped: neither reported nor a candidate for the best.
     """
@@ -79,7 +80,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         bad = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
         if bad:
             raise Nonfinite(f"{', '.join(bad)} after epoch {self._epoch}")
-        self._judge(self._value(metrics))
+        self._judge(metrics)
         if self.ended is None and self._epoch >= self._job.training.epochs:
             self.ended = "epochs"
         self._line.emit(EpochDone(self._job.trial, self._epoch, metrics, last=self.ended is not None))
@@ -91,28 +92,39 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         if self.ended:
             raise Stopped(self.ended)
 
-    def _value(self, metrics: Mapping[str, float]) -> float:
-        name = self._job.objective.metric
-        if name not in metrics:
-            valid = ", ".join(sorted(metric for metric in metrics if metric.startswith("val_")))
-            raise ModelError(
-                f"objective: the model has no metric {name}; valid: {valid or 'none, it does not validate'}"
-            )
-        return metrics[name]
-
-    def _judge(self, value: float) -> None:
+    def _judge(self, metrics: Mapping[str, float]) -> None:
         objective, stopping = self._job.objective, self._job.training.early_stopping
+        validated = {name: value for name, value in metrics.items() if name.startswith("val_")}
+        value = logged(validated, objective.metric, "objective")
         if objective.better(value, self.best):
             self.best, self.best_epoch = value, self._epoch
             self.best_weights = self.model.get_weights()
-        if stopping is None:
-            return
-        if objective.better(value, self._reference, by=stopping.min_delta):
-            self._reference, self._waited = value, 0
-        else:
-            self._waited += 1
-            if self._waited >= stopping.patience:
-                self.ended = "early_stopping"
+        if stopping is not None and self._stalls(stopping, metrics):
+            self.ended = "early_stopping"
+
+    def _stalls(self, stopping: EarlyStopping, metrics: Mapping[str, float]) -> bool:
+        """Whether the metric has not improved for too long, by the rules of keras.callbacks.EarlyStopping."""
+        watched = stopping.monitor or self._job.objective
+        value = logged(metrics, watched.metric, "early_stopping.monitor")
+        self._waited += 1
+        if not watched.better(value, self._reference, by=stopping.min_delta):
+            return self._waited >= stopping.patience
+        self._reference = value
+        if stopping.baseline is None or watched.better(value, stopping.baseline, by=stopping.min_delta):
+            self._waited = 0
+        return False
+
+
+def logged(metrics: Mapping[str, float], name: str, key: str) -> float:
+    """The value of a metric that a key of the experiment names.
+
+    Raises:
+        ModelError: there is no such metric.
+    """
+    if name not in metrics:
+        valid = ", ".join(sorted({*metrics} - {"seconds"}))
+        raise ModelError(f"{key}: the model has no metric {name}; valid: {valid or 'none, it does not validate'}")
+    return metrics[name]
 
 
 def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:

@@ -43,6 +43,6 @@ def weights_by_class(class_weight: ClassWeight) -> Mapping[int, float] | None:
     """
     if class_weight == "balanced":
         raise InvalidModel(
-            "class_weight: balanced counts the labels, which a tf.data pipeline does not show; name weights"
+            "class_weight: balanced counts the labels, which neither a pipeline nor a generator shows; name weights"
         )
     return class_weight

@@ -38,6 +38,17 @@ def test_unknown_keys():
     assert unknown_keys("package.module:function", ["anything"]) == {}
 
 
+def test_keys_of_one_layer_and_keys_within_training():
+    names = ["kernel_2", "block_dropout_1", "kernel_initializer_3", "leaky_slope", "early_stopping.patience"]
+    assert unknown_keys("cnn", names) == {}
+    assert set(unknown_keys("cnn", ["dense_1", "filters.low", "dropout_3", "units"])) == {
+        "dense_1",
+        "filters.low",
+        "dropout_3",
+        "units",
+    }
+
+
 def test_unknown_model(info_of):
     with pytest.raises(ModelError, match=r"unknown model 'mpl'; did you mean mlp\?"):
         build("mpl", {}, info_of((4,)))
@@ -106,7 +117,7 @@ def test_cnn_needs_images(info_of):
         ("mlp", {"width_1": 2.5}, "width_1 must be a whole number of at least 1, got 2.5"),
         ("mlp", {"width": True}, "width must be a whole number of at least 1, got True"),
         ("mlp", {"dropout": 1.0}, "dropout must be a number from 0 to below 1, got 1.0"),
-        ("cnn", {"pooling": "maxx"}, "pooling must be max or average, got 'maxx'; did you mean max?"),
+        ("cnn", {"pooling": "maxx"}, "pooling must be max, average or none, got 'maxx'; did you mean max?"),
         ("cnn", {"batch_normalization": 1}, "batch_normalization must be true or false, got 1"),
         ("cnn", {"filters": 0}, "filters must be a whole number of at least 1, got 0"),
     ],

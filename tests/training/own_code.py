@@ -23,6 +23,20 @@ def compiled(params, dataset):
     return model
 
 
+def scheduled(params, dataset):
+    model = _network()
+    rate = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    model.compile(keras.optimizers.SGD(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def headed(params, dataset):
+    """Two dense layers; the head as the parameters say."""
+    network = [layers.Flatten(), layers.Dense(16, activation="relu")]
+    head = layers.Dense(params["units"], activation=params["activation"])
+    return keras.Sequential([keras.Input(dataset.input_shape), *network, head])
+
+
 def wants_one_hot(params, dataset):
     model = _network()
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy", "f1_score"][: params.get("metrics", 1)])

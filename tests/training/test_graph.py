@@ -22,7 +22,9 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
     "rmsprop": lambda: keras.optimizers.RMSprop(0.01, momentum=0.5, centered=True),
     "adamw": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
     "adadelta": lambda: keras.optimizers.Adadelta(1.0),
+    "adagrad": lambda: keras.optimizers.Adagrad(0.1, clipvalue=0.01),
     "lion": lambda: keras.optimizers.Lion(0.001),
+    "muon": lambda: keras.optimizers.Muon(0.01, clipnorm=0.1),
     "clipped": lambda: keras.optimizers.Adam(0.01, global_clipnorm=0.1),
     "scheduled": lambda: keras.optimizers.SGD(
         keras.optimizers.schedules.CosineDecay(0.1, 15, warmup_target=0.3, warmup_steps=4)

@@ -125,6 +125,7 @@ def standardized() -> keras.Model:
         lambda: model_of(FLAT, HEAD, loss=own_loss),
         lambda: model_of(FLAT, lambda: keras.Sequential([keras.layers.Dense(4)]), HEAD),
         standardized,
+        lambda: model_of(FLAT, layer("Dense", 8), HEAD, optimizer=keras.optimizers.Muon),
     ],
 )
 def test_no_copy_stands_in_for_what_is_more_than_its_configuration(make: Make) -> None:

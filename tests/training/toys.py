@@ -10,6 +10,7 @@ import pytest
 
 from hpo.data.dataset import Dataset, DatasetInfo, Part, Scaling
 from hpo.training.graph import GraphLoop
+from hpo.training.learning_rate import Rates
 
 SAMPLES = 203
 """No multiple of any batch size below: the last batch is incomplete."""
@@ -56,10 +57,10 @@ def _orders(epochs: int) -> list[np.ndarray]:
     return [np.random.default_rng(epoch).permutation(SAMPLES) for epoch in range(epochs)]
 
 
-def curves_in_graph(loop: GraphLoop, batch: int, epochs: int = 2) -> Curves:
+def curves_in_graph(loop: GraphLoop, batch: int, epochs: int = 2, rates: Rates | None = None) -> Curves:
     curves = []
-    for order in _orders(epochs):
-        trained = loop.train(order, batch, lambda loss: None)
+    for epoch, order in enumerate(_orders(epochs)):
+        trained = loop.train(order, batch, lambda loss: None, None if rates is None else rates.of_epoch(epoch))
         validated = loop.evaluate("validation", lambda loss: None)
         curves.append(trained | {f"val_{name}": value for name, value in validated.items()})
     return curves, loop.evaluate("test", lambda loss: None)

@@ -1,0 +1,138 @@
+"""What the models that hpo knows have in common: activations, initial weights, penalties and the output layer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hpo.errors import nearest
+from hpo.models.built import InvalidModel
+from hpo.models.keras_names import ACTIVATIONS, INITIALIZERS, OF_MATRICES
+from hpo.models.values import Found, Values, is_finite
+
+if TYPE_CHECKING:
+    from hpo.data.dataset import DatasetInfo
+
+OF_LAYERS = ("activation", "leaky_slope", "kernel_initializer", "bias_initializer", "use_bias", "l1", "l2")
+"""The parameters of all layers, or of one as `activation_2`."""
+
+OF_HEAD = ("output_activation", "output_use_bias")
+"""The parameters of the output layer; the initializers of all layers are its own, too."""
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An activation by its name in Keras."""
+
+    name: str
+    slope: float | None = None
+    """What a leaky_relu multiplies negative numbers by, where it is not Keras's 0.2."""
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """An initializer of Keras by its name, with arguments other than Keras's own."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of a dense or convolutional layer: whether there is a bias, how they begin, what they cost."""
+
+    use_bias: bool = True
+    kernel_initializer: Initializer | None = None
+    """None for Keras's own choice; as below."""
+    bias_initializer: Initializer | None = None
+    l1: float = 0.0
+    """What the kernel's absolute values cost, as a factor of their sum."""
+    l2: float = 0.0
+    """The same for its squares."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The output layer."""
+
+    units: int
+    activation: str
+    weights: Weights
+
+
+def activation(values: Values) -> Activation:
+    """The activation of a layer: `activation` (relu), `leaky_slope`.
+
+    Raises:
+        InvalidModel: Keras has none of that name, or no slope is like that.
+    """
+    name = values.word("activation", "relu", ACTIVATIONS, "an activation of Keras")
+    if name == "leaky_relu" and values.find("leaky_slope").parameter:
+        return Activation(name, values.amount("leaky_slope"))
+    return Activation(name)
+
+
+def weights(values: Values, use_bias: bool = True) -> Weights:
+    """The weights of a layer: `use_bias`, `kernel_initializer`, `bias_initializer`, `l1` (0), `l2` (0).
+
+    Raises:
+        InvalidModel: an initializer that Keras does not know, or a value that is none.
+    """
+    return Weights(
+        use_bias=values.boolean("use_bias", use_bias),
+        kernel_initializer=_initializer(values, "kernel_initializer"),
+        bias_initializer=_initializer(values, "bias_initializer"),
+        l1=values.amount("l1"),
+        l2=values.amount("l2"),
+    )
+
+
+def head(params: Mapping[str, Any], info: "DatasetInfo") -> Head:
+    """The output layer: `output_activation`, `output_use_bias` (true).
+
+    Classes have one probability each (softmax), or a sigmoid each, which for two classes is one unit: the
+    probability of the second. Numbers are predicted as they come (linear), or by any other activation.
+
+    Raises:
+        InvalidModel: an activation that makes no such output.
+    """
+    values = Values(params)
+    units = info.outputs
+    if info.task == "classification":
+        name = values.word("output_activation", "softmax", ("softmax", "sigmoid"))
+        units = 1 if name == "sigmoid" and info.classes == 2 else units
+    else:
+        name = values.word("output_activation", "linear", ACTIVATIONS, "an activation of Keras")
+    given = weights(values)
+    begin = Weights(values.boolean("output_use_bias", True), given.kernel_initializer, given.bias_initializer)
+    return Head(units, name, begin)
+
+
+def _initializer(values: Values, key: str) -> Initializer | None:
+    found = values.find(key)
+    if found.parameter is None:
+        return None
+    given = {"name": found.value} if isinstance(found.value, str) else found.value
+    if not isinstance(given, Mapping) or "name" not in given:
+        raise found.refused("an initializer of Keras, or a mapping of its name and arguments")
+    name = given["name"]
+    if not isinstance(name, str) or name not in INITIALIZERS:
+        raise found.refused("an initializer of Keras", nearest(name, INITIALIZERS))
+    if key == "bias_initializer" and name in OF_MATRICES:
+        raise InvalidModel(f"{found.called}: {name} makes matrices, and a bias is a vector", found.parameter)
+    arguments = {argument: value for argument, value in given.items() if argument != "name"}
+    _check_arguments(found, name, arguments)
+    return Initializer(name, arguments)
+
+
+def _check_arguments(found: Found, name: str, arguments: Mapping[str, Any]) -> None:
+    takes = INITIALIZERS[name]
+    for argument, value in arguments.items():
+        if argument not in takes:
+            hint = nearest(argument, takes) if takes else "it takes no arguments"
+            raise InvalidModel(f"{found.called}: {name} has no {argument!r}; {hint}", found.parameter)
+        words = takes[argument]
+        rule = f"one of {', '.join(words)}" if words else "a finite number"
+        if not (value in words if words else is_finite(value)):
+            raise InvalidModel(f"{found.called}: {argument} must be {rule}, got {value!r}", found.parameter)
+    if name == "variance_scaling" and arguments.get("scale", 1) <= 0:
+        raise InvalidModel(f"{found.called}: scale must be above 0, got {arguments['scale']!r}", found.parameter)
