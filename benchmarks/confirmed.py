@@ -17,7 +17,7 @@ from rich.console import Console
 
 import hpo
 from benchmarks import job
-from hpo.decision import overstated
+from hpo.confirm.decision import overstated
 from hpo.record import TrialRecord, ranked
 from hpo.store import confirming_runs, read_study
 

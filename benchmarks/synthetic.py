@@ -13,9 +13,9 @@ import sqlalchemy
 from optuna.distributions import distribution_to_json
 from optuna.trial import FrozenTrial
 
-from hpo.carry import frozen
 from hpo.plan import Plan, load_plan
 from hpo.record import TrialRecord
+from hpo.reuse.carry import frozen
 from hpo.store import open_storage
 from hpo.study import Definition, open_study
 

@@ -7,8 +7,8 @@ hpo.compare("digits-mlp")       # a pandas DataFrame
 hpo.confirm("digits-mlp")       # the best five again, over fresh seeds
 """
 
-from hpo.compare import compare
-from hpo.confirm import Confirmed, confirm
+from hpo.compare.compare import compare
+from hpo.confirm.confirm import Confirmed, confirm
 from hpo.run import Result, run
 
 __all__ = ["Confirmed", "Result", "compare", "confirm", "run"]

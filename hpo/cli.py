@@ -103,7 +103,7 @@ def list_(
     from hpo.terminal import console, print_json, print_studies, studies_json
 
     if what == "studies":
-        from hpo.compare import read_studies
+        from hpo.compare.compare import read_studies
 
         views = read_studies((), home, storage)
         print_json(studies_json(views)) if json else print_studies(console(), views)
@@ -121,8 +121,8 @@ def show(
     json: Json = False,
 ) -> None:
     """Shows a study, or one of its trials: parameters, curves, scores, failure."""
-    from hpo.compare import read_studies
-    from hpo.export import chosen
+    from hpo.compare.compare import read_studies
+    from hpo.export.export import chosen
     from hpo.terminal import console, print_json, print_study, print_trial, study_json, trial_json
 
     (view,) = read_studies([study], home, storage)
@@ -146,8 +146,8 @@ def compare(
     json: Json = False,
 ) -> None:
     """Ranks the trials of studies by validation score; test scores stand beside, and rank nothing."""
-    from hpo.compare import chosen, read_studies, table
-    from hpo.comparison import comparison_json, print_comparison, write_csv
+    from hpo.compare.compare import chosen, read_studies, table
+    from hpo.compare.comparison import comparison_json, print_comparison, write_csv
     from hpo.terminal import console, print_json
 
     views = read_studies(studies, home, storage)
@@ -176,9 +176,9 @@ def confirm(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     json: Json = False,
 ) -> None:
     """Trains the finalists again over fresh seeds, and says which to use and how sure that is."""
-    from hpo.confirm import confirm as confirm_study
-    from hpo.confirm import numbers
-    from hpo.finalist_table import confirmed_json, print_confirmed
+    from hpo.confirm.confirm import confirm as confirm_study
+    from hpo.confirm.confirm import numbers
+    from hpo.confirm.finalist_table import confirmed_json, print_confirmed
     from hpo.terminal import console, print_json
 
     confirmed = confirm_study(
@@ -237,8 +237,8 @@ def export(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     storage: Storage = None,
 ) -> None:
     """Exports the trial to use: to train it again, as a Keras model or script, to MLflow's model registry."""
-    from hpo.export import Targets, Which
-    from hpo.export import export as export_trial
+    from hpo.export.export import Targets, Which
+    from hpo.export.export import export as export_trial
     from hpo.terminal import console
 
     for line in export_trial(study, Targets(to, model, register), Which(trial, confirmed), home, storage):
@@ -253,8 +253,8 @@ def train(
     json: Json = False,
 ) -> None:
     """Trains an exported configuration again, and shows all scores side by side."""
-    from hpo.exported import read_exported
-    from hpo.retrained_table import print_retrained, retrained_json, trained_again
+    from hpo.export.exported import read_exported
+    from hpo.export.retrained_table import print_retrained, retrained_json, trained_again
     from hpo.terminal import console, print_json
 
     file = read_exported(exported)
@@ -275,8 +275,8 @@ def predict(
     ] = None,
 ) -> None:
     """Predicts with an exported or registered model: classes with their probabilities, or numbers."""
-    from hpo.predict import check_output, write
-    from hpo.predict import predict as predicted
+    from hpo.export.predict import check_output, write
+    from hpo.export.predict import predict as predicted
     from hpo.terminal import console
 
     check_output(output)
@@ -297,8 +297,8 @@ def log(
     json: Json = False,
 ) -> None:
     """Logs a whole study to MLflow: to another one, or what is missing in its own. Twice is the same as once."""
-    from hpo.beginnings import print_told, told_json
     from hpo.retell import retell
+    from hpo.reuse.beginnings import print_told, told_json
     from hpo.terminal import console, print_json
 
     told = retell(study, uri, home=home, storage=storage, console=console(stderr=json))
@@ -316,9 +316,9 @@ def extend(
     json: Json = False,
 ) -> None:
     """Begins a study with edited ranges, and takes over the trials of an old one that lie within them."""
-    from hpo.beginnings import begun_json, print_begun
-    from hpo.extend import Options
-    from hpo.extend import extend as extend_study
+    from hpo.reuse.beginnings import begun_json, print_begun
+    from hpo.reuse.extend import Options
+    from hpo.reuse.extend import extend as extend_study
     from hpo.terminal import console, print_json
 
     overrides = [*(assignments or ()), *([f"name={name}"] if name else ())]
@@ -338,9 +338,9 @@ def warm_start(
     json: Json = False,
 ) -> None:
     """Begins a study whose sampler knows past trials: of a study, or of a KerasTuner project."""
-    from hpo.beginnings import begun_json, print_begun
-    from hpo.extend import Options
-    from hpo.extend import warm_start as warm_start_study
+    from hpo.reuse.beginnings import begun_json, print_begun
+    from hpo.reuse.extend import Options
+    from hpo.reuse.extend import warm_start as warm_start_study
     from hpo.terminal import console, print_json
 
     overrides = [*(assignments or ()), *([f"name={name}"] if name else ())]

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, Protocol
 
-from hpo.confirming import Confirming
+from hpo.confirm.confirming import Confirming
 from hpo.engines import Engine
 from hpo.errors import Interrupted, StudyFailed, UserError
 from hpo.experiment import Objective

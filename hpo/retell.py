@@ -50,7 +50,7 @@ def retell(
     """
     from rich.progress import Progress
 
-    from hpo.compare import read_studies
+    from hpo.compare.compare import read_studies
     from hpo.data.store import info_from_json
     from hpo.lock import sole_coordinator
     from hpo.store import confirming_runs, read_study

@@ -14,12 +14,12 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from hpo.confirmation import Confirmation
+from hpo.compare.trial_tables import Sampled, light_trials, sampled
+from hpo.confirm.confirmation import Confirmation
 from hpo.errors import NotFound, nearest
 from hpo.experiment import Objective
 from hpo.lock import database_errors
 from hpo.record import Confirms, State, TrialRecord
-from hpo.trial_tables import Sampled, light_trials, sampled
 from hpo.urls import masked
 
 STATES: Mapping[TrialState, State] = {

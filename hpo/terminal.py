@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hpo.compare import ranking, row
+from hpo.compare.compare import ranking, row
 from hpo.record import TrialRecord, ranked
 from hpo.urls import masked
 

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpo.decision import markdown
+from hpo.confirm.decision import markdown
 from hpo.errors import HpoError, Interrupted
-from hpo.exported import as_yaml
+from hpo.export.exported import as_yaml
 from hpo.record import TrialRecord, ranked
 from hpo.store import StudyView, confirming_runs, read_study
 from hpo.tracking import Ending, StudyInfo, Tracker

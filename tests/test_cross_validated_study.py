@@ -14,16 +14,16 @@ from tiny import tiny
 
 import hpo
 from hpo.check import check
-from hpo.confirming import Confirming, Wanted
+from hpo.confirm.confirming import Confirming, Wanted
 from hpo.errors import FileMistakes, UserError
-from hpo.export import Targets, Which, export
-from hpo.exported import read_exported
-from hpo.extend import _definition
+from hpo.export.export import Targets, Which, export
+from hpo.export.exported import read_exported
+from hpo.export.retrain import retrain_all, runs_of
 from hpo.plan import load_plan
 from hpo.record import TrialRecord
 from hpo.report.page import report
 from hpo.retell import retell
-from hpo.retrain import retrain_all, runs_of
+from hpo.reuse.extend import _definition
 from hpo.store import StudyView, read_study
 from hpo.terminal import print_study, print_trial, trial_json
 from hpo.training.saved import read_info

@@ -9,8 +9,8 @@ from tiny import tiny
 
 import hpo
 from hpo.check import check
-from hpo.compare import read_studies, table
-from hpo.comparison import write_csv
+from hpo.compare.compare import read_studies, table
+from hpo.compare.comparison import write_csv
 from hpo.errors import FileMistakes
 from hpo.terminal import console, print_check
 

@@ -20,7 +20,7 @@ import hpo
 from hpo.data import load
 from hpo.engines.scripted import ScriptedEngine, Step
 from hpo.experiment import DatasetSpec
-from hpo.export import Targets, export
+from hpo.export.export import Targets, export
 from hpo.training.messages import Failed, Job
 from hpo.training.saved import write_info
 

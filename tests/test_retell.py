@@ -10,18 +10,18 @@ from studies import run
 from test_tracking import empty_database  # noqa: F401
 from tiny import Command, tiny
 
-from hpo.confirm import chosen_finalists
-from hpo.confirming import Confirming, Wanted
+from hpo.confirm.confirm import chosen_finalists
+from hpo.confirm.confirming import Confirming, Wanted
+from hpo.confirm.finalists import confirmation_of
 from hpo.coordinator import Budget, Coordinator
 from hpo.engines.scripted import ScriptedEngine
 from hpo.errors import StudyBusy, UserError
 from hpo.experiment import TrainingSpec
-from hpo.extend import Options, _definition, extend
-from hpo.finalists import confirmation_of
 from hpo.lock import sole_coordinator
 from hpo.plan import load_plan
 from hpo.record import TrialRecord
 from hpo.retell import retell
+from hpo.reuse.extend import Options, _definition, extend
 from hpo.store import DATA, known_study, read_study
 from hpo.training.messages import Failed, Job
 

@@ -60,8 +60,6 @@ def home(tmp_path_factory):
     return tmp_path_factory.mktemp("home")
 
 
-# TensorFlow 2.21 and NumPy 2.4 disagree on how arrays are handed over.
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_experiments_run_in_small(path, home, monkeypatch):
     dataset = parse_experiment(read_yaml(path)).dataset.name

@@ -11,9 +11,9 @@ from tiny import tiny
 from hpo.data import open_prepared
 from hpo.errors import InvalidSettings
 from hpo.experiment import DatasetSpec
-from hpo.exported import Exported
+from hpo.export.exported import Exported
+from hpo.export.script import script_of
 from hpo.plan import load_plan
-from hpo.script import script_of
 from hpo.space import dataset_with
 from hpo.variants import PreparedVariants, Variants
 

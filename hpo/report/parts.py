@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hpo.compare.summary import differences
 from hpo.record import TrialRecord
 from hpo.report import charts, figures
 from hpo.report.answer import Answer, answer
@@ -13,7 +14,6 @@ from hpo.report.formats import NOTHING, duration, setting
 from hpo.report.predictions import Predictions, predictions
 from hpo.report.thinning import Source
 from hpo.store import StudyView
-from hpo.summary import differences
 
 _TOP = 10
 

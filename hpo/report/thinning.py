@@ -11,9 +11,9 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from hpo.compare.trial_tables import Sampled
 from hpo.record import TrialRecord, ranked
 from hpo.store import StudyView, read_sampled, read_study
-from hpo.trial_tables import Sampled
 
 
 @dataclass(frozen=True)

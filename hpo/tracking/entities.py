@@ -17,7 +17,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH, MAX_TAG_VAL_LENGTH
 from numpy import dtype
 
-from hpo.confirmation import Confirmation, Estimate
+from hpo.confirm.confirmation import Confirmation, Estimate
 from hpo.data.dataset import DatasetInfo
 from hpo.experiment import Objective
 from hpo.record import FOLD, TrialRecord

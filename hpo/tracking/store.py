@@ -16,8 +16,8 @@ from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_B
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
-from hpo.confirmation import Confirmation
-from hpo.decision import verdict
+from hpo.confirm.confirmation import Confirmation
+from hpo.confirm.decision import verdict
 from hpo.errors import UserError
 from hpo.record import TrialRecord
 from hpo.tracking import entities

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from hpo.confirmation import Confirmation
+from hpo.confirm.confirmation import Confirmation
 from hpo.data.dataset import DatasetInfo
 from hpo.experiment import Objective
 from hpo.record import TrialRecord

@@ -8,7 +8,7 @@ import pytest
 from studies import definition, run
 
 from benchmarks.synthetic import synthetic_study
-from hpo.confirmation import Confirmation, Estimate, Finalist
+from hpo.confirm.confirmation import Confirmation, Estimate, Finalist
 from hpo.experiment import StudySpec
 from hpo.store import CONFIRMATION
 from hpo.study import open_study

@@ -8,11 +8,9 @@ from tiny import tiny
 import hpo
 from hpo.data import load
 from hpo.experiment import DatasetSpec
-from hpo.predict import predict
+from hpo.export.predict import predict
 from hpo.report.predictions import predictions
 from hpo.store import read_study
-
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 
 SPACE = {"model": "mlp", "parameters": {"depth": 1, "learning_rate": 0.02, "output_activation": "sigmoid"}}
 

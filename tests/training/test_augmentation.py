@@ -20,9 +20,6 @@ from hpo.experiment import Augmentation
 from hpo.training.augmentation import Augment, augment_steps, layers_of
 from hpo.training.graph import GraphLoop
 
-# TensorFlow's tensors and NumPy 2: nothing that hpo could mend.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
-
 SIZE = 41
 MIDDLE = SIZE // 2
 

@@ -16,8 +16,6 @@ from hpo.record import score_of
 from hpo.training.compiling import compile_model
 from hpo.training.messages import EpochDone, Failed, Finished, Started
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
-
 SEED, FOLDS = 3, 2
 IRIS = {"name": "iris", "validation": {"folds": FOLDS, "seed": 1}}
 TRAINING = {"epochs": 4, "learning_rate": 0.1, "early_stopping": {"patience": 1}}

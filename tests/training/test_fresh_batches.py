@@ -10,9 +10,6 @@ from hpo.data import open_prepared
 from hpo.data.generated import epoch_of
 from hpo.training import graph
 
-# TensorFlow's tensors and NumPy 2: nothing that hpo could mend.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
-
 SURFACE = {"function": "own_batches:surface", "steps_per_epoch": 30, "validation": 200, "test": 100}
 BOTH = pytest.mark.parametrize("callbacks", [[], ["own_code:CountBatches"]], ids=["graph", "fit"])
 

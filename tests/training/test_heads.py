@@ -13,7 +13,6 @@ from hpo.training.messages import Finished
 
 # TensorFlow's tensors and NumPy 2: nothing that hpo could mend.
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`:UserWarning"),
 ]
 

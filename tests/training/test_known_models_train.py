@@ -12,8 +12,6 @@ from hpo.training.compiling import compile_model
 from hpo.training.graph import GraphLoop
 from hpo.training.template import Templates
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
-
 
 def compiled(name: str, params: dict[str, Any]) -> keras.Model:
     keras.utils.clear_session()

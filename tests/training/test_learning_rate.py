@@ -16,9 +16,6 @@ from hpo.training.learning_rate import rates_of
 from hpo.training.messages import Failed, Finished
 from hpo.training.template import Templates
 
-# TensorFlow's tensors and NumPy 2: nothing that hpo could mend.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
-
 schedules = keras.optimizers.schedules
 
 EPOCHS, STEPS = 6, 4

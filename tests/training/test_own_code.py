@@ -9,8 +9,6 @@ from hpo.training.messages import EpochDone
 
 pytestmark = [
     pytest.mark.usefixtures("without_graphs"),
-    # TensorFlow's tensors and NumPy 2: nothing that hpo could mend.
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`:UserWarning"),
 ]
 

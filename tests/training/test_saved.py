@@ -17,8 +17,6 @@ from hpo.training.predict import predict
 from hpo.training.saved import read_info, write_info
 from hpo.training.trial import with_scaling
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
-
 
 def saved(folder: Path, dataset: Dataset, name: str = "mlp") -> tuple[keras.Model, Path]:
     """A model without its scaling, and the file of the same with it."""

@@ -1,0 +1,1 @@
+"""Comparing trials and studies: tables, filters, and what differs."""

@@ -1,0 +1,173 @@
+"""Trials side by side: the ranked table of one study or of several."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpo.compare.where import where as rows_where
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hpo.record import TrialRecord
+    from hpo.store import StudyView
+
+CONFIRMED = ("confirmed_mean", "confirmed_low", "confirmed_high")
+NOISE = ("behind", "beyond_noise")
+_FIRST = ("study", "trial", "state")
+_COST = ("best_epoch", "epochs", "seconds", "model_parameters")
+_TAKEN = {*_FIRST, *_COST, *CONFIRMED, *NOISE, "failure"}
+
+
+def compare(
+    *studies: str,
+    where: str | None = None,
+    top: int | None = None,
+    home: str | Path | None = None,
+    storage: str | None = None,
+) -> "pd.DataFrame":
+    """The trials of studies, best validation score first; trials without a score come last.
+
+    Columns: study, trial, state, the objective, of k-fold cross-validation with its deviation from fold to fold,
+    `<objective>_std`; where a study was confirmed `confirmed_mean` with the 95% interval
+    from `confirmed_low` to `confirmed_high`, for its finalists, and `behind`, by how much a trial is worse than the
+    best of the table, and `beyond_noise`, whether that is more than the noise floor, the deviation from seed to seed;
+    best_epoch, epochs, seconds, model_parameters, one for each parameter, test_<metric>s, which never sort, failure.
+    A parameter with the name of another column is called `params.<name>`. Studies with different objectives keep
+    their own columns, and are ranked one after the other.
+
+    Args:
+        studies: names of studies; all of the store where none is given.
+        where: only the trials for which this SQL expression over the columns holds, as `depth >= 2`.
+        top: only the best so many of them.
+        home: the folder of the store: HPO_HOME or ./mlruns where not given.
+        storage: SQLAlchemy URL of the store, where it is not the home folder's.
+
+    Raises:
+        NotFound: there is no such study.
+        UserError: `where` is no expression over the columns.
+    """
+    return chosen(table(read_studies(studies, home, storage)), where, top)
+
+
+def chosen(frame: "pd.DataFrame", where: str | None, top: int | None) -> "pd.DataFrame":
+    """The rows of a ranked table for which an expression holds, the best `top` of them.
+
+    Raises:
+        UserError: `where` is no expression over the columns.
+    """
+    # A study without trials has no columns yet that an expression could name.
+    frame = frame if where is None or frame.empty else rows_where(frame, where)
+    return frame if top is None else frame.head(top)
+
+
+def read_studies(
+    studies: Sequence[str], home: str | Path | None = None, storage: str | None = None
+) -> "list[StudyView]":
+    """Reads studies by name, all of the store where no name is given.
+
+    Raises:
+        NotFound: there is no such study, or no store.
+    """
+    from hpo.plan import default_storage, home_folder
+    from hpo.store import read_study, study_names
+
+    url = storage or default_storage(home_folder(home))
+    return [read_study(url, name) for name in dict.fromkeys(studies or study_names(url))]
+
+
+def ranking(view: "StudyView") -> "list[TrialRecord]":
+    """A study's trials, best first; those without a score last, in the order of their numbers."""
+    from hpo.record import ranked
+
+    scored = ranked(view.trials, view.objective)
+    numbers = {trial.number for trial in scored}
+    return scored + [trial for trial in view.trials if trial.number not in numbers]
+
+
+def table(views: "Sequence[StudyView]") -> "pd.DataFrame":
+    """The ranked table of studies; see `compare`."""
+    import pandas as pd
+
+    frame = pd.DataFrame([row(view, trial) for view in views for trial in ranking(view)])
+    if frame.empty:
+        return frame
+    metrics = {view.objective.metric: view.objective.sign for view in views}
+    if len(views) > 1 and len(metrics) == 1:
+        ((metric, sign),) = metrics.items()
+        order = (-sign * frame[metric]).sort_values(kind="stable", na_position="last").index
+        frame = frame.loc[order].reset_index(drop=True)
+    floors = {view.name: view.confirmation.noise_floor for view in views if view.confirmation is not None}
+    if floors:
+        frame = _with_noise(frame, metrics, floors)
+    # Parameters that only some trials have come late otherwise, and test scores belong apart, at the end.
+    confirmed = [name for name in CONFIRMED if name in frame.columns]
+    scores = [name for metric in metrics for name in (metric, f"{metric}_std") if name in frame.columns]
+    first = [*_FIRST, *scores, *confirmed, *(name for name in NOISE if floors), *_COST]
+    last = [*sorted(name for name in frame.columns if name.startswith("test_")), "failure"]
+    return frame[[*first, *(name for name in frame.columns if name not in {*first, *last}), *last]]
+
+
+def row(view: "StudyView", trial: "TrialRecord") -> dict[str, Any]:
+    """One line of the table."""
+    metric = view.objective.metric
+    taken = {*_TAKEN, metric}
+    return {
+        "study": view.name,
+        "trial": trial.number,
+        "state": trial.state,
+        metric: trial.value,
+        **({f"{metric}_std": trial.deviations[metric]} if metric in trial.deviations else {}),
+        **_confirmed(view, trial),
+        "best_epoch": trial.best_epoch,
+        "epochs": trial.epochs,
+        "seconds": trial.seconds,
+        "model_parameters": trial.model_parameters,
+        **{_column(name, taken): value for name, value in trial.params.items()},
+        **{f"test_{name}": value for name, value in trial.test.items()},
+        "failure": trial.failure,
+    }
+
+
+def parameter_columns(views: "Sequence[StudyView]") -> list[str]:
+    """The columns of the table that are parameters."""
+    return list(
+        dict.fromkeys(
+            _column(name, {*_TAKEN, view.objective.metric})
+            for view in views
+            for trial in view.trials
+            for name in trial.params
+        )
+    )
+
+
+def _column(name: str, taken: set[str]) -> str:
+    return f"params.{name}" if name in taken or name.startswith("test_") else name
+
+
+def _confirmed(view: "StudyView", trial: "TrialRecord") -> dict[str, float]:
+    finalists = view.confirmation.finalists if view.confirmation is not None else ()
+    estimate = next((one.validation for one in finalists if one.trial == trial.number), None)
+    return {} if estimate is None else dict(zip(CONFIRMED, (estimate.mean, estimate.low, estimate.high), strict=True))
+
+
+def _with_noise(frame: "pd.DataFrame", metrics: dict[str, int], floors: dict[str, float]) -> "pd.DataFrame":
+    """Adds how far each trial is behind the best with its objective, and whether that exceeds the noise floor.
+
+    Of two studies with a known floor the larger one counts; without any it is left open.
+    """
+    import numpy as np
+    import pandas as pd
+
+    known = frame["study"].map(floors).to_numpy(dtype=float)
+    behind, floor = np.full(len(frame), np.nan), np.full(len(frame), np.nan)
+    for metric, sign in metrics.items():
+        scores = sign * frame[metric].to_numpy(dtype=float)
+        scored = ~np.isnan(scores)
+        if scored.any():
+            best = int(np.nanargmax(scores))
+            behind[scored] = (scores[best] - scores)[scored]
+            floor[scored] = np.fmax(known, known[best])[scored]
+    tellable = ~np.isnan(behind) & ~np.isnan(floor)
+    beyond = [bool(far) if known else None for far, known in zip(behind > floor, tellable, strict=True)]
+    return frame.assign(behind=behind, beyond_noise=pd.Series(beyond, index=frame.index, dtype=object))

@@ -1,0 +1,1 @@
+"""Confirming: the finalists again over fresh seeds, and which of them to use."""

@@ -1,0 +1,230 @@
+"""Confirming a study: its finalists again, over fresh seeds, until it is known which to use and how good that is."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpo.errors import HpoError, NotFound, UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hpo.confirm.confirmation import Confirmation
+    from hpo.confirm.confirming import Confirming
+    from hpo.coordinator import Ending
+    from hpo.data.dataset import Dataset
+    from hpo.engines import Engine
+    from hpo.experiment import Objective
+    from hpo.plan import Plan
+    from hpo.record import TrialRecord
+    from hpo.store import StudyView
+    from hpo.training.messages import Job
+    from hpo.variants import PreparedVariants
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What a run of `confirm` came to."""
+
+    name: str
+    """Name of the study."""
+    ended: "Ending"
+    """done, or timeout: the same call goes on."""
+    confirmation: "Confirmation"
+    objective: "Objective"
+    trained: int
+    """Runs that this call trained to their end."""
+    home: Path
+    seconds: float
+    """Wall time of this call."""
+
+
+def confirm(  # noqa: PLR0913 - one argument, one option of the command
+    study: str,
+    finalists: int | Sequence[int] = 5,
+    seeds: int = 5,
+    *,
+    stop_early: bool = False,
+    workers: int | None = None,
+    timeout: str | float | None = None,
+    home: str | Path | None = None,
+    storage: str | None = None,
+    console: "Console | None" = None,
+) -> Confirmed:
+    """Trains the finalists of a study again over fresh seeds, or goes on with it, and chooses one of them.
+
+    What was trained stays: more seeds or other finalists later add to it, and the same call again trains nothing.
+
+    Args:
+        study: its name.
+        finalists: so many of the best configurations, or the numbers of trials.
+        seeds: runs of each finalist, at least 2; the same seeds for all.
+        stop_early: whether a finalist that is clearly out gets no more seeds; see `hpo.confirm.finalists.out`.
+        workers: runs at a time; the experiment's engine.workers where not given.
+        timeout: seconds, or `10m`: what was not finished by then is trained by the next call.
+        home: the folder of all that is left: HPO_HOME or ./mlruns where not given.
+        storage: SQLAlchemy URL of the studies, where it is not the home folder's.
+        console: where progress is shown; nowhere if not given.
+
+    Raises:
+        UserError: no such study or trial, or its data have changed; nothing was changed.
+        StudyFailed: too many runs in a row failed with the same error.
+        HpoError: no finalist has two runs with a score.
+        Interrupted: by Ctrl-C; the same call goes on.
+    """
+    from hpo.compare.compare import read_studies
+    from hpo.confirm.confirming import Confirming, Wanted
+    from hpo.lock import sole_coordinator
+
+    began = time.monotonic()
+    if seeds < 2:
+        raise UserError(f"seeds: a deviation needs at least 2, got {seeds}")
+    (view,) = read_studies([study], home, storage)
+    plan = _plan(view, workers, timeout, home)
+    wanted = Wanted(chosen_finalists(view, finalists), seeds, stop_early, plan.experiment.study.retries)
+    deadline = None if timeout is None else began + (plan.experiment.study.timeout or 0.0)
+    with sole_coordinator(view.storage, study):
+        record = Confirming(view.storage, study, wanted)
+        record.recover()
+        before = _scored(record)
+        ended: Ending = "done"
+        try:
+            if record.owed or view.confirmation is None or view.confirmation != _found(view, record):
+                ended = _train(plan, view, record, console, deadline)
+        finally:
+            record.discard_if_unused()
+        found = _found(view, record)
+        if found is None:
+            raise HpoError(_too_little(study, record, ended))
+        trained, seconds = _scored(record) - before, time.monotonic() - began
+        return Confirmed(study, ended, found, view.objective, trained, plan.home, seconds)
+
+
+def numbers(text: str) -> list[int]:
+    """Numbers of trials as a command is given them: `3,7,12`.
+
+    Raises:
+        UserError: anything but whole numbers and commas.
+    """
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise UserError(f"--trials: must be numbers of trials, as in 3,7,12; got {text!r}") from None
+
+
+def chosen_finalists(view: "StudyView", which: int | Sequence[int]) -> "list[TrialRecord]":
+    """So many of the best configurations, each once, or the trials of these numbers.
+
+    Raises:
+        NotFound: there is no such trial, or none with a score yet.
+        UserError: a trial has no score.
+    """
+    from hpo.record import ranked
+
+    if not isinstance(which, int):
+        trials = [view.trial(number) for number in dict.fromkeys(which)]
+        for trial in trials:
+            if trial.value is None or trial.state not in ("complete", "pruned"):
+                rule = "a finalist needs a score"
+                raise UserError(f"trial {trial.number} of study {view.name} is {trial.failure or trial.state}; {rule}")
+        return trials
+    distinct: dict[str, TrialRecord] = {}
+    for trial in ranked(view.trials, view.objective):
+        distinct.setdefault(repr(sorted(trial.params.items())), trial)
+    if not distinct:
+        raise NotFound(f"study {view.name} has no trial with a score yet")
+    return list(distinct.values())[:which]
+
+
+def _plan(view: "StudyView", workers: int | None, timeout: str | float | None, home: str | Path | None) -> "Plan":
+    from hpo.plan import load_plan
+
+    study = {**view.experiment["study"], "storage": view.storage}
+    options = {"engine.workers": workers, "study.timeout": timeout}
+    overrides = [f"{key}={value}" for key, value in options.items() if value is not None]
+    return replace(load_plan({**view.experiment, "study": study}, overrides, home), files=view.files)
+
+
+def _train(
+    plan: "Plan", view: "StudyView", record: "Confirming", console: "Console | None", deadline: float | None
+) -> "Ending":
+    from hpo.coordinator import Budget, Coordinator
+    from hpo.jobs import prepared
+    from hpo.progress import Progress
+    from hpo.tracked import tracked
+
+    left = None if deadline is None else max(0.0, deadline - time.monotonic())
+    progress = Progress(console, view.objective, record.total, left)
+    for warning in _other_versions(view):
+        progress.warn(warning)
+    budget = Budget(None, deadline, None, plan.experiment.study.trial_timeout)
+    with prepared(plan, max(1, record.owed)) as (engine, dataset, data):
+        _same_data(view, dataset)
+        make = _jobs(plan, record, engine, data)
+        with tracked(plan, dataset.info, True, progress.warn) as log:
+            coordinator = Coordinator(record, engine, view.objective, budget, make, _declared, (log, progress))
+            with progress.shown(record.trials()):
+                ended = coordinator.run()
+            if (found := _found(view, record)) is not None:
+                record.keep(found)
+    return ended
+
+
+def _jobs(
+    plan: "Plan", record: "Confirming", engine: "Engine", data: "PreparedVariants"
+) -> "Callable[[TrialRecord, float | None], Job]":
+    from hpo.jobs import declared_by_model, make_job
+
+    declared = record.declared or declared_by_model(plan, engine, data.base)
+
+    def make(run: "TrialRecord", best: float | None) -> "Job":
+        return replace(make_job(plan, run.params, run.seed, data.folder, declared), trial=run.number)
+
+    return make
+
+
+def _declared(config: Mapping[str, Any]) -> None:
+    """What a model declares on the way varies nothing: finalists are fixed."""
+
+
+def _found(view: "StudyView", record: "Confirming") -> "Confirmation | None":
+    """What all confirming runs come to, those of earlier calls with other finalists too."""
+    from hpo.confirm.finalists import confirmation_of
+
+    numbers = record.finalists
+    return confirmation_of(record.results([trial for trial in view.trials if trial.number in numbers]), view.objective)
+
+
+def _scored(record: "Confirming") -> int:
+    return sum(run.state == "complete" for run in record.trials())
+
+
+def _other_versions(view: "StudyView") -> "Iterator[str]":
+    from hpo.versions import versions
+
+    now = versions()
+    changed = {name: then for name, then in view.versions.items() if now.get(name) != then}
+    if changed:
+        lines = ", ".join(f"{name} {then} -> {now.get(name, 'none')}" for name, then in changed.items())
+        yield f"other versions than when the study began: {lines}; its scores and these may differ for that reason"
+
+
+def _same_data(view: "StudyView", dataset: "Dataset") -> None:
+    then, now = view.identity["dataset"]["digest"], dataset.info.digest
+    if then != now:
+        raise UserError(
+            f"the data of study {view.name} have changed since: their digest was {then} and is {now}, so new scores "
+            "could not be compared with its trials'; restore the data, or run the experiment again with another --name"
+        )
+
+
+def _too_little(study: str, record: "Confirming", ended: "Ending") -> str:
+    if ended == "timeout":
+        return f"out of time before any finalist of study {study} had two scores; the same command goes on"
+    errors = {
+        run.label: f"{run.failure}: {(run.error or '-').splitlines()[0]}" for run in record.trials() if run.failure
+    }
+    lines = "\n".join(f"  {label}: {error}" for label, error in errors.items())
+    return f"no finalist of study {study} has two runs with a score:\n{lines}"

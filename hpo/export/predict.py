@@ -1,0 +1,138 @@
+"""Predictions of a saved or registered model for a file: read as in training, written as a table."""
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpo.errors import DataError, HpoError, NotFound, UserError
+from hpo.export.samples import Samples, read_samples
+from hpo.quiet import without_greetings
+from hpo.replacing import check_writable, replaced
+from hpo.scratch import scratch_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hpo.data.dataset import Array, DatasetInfo
+
+_REGISTERED = "models:/"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of samples, a row each."""
+
+    table: "pd.DataFrame"
+    """Columns: file (of pictures), class and a probability for each class, or the predicted numbers."""
+    ignored: Sequence[str] = field(default_factory=tuple)
+    """Columns of the input that the model does not know."""
+
+
+def predict(
+    model: str, source: Path, home: str | Path | None = None, uri: str | None = None, batch_size: int = 512
+) -> Predictions:
+    """Predicts for a file of samples.
+
+    Args:
+        model: a .keras file, or `models:/NAME@champion`, `models:/NAME/VERSION` of the model registry.
+        source: .csv or .parquet with the columns of the training data, in any order; .npy, or .npz with a single
+            array or one named x; a picture, or a folder of pictures, in the order of their names.
+        home: the folder of the store: HPO_HOME or ./mlruns where not given.
+        uri: MLflow tracking URI of the registry, where it is not the home folder's.
+        batch_size: samples at a time.
+
+    Raises:
+        UserError: no such model or file, or samples that are not what the model was trained on.
+    """
+    with scratch_folder() as folder:
+        file = _model_file(model, folder, home, uri)
+        info = _info(file)
+        samples = read_samples(source, info)
+        # Imported once the input is known to be sound: TensorFlow takes seconds.
+        with without_greetings():
+            from hpo.training import predict as trained
+
+            outputs = trained.predict(file, samples.x, batch_size)
+    return Predictions(_table(outputs, samples, info), samples.ignored)
+
+
+def write(found: Predictions, path: Path | None) -> None:
+    """Writes predictions to a .csv file, whole or not at all; to stdout where no path is given."""
+    if path is None:
+        found.table.to_csv(sys.stdout, index=False)
+        return
+    with replaced(path) as temporary:
+        found.table.to_csv(temporary, index=False)
+
+
+def check_output(path: Path | None) -> None:
+    """Finds before long work what would keep predictions from being written.
+
+    Raises:
+        UserError: it is no .csv file, or its folder does not exist.
+    """
+    if path is not None:
+        if path.suffix != ".csv":
+            raise UserError(f"{path}: must end in .csv")
+        check_writable(path)
+
+
+def _model_file(model: str, folder: Path, home: str | Path | None, uri: str | None) -> Path:
+    if not model.startswith(_REGISTERED):
+        file = Path(model)
+        if not file.is_file():
+            raise NotFound(f"{model}: no such file; a registered model is written models:/NAME@champion")
+        return file
+    if not re.fullmatch(r"models:/[^/@]+(@[^/@]+|/\d+)", model):
+        raise UserError(f"{model}: must be models:/NAME@ALIAS or models:/NAME/VERSION")
+    from hpo.plan import default_tracking, home_folder
+    from hpo.tracking.address import cannot_open, set_environment
+
+    set_environment()
+    from hpo.tracking.registry import model_file
+
+    uri = uri or default_tracking(home_folder(home))
+    database = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and not database.exists():
+        raise NotFound(f"{database}: no such file, so no model is registered there; --home names its folder")
+    try:
+        return model_file(uri, model, folder)
+    except HpoError:
+        raise
+    except Exception as error:  # MLflow's, SQLAlchemy's, or of the network
+        raise cannot_open(uri, error) from None
+
+
+def _info(file: Path) -> "DatasetInfo | None":
+    import zipfile
+
+    from hpo.training.saved import read_info
+
+    try:
+        return read_info(file)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"{file}: cannot be read as a Keras model: {error}") from None
+
+
+def _table(outputs: "Array", samples: Samples, info: "DatasetInfo | None") -> "pd.DataFrame":
+    import numpy as np
+    import pandas as pd
+
+    from hpo.training.predict import by_class
+
+    outputs = outputs.reshape(len(outputs), -1)
+    table = pd.DataFrame({"file": list(samples.files)} if samples.files else {}, index=range(len(outputs)))
+    if info is None or info.classes is None:
+        names = ["prediction"] if outputs.shape[1] == 1 else [f"prediction_{one}" for one in range(outputs.shape[1])]
+        return pd.concat([table, pd.DataFrame(outputs, columns=names)], axis=1)
+    if info.classes == 2:
+        outputs = by_class(outputs)
+    names = list(info.class_names) or [str(one) for one in range(info.classes)]
+    # A model of the user's own may put out logits.
+    sums_to_one = bool(np.allclose(outputs.sum(axis=1), 1, atol=1e-3) and (outputs >= 0).all())
+    kind = "probability" if sums_to_one else "output"
+    table["class"] = [names[one] for one in outputs.argmax(axis=1)]
+    return pd.concat([table, pd.DataFrame(outputs, columns=[f"{kind}_{name}" for name in names])], axis=1)

@@ -1,0 +1,104 @@
+"""Registering a trial's model in MLflow's registry: what is said of it there, and an example of its input."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpo.errors import DataError, HpoError
+from hpo.export.exported import Exported, exported_of
+from hpo.plan import Plan, default_tracking, home_folder
+from hpo.tracking.address import cannot_open, set_environment
+from hpo.versions import versions
+
+if TYPE_CHECKING:
+    from hpo.data.dataset import Array, DatasetInfo
+    from hpo.record import TrialRecord
+    from hpo.store import StudyView
+
+_EXAMPLES = 3
+
+
+def register(view: "StudyView", trial: "TrialRecord", why: str, model: Path, name: str, home: str | Path | None) -> str:
+    """Registers a .keras file under a name, with the alias champion; returns the version's number.
+
+    Raises:
+        NotFound: MLflow has no run of the trial.
+        UserError: MLflow cannot be reached, or refuses.
+    """
+    set_environment()
+    from hpo.tracking import registry
+    from hpo.tracking.model_artifact import KerasModel
+
+    exported = exported_of(view, trial)
+    info, example = _data(exported.plan, model)
+    uri = exported.plan.experiment.tracking.uri or default_tracking(home_folder(home))
+    version = registry.Version(
+        name=name,
+        study=view.name,
+        model=KerasModel(model, info, trial.number, example),
+        description=_description(exported, why, info, name),
+        tags={
+            "hpo.study": view.name,
+            "hpo.trial": trial.number,
+            "hpo.seed": trial.seed,
+            "hpo.data_digest": exported.digest,
+            "hpo.version": versions()["hpo"],
+            "hpo.confirmed": str(bool(exported.confirmed and exported.confirmed.chosen)).lower(),
+        },
+    )
+    try:
+        return registry.register(uri, version)
+    except HpoError:
+        raise
+    except Exception as error:  # MLflow's, SQLAlchemy's, or of the network
+        raise cannot_open(uri, error) from None
+
+
+def _data(plan: Plan, model: Path) -> "tuple[DatasetInfo, Array | None]":
+    """What the model was trained on, and a few samples; none where the data can no longer be read."""
+    from hpo.data import load
+    from hpo.training.saved import read_info
+
+    info = read_info(model)
+    try:
+        dataset = load(plan.experiment.dataset, plan.folders)
+    except DataError:
+        if info is None:
+            raise
+        return info, None
+    if dataset.stream is not None:
+        x, _ = next(iter(dataset.stream("validation", _EXAMPLES)))
+        return info or dataset.info, x.numpy()[:_EXAMPLES]
+    return info or dataset.info, dataset.validation.x[:_EXAMPLES]
+
+
+def _description(exported: Exported, why: str, info: "DatasetInfo", name: str) -> str:
+    """Markdown for the page of the version."""
+    tests = ", ".join(f"{key} {value:.4f}" for key, value in (exported.scores.get("test") or {}).items())
+    lines = [
+        f"{why[0].upper()}{why[1:]}. Of study {exported.study}.",
+        f"On the test part, which chose nothing, the trial's own run had {tests or 'no score'}.",
+        f"Takes {_input(info)}, as they came: the scaling is inside. Puts out {_output(info)}.",
+        f"Use it: `hpo predict models:/{name}@champion INPUT -o out.csv`, "
+        f'or `mlflow.keras.load_model("models:/{name}@champion")`.',
+        f"Trained on {info.name}, digest `{exported.digest}`, with seed {exported.seed}.",
+    ]
+    return "\n\n".join(lines) + "\n\n" + _table(list(exported.parameters.items()))
+
+
+def _input(info: "DatasetInfo") -> str:
+    if info.columns:
+        return f"tables with columns {', '.join(column.name for column in info.columns)}"
+    kind = "images" if len(info.input_shape) == 3 else "arrays"
+    return f"{kind} of shape {info.input_shape}"
+
+
+def _output(info: "DatasetInfo") -> str:
+    if info.task == "regression":
+        return f"{info.outputs} numbers" if info.outputs > 1 else "a number"
+    named = f": {', '.join(info.class_names)}" if info.class_names else ""
+    return f"a probability for each of {info.outputs} classes{named}"
+
+
+def _table(rows: Sequence[tuple[str, Any]]) -> str:
+    return "\n".join(["| parameter | value |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows)])

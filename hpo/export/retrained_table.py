@@ -1,0 +1,116 @@
+"""What training an exported configuration again came to, beside the scores of the export."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from hpo.errors import UserError
+from hpo.export.retrain import Retrained, retrain_all, runs_of, scores_of, spread
+from hpo.replacing import check_writable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hpo.export.exported import Exported
+
+
+def trained_again(out: "Console", exported: "Exported", seeds: int, model: Path | None) -> list[Retrained]:
+    """Trains an exported configuration over seeds; shows how many are done, and then nothing more.
+
+    Raises:
+        UserError: the model's file has another suffix, or cannot be written.
+    """
+    if model is not None:
+        if model.suffix != ".keras":
+            raise UserError(f"{model}: must end in .keras")
+        check_writable(model)
+    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as shown:
+        task = shown.add_task("training", total=seeds)
+        plan, wanted = exported.plan, runs_of(exported, seeds, model)
+        return retrain_all(plan, exported.parameters, wanted, on_end=lambda done: shown.advance(task))
+
+
+def print_retrained(out: "Console", exported: "Exported", runs: Sequence[Retrained]) -> None:
+    """A line for the export, one for what confirming it said, one for each run, then their mean and deviation."""
+    metric = exported.plan.experiment.objective.metric
+    before = _exported_scores(exported)
+    names = list(dict.fromkeys([*before, *(name for run in runs for name in scores_of(run, metric))]))
+    table = Table("", "seed", "best epoch", *names)
+    table.add_row("exported", str(exported.seed), _text(exported.scores.get("best_epoch")), *_cells(before, names))
+    confirmed = _confirmed_scores(exported)
+    if exported.confirmed is not None and exported.confirmed.validation is not None:
+        seeds = f"{exported.confirmed.validation.seeds} seeds"
+        table.add_row("confirmed mean", seeds, "", *_cells({n: mean for n, (mean, _) in confirmed.items()}, names))
+        table.add_row("confirmed deviation", seeds, "", *_cells({n: dev for n, (_, dev) in confirmed.items()}, names))
+    for run in runs:
+        table.add_row("trained again", str(run.seed), _text(run.best_epoch), *_cells(scores_of(run, metric), names))
+    alike = _alike(exported, runs)
+    if len(alike) > 1:
+        found, seeds = spread(alike, metric), f"{len(alike)} seeds"
+        table.add_row("mean", seeds, "", *_cells({name: one.mean for name, one in found.items()}, names))
+        table.add_row("deviation", seeds, "", *_cells({name: one.deviation for name, one in found.items()}, names))
+    out.print(table)
+    if exported.limit != exported.stopped_after and len(runs) > 1:
+        out.print(
+            f"The trial was stopped after epoch {exported.stopped_after}; the others trained in full, as confirmed."
+        )
+    if not same_data(exported, runs):
+        out.print("The data differ from those of the export: their digests do not agree.")
+
+
+def retrained_json(exported: "Exported", runs: Sequence[Retrained]) -> dict[str, Any]:
+    """The same for programs; `scores` sets the run of the trial's own seed beside the export."""
+    metric = exported.plan.experiment.objective.metric
+    before, own = _exported_scores(exported), runs[0]
+    again = {**scores_of(own, metric), "best_epoch": own.best_epoch}
+    before["best_epoch"] = exported.scores.get("best_epoch")
+    confirmed, over_seeds = _confirmed_scores(exported).items(), spread(_alike(exported, runs), metric)
+    return {
+        "scores": {name: {"exported": before.get(name), "trained_again": value} for name, value in again.items()},
+        "runs": [
+            {"seed": run.seed, "best_epoch": run.best_epoch, **scores_of(run, metric), "curves": run.curves}
+            for run in runs
+        ],
+        "mean": {name: one.mean for name, one in over_seeds.items()},
+        "deviation": {name: one.deviation for name, one in over_seeds.items()},
+        "confirmed": {name: {"mean": mean, "deviation": deviation} for name, (mean, deviation) in confirmed},
+        "same_data": same_data(exported, runs),
+        "curves": own.curves,
+    }  # fmt: skip
+
+
+def same_data(exported: "Exported", runs: Sequence[Retrained]) -> bool:
+    """Whether the data are those of the export."""
+    return all(run.digest == exported.digest for run in runs)
+
+
+def _alike(exported: "Exported", runs: Sequence[Retrained]) -> Sequence[Retrained]:
+    """The runs that trained equally long: not the trial's own, where it was stopped and the others were not."""
+    return runs[1:] if exported.limit != exported.stopped_after else runs
+
+
+def _exported_scores(exported: "Exported") -> dict[str, Any]:
+    metric = exported.plan.experiment.objective.metric
+    tests = exported.scores.get("test") or {}
+    return {metric: exported.value} | {f"test_{name}": value for name, value in tests.items()}
+
+
+def _confirmed_scores(exported: "Exported") -> dict[str, tuple[float, float]]:
+    confirmed = exported.confirmed
+    if confirmed is None or confirmed.validation is None:
+        return {}
+    estimates = {exported.plan.experiment.objective.metric: confirmed.validation}
+    estimates |= {f"test_{name}": estimate for name, estimate in confirmed.test.items()}
+    return {name: (one.mean, one.deviation) for name, one in estimates.items()}
+
+
+def _cells(scores: dict[str, Any], names: Sequence[str]) -> list[str]:
+    return [_text(scores.get(name)) for name in names]
+
+
+def _text(value: Any) -> str:
+    return "-" if value is None else f"{value:.6f}" if isinstance(value, float) else str(value)

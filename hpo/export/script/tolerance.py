@@ -1,0 +1,66 @@
+"""How far the score of one more run may lie from that of the export, and where that is known from."""
+
+import math
+from dataclasses import dataclass
+
+from hpo.data.dataset import DatasetInfo
+from hpo.export.exported import Exported
+
+_SHARE = 0.99
+_NOISE_FLOORS = 4
+_STANDARD_ERRORS = 4
+_OF_A_SCORE = 0.25
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """An interval for the objective of one run."""
+
+    low: float
+    high: float
+    why: str
+    """A sentence or two."""
+
+
+def tolerance(exported: Exported, info: DatasetInfo) -> Tolerance:
+    """The interval that a run with the trial's configuration must meet.
+
+    Of a confirmed trial: the prediction interval for one further value of a normal variable, by Student's t
+    (scipy.stats.t), its deviation that of the trial's own seeds, at least the study's noise floor.
+    """
+    from scipy import stats
+
+    confirmed, value = exported.confirmed, exported.value
+    estimate = confirmed.validation if confirmed else None
+    if confirmed is not None and estimate is not None:
+        deviation = max(estimate.deviation, confirmed.noise_floor)
+        t = float(stats.t.ppf((1 + _SHARE) / 2, estimate.seeds - 1))
+        half = t * deviation * math.sqrt(1 + 1 / estimate.seeds)
+        if half > 0:
+            why = (
+                f"Confirmed over {estimate.seeds} seeds: mean {estimate.mean:.4f}, its 95% interval {estimate.low:.4f} "
+                f"to {estimate.high:.4f}. {_SHARE:.0%} of single runs lie in the wider interval below."
+            )
+            return Tolerance(estimate.mean - half, estimate.mean + half, why)
+    if confirmed is not None and confirmed.noise_floor > 0:
+        half = _NOISE_FLOORS * confirmed.noise_floor
+        why = (
+            f"The trial's own score, {value:.4f}, of one seed, give or take {_NOISE_FLOORS} times the noise floor of "
+            f"its study, {confirmed.noise_floor:.4f}, the standard deviation from seed to seed."
+        )
+        return Tolerance(value - half, value + half, why)
+    return _guess(exported, info)
+
+
+def _guess(exported: Exported, info: DatasetInfo) -> Tolerance:
+    value, metric = exported.value, exported.plan.experiment.objective.metric
+    why = f"The study was not confirmed, so how far {metric} varies from seed to seed is not known. A guess: "
+    if metric.endswith(("accuracy", "acc")):
+        samples = info.sizes["validation"]
+        # Of a perfect score the error is taken as if one sample had been wrong.
+        share = min(max(value, 1 / samples), 1 - 1 / samples)
+        half = _STANDARD_ERRORS * math.sqrt(share * (1 - share) / samples)
+        why += f"{_STANDARD_ERRORS} standard errors of a share of {samples} samples around {value:.4f}."
+        return Tolerance(max(0.0, value - half), min(1.0, value + half), why)
+    half = _OF_A_SCORE * abs(value)
+    return Tolerance(value - half, value + half, f"{why}{_OF_A_SCORE:.0%} of {value:.4g}.")

@@ -1,0 +1,239 @@
+"""Studies that begin with what was found before: `extend` takes trials over, `warm_start` merely knows of them."""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpo.errors import NotFound, StudyMismatch, UserError
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from rich.console import Console
+
+    from hpo.plan import Plan
+    from hpo.reuse.carry import Past
+    from hpo.reuse.past import Gathered
+    from hpo.store import StudyView
+    from hpo.study import Definition
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A study that begins with past trials."""
+
+    study: str
+    source: str
+    """The study, or the folder, in which they were run."""
+    taken: int
+    """Past trials that the study has, or knows."""
+    left_out: Mapping[str, int]
+    """Why the others were left out -> how many."""
+    counting: int
+    """How many of the study's configurations are thereby begun."""
+    budget: int | None
+    """How many it may begin in all; None where time or a grid limits it."""
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Options:
+    """What both commands take beside the new study's file."""
+
+    overrides: Sequence[str] = ()
+    home: str | Path | None = None
+    storage: str | None = None
+    """SQLAlchemy URL of the past study, where it is not the new study's."""
+    console: "Console | None" = None
+
+
+def extend(study: str, experiment: str | Path | Mapping[str, Any], options: Options | None = None) -> Begun:
+    """Begins a study with edited ranges, and takes over every ended trial of an old one that lies within them.
+
+    They keep curves, results, seeds and times, and count as trials of the new study; `hpo.run` goes on from there.
+    Of the old study nothing changes but that it names the new one. The same call again adds what is missing.
+
+    Args:
+        study: the old study.
+        experiment: the new study's YAML file, or a mapping of what would stand in it.
+        options: overrides of the file, and where the stores are.
+
+    Raises:
+        UserError: the new study has the old one's name, or trials of its own; no trial lies in its space.
+        NotFound: there is no such study.
+        StudyMismatch: objective, data, model or training differ, so that scores would not compare.
+    """
+    from hpo.reuse.carry import carry
+    from hpo.reuse.past import Wanted, of_study, same_pruner
+    from hpo.store import DECLARED, known_study, own, view_of
+
+    options = options or Options()
+    plan = _plan(experiment, study, options)
+    old = known_study(options.storage or plan.storage, study)
+    view = view_of(old, options.storage or plan.storage)
+    declared = old.user_attrs.get(DECLARED)
+    definition = _definition(plan, declared)
+    _check_comparable(view, definition)
+    trials = {trial.number: trial for trial in own(old.get_trials(deepcopy=False))}
+    wanted = Wanted(definition.space, view.objective, strict=True)
+    found = of_study(view, trials, wanted, same_pruner(view.experiment["study"], definition.experiment["study"]))
+    with _opened(plan, definition, found, study, declared):
+        past = [_with_model(one, plan) for one in found.past]
+        carry(plan.storage, plan.experiment.name, definition.space, view.objective.metric, past, options.console)
+        _link(plan, old)
+    counting = len({one.record.origin for one in past})
+    return _begun(plan, study, found, counting)
+
+
+def warm_start(experiment: str | Path | Mapping[str, Any], source: str | Path, options: Options | None = None) -> Begun:
+    """Begins a study whose sampler and pruner know past trials: of a study, or of a KerasTuner project's folder.
+
+    Parameters are matched by name. The trials are known, but are no trials of the study: they count towards no
+    budget, are never its best, and stand in no table. The same call again adds what is missing.
+
+    Args:
+        experiment: the new study's YAML file, or a mapping of what would stand in it.
+        source: the name of a study, or a folder.
+        options: overrides of the file, and where the stores are.
+
+    Raises:
+        UserError: the new study has trials of its own; no past trial lies in its space.
+        NotFound: there is no such study, or the folder is no project.
+    """
+    from hpo.reuse.carry import observe
+    from hpo.reuse.keras_tuner_project import is_project, read_project
+    from hpo.reuse.past import Wanted, of_project, of_study, same_pruner
+    from hpo.store import known_study, view_of
+
+    options = options or Options()
+    plan = _plan(experiment, str(source), options)
+    objective, warnings = plan.experiment.objective, []
+    if is_project(Path(source)):
+        trials = read_project(Path(source))
+        definition = _definition(plan, None)
+        found = of_project(Path(source), trials, Wanted(definition.space, objective, strict=False))
+    else:
+        old = known_study(options.storage or plan.storage, str(source))
+        view = view_of(old, options.storage or plan.storage)
+        definition = _definition(plan, None)
+        warnings = list(_other_data(view, definition))
+        known = {trial.number: trial for trial in old.get_trials(deepcopy=False)}
+        same = same_pruner(view.experiment["study"], definition.experiment["study"]) and view.objective == objective
+        found = of_study(view, known, Wanted(definition.space, objective, strict=False), same)
+    with _opened(plan, definition, found, None, None):
+        observe(plan.storage, plan.experiment.name, definition.space, objective.metric, found.past, options.console)
+    return replace(_begun(plan, str(source), found, counting=0), warnings=warnings)
+
+
+def _plan(experiment: str | Path | Mapping[str, Any], past: str, options: Options) -> "Plan":
+    from hpo.plan import load_plan
+
+    plan = load_plan(experiment, options.overrides, options.home)
+    if plan.experiment.name == past:
+        raise UserError(f"the new study needs a name of its own, not {past}: change name in its file, or give --name")
+    return plan
+
+
+def _definition(plan: "Plan", declared: Mapping[str, Any] | None) -> "Definition":
+    """The new study's, on the data as they are now; `declared` is what its model is known to declare."""
+    from hpo.jobs import declared_by_model, prepared
+    from hpo.run import definition_of
+
+    with prepared(plan, workers=1) as (engine, dataset, data):
+        return definition_of(plan, dataset, declared or declared_by_model(plan, engine, data.base))
+
+
+def _check_comparable(view: "StudyView", definition: "Definition") -> None:
+    from hpo.study import differences
+
+    def essence(identity: Mapping[str, Any]) -> dict[str, Any]:
+        data = {key: value for key, value in identity["dataset"].items() if key != "name"}
+        model = {"model": identity["search_space"]["model"]}
+        return {"objective": identity["objective"], "dataset": data, **model, "training": identity["training"]}
+
+    if found := list(differences(essence(view.identity), essence(definition.identity))):
+        raise StudyMismatch(
+            f"study {view.name} cannot be extended so, since new scores would not compare with its own:\n"
+            + "\n".join(f"  {line}" for line in found)
+            + f"\nundo the change, or let a new study merely know of its trials: hpo warm-start FILE --from {view.name}"
+        )
+
+
+def _other_data(view: "StudyView", definition: "Definition") -> Iterator[str]:
+    then, now = view.identity["dataset"]["digest"], definition.identity["dataset"]["digest"]
+    if then != now:
+        yield f"the scores of study {view.name} are taken as they are, of other data (digest {then}, not {now})"
+
+
+@contextmanager
+def _opened(
+    plan: "Plan", definition: "Definition", found: "Gathered", extends: str | None, declared: Mapping[str, Any] | None
+) -> Iterator[None]:
+    """Holds the new study, which is created where it is not there yet.
+
+    Raises:
+        UserError: nothing would be added to it, or it has trials of its own.
+    """
+    from hpo.lock import sole_coordinator
+    from hpo.study import open_study
+
+    name = plan.experiment.name
+    if not found.past:
+        reasons = (
+            ", ".join(f"{count} {reason}" for reason, count in Counter(found.left_out).items()) or "there are none"
+        )
+        raise UserError(f"no past trial lies in the space of {name}: {reasons}")
+    with sole_coordinator(plan.storage, name):
+        _check_own(plan, extends)
+        study = open_study(plan.storage, name, definition, plan.experiment.study)
+        if declared is not None:
+            study.declare(declared)
+        yield
+
+
+def _check_own(plan: "Plan", extends: str | None) -> None:
+    from hpo.store import CARRIED, known_study, own
+
+    name = plan.experiment.name
+    try:
+        trials = own(known_study(plan.storage, name).get_trials(deepcopy=False))
+    except NotFound:
+        return
+    if any(trial.user_attrs.get(CARRIED, {}).get("source") != extends or extends is None for trial in trials):
+        raise UserError(
+            f"study {name} has trials of its own already; begin another: change name in the file, or --name"
+        )
+
+
+def _with_model(one: "Past", plan: "Plan") -> "Past":
+    """The past trial with a copy of its model: the new study drops models that are beaten."""
+    kept = one.record.model_file
+    if kept is None or not Path(kept).is_file():
+        return replace(one, record=replace(one.record, model_file=None))
+    copy = plan.home / "models" / plan.experiment.name / f"carried-{one.record.number:04}.keras"
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(kept, copy)
+    return replace(one, record=replace(one.record, model_file=str(copy)))
+
+
+def _link(plan: "Plan", old: "Study") -> None:
+    """Names the two studies in each other, and the new one in the old one's MLflow run, where there is one."""
+    from hpo.plan import default_tracking
+    from hpo.store import EXPERIMENT, EXTENDED_BY, EXTENDS, known_study
+    from hpo.tracking.whole import tag_study
+
+    name = plan.experiment.name
+    known_study(plan.storage, name).set_user_attr(EXTENDS, old.study_name)
+    named = filter(None, old.user_attrs.get(EXTENDED_BY, "").split(","))
+    successors = ",".join(dict.fromkeys([*named, name]))
+    old.set_user_attr(EXTENDED_BY, successors)
+    uri = old.user_attrs[EXPERIMENT].get("tracking", {}).get("uri") or default_tracking(plan.home)
+    tag_study(uri, old.study_name, "hpo.extended_by", successors)
+
+
+def _begun(plan: "Plan", source: str, found: "Gathered", counting: int) -> Begun:
+    left_out = dict(Counter(found.left_out).most_common())
+    return Begun(plan.experiment.name, source, len(found.past), left_out, counting, plan.trials)

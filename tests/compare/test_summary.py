@@ -1,0 +1,102 @@
+"""Several studies side by side: areas under hand-made curves, differences in definitions."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from hpo.compare.summary import differences, summaries
+from hpo.confirm.confirmation import Confirmation
+from hpo.record import TrialRecord
+from hpo.store import StudyView
+
+BEGAN = datetime(2026, 3, 1, 12, 0, 0)
+
+
+def trial(number: int, value: float | None, start: float, end: float) -> TrialRecord:
+    moments = {"started": BEGAN + timedelta(seconds=start), "ended": BEGAN + timedelta(seconds=end)}
+    return TrialRecord(number, "failed" if value is None else "complete", {}, 0, number, value=value, **moments)
+
+
+def study(name: str, *trials: TrialRecord, metric: str = "val_accuracy", **experiment: Any) -> StudyView:
+    direction = "maximize" if metric == "val_accuracy" else "minimize"
+    identity = {
+        "objective": {"metric": metric, "direction": direction}, "dataset": {"name": "d", "digest": "0"},
+        "search_space": {"model": "mlp", "parameters": {}}, "seed": 0,
+    }  # fmt: skip
+    return StudyView(name, identity, {}, {"name": name, **experiment}, {"keras": "3.15"}, trials, "sqlite://")
+
+
+SHORT = study("short", trial(0, 0.5, 0, 10), trial(1, 0.9, 10, 20))
+# The same in twice the trials and the time, and much more afterwards.
+LONG = study(
+    "long", trial(0, 0.4, 0, 10), trial(1, 0.5, 10, 20), *(trial(n, 0.95, 10 * n, 10 * n + 10) for n in range(2, 9))
+)
+
+
+def test_averages_are_taken_over_the_length_of_the_shortest() -> None:
+    short, long = summaries([SHORT, LONG])
+    # Two trials each. Before its first score a study stands at 0.4, the worst first score.
+    assert short.by_trials == pytest.approx((0.4 * 1 + 0.5 * 1) / 2)
+    assert long.by_trials == pytest.approx((0.4 * 1 + 0.4 * 1) / 2)
+    assert short.by_time == pytest.approx((0.4 * 10 + 0.5 * 10) / 20)
+    assert long.by_time == pytest.approx((0.4 * 10 + 0.4 * 10) / 20)
+    assert (short.best, short.trial, short.trials, short.seconds) == (0.9, 1, 2, 20)
+    assert (long.best, long.trials, long.seconds) == (0.95, 9, 90)
+    assert (short.behind, long.behind) == (pytest.approx(0.05), 0)
+
+
+def test_pauses_between_two_runs_do_not_count_and_two_workers_count_once() -> None:
+    paused = study("paused", trial(0, 0.5, 0, 10), trial(1, 0.7, 5, 12), trial(2, 0.9, 5000, 5010))
+    (line,) = summaries([paused])
+    assert line.seconds == 22
+    # 0.5 from the start, for want of anything before, 0.7 from second 12 on; the last came at the very end.
+    assert line.by_time == pytest.approx((0.5 * 12 + 0.7 * 10) / 22)
+
+
+def test_a_failed_trial_takes_its_time_and_scores_nothing() -> None:
+    (line,) = summaries([study("s", trial(0, None, 0, 10), trial(1, 0.5, 10, 20), trial(2, 0.6, 20, 30))])
+    assert (line.trials, line.by_trials) == (3, pytest.approx(0.5))
+    (empty,) = summaries([study("s", trial(0, None, 0, 10))])
+    assert (empty.best, empty.by_trials, empty.by_time, empty.behind, empty.beyond_noise) == (None,) * 5
+
+
+def test_of_losses_the_lower_curve_is_the_better() -> None:
+    losses = study("loss", trial(0, 2.0, 0, 10), trial(1, 1.0, 10, 20), trial(2, 3.0, 20, 30), metric="val_loss")
+    late = study("late", trial(0, 1.5, 0, 15), trial(1, 1.4, 15, 30), metric="val_loss")
+    first, second = summaries([losses, late])
+    assert first.by_trials == pytest.approx(2.0)
+    assert second.by_trials == pytest.approx((2.0 + 1.5) / 2)
+    assert (first.behind, second.behind) == (0, pytest.approx(0.4))
+
+
+def test_other_objectives_are_compared_with_their_like_alone() -> None:
+    losses = study("loss", trial(0, 2.0, 0, 10), metric="val_loss")
+    assert [line.behind for line in summaries([SHORT, LONG, losses])] == [pytest.approx(0.05), 0, 0]
+
+
+def test_the_larger_noise_floor_of_two_studies_decides() -> None:
+    floor = Confirmation.model_construct(metric="val_accuracy", finalists=(), chosen=0, noise_floor=0.04, test={})
+    known = [replace(SHORT, confirmation=_floor(floor, 0.04)), LONG]
+    assert [line.beyond_noise for line in summaries(known)] == [True, None]
+    known[1] = replace(LONG, confirmation=_floor(floor, 0.06))
+    assert [line.beyond_noise for line in summaries(known)] == [False, False]
+
+
+def _floor(known: Confirmation, value: float) -> Confirmation:
+    one = {"trial": 0, "searched": 0.5, "values": {}, "validation": None, "p_value": None, "tied": True}
+    finalist = {**one, "model_parameters": None, "seconds": None}
+    return Confirmation.model_validate({**known.model_dump(), "noise_floor": value, "finalists": [finalist]})
+
+
+def test_differences_are_flat_keys_and_only_those_that_differ() -> None:
+    one = study("one", training={"epochs": 20, "early_stopping": {"patience": 3}}, study={"trials": 5})
+    other = study("other", training={"epochs": 40, "early_stopping": None}, study={"trials": 5})
+    other = replace(other, versions={"keras": "3.16"})
+    assert differences([one, other]) == {
+        "training.epochs": {"one": 20, "other": 40},
+        "training.early_stopping.patience": {"one": 3},
+        "versions.keras": {"one": "3.15", "other": "3.16"},
+    }
+    assert differences([one, replace(one, name="same")]) == {}

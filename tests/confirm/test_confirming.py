@@ -1,0 +1,259 @@
+"""The record of a confirmation: order, resuming, adding, retrying, stopping early; scripted runs, real Optuna."""
+
+import itertools
+import signal
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import optuna
+import pytest
+from studies import OBJECTIVE, Log, definition, process, run, two_epochs
+
+from hpo.confirm.confirmation import Confirmation
+from hpo.confirm.confirming import Confirming, Wanted, fresh_seeds
+from hpo.confirm.finalists import confirmation_of
+from hpo.coordinator import Budget, Coordinator
+from hpo.engines.scripted import ScriptedEngine
+from hpo.experiment import TrainingSpec
+from hpo.lock import sole_coordinator
+from hpo.record import Confirms, TrialRecord, ranked
+from hpo.samplers import derive_seed
+from hpo.store import confirming_runs, read_study, study_names
+from hpo.training.messages import Failed, Job, Lost
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a study of eight trials, for all tests to copy."""
+    path = tmp_path_factory.mktemp("searched") / "optuna.db"
+    run(f"sqlite:///{path}", two_epochs, trials=8)
+    return path
+
+
+@pytest.fixture(scope="module")
+def confirmed(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The store of a study whose three best trials were confirmed over three seeds; to be read alone."""
+    url = copied(searched, tmp_path_factory.mktemp("confirmed"))
+    confirm(url)
+    return url
+
+
+@pytest.fixture
+def url(searched: Path, tmp_path: Path) -> str:
+    return copied(searched, tmp_path)
+
+
+def copied(database: Path, folder: Path) -> str:
+    """The URL of a copy; SQLite's own, which takes what stands in the write-ahead log too."""
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(folder / "optuna.db")) as copy:
+        source.backup(copy)
+    return f"sqlite:///{folder}/optuna.db"
+
+
+def noisy(job: Job):
+    """Two epochs; the second differs from run to run by about 0.01."""
+    yield 0.1
+    yield two_epochs(job)[-1] + 0.01 * (derive_seed(job.seed, job.trial) % 97) / 97
+
+
+def confirm(url: str, script=noisy, *, top=3, seeds=3, workers=1, stop_early=False, timeout=None, finalists=None):
+    """Confirms the study as `hpo.confirm` does; returns the engine and the record."""
+    view = read_study(url, "s")
+    chosen = finalists or ranked(view.trials, OBJECTIVE)[:top]
+    engine, log = ScriptedEngine(script, workers), Log([], [])
+
+    def make(record: TrialRecord, best: float | None) -> Job:
+        params = definition().space.settings(record.params)
+        return Job(record.number, params, record.seed, "mlp", TrainingSpec(), OBJECTIVE, "")
+
+    with sole_coordinator(url, "s"):
+        record = Confirming(url, "s", Wanted(chosen, seeds, stop_early, retries=1))
+        record.recover()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        budget = Budget(None, deadline, None, None)
+        Coordinator(record, engine, OBJECTIVE, budget, make, lambda config: None, (log,)).run()
+    return engine, record
+
+
+def best_trials(url: str) -> list[int]:
+    return [trial.number for trial in ranked(read_study(url, "s").trials, OBJECTIVE)]
+
+
+def settings_of(url: str, number: int) -> dict:
+    return definition().space.settings(read_study(url, "s").trials[number].params)
+
+
+def pairs(url: str, state: str = "complete") -> list[tuple[int, int]]:
+    runs = confirming_runs(url, "s")
+    return [(one.confirms.trial, one.confirms.ordinal) for one in runs if one.confirms and one.state == state]
+
+
+def test_seed_by_seed_over_all_finalists(confirmed):
+    first, second, third = best_trials(confirmed)[:3]
+    assert pairs(confirmed) == [(trial, ordinal) for ordinal in (1, 2, 3) for trial in (first, second, third)]
+
+
+def test_all_finalists_have_the_same_seeds_which_no_trial_had(confirmed):
+    runs = confirming_runs(confirmed, "s")
+    seeds = {one.confirms.ordinal: one.seed for one in runs}
+    assert all(one.seed == seeds[one.confirms.ordinal] for one in runs)
+    assert len(set(seeds.values())) == 3
+    trials = read_study(confirmed, "s").trials
+    assert not set(seeds.values()) & {trial.seed for trial in trials}
+    parameters = {trial.number: trial.params for trial in trials}
+    assert all(one.params == parameters[one.confirms.trial] for one in runs)
+
+
+def test_seeds_that_a_trial_had_are_passed_over():
+    first, second, third = fresh_seeds(7, set(), 3)
+    assert fresh_seeds(7, {second}, 2) == [first, third]
+    assert first != derive_seed(7, 1)
+
+
+def test_the_record_is_a_plain_study_that_stands_apart(confirmed, searched):
+    url = confirmed
+    assert study_names(url) == ["s"]
+    assert read_study(url, "s").trials == read_study(f"sqlite:///{searched}", "s").trials
+    plain = optuna.load_study(study_name="s@confirm", storage=url)
+    assert [trial.state.name for trial in plain.trials] == ["COMPLETE"] * 9
+    assert (
+        plain.trials[0].params
+        == {trial.number: trial.params for trial in optuna.load_study(study_name="s", storage=url).trials}[
+            best_trials(url)[0]
+        ]
+    )
+    assert list(plain.trials[0].intermediate_values) == [1, 2]
+    assert confirming_runs(url, "s")[0].curves["val_accuracy"] == list(plain.trials[0].intermediate_values.values())
+
+
+def test_once_done_nothing_is_trained_and_more_adds_to_it(url):
+    confirm(url)
+    assert confirm(url)[0].jobs == []
+    more, _ = confirm(url, seeds=4)
+    assert len(more.jobs) == 3
+    others, record = confirm(url, top=4, seeds=2)
+    assert len(others.jobs) == 2
+    assert record.finalists == set(best_trials(url)[:4])
+    by_trial = {one.trial.number: one.values for one in record.results(read_study(url, "s").trials)}
+    assert [len(by_trial[trial]) for trial in best_trials(url)] == [4, 4, 4, 2, 0, 0, 0, 0]
+
+
+def test_what_is_kept_is_read_with_the_study(url):
+    _, record = confirm(url)
+    found = confirmation_of(record.results(ranked(read_study(url, "s").trials, OBJECTIVE)[:3]), OBJECTIVE)
+    assert isinstance(found, Confirmation)
+    record.keep(found)
+    assert read_study(url, "s").confirmation == found
+
+
+def test_a_run_whose_worker_died_is_tried_again_and_a_bug_is_not(url):
+    bad = best_trials(url)[1]
+    bad_settings, tries = settings_of(url, bad), itertools.count()
+
+    def script(job: Job):
+        if job.trial == 0 and next(tries) == 0:
+            yield Lost(0, "killed", "SIGKILL")
+        elif job.params == bad_settings:
+            yield Failed(job.trial, "error", "no such layer")
+        else:
+            yield from noisy(job)
+
+    _, record = confirm(url, script)
+    runs = confirming_runs(url, "s")
+    assert [one.failure for one in runs if one.confirms == runs[0].confirms] == ["killed", None]
+    again = next(one for one in runs if one.attempt)
+    assert (again.origin, again.seed, again.confirms) == (0, runs[0].seed, runs[0].confirms)
+    assert pairs(url, "failed").count((bad, 1)) == 1
+    results = {one.trial.number: one for one in record.results(read_study(url, "s").trials)}
+    assert len(results[bad].failed) == 3
+    assert [len(results[trial].scored) for trial in best_trials(url)[:3]] == [3, 0, 3]
+    assert confirm(url)[0].jobs == []
+
+
+def test_what_the_deadline_cuts_short_is_trained_by_the_next_call(url):
+    def endless(job: Job):
+        for epoch in itertools.count(1):
+            time.sleep(0.01)
+            yield 1 - 1 / (epoch + 1)
+
+    _, record = confirm(url, endless, workers=2, timeout=0.3)
+    cut = confirming_runs(url, "s")
+    assert [(one.state, one.ended_by) for one in cut] == [("pruned", "deadline")] * 2
+    assert all(one.values == {} for one in record.results(read_study(url, "s").trials))
+    engine, _ = confirm(url)
+    assert len(engine.jobs) == 9
+    assert [job.seed for job in engine.jobs[:2]] == [one.seed for one in cut]
+
+
+def test_a_clear_loser_gets_no_more_seeds(url):
+    loser = best_trials(url)[2]
+    lost = settings_of(url, loser)
+
+    def script(job: Job):
+        worse = job.params == lost
+        return [0.4 * (not worse) + 0.02 * (derive_seed(job.seed, job.trial) % 97) / 97]
+
+    _, record = confirm(url, script, seeds=6, stop_early=True)
+    results = {one.trial.number: one for one in record.results(read_study(url, "s").trials)}
+    assert [len(results[trial].scored) for trial in best_trials(url)[:2]] == [6, 6]
+    assert (len(results[loser].scored), results[loser].stopped_early) == (3, True)
+    # The same command leaves it out again; without --stop-early it is given what it is owed.
+    assert confirm(url, script, seeds=6, stop_early=True)[0].jobs == []
+    assert len(confirm(url, script, seeds=6)[0].jobs) == 3
+
+
+KILLED = """
+import sys, time
+from studies import *
+from test_confirming import confirm, noisy
+
+def slow(job):
+    for step in noisy(job):
+        time.sleep(0.4)
+        yield step
+
+confirm(sys.argv[1], slow, workers=2)
+"""
+
+
+def test_a_killed_confirmation_goes_on_where_it_was(url):
+    other = process(f"import sys; sys.argv[1:] = [{url!r}]\n{KILLED}")
+    deadline = time.monotonic() + 60
+    while len(pairs(url)) < 3 or "running" not in {one.state for one in confirming_runs(url, "s")}:
+        assert other.poll() is None, other.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    other.send_signal(signal.SIGKILL)
+    other.communicate()
+    before = [one for one in confirming_runs(url, "s") if one.state == "complete"]
+    left = [one for one in confirming_runs(url, "s") if one.state == "running"]
+    assert 1 <= len(left) <= 2
+    engine, _ = confirm(url, workers=2)
+    runs = confirming_runs(url, "s")
+    assert [one for one in runs if one in before] == before
+    assert len(engine.jobs) == 9 - len(before)
+    assert sorted(pairs(url)) == sorted(itertools.product(best_trials(url)[:3], (1, 2, 3)))
+    for one in left:
+        ended = runs[one.number]
+        (again,) = [other for other in runs if other.origin == one.number and other.state == "complete"]
+        assert (ended.failure, again.attempt, again.seed, again.confirms) == ("lost", 1, one.seed, one.confirms)
+
+
+def test_another_coordinator_is_refused(url):
+    from hpo.errors import StudyBusy
+
+    with sole_coordinator(url, "s"), pytest.raises(StudyBusy):
+        confirm(url)
+
+
+def test_an_unused_record_leaves_nothing(url):
+    record = Confirming(url, "s", Wanted(read_study(url, "s").trials[:1], 2, False, 1))
+    record.discard_if_unused()
+    assert optuna.get_all_study_names(url) == ["s"]
+    assert record_label(Confirms(12, 3)) == "trial 12 seed 3"
+
+
+def record_label(confirms: Confirms) -> str:
+    return TrialRecord(0, "running", {}, 0, 0, confirms=confirms).label
