@@ -68,13 +68,12 @@ def check(experiment: str | Path, overrides: Sequence[str] = (), home: str | Pat
     with without_greetings():
         from hpo.training.measure import measure
         from hpo.training.process import limit_threads
-    from hpo.impossible import refuse_impossible
-    from hpo.jobs import make_job, sections, variants_of, widened
+    from hpo.jobs import check_space, make_job, sections, variants_of, widened
     from hpo.models import discover
 
     variants = variants_of(plan)
     dataset = variants.base
-    refuse_impossible(plan, dataset.info)
+    check_space(plan, variants)
     limit_threads(plan.experiment.engine.threads_per_worker)
     declared = discover(plan.space.model, dataset.info, plan.folders)
     space = widened(plan, declared)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from hpo import models
 from hpo.engines import Engine
 from hpo.engines.table import make_engine
 from hpo.errors import DataError, FileMistakes, InvalidSettings
 from hpo.experiment import DatasetSpec, TrainingSpec
 from hpo.impossible import refuse_impossible
 from hpo.mistakes import explain
-from hpo.models import keys, to_space
 from hpo.plan import Plan
 from hpo.scratch import scratch_folder
 from hpo.space import dataset_with, training_with
@@ -46,7 +46,7 @@ def prepared(plan: Plan, workers: int | None = None) -> "Iterator[tuple[Engine, 
         engine = make_engine(plan.experiment.engine, workers or plan.trials, scratch / "workers.log")
         stack.callback(engine.close)
         variants = variants_of(plan)
-        refuse_impossible(plan, variants.base.info)
+        check_space(plan, variants)
         yield engine, variants.base, PreparedVariants(variants, scratch)
 
 
@@ -65,9 +65,23 @@ def variants_of(plan: Plan) -> Variants:
         raise FileMistakes([plan.documents["experiment"].mistake(error.key, str(error))]) from None
 
 
+def check_space(plan: Plan, variants: Variants) -> None:
+    """Checks that the search space has configurations that can be trained on the data.
+
+    Raises:
+        FileMistakes: it has none.
+    """
+
+    def check(config: Mapping[str, Any]) -> None:
+        variants.check(sections(plan, config)[1])
+        models.check(plan.space.model, plan.space.settings(config), variants.base.info)
+
+    refuse_impossible(plan, check)
+
+
 def widened(plan: Plan, declared: Mapping[str, Any]) -> "SearchSpace":
     """The plan's space and what its model declared of itself."""
-    return plan.space.merged(to_space(declared, plan.space.model))
+    return plan.space.merged(models.to_space(declared, plan.space.model))
 
 
 def declared_by_model(plan: Plan, engine: Engine, folder: Path) -> Mapping[str, Any]:
@@ -76,7 +90,7 @@ def declared_by_model(plan: Plan, engine: Engine, folder: Path) -> Mapping[str, 
     Raises:
         ModelError: the model cannot be found or built.
     """
-    if keys(plan.space.model) is not None:
+    if models.keys(plan.space.model) is not None:
         return {"space": [], "values": {}}
     return engine.discover(plan.space.model, str(folder), import_paths(plan))
 

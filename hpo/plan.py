@@ -1,7 +1,6 @@
 """From files to a plan: the experiment and its search space, every mistake of both found before anything is made."""
 
 import os
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -200,9 +199,8 @@ def _disagreements(experiment: Experiment, space: SearchSpace) -> list[Disagreem
 
     Where only some have it, their trials fail with reason invalid.
     """
-    rng = random.Random(0)
     everywhere: list[Disagreement] | None = None
-    for config in (*space.extremes(), *(space.draw(rng) for _ in range(_TRIED if space.parameters else 0))):
+    for config in space.examples(_TRIED if space.parameters else 0):
         try:
             found = list(disagreements(training_with(experiment.training, space.settings(config))))
         except ValidationError:

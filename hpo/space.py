@@ -123,9 +123,12 @@ class SearchSpace(Section):
         smallest = self._decide(lambda _, parameter: parameter.extremes()[0])
         return smallest, self._decide(lambda _, parameter: parameter.extremes()[1])
 
-    def draw(self, rng: random.Random) -> Config:
-        """A configuration at random, each value as likely as any other."""
-        return self._decide(lambda _, parameter: _drawn(parameter, rng))
+    def examples(self, count: int) -> Iterator[Config]:
+        """The extremes, then `count` configurations at random, each value as likely as any other; always the same."""
+        yield from self.extremes()
+        rng = random.Random(0)
+        for _ in range(count):
+            yield self._decide(lambda _, parameter: _drawn(parameter, rng))
 
     def uncountable(self) -> list[str]:
         """The names of the parameters that a grid cannot run through."""

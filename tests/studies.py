@@ -152,9 +152,9 @@ def _jobs(study: Study, models: Path | None) -> Callable[[TrialRecord, float | N
 def _ignore(config: Any) -> None: ...
 
 
-def process(code: str) -> subprocess.Popen[str]:
-    """Another process, in which this module can be imported."""
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+def process(code: str, beside: str = __file__) -> subprocess.Popen[str]:
+    """Another process, in which this module can be imported, and those beside a file."""
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(beside).parent), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": path},

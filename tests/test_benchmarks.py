@@ -90,7 +90,7 @@ def test_all_peers_are_given_the_space_that_hpo_is_given():
     training = plan.experiment.training
     assert training.early_stopping is not None
     assert (training.epochs, training.early_stopping.patience) == (job.EPOCHS, job.PATIENCE)
-    assert plan.experiment.dataset.validation == job.VALIDATION_SAMPLES
+    assert plan.experiment.dataset.validation.size == job.VALIDATION_SAMPLES
 
 
 @pytest.mark.skipif(not (job.data_folder() / "fashion-mnist").is_dir(), reason="needs Fashion-MNIST in HPO_DATA")

