@@ -34,6 +34,7 @@ def rows(name: str, home: Path, seeds: int, workers: int | None) -> list[dict[st
     overrides = [] if workers is None else [f"engine.workers={workers}"]
     result = hpo.run(job.ROOT / "experiments" / f"{name}.yaml", overrides=overrides, home=home, console=console)
     ordered, wanted = ranked(result.trials, result.objective), FINALISTS.get(name, len(result.trials))
+    wanted = wanted if seeds else None
     url = f"sqlite:///{home / 'optuna.db'}"
     if wanted is not None:
         hpo.confirm(result.name, min(wanted, len(ordered)), seeds, home=home, console=console)
@@ -106,7 +107,7 @@ def _cell(score: Mapping[str, float] | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.notebooks", description=__doc__)
     parser.add_argument("names", nargs="*", default=NAMES, help="files of experiments/; all where not given")
-    parser.add_argument("--seeds", type=int, default=3, help="of each configuration")
+    parser.add_argument("--seeds", type=int, default=3, help="of each configuration; 0: the study's own runs alone")
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--out", type=Path, default=Path("mlruns/benchmarks/notebooks"), help="homes and rows")
     options = parser.parse_args()

@@ -97,7 +97,8 @@ def _output(info: "DatasetInfo") -> str:
     if info.task == "regression":
         return f"{info.outputs} numbers" if info.outputs > 1 else "a number"
     named = f": {', '.join(info.class_names)}" if info.class_names else ""
-    return f"a probability for each of {info.outputs} classes{named}"
+    of_one = ", or, of a single sigmoid unit, that of the second" if info.classes == 2 else ""
+    return f"a probability for each of {info.outputs} classes{named}{of_one}"
 
 
 def _table(rows: Sequence[tuple[str, Any]]) -> str:

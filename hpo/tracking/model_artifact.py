@@ -71,7 +71,9 @@ def _signature(data: DatasetInfo) -> ModelSignature:
     inputs = Schema([TensorSpec(float32, (-1, *data.input_shape))])
     if data.columns:
         inputs = Schema([ColSpec("double", name) for name in data.feature_names])
-    return ModelSignature(inputs=inputs, outputs=Schema([TensorSpec(float32, (-1, data.outputs))]))
+    # Two classes may be a single sigmoid unit.
+    width = -1 if data.classes == 2 else data.outputs
+    return ModelSignature(inputs=inputs, outputs=Schema([TensorSpec(float32, (-1, width))]))
 
 
 def _example(model: KerasModel) -> "Array | pd.DataFrame | None":
