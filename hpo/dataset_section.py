@@ -3,12 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from hpo.section import WHOLE, Section, Shorthand
 
@@ -123,6 +118,11 @@ class DatasetSpec(Shorthand):
         if self.name is None and self.path is None and self.function is None:
             raise ValueError("needs a name, a path or a function")
         return self
+
+    @property
+    def validation_seed(self) -> int:
+        """Seed of the split into training and validation part."""
+        return self.seed if self.validation.seed is None else self.validation.seed
 
     @property
     def label(self) -> str:

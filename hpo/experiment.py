@@ -2,11 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    ValidationError,
-)
+from pydantic import ConfigDict, Field, ValidationError
 
 from hpo.dataset_section import Augmentation, DatasetSpec, ExtraTest, Validation
 from hpo.errors import FileMistakes

@@ -3,10 +3,7 @@
 import re
 from typing import Any, Literal, Self
 
-from pydantic import (
-    field_validator,
-    model_validator,
-)
+from pydantic import field_validator, model_validator
 
 from hpo.mistakes import show
 from hpo.section import Shorthand
@@ -48,6 +45,11 @@ class _Metric(Shorthand):
     def sign(self) -> int:
         """1 where higher is better, else -1."""
         return 1 if self.direction == "maximize" else -1
+
+    @property
+    def mode(self) -> Literal["max", "min"]:
+        """The direction as Keras's callbacks call it."""
+        return "max" if self.direction == "maximize" else "min"
 
     def better(self, value: float, other: float | None, by: float = 0.0) -> bool:
         """Whether a value improves on another by more than `by`; anything improves on none."""

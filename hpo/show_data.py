@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpo.data.dataset import class_numbers
 from hpo.quiet import without_greetings
 
 if TYPE_CHECKING:
@@ -125,10 +126,10 @@ def _chosen(y: "Array", info: "DatasetInfo") -> "list[tuple[str, Array]]":
 
     if info.classes is None:
         return [(_named(y[row], info), np.array([row])) for row in range(min(_NUMBERS, len(y)))]
-    numbers = _class_numbers(y)
+    numbers = class_numbers(y)
     return [
-        (_class_name(number, info), np.flatnonzero(numbers == number)[:_OF_EACH_CLASS])
-        for number in range(min(info.classes, _MOST_CLASSES))
+        (label, np.flatnonzero(numbers == number)[:_OF_EACH_CLASS])
+        for number, label in enumerate(info.class_labels[:_MOST_CLASSES])
     ]
 
 
@@ -160,16 +161,8 @@ def _shades(samples: "Array", low: float, high: float) -> "Array":
 def _counts(y: "Array", info: "DatasetInfo") -> dict[str, int]:
     import numpy as np
 
-    counts = np.bincount(_class_numbers(y), minlength=info.classes or 0)
-    return {_class_name(number, info): int(count) for number, count in enumerate(counts)}
-
-
-def _class_numbers(y: "Array") -> "Array":
-    return y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1).astype(int)
-
-
-def _class_name(number: int, info: "DatasetInfo") -> str:
-    return info.class_names[number] if info.class_names else str(number)
+    counts = np.bincount(class_numbers(y), minlength=info.classes or 0)
+    return dict(zip(info.class_labels, map(int, counts), strict=True))
 
 
 def _named(label: Any, info: "DatasetInfo") -> str:
@@ -177,7 +170,7 @@ def _named(label: Any, info: "DatasetInfo") -> str:
     import numpy as np
 
     if info.classes is not None:
-        return _class_name(int(_class_numbers(np.asarray([label]))[0]), info)
+        return info.class_labels[int(class_numbers(np.asarray([label]))[0])]
     return ", ".join(f"{number:.4g}" for number in np.atleast_1d(label))
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -50,6 +50,7 @@ __all__ = [
 ]
 
 Config = dict[str, Any]
+_Spec = TypeVar("_Spec", bound=Section)
 
 # What MLflow takes as the name of a param.
 _NAME = re.compile(r"\w[\w .:-]{0,199}")
@@ -238,8 +239,7 @@ def training_with(training: TrainingSpec, settings: Mapping[str, Any]) -> Traini
     Raises:
         pydantic.ValidationError: a value that the section does not allow.
     """
-    changes = {path: value for key, value in settings.items() if (path := _in_section(key, "training"))}
-    return TrainingSpec.model_validate(_changed(training.model_dump(), changes)) if changes else training
+    return _with(training, "training", settings)
 
 
 def dataset_with(dataset: DatasetSpec, settings: Mapping[str, Any]) -> DatasetSpec:
@@ -248,8 +248,12 @@ def dataset_with(dataset: DatasetSpec, settings: Mapping[str, Any]) -> DatasetSp
     Raises:
         pydantic.ValidationError: a value that the section does not allow.
     """
-    changes = {path: value for key, value in settings.items() if (path := _in_section(key, "dataset"))}
-    return DatasetSpec.model_validate(_changed(dataset.model_dump(), changes)) if changes else dataset
+    return _with(dataset, "dataset", settings)
+
+
+def _with(spec: _Spec, section: str, settings: Mapping[str, Any]) -> _Spec:
+    changes = {path: value for key, value in settings.items() if (path := _in_section(key, section))}
+    return type(spec).model_validate(_changed(spec.model_dump(), changes)) if changes else spec
 
 
 def _in_section(key: str, section: str) -> tuple[str, ...]:
@@ -338,15 +342,15 @@ def _section_values(
     space: SearchSpace, training: TrainingSpec | None, dataset: DatasetSpec | None
 ) -> Iterator[tuple[Key, str]]:
     """Values of parameters that the section which they set does not allow, each by itself."""
-    for name, parameter in space.parameters.items():
+    # Which dataset it is matters to no key that may vary.
+    specs = {"training": training or TrainingSpec(), "dataset": dataset or DatasetSpec(name="digits")}
+    for (name, parameter), (section, spec) in itertools.product(space.parameters.items(), specs.items()):
         key = space.target(name)
-        section = next((one for one in ("training", "dataset") if _in_section(key, one)), None)
-        if section is None:
-            continue
         path = _in_section(key, section)
-        kind = TrainingSpec if section == "training" else DatasetSpec
-        if path[0] not in kind.model_fields:
-            hint = nearest(path[0], kind.model_fields)
+        if not path:
+            continue
+        if path[0] not in type(spec).model_fields:
+            hint = nearest(path[0], type(spec).model_fields)
             yield ("parameters", name), f"sets an unknown key of {section}; {hint}"
             continue
         if section == "dataset" and (path[0] in _FIXED or path == ("validation", "folds")):
@@ -355,10 +359,7 @@ def _section_values(
         finite = isinstance(parameter, CategoricalParameter)
         for value in (parameter.values() if finite else parameter.extremes()) or ():
             try:
-                if section == "training":
-                    training_with(training or TrainingSpec(), {key: value})
-                else:
-                    dataset_with(dataset or DatasetSpec(name="digits"), {key: value})
+                _with(spec, section, {key: value})
             except ValidationError as error:
                 yield ("parameters", name), f"sets {section}.{'.'.join(path)}, which {explain(error.errors())}"
                 break

@@ -2,10 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-)
+from pydantic import BeforeValidator, Field
 
 from hpo.objective import Monitor
 from hpo.section import WHOLE, Section, Shorthand
@@ -62,16 +59,15 @@ class ReduceOnPlateau(Section):
     """The metric to watch; the objective where not given."""
 
 
-def _switch(value: object) -> object:
-    if isinstance(value, bool):
-        return EarlyStopping() if value else None
-    return value
+def _switch(section: type[Section]) -> BeforeValidator:
+    """Lets a section be switched on, with its defaults, and off by true and false."""
 
+    def read(value: object) -> object:
+        if isinstance(value, bool):
+            return section() if value else None
+        return value
 
-def _plateau_switch(value: object) -> object:
-    if isinstance(value, bool):
-        return ReduceOnPlateau() if value else None
-    return value
+    return BeforeValidator(read, json_schema_input_type=section | bool | None)
 
 
 class TrainingSpec(Section):
@@ -81,9 +77,7 @@ class TrainingSpec(Section):
     """The most epochs a trial trains."""
     batch_size: Annotated[int, Field(ge=1), WHOLE] = 32
     """Samples a gradient step."""
-    early_stopping: Annotated[
-        EarlyStopping | None, BeforeValidator(_switch, json_schema_input_type=EarlyStopping | bool | None)
-    ] = EarlyStopping()
+    early_stopping: Annotated[EarlyStopping | None, _switch(EarlyStopping)] = EarlyStopping()
     """Early stopping on the objective; `false` trains all epochs."""
     optimizer: str = "adam"
     """A Keras optimizer by its name: adam, sgd, rmsprop, adamw, adadelta, ..."""
@@ -111,10 +105,7 @@ class TrainingSpec(Section):
     """The largest norm of all gradients together."""
     schedule: Schedule | None = None
     """How the learning rate changes while training; constant where not given."""
-    reduce_on_plateau: Annotated[
-        ReduceOnPlateau | None,
-        BeforeValidator(_plateau_switch, json_schema_input_type=ReduceOnPlateau | bool | None),
-    ] = None
+    reduce_on_plateau: Annotated[ReduceOnPlateau | None, _switch(ReduceOnPlateau)] = None
     """A smaller learning rate once the objective improves no more; `true` for the defaults."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
     """How much of each label is spread evenly over all classes, for classification."""

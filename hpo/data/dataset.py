@@ -116,9 +116,19 @@ class DatasetInfo:
         named = [(column.name, one) for column in self.columns for one in column.categories or ()]
         return (*numbers, *(f"{name}_{one}" for name, one in named))
 
+    @property
+    def class_labels(self) -> tuple[str, ...]:
+        """What the classes are called, by their numbers where the data do not say."""
+        return self.class_names or tuple(map(str, range(self.classes or 0)))
+
     def steps(self, batch_size: int) -> int:
         """Gradient steps an epoch."""
         return self.steps_per_epoch or -(-self.sizes["training"] // batch_size)
+
+
+def class_numbers(y: Array) -> Array:
+    """The class of each sample, shape (n,), from class numbers, shape (n,) or (n, 1), or one-hot rows."""
+    return y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1).astype(int)
 
 
 @dataclass(frozen=True)

@@ -32,15 +32,6 @@ class FunctionBatches:
     function: str
     folders: tuple[Path, ...]
 
-    def as_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {"function": self.function, "folders": [str(path.absolute()) for path in self.folders]}
-
-    @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> "FunctionBatches":
-        """The same read again."""
-        return cls(plain["function"], tuple(map(Path, plain["folders"])))
-
     def __call__(self, batch_size: int, seed: Sequence[int]) -> Iterator[Batch]:
         """Batches (x, y) of `batch_size` samples, as the function yields them; the same for the same seed.
 
@@ -88,10 +79,9 @@ def drawn(raw: RawGenerated, spec: DatasetSpec) -> RawDataset:
     Raises:
         DataError: a part's size is a share, or what was drawn are no numbers.
     """
-    validation_seed = spec.seed if spec.validation.seed is None else spec.validation.seed
     wanted: Mapping[PartName, tuple[float, int]] = {
         "training": (min(_SAMPLE, spec.limit or _SAMPLE), spec.seed),
-        "validation": (spec.validation.size, validation_seed),
+        "validation": (spec.validation.size, spec.validation_seed),
         "test": (spec.test, spec.seed),
     }
     parts = {}

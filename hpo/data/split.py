@@ -124,8 +124,7 @@ def split(classes: Array | None, total: int, spec: DatasetSpec, given: frozenset
         _, rows = divider.divide(rows, spec.limit, "limit")
     if "test" not in given:
         rows, test = divider.part_off(rows, spec.test, "test")
-    seed = spec.seed if spec.validation.seed is None else spec.validation.seed
-    divider, folds = replace(divider, seed=seed), spec.validation.folds
+    divider, folds = replace(divider, seed=spec.validation_seed), spec.validation.folds
     if folds is not None:
         if "validation" in given:
             rule = "the data bring a validation part of their own, which folds would not be drawn from"

@@ -52,11 +52,10 @@ def _write(dataset: Dataset, new: Path) -> None:
             np.save(new / f"{name}_x.npy", dataset.part(name).x, allow_pickle=False)
             np.save(new / f"{name}_y.npy", dataset.part(name).y, allow_pickle=False)
     meta = {"format": _FORMAT, "info": info_as_json(dataset.info), "stream": None}
-    if isinstance(stream, FunctionStream):
-        folders = [str(path.absolute()) for path in stream.folders]
-        meta["stream"] = {"function": stream.function, "folders": folders}
-    if isinstance(dataset.batches, FunctionBatches):
-        meta["batches"] = dataset.batches.as_json()
+    for name, found in (("stream", stream), ("batches", dataset.batches)):
+        if isinstance(found, FunctionStream | FunctionBatches):
+            folders = [str(path.absolute()) for path in found.folders]
+            meta[name] = {"function": found.function, "folders": folders}
     (new / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
 
@@ -79,7 +78,7 @@ def open_prepared(folder: Path | str) -> Dataset:
         )
     info = info_from_json(meta["info"])
     if (stream := meta["stream"]) is not None:
-        pipelines = FunctionStream(stream["function"], tuple(Path(path) for path in stream["folders"]))
+        pipelines = FunctionStream(stream["function"], tuple(map(Path, stream["folders"])))
         empty = no_samples(info.input_shape)
         return Dataset(info, empty, empty, empty, stream=pipelines)
     if info.folds is not None:
@@ -87,7 +86,9 @@ def open_prepared(folder: Path | str) -> Dataset:
         return replace(folds[0], info=info, folds=folds)
     training, validation, test = (_open_part(folder, name) for name in _NAMES)
     extra = {name: Part(_open_array(folder, f"test_{name}_x"), test.y) for name in info.extra_tests}
-    batches = FunctionBatches.from_json(meta["batches"]) if "batches" in meta else None
+    batches = None
+    if (generator := meta.get("batches")) is not None:
+        batches = FunctionBatches(generator["function"], tuple(map(Path, generator["folders"])))
     return Dataset(info, training, validation, test, batches=batches, extra_tests=extra)
 
 

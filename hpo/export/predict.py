@@ -126,11 +126,11 @@ def _table(outputs: "Array", samples: Samples, info: "DatasetInfo | None") -> "p
     outputs = outputs.reshape(len(outputs), -1)
     table = pd.DataFrame({"file": list(samples.files)} if samples.files else {}, index=range(len(outputs)))
     if info is None or info.classes is None:
-        names = ["prediction"] if outputs.shape[1] == 1 else [f"prediction_{one}" for one in range(outputs.shape[1])]
-        return pd.concat([table, pd.DataFrame(outputs, columns=names)], axis=1)
+        columns = ["prediction"] if outputs.shape[1] == 1 else [f"prediction_{one}" for one in range(outputs.shape[1])]
+        return pd.concat([table, pd.DataFrame(outputs, columns=columns)], axis=1)
     if info.classes == 2:
         outputs = by_class(outputs)
-    names = list(info.class_names) or [str(one) for one in range(info.classes)]
+    names = info.class_labels
     # A model of the user's own may put out logits.
     sums_to_one = bool(np.allclose(outputs.sum(axis=1), 1, atol=1e-3) and (outputs >= 0).all())
     kind = "probability" if sums_to_one else "output"

@@ -107,11 +107,13 @@ def _validation(dataset: "Dataset") -> "tuple[Array, Array]":
     """Features and class numbers of the validation part."""
     import numpy as np
 
+    from hpo.data.dataset import class_numbers
+
     x, y = dataset.validation.x, dataset.validation.y
     if dataset.stream is not None:
         batches = [(np.asarray(x), np.asarray(y)) for x, y, *_ in dataset.stream("validation", 256)]
         x, y = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    return x, y.argmax(axis=1) if y.ndim == 2 else y.astype(int)
+    return x, class_numbers(y)
 
 
 def _judged(dataset: "Dataset", trial: int, x: "Array", y: "Array", outputs: "Array") -> Predictions:
@@ -120,7 +122,7 @@ def _judged(dataset: "Dataset", trial: int, x: "Array", y: "Array", outputs: "Ar
 
     info = dataset.info
     classes = info.classes or 0
-    names = info.class_names or tuple(map(str, range(classes)))
+    names = info.class_labels
     said = outputs.argmax(axis=1)
     labels = list(range(classes))
     matrix = confusion_matrix(y, said, labels=labels)

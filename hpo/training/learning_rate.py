@@ -160,7 +160,7 @@ def reductions(training: TrainingSpec, objective: Objective, model: keras.Model)
     return [
         Plateau(
             monitor=watched.metric,
-            mode="max" if watched.sign > 0 else "min",
+            mode=watched.mode,
             factor=spec.factor,
             patience=spec.patience,
             min_delta=spec.min_delta,

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from hpo.data.dataset import Array, DatasetInfo
+from hpo.data.dataset import Array, DatasetInfo, class_numbers
 from hpo.models import InvalidModel
 
 ClassWeight = Literal["balanced"] | Mapping[int, float] | None
@@ -23,7 +23,7 @@ def sample_weights(class_weight: ClassWeight, y: Array, info: DatasetInfo) -> Ar
         return None
     if info.classes is None:
         raise InvalidModel("class_weight: only classification has classes, and the task is regression")
-    classes = y.argmax(axis=1) if y.ndim == 2 else y
+    classes = class_numbers(y)
     if class_weight == "balanced":
         counts = np.bincount(classes, minlength=info.classes)
         weights = len(classes) / (info.classes * np.maximum(counts, 1))

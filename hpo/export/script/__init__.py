@@ -69,11 +69,10 @@ def _add_verdict(script: Script, exported: "Exported", dataset: "Dataset") -> No
     allowed = tolerance(exported, dataset.info)
     script.constants += textwrap.wrap(allowed.why, WIDTH, initial_indent="# ", subsequent_indent="# ")
     script.constants.append(f"LOWEST, HIGHEST = {allowed.low:.6g}, {allowed.high:.6g}")
-    best = "max" if objective.sign > 0 else "min"
     metric = objective.metric
     tested = "test" if dataset.stream is not None else "x_test, y_test"
     script.main += [
-        f'    score = {best}(history.history["{metric}"])',
+        f'    score = {objective.mode}(history.history["{metric}"])',
         f"    test = model.evaluate({tested}, verbose=0, return_dict=True)",
         f'    print(f"{metric} {{score:.4f}}; on the test part: {{test}}")',
         '    assert LOWEST <= score <= HIGHEST, f"not from {LOWEST} to {HIGHEST}"',

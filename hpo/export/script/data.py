@@ -71,8 +71,7 @@ def _targets(script: Script, spec: DatasetSpec, info: DatasetInfo) -> list[str]:
 def _draw(script: Script, spec: DatasetSpec, info: DatasetInfo, draw: Draw) -> list[str]:
     script.imports.add("from sklearn.model_selection import train_test_split")
     stratify = ["stratify=y.argmax(axis=1)" if info.one_hot else "stratify=y"] if draw.stratified else []
-    own = spec.validation.seed if draw.purpose == "validation" else None
-    seed = spec.seed if own is None else own
+    seed = spec.validation_seed if draw.purpose == "validation" else spec.seed
     arguments = ["x", "y", f"test_size={draw.count}", f"random_state={seed}", *stratify]
     names = {"limit": "_, x, _, y", "test": "x, x_test, y, y_test", "validation": "x, x_val, y, y_val"}
     return [statement(f"{names[draw.purpose]} = train_test_split(", arguments, ")")]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpo.data.dataset import class_numbers
 from hpo.errors import UserError
 from hpo.export.script.augmentation import add_augmentation, changes
 from hpo.export.script.fragments import Script
@@ -113,7 +114,7 @@ def _steps(epochs: float) -> str:
 
 
 def _watched(metric: "Monitor | Objective") -> list[str]:
-    return [f"monitor={literal(metric.metric)}", f'mode="{"max" if metric.sign > 0 else "min"}"']
+    return [f"monitor={literal(metric.metric)}", f'mode="{metric.mode}"']
 
 
 def _stopping(script: Script, job: "Job") -> list[str]:
@@ -163,7 +164,7 @@ def _class_weight(script: Script, training: "TrainingSpec", dataset: "Dataset") 
     if dataset.stream is not None:
         by_class = dict(weights_by_class(given) or {})
     else:
-        numbers, weights = y.argmax(axis=1) if y.ndim == 2 else y, sample_weights(given, y, dataset.info)
+        numbers, weights = class_numbers(y), sample_weights(given, y, dataset.info)
         assert weights is not None
         by_class = {int(number): round(float(weights[numbers == number][0]), 6) for number in np.unique(numbers)}
     if given == "balanced":

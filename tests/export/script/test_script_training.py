@@ -1,8 +1,6 @@
 """Exported scripts train as the study did: how the learning rate moves, losses, stopping, weights of classes."""
 
 import ast
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from test_script import formatted
 
 from hpo.data import load, save
 from hpo.errors import UserError
@@ -43,15 +42,6 @@ def exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., E
         return Exported("s", 3, plan, parameters, 7, 6, scores, "0" * 32)
 
     return make
-
-
-def formatted(text: str, folder: Path) -> None:
-    path = folder / "checked.py"
-    path.write_text(text)
-    for arguments in (["check"], ["format", "--diff"], ["format", "--diff", "--line-length", "120"]):
-        command = [sys.executable, "-m", "ruff", *arguments, "--isolated", str(path)]
-        told = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert told.returncode == 0, told.stdout + told.stderr + text
 
 
 def executed(text: str) -> dict[str, Any]:
