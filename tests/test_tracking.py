@@ -24,6 +24,7 @@ from hpo.errors import UserError
 from hpo.experiment import Objective
 from hpo.record import TrialRecord
 from hpo.tracking import Ending, StudyInfo, Tracker
+from hpo.tracking.connection import connect
 from hpo.urls import masked
 
 BEGAN = datetime(2026, 3, 1, 12, 0, 0)
@@ -279,6 +280,22 @@ KILLED = """
     time.sleep(2)
     os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+def test_a_kill_while_the_tables_are_made_is_no_harm(tmp_path):
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    code = "import sys; from hpo.tracking.connection import connect; connect(sys.argv[1])"
+    process = subprocess.Popen([sys.executable, "-c", code, uri])
+    unfinished = tmp_path / ".mlflow.db.new"
+    while not (unfinished.exists() and unfinished.stat().st_size > 100_000):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "mlflow.db").exists()
+
+    assert [found.name for found in connect(uri).search_experiments()] == ["Default"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
 def test_a_killed_coordinator_is_mended_once(uri, home):

@@ -15,8 +15,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_MODEL_VERSIONS, M
 
 from hpo.errors import NotFound
 from hpo.tracking import entities
+from hpo.tracking.connection import connect
 from hpo.tracking.model_artifact import KerasModel, log_model
-from hpo.tracking.store import connect
 from hpo.urls import masked
 
 ALIAS = "champion"

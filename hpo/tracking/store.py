@@ -1,9 +1,6 @@
 """One study in an MLflow store: a parent run, and a run for each trial. Only MlflowClient, no active runs."""
 
-import fcntl
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,14 +10,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
-from sqlalchemy import create_engine
-from sqlalchemy.engine import make_url
 
 from hpo.confirm.confirmation import Confirmation
 from hpo.confirm.decision import verdict
 from hpo.errors import UserError
 from hpo.record import TrialRecord
 from hpo.tracking import entities
+from hpo.tracking.connection import connect
 from hpo.tracking.model_artifact import KerasModel, log_model
 from hpo.tracking.study_info import Ending, StudyInfo
 from hpo.versions import git_commit
@@ -287,37 +283,6 @@ def _own_tag(tags: Mapping[str, str]) -> tuple[str, str]:
 
 def _known(run: Run) -> _TrialRun:
     return _TrialRun(str(run.info.run_id), None, frozenset(run.data.params))
-
-
-def connect(uri: str) -> MlflowClient:
-    """A client whose store was reached once."""
-    if uri.startswith(("http:", "https:")):
-        client = MlflowClient(uri)
-        client.search_experiments(max_results=1)
-        return client
-    with _creating(uri):
-        return MlflowClient(uri)
-
-
-@contextmanager
-def _creating(uri: str) -> Iterator[None]:
-    """Lets one process at a time create the tables; MLflow does so with the first client."""
-    url = make_url(uri)
-    if url.get_backend_name() != "sqlite" or not url.database:
-        # MLflow would try for minutes to reach a database that is not there.
-        engine = create_engine(url)
-        engine.connect().close()
-        engine.dispose()
-        yield
-        return
-    folder = Path(url.database).resolve().parent
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
 
 
 def find_study(uri: str, study: str) -> tuple[str, dict[str, str]] | None:

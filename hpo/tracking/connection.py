@@ -1,0 +1,53 @@
+"""A client of an MLflow store; a database file is made whole, or not at all."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.db import upgrade
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client whose store was reached once."""
+    if uri.startswith(("http:", "https:")):
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)
+        return client
+    url = make_url(uri)
+    if url.get_backend_name() == "sqlite" and url.database:
+        file = Path(url.database).resolve()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(file.parent):
+            if not file.exists() or not file.stat().st_size:
+                _make(file)
+            return MlflowClient(uri)
+    # MLflow would try for minutes to reach a database that is not there.
+    engine = create_engine(url)
+    engine.connect().close()
+    engine.dispose()
+    return MlflowClient(uri)
+
+
+def _make(file: Path) -> None:
+    """Makes the tables beside the file: MLflow cannot go on where it was killed while it made them."""
+    unfinished = file.with_name(f".{file.name}.new")
+    for left in file.parent.glob(f"{unfinished.name}*"):
+        left.unlink()
+    upgrade.main([f"sqlite:///{unfinished}"], prog_name="mlflow db upgrade", standalone_mode=False)
+    unfinished.replace(file)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Lets one process at a time into a folder."""
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
