@@ -36,7 +36,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(tmp_path: Path) -> Command:
     """Runs `hpo` as a user would, in a process of its own, in an empty working directory."""
 
-    def run(*arguments: str | Path, env: Mapping[str, str] | None = None, timeout: float = 120) -> Any:
+    def run(*arguments: str | Path, env: Mapping[str, str] | None = None, timeout: float = 300) -> Any:
         return subprocess.run(
             [sys.executable, "-m", "hpo", *map(str, arguments)],
             cwd=tmp_path,

@@ -91,7 +91,7 @@ def server(home: Path) -> Iterator[Any]:
     link = process.stdout.readline().strip()
     yield SimpleNamespace(link=link, address=link.partition("/#/")[0])
     process.terminate()
-    process.wait(20)
+    process.wait(60)
     process.stdout.close()
 
 
@@ -101,7 +101,7 @@ EXPANDER = ".ag-row [col-id='attributes.`Run Name`'] button"
 
 def has(browser: Browser, *wanted: str) -> str:  # noqa: F811
     """Waits until a page shows texts; returns all of its text."""
-    end = time.monotonic() + 40
+    end = time.monotonic() + 90
     while True:
         text = str(browser.run(f"return {TEXT}"))
         missing = [one for one in wanted if one not in text]

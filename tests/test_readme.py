@@ -26,7 +26,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def run(command: str, environment: dict[str, str], folder: Path) -> str:
     """Runs a command in a folder that looks like the repository's."""
     told = subprocess.run(
-        command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False
+        command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert told.returncode == 0, f"{command}\n{told.stdout}\n{told.stderr}"
     return told.stdout
@@ -82,7 +82,7 @@ def test_the_example_in_python_works(environment: dict[str, str]) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=600,
         check=False,
     )
     assert told.returncode == 0, told.stderr

@@ -51,13 +51,13 @@ def server(home) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     yield process, link
     if process.poll() is None:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
     process.stdout.close()
     process.stderr.close()
 
 
 def get(url: str, **headers: str) -> str:
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as answer:
         return answer.read().decode()
 
 
@@ -72,7 +72,7 @@ def test_the_server_shows_the_study_on_loopback_only_and_ends_cleanly(server, ho
         json.dumps({"experiment_ids": [experiment]}).encode(),
         {"Content-Type": "application/json"},
     )
-    found = json.loads(urllib.request.urlopen(runs, timeout=20).read())["runs"]
+    found = json.loads(urllib.request.urlopen(runs, timeout=60).read())["runs"]
     assert len(found) == 1
     run = found[0]["info"]["run_id"]
     assert get(f"{address}/get-artifact?path=experiment.yaml&run_uuid={run}") == "name: toy\n"
@@ -88,7 +88,7 @@ def test_the_server_shows_the_study_on_loopback_only_and_ends_cleanly(server, ho
     assert not any("sqlite:" in argument for p in family for argument in p.cmdline())
 
     os.kill(process.pid, signal.SIGINT)
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert "Traceback" not in process.stderr.read()
     assert not any(p.is_running() for p in family[1:])
     assert not Path("mlartifacts").exists()

@@ -220,7 +220,7 @@ confirm(sys.argv[1], slow, workers=2)
 
 def test_a_killed_confirmation_goes_on_where_it_was(url):
     other = process(f"import sys; sys.argv[1:] = [{url!r}]\n{KILLED}", beside=__file__)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while len(pairs(url)) < 3 or "running" not in {one.state for one in confirming_runs(url, "s")}:
         assert other.poll() is None, other.communicate()[1]
         assert time.monotonic() < deadline

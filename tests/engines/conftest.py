@@ -39,7 +39,7 @@ def job_of(iris):
     return job
 
 
-def await_event(engine, kinds, seconds=60.0):
+def await_event(engine, kinds, seconds=180.0):
     """The events up to the first of some kinds; fails if none comes in time."""
     found, deadline = [], time.monotonic() + seconds
     while not any(isinstance(event, kinds) for event in found):
