@@ -62,8 +62,8 @@ def main() -> None:
                 home.mkdir()
                 seconds, page = written(home, trials)
                 moment = statistics.median(painted(driver, page) for _ in range(options.repeats))
-                size = page.stat().st_size / 1e6
-                print(f"{trials:,} trials: {seconds:.1f} s, {size:.1f} MB, first paint {moment:.0f} ms", flush=True)
+                size = page.stat().st_size / 2**20
+                print(f"{trials:,} trials: {seconds:.1f} s, {size:.1f} MiB, first paint {moment:.0f} ms", flush=True)
         finally:
             driver.quit()
 
