@@ -1,6 +1,7 @@
 """One trial from a job to its last event: seed, data, model, epochs, best weights, test score, saved model."""
 
 import gc
+import itertools
 import os
 import random
 import statistics
@@ -28,11 +29,15 @@ from hpo.training.saved import write_info
 from hpo.training.trainers import trainer_for
 from hpo.training.watch import Nonfinite, Watch
 
+# TensorFlow keeps a kernel for each operation and shape that it has met, a quarter of a MiB a trial. They are not
+# cleared more often, since those of the graphs that wait for later trials go with them.
+_TRIALS_BETWEEN_CLEARINGS = 64
+_TRIALS = itertools.count(1)
+
 
 def train(job: Job, line: Line) -> None:
     """Trains a job and reports over its line; the last event is Finished or Failed, never an exception."""
     # Keras keeps the names of earlier models for each thread: in a thread of its own a trial starts from none.
-    # `keras.utils.clear_session` would have TensorFlow drop the kernels of all graphs that are kept for later trials.
     thread = threading.Thread(target=_report, args=(job, line), name=f"trial-{job.trial}", daemon=True)
     thread.start()
     thread.join()
@@ -42,6 +47,8 @@ def train(job: Job, line: Line) -> None:
 
 def _report(job: Job, line: Line) -> None:
     try:
+        if next(_TRIALS) % _TRIALS_BETWEEN_CLEARINGS == 0:
+            keras.utils.clear_session()
         line.emit(_train(job, line))
     except (Exception, SystemExit) as error:  # SystemExit: the user's code called exit()
         line.emit(Failed(job.trial, _reason(error), _one_line(error), traceback.format_exc()))
