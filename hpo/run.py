@@ -80,19 +80,6 @@ def run(
     return _result(plan, ended, trials, time.monotonic() - began)
 
 
-def process_start() -> float:
-    """When this process was started, by `time.monotonic`: whoever gives a command ten minutes means from its start."""
-    import psutil
-
-    started = psutil.Process().create_time()
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        # Linux counts a process's start from the boot, whose own time is rounded to a second.
-        age: float = time.clock_gettime(time.CLOCK_BOOTTIME) - (started - psutil.boot_time())
-    else:
-        age = time.time() - started
-    return time.monotonic() - max(0.0, age)
-
-
 def _study(
     plan: "Plan",
     engine: "Engine",
