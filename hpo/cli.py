@@ -49,8 +49,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
 
     options = {"study.trials": trials, "study.timeout": timeout, "engine.workers": workers, "name": name}
     overrides = [*(assignments or ()), *(f"{key}={value}" for key, value in options.items() if value is not None)]
-    # The user's time runs from the command. Until here Python has imported, without a pause; when the process was made
-    # does not say: a shell may have done other things in it before.
+    # From the command's start, since which Python has only imported; the process may be older, a shell's before.
     began = time.monotonic() - time.process_time()
     result = run_experiment(experiment, overrides=overrides, home=home, console=console(stderr=json), began=began)
     if json:

@@ -87,7 +87,8 @@ def serve(
     address = link(uri, study, server)
     _check_free(port)
     process = _start(home, uri, port)
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Also SIGINT, which a shell has its background jobs ignore.
+    previous = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         _wait_until_up(process, server)
         say(address)
@@ -96,7 +97,8 @@ def serve(
     except KeyboardInterrupt:
         pass
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
         _stop(process)
 
 
