@@ -64,7 +64,7 @@ def test_a_study_goes_on_to_a_larger_number_and_never_back(url):
 def test_at_the_deadline_running_trials_stop_and_count_as_pruned(url):
     began = time.monotonic()
     ran = run(url, endless, workers=2, timeout=0.6)
-    assert 0.6 <= time.monotonic() - began < 20
+    assert 0.6 <= time.monotonic() - began < 5
     assert ran.ending == "timeout"
     assert ran.states == ["pruned", "pruned"]
     first = ran.trials[0]
@@ -97,14 +97,14 @@ def test_a_trial_that_hangs_is_killed_and_the_study_goes_on(url):
     assert ran.states == ["timeout", "complete"]
     assert ran.trials[0].error == "longer than trial_timeout, 0.3 s"
     assert ran.trials[0].curves["val_accuracy"] == [0.4]
-    assert 0.3 <= (ran.trials[0].seconds or 0) < 15
+    assert 0.3 <= (ran.trials[0].seconds or 0) < 3
 
 
 def test_a_trial_that_does_not_stop_is_killed_after_its_grace(url, monkeypatch):
     monkeypatch.setattr("hpo.coordinator._GRACE", 0.2)
     began = time.monotonic()
     ran = run(url, hanging, timeout=0.3)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 5
     assert ran.states == ["pruned"]
     assert (ran.trials[0].value, ran.trials[0].best_epoch, ran.trials[0].test) == (0.4, 1, {})
 
@@ -285,7 +285,7 @@ def ended(other: "subprocess.Popen[str]", within: float) -> str:
 def test_a_signal_stops_running_trials_and_gives_them_back(url, number):
     other = training(url, 0.4)
     other.send_signal(number)
-    assert ended(other, within=30) == "interrupted; finished trials are kept, the same command goes on\n"
+    assert ended(other, within=5) == "interrupted; finished trials are kept, the same command goes on\n"
     before = read_study(url, "s").trials
     assert [trial.failure or trial.state for trial in before] == ["complete", "interrupted", "interrupted"]
     assert before[1].error == "given back: the run was stopped"
@@ -303,7 +303,7 @@ def test_a_second_signal_does_not_wait_for_trials_that_do_not_stop(url):
     with pytest.raises(subprocess.TimeoutExpired):
         other.communicate(timeout=1)
     other.send_signal(signal.SIGINT)
-    ended(other, within=12)
+    ended(other, within=3)
     states = [trial.failure or trial.state for trial in read_study(url, "s").trials]
     assert states == ["complete", "interrupted", "interrupted"]
 

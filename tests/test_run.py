@@ -294,7 +294,7 @@ def test_the_deadline_stops_running_trials_and_keeps_them(tmp_path: Path) -> Non
     result = hpo.run(experiment, home=tmp_path)
     assert result.ended == "timeout"
     # On an idle machine the study ends within 2 s of its time; a busy one is given more.
-    assert 25 <= result.seconds < 45
+    assert 25 <= result.seconds < 35
     for trial in result.trials:
         assert (trial.state, trial.ended_by) == ("pruned", "deadline")
         assert trial.epochs > 1

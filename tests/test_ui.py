@@ -88,7 +88,7 @@ def test_the_server_shows_the_study_on_loopback_only_and_ends_cleanly(server, ho
     assert not any("sqlite:" in argument for p in family for argument in p.cmdline())
 
     os.kill(process.pid, signal.SIGINT)
-    assert process.wait(60) == 0
+    assert process.wait(20) == 0
     assert "Traceback" not in process.stderr.read()
     assert not any(p.is_running() for p in family[1:])
     assert not Path("mlartifacts").exists()
