@@ -19,8 +19,8 @@ from hpo.record import TrialRecord, ranked
 from hpo.store import confirming_runs, read_study
 
 # Configurations that are trained again, best first; all where not named. None: one run takes too long here.
+# A study of which some are trained again says nothing of the others.
 FINALISTS: Mapping[str, int | None] = {"mnist_cnn": None, "fashion_cnn": None, "fashion_mlp": 1, "mnist_layers": 1}
-# Studies that were confirmed for their winner alone say nothing of the others.
 NAMES = sorted(
     path.stem
     for path in (job.ROOT / "experiments").glob("*.yaml")
@@ -33,8 +33,8 @@ def rows(name: str, home: Path, seeds: int, workers: int | None) -> list[dict[st
     console = Console(stderr=True)
     overrides = [] if workers is None else [f"engine.workers={workers}"]
     result = hpo.run(job.ROOT / "experiments" / f"{name}.yaml", overrides=overrides, home=home, console=console)
-    ordered, wanted = ranked(result.trials, result.objective), FINALISTS.get(name, len(result.trials))
-    wanted = wanted if seeds else None
+    ordered = ranked(result.trials, result.objective)
+    wanted = FINALISTS.get(name, len(result.trials)) if seeds else None
     url = f"sqlite:///{home / 'optuna.db'}"
     if wanted is not None:
         hpo.confirm(result.name, min(wanted, len(ordered)), seeds, home=home, console=console)

@@ -11,6 +11,7 @@ from hpo.export.exported import as_yaml
 from hpo.record import TrialRecord, ranked
 from hpo.store import StudyView, confirming_runs, read_study
 from hpo.tracking import Ending, StudyInfo, Tracker
+from hpo.urls import missing_database
 from hpo.versions import versions
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def _to_be_created(uri: str) -> bool:
 
     Making its tables takes seconds, in which the first trials may as well train: nothing in it can refuse them.
     """
-    path = Path(uri.removeprefix("sqlite:///"))
-    return uri.startswith("sqlite:///") and path.parent.is_dir() and not path.exists()
+    database = missing_database(uri)
+    return database is not None and database.parent.is_dir()
 
 
 def study_info(plan: "Plan", info: "DatasetInfo", links: Mapping[str, str]) -> StudyInfo:

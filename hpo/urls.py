@@ -1,5 +1,6 @@
-"""Database and tracking URLs as they may be shown: without passwords."""
+"""Database and tracking URLs: as they may be shown, without passwords; and whether there is a database yet."""
 
+from pathlib import Path
 from urllib.parse import quote, unquote
 
 _SECRETS = ("password", "passwd", "pwd", "sslpassword", "token")
@@ -16,6 +17,12 @@ def _secrets(uri: str) -> set[str]:
         return set()
     values = [url.password, *(url.query.get(key) for key in _SECRETS)]
     return {str(value) for value in values if value}
+
+
+def missing_database(uri: str) -> Path | None:
+    """The SQLite file that a URI names, where it does not exist; None for every other URI."""
+    path = Path(uri.removeprefix("sqlite:///"))
+    return path if uri.startswith("sqlite:///") and not path.exists() else None
 
 
 def masked(uri: str, text: str | None = None) -> str:

@@ -90,13 +90,13 @@ def _model_file(model: str, folder: Path, home: str | Path | None, uri: str | No
         raise UserError(f"{model}: must be models:/NAME@ALIAS or models:/NAME/VERSION")
     from hpo.plan import default_tracking, home_folder
     from hpo.tracking.address import cannot_open, set_environment
+    from hpo.urls import missing_database
 
     set_environment()
     from hpo.tracking.registry import model_file
 
     uri = uri or default_tracking(home_folder(home))
-    database = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not database.exists():
+    if (database := missing_database(uri)) is not None:
         raise NotFound(f"{database}: no such file, so no model is registered there; --home names its folder")
     try:
         return model_file(uri, model, folder)

@@ -1,9 +1,7 @@
 """A page as an artifact of a study's run, for MLflow's UI to show."""
 
-from pathlib import Path
-
 from hpo.tracking.address import reason_of, set_environment
-from hpo.urls import masked
+from hpo.urls import masked, missing_database
 
 
 def log_page(uri: str, study: str, name: str, text: str) -> str | None:
@@ -11,8 +9,7 @@ def log_page(uri: str, study: str, name: str, text: str) -> str | None:
 
     A page that is there already is replaced. Nothing is created where there is no store.
     """
-    database = uri.removeprefix("sqlite:///")
-    if database != uri and not Path(database).exists():
+    if (database := missing_database(uri)) is not None:
         return f"there is no {database}"
     set_environment()
     try:

@@ -7,7 +7,7 @@ from hpo.errors import HpoError
 from hpo.record import TrialRecord
 from hpo.tracking.address import cannot_open, reason_of, set_environment
 from hpo.tracking.study_info import Ending, StudyInfo
-from hpo.urls import masked
+from hpo.urls import masked, missing_database
 
 
 def tell_whole(
@@ -54,7 +54,7 @@ def tell_whole(
 
 def tag_study(uri: str, study: str, key: str, value: str) -> bool:
     """Sets a tag of a study's run; returns whether there is such a run in a store that answers."""
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+    if missing_database(uri) is not None:
         return False
     set_environment()
     from hpo.tracking.store import study_run
