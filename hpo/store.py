@@ -19,6 +19,7 @@ from hpo.confirm.confirmation import Confirmation
 from hpo.errors import NotFound, nearest
 from hpo.experiment import Objective
 from hpo.lock import database_errors
+from hpo.read_only import may_only_be_read, opener
 from hpo.record import Confirms, State, TrialRecord
 from hpo.urls import masked
 
@@ -195,9 +196,12 @@ def open_database(url: str, must_exist: bool = False) -> RDBStorage:
         address = make_url(url)
         sqlite = address.get_backend_name() == "sqlite"
         if sqlite and address.database:
-            if must_exist and not Path(address.database).exists():
-                raise NotFound(f"no studies yet: there is no {address.database}; start one with hpo run")
-            Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+            file = Path(address.database)
+            if must_exist and not file.exists():
+                raise NotFound(f"no studies yet: there is no {file}; start one with hpo run")
+            if may_only_be_read(file):
+                return _connect(url, {"creator": opener(file)})
+            file.parent.mkdir(parents=True, exist_ok=True)
         storage = _connect(url, {"connect_args": {"timeout": 60}} if sqlite else {})
         if sqlite:
             with storage.engine.connect() as connection:
