@@ -10,6 +10,7 @@ HpoError                      1    something failed
 │   ├── StudyBusy                  another process is running this study
 │   └── NotFound                   no such study, trial or file
 ├── StudyFailed               3    too many trials failed in a row
+├── StoreAway                 4    the store of studies was locked, full or not reached for too long
 └── Interrupted             130    Ctrl-C or a termination signal
 """
 
@@ -89,6 +90,12 @@ class StudyFailed(HpoError):
     """Too many trials failed in a row with the same error."""
 
     exit_code = 3
+
+
+class StoreAway(HpoError):
+    """The store of studies was locked, full or not reached for longer than it is waited for; the command goes on."""
+
+    exit_code = 4
 
 
 class Interrupted(HpoError):

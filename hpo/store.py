@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from hpo.compare.trial_tables import Sampled, light_trials, sampled
 from hpo.confirm.confirmation import Confirmation
+from hpo.database import engine_options
 from hpo.errors import NotFound, nearest
 from hpo.experiment import Objective
 from hpo.lock import database_errors
@@ -185,8 +186,8 @@ def open_storage(url: str, must_exist: bool = False) -> BaseStorage:
     return get_storage(open_database(url, must_exist))
 
 
-def open_database(url: str, must_exist: bool = False) -> RDBStorage:
-    """Optuna's storage over a database.
+def open_database(url: str, must_exist: bool = False, busy_seconds: float = 60.0) -> RDBStorage:
+    """Optuna's storage over a database; SQLite waits `busy_seconds` for a lock of others.
 
     Raises:
         UserError: the database cannot be opened.
@@ -202,7 +203,7 @@ def open_database(url: str, must_exist: bool = False) -> RDBStorage:
             if may_only_be_read(file):
                 return _connect(url, {"creator": opener(file)})
             file.parent.mkdir(parents=True, exist_ok=True)
-        storage = _connect(url, {"connect_args": {"timeout": 60}} if sqlite else {})
+        storage = _connect(url, engine_options(address, busy_seconds))
         if sqlite:
             with storage.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")

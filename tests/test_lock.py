@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import re
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -9,9 +11,11 @@ from contextlib import contextmanager
 
 import pytest
 from postgres import PASSWORD
+from sqlalchemy import create_engine, text
 from studies import process
 
-from hpo.errors import StudyBusy, UserError
+from hpo.database import Away
+from hpo.errors import StoreAway, StudyBusy, UserError
 from hpo.lock import sole_coordinator
 
 HOLD = """
@@ -103,8 +107,8 @@ def test_a_worker_that_outlives_the_holder_does_not_keep_the_lock(tmp_path):
         ("nosuchdb://u:hush@h/d", "storage: not a database URL; an example: sqlite"),
         ("postgresql+asyncpg://u:hush@h/d", r"needs a driver: python3 -m pip install asyncpg"),
         (
-            "postgresql+psycopg2://u:hush@127.0.0.1:1/d",
-            r"storage postgresql\+psycopg2://u:\*\*\*@127.0.0.1:1/d cannot be opened: conn.*",
+            "postgresql+psycopg2://u:hush@127.0.0.1/d?sslmode=no",
+            r"u:\*\*\*@h/d\?sslmode=no cannot be opened: inval",
         ),
     ],
 )
@@ -113,6 +117,17 @@ def test_a_database_that_cannot_be_opened(url, message):
         pass
     assert "hush" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_is_not_reached_is_waited_for(monkeypatch, capsys):
+    monkeypatch.setattr("hpo.database.START_SECONDS", 0.3)
+    url = "postgresql+psycopg2://u:hush@127.0.0.1:1/d"
+    with pytest.raises(StoreAway) as caught, sole_coordinator(url, "s"):
+        pass
+    where, why = r"storage postgresql\+psycopg2://u:\*\*\*@127.0.0.1:1/d", "connection to server .* Connection refused"
+    assert re.fullmatch(rf"{where} has been away for 0.3 s: {why}; run the command again", str(caught.value))
+    said = capsys.readouterr().err
+    assert re.fullmatch(rf"warning: {where} is away: {why}; waiting up to 0.3 s\n", said)
 
 
 def test_a_wrong_password_is_not_shown(postgres):
@@ -129,3 +144,82 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         sole_coordinator(f"sqlite:///{tmp_path}/file/optuna.db", "s"),
     ):
         pass
+
+
+# Watched while it is held
+
+
+def cut(postgres):
+    """Ends all sessions of the server that hold an advisory lock."""
+    engine = create_engine(postgres)
+    with engine.connect() as connection:
+        held = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        assert connection.execute(text(held)).all() == [(True,)]
+    engine.dispose()
+
+
+def lose(url, postgres=None):
+    """Takes a lock away from its holder: its session, or its file."""
+    if url.startswith("sqlite"):
+        database = url.removeprefix("sqlite:///")
+        os.unlink(f"{os.path.dirname(database)}/locks/optuna.db.mine.lock")
+    else:
+        cut(url)
+
+
+def test_a_lost_lock_is_taken_again(url):
+    with sole_coordinator(url, "mine") as lock:
+        lock.ensure()
+        lose(url)
+        lock.ensure()
+        with pytest.raises(StudyBusy, match=f"process {os.getpid()} on"), sole_coordinator(url, "mine"):
+            pass
+    with sole_coordinator(url, "mine"):
+        pass
+
+
+def test_a_lock_that_another_took_is_not_taken_back(url):
+    with sole_coordinator(url, "mine") as lock:
+        lose(url)
+        with holder(url) as pid:
+            which = rf"study mine is being run by process {pid} on \S+, which took it while this one had lost its lock"
+            for _ in range(2):
+                with pytest.raises(StudyBusy, match=which):
+                    lock.ensure()
+
+
+def test_a_lock_that_was_given_up_allows_nothing(url):
+    with sole_coordinator(url, "mine") as lock:
+        pass
+    with pytest.raises(RuntimeError, match="lock of study mine was given up"):
+        lock.ensure()
+
+
+def test_a_lock_is_taken_again_from_a_session_that_the_server_has_not_missed_yet(postgres):
+    with sole_coordinator(postgres, "mine") as lock:
+        half_open, lock._connection = lock._connection, None
+        for _ in range(50):
+            try:
+                lock.ensure()
+                break
+            except Away:
+                time.sleep(0.05)
+        else:
+            pytest.fail("not taken again within 2.5 s")
+        half_open.invalidate()
+        half_open.close()
+
+
+def test_a_database_that_is_gone_or_another(tmp_path):
+    database = tmp_path / "optuna.db"
+    database.touch()
+    with sole_coordinator(f"sqlite:///{database}", "s") as lock:
+        shutil.copy(database, tmp_path / "other.db")
+        database.rename(tmp_path / "moved.db")
+        with pytest.raises(Away, match=r"optuna.db is gone"):
+            lock.ensure()
+        (tmp_path / "moved.db").rename(database)
+        lock.ensure()
+        (tmp_path / "other.db").rename(database)
+        with pytest.raises(StoreAway, match=r"optuna.db was replaced by another file while study s ran in it"):
+            lock.ensure()
