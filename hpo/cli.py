@@ -15,6 +15,8 @@ from hpo.errors import HpoError
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Rich would take as long to import as everything else together, and take "[default: ...]" for markup.
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Hyperparameter experiments for Keras: Optuna proposes, Keras trains, MLflow remembers.",
 )
@@ -32,9 +34,39 @@ Name = Annotated[str | None, typer.Option(help="Name of the study, instead of th
 Listed = Literal["studies", "datasets", "models", "samplers", "pruners"]
 
 
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+) -> None:
+    """Hyperparameter experiments for Keras: Optuna proposes, Keras trains, MLflow remembers."""
+    if version:
+        from hpo.versions import versions
+
+        sys.stdout.write(f"hpo {versions()['hpo']}\n")
+        raise typer.Exit
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder of the project; it is made if it does not exist.")] = Path(),
+    data: Annotated[
+        Path | None, typer.Option(help="Your data: a .csv, .parquet or .npz file, or a folder of IDX files.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict, of a .csv or .parquet file.")] = None,
+    model: Annotated[str | None, typer.Option(help="Your model: module:name of a function or a HyperModel.")] = None,
+) -> None:
+    """Writes a small project to begin with: an experiment, a search space, a model function, a notebook."""
+    from hpo.project.create import Wanted, create_project, print_created
+    from hpo.terminal import console
+
+    print_created(console(), create_project(folder, Wanted(data, target, model)))
+
+
 @app.command()
 def run(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
-    experiment: ExperimentFile,
+    experiment: Annotated[
+        Path | None, typer.Argument(help="The experiment's YAML file.", metavar="EXPERIMENT", show_default=False)
+    ] = None,
     assignments: Assignments = None,
     trials: Annotated[int | None, typer.Option(help="Configurations to bring to an end (study.trials).")] = None,
     timeout: Annotated[str | None, typer.Option(help="90, 10m, 1h30m (study.timeout).")] = None,
@@ -44,6 +76,10 @@ def run(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     json: Json = False,
 ) -> None:
     """Runs an experiment: a study with live progress. The same command goes on where it stopped."""
+    if experiment is None:
+        from hpo.project.create import no_experiment
+
+        raise no_experiment()
     from hpo.run import run as run_experiment
     from hpo.terminal import console, print_json, print_result, result_json
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from hpo import models
+from hpo import models, shipped
 from hpo.errors import FileMistakes, Mistake, ModelError
 from hpo.experiment import Experiment, parse_experiment
 from hpo.space import SearchSpace, parse_space, training_with
@@ -141,7 +141,7 @@ def _space_document(document: Document, folder: Path) -> tuple[Document, str]:
     if "/" in wanted or wanted.endswith((".yaml", ".yml")):
         candidates = [Path(wanted), folder / wanted]
     else:
-        spaces = [parent / "search_spaces" for parent in (folder.parent, Path.cwd())]
+        spaces = [*(parent / "search_spaces" for parent in (folder.parent, Path.cwd())), shipped.search_spaces()]
         candidates = [place / f"{wanted}.yaml" for place in spaces]
     for candidate in candidates:
         if candidate.is_file():

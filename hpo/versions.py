@@ -5,18 +5,27 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_PACKAGES = ("hpo", "tensorflow", "keras", "keras-tuner", "optuna", "mlflow", "numpy", "scikit-learn")
+_DISTRIBUTION = "keras-hpo"
+"""What hpo is called where it is installed from; a project of another kind has its name there."""
+_PACKAGES = ("tensorflow", "keras", "keras-tuner", "optuna", "mlflow", "numpy", "scikit-learn")
 
 
 def versions() -> dict[str, str]:
     """Package -> version, with Python's own; packages that are not installed are left out."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "hpo": _own()}
     for package in _PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
     return found
+
+
+def _own() -> str:
+    try:
+        return version(_DISTRIBUTION)
+    except PackageNotFoundError:
+        return "0, from a folder that is not installed"
 
 
 def git_commit(folder: Path | None = None) -> str | None:

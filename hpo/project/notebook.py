@@ -1,0 +1,46 @@
+"""The notebook of a new project: the study run, its trials as a table, the best one."""
+
+import json
+
+_CELLS = (
+    (
+        "markdown",
+        "# A study\n\nThe study of `{experiment}`. After a stop, run the cells again: it goes on where it was.",
+    ),
+    (
+        "code",
+        'import hpo\n\nresult = hpo.run("{experiment}")\nresult.best.params, result.best.value, result.best.test',
+    ),
+    ("markdown", "All trials, the best first. Test scores stand beside them, and rank nothing."),
+    ("code", 'trials = hpo.compare("{name}")\ntrials.head(10)'),
+    ("markdown", "The validation score of each trial, in the order in which they ended."),
+    (
+        "code",
+        "import plotly.express as px\n\n"
+        'scored = trials.dropna(subset=["{objective}"]).sort_values("trial")\n'
+        'px.scatter(scored, x="trial", y="{objective}", color="state", hover_data=list(scored.columns))',
+    ),
+    (
+        "markdown",
+        "One run's score is partly luck. `hpo.confirm` trains the best again over fresh seeds, "
+        "and says which to use and how sure that is.",
+    ),
+    ("code", 'hpo.confirm("{name}", finalists=3, seeds=3).confirmation.chosen'),
+)
+
+
+def notebook(experiment: str, name: str, objective: str) -> str:
+    """A Jupyter notebook (nbformat 4.5) as JSON text."""
+    cells = [
+        {
+            "cell_type": kind,
+            "id": f"cell-{number}",
+            "metadata": {},
+            "source": text.format(experiment=experiment, name=name, objective=objective).splitlines(keepends=True),
+            **({"execution_count": None, "outputs": []} if kind == "code" else {}),
+        }
+        for number, (kind, text) in enumerate(_CELLS)
+    ]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    content = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(content, indent=1) + "\n"
