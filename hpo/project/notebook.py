@@ -1,6 +1,7 @@
 """The notebook of a new project: the study run, its trials as a table, the best one."""
 
 import json
+from typing import Any
 
 _CELLS = (
     (
@@ -31,7 +32,7 @@ _CELLS = (
 
 def notebook(experiment: str, name: str, objective: str) -> str:
     """A Jupyter notebook (nbformat 4.5) as JSON text."""
-    cells = [
+    cells: list[dict[str, Any]] = [
         {
             "cell_type": kind,
             "id": f"cell-{number}",
