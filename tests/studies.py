@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from processes import start
+
 from hpo.coordinator import Budget, Coordinator, Ending
 from hpo.engines.scripted import Script, ScriptedEngine
 from hpo.experiment import Objective, StudySpec, TrainingSpec
@@ -155,7 +157,7 @@ def _ignore(config: Any) -> None: ...
 def process(code: str, beside: str = __file__) -> subprocess.Popen[str]:
     """Another process, in which this module can be imported, and those beside a file."""
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(beside).parent), os.environ.get("PYTHONPATH", "")])
-    return subprocess.Popen(
+    return start(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": path},
         stdout=subprocess.PIPE,

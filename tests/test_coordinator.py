@@ -209,6 +209,14 @@ def test_a_success_in_between_starts_the_count_again(url):
     assert ran.states == ["error", "error", "complete", "error", "error"]
 
 
+@pytest.mark.parametrize("between", ["nonfinite", "invalid", "timeout"])
+def test_a_bad_configuration_in_between_starts_the_count_again_once_something_has_succeeded(url, between):
+    def script(job):
+        return [0.5] if job.trial == 0 else failing(between if job.trial == 3 else "error")(job)
+
+    assert run(url, script, trials=6).states == ["complete", "error", "error", between, "error", "error"]
+
+
 @pytest.mark.parametrize("failure", ["nonfinite", "invalid", "timeout"])
 def test_bad_configurations_do_not_once_something_has_succeeded(url, failure):
     ran = run(url, lambda job: [0.5] if job.trial == 0 else failing(failure)(job), trials=5)

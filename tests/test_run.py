@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 import pytest
+from processes import start
 from tiny import tiny
 
 import hpo
@@ -151,7 +152,7 @@ def finished_trials(home: Path) -> list[Any]:
 
 def test_a_killed_run_goes_on_with_what_is_left(tmp_path: Path) -> None:
     experiment = tiny(study={"trials": 12, "sampler": "random"}, training={"epochs": 15, "early_stopping": False})
-    process = subprocess.Popen([sys.executable, "-c", RUN, json.dumps(experiment), str(tmp_path)])
+    process = start([sys.executable, "-c", RUN, json.dumps(experiment), str(tmp_path)])
     wait_for(lambda: len(finished_trials(tmp_path)) >= 2)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -173,13 +174,12 @@ def test_a_killed_run_goes_on_with_what_is_left(tmp_path: Path) -> None:
 
 def test_ctrl_c_gives_running_trials_back(tmp_path: Path) -> None:
     experiment = tiny(study={"trials": 6, "sampler": "random"}, training={"epochs": 300, "early_stopping": False})
-    process = subprocess.Popen(
+    process = start(
         [sys.executable, "-m", "hpo", "run", "experiment.yaml", "--home", str(tmp_path / "home")],
         cwd=_with_file(tmp_path, experiment),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,
     )
     home = tmp_path / "home"
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import start
 
 from hpo.data.dataset import DatasetInfo, Scaling
 from hpo.errors import UserError
@@ -182,7 +183,7 @@ def other_process(uri, tmp_path) -> Iterator["subprocess.Popen[str]"]:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     code = [textwrap.dedent(OTHER_PROCESS), uri, str(tmp_path / "best.keras"), str(Path(__file__).parent)]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    process = subprocess.Popen([sys.executable, "-c", *code], env=environment, **pipes)
+    process = start([sys.executable, "-c", *code], env=environment, **pipes)
     yield process
     process.kill()
     process.communicate()
@@ -285,7 +286,7 @@ KILLED = """
 def test_a_kill_while_the_tables_are_made_is_no_harm(tmp_path):
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     code = "import sys; from hpo.tracking.connection import connect; connect(sys.argv[1])"
-    process = subprocess.Popen([sys.executable, "-c", code, uri])
+    process = start([sys.executable, "-c", code, uri])
     unfinished = tmp_path / ".mlflow.db.new"
     while not (unfinished.exists() and unfinished.stat().st_size > 100_000):
         assert process.poll() is None

@@ -55,6 +55,13 @@ def test_pauses_between_two_runs_do_not_count_and_two_workers_count_once() -> No
     assert line.by_time == pytest.approx((0.5 * 12 + 0.7 * 10) / 22)
 
 
+def test_a_short_trial_inside_a_longer_one_of_two_workers_counts_once() -> None:
+    (line,) = summaries([study("s", trial(0, 0.5, 0, 10), trial(1, 0.7, 2, 4), trial(2, 0.9, 20, 30))])
+    assert line.seconds == 20
+    # The short one ends first, and stands for what came before it; the long one is no better; the last ends it.
+    assert line.by_time == pytest.approx(0.7)
+
+
 def test_a_failed_trial_takes_its_time_and_scores_nothing() -> None:
     (line,) = summaries([study("s", trial(0, None, 0, 10), trial(1, 0.5, 10, 20), trial(2, 0.6, 20, 30))])
     assert (line.trials, line.by_trials) == (3, pytest.approx(0.5))

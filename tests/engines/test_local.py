@@ -10,6 +10,7 @@ import time
 
 import psutil
 import pytest
+from processes import start
 
 from hpo.engines import local
 from hpo.engines.local import LocalEngine
@@ -87,6 +88,20 @@ def test_a_worker_that_exits_is_reported_with_the_last_lines_it_printed(engine, 
     first, *printed = lost.message.splitlines()
     assert (lost.reason, first) == ("crashed", "the worker's process left with exit code 3; its last output:")
     assert printed == [f"line {number}" for number in range(5, 20)]
+
+
+def test_the_last_words_of_a_worker_count_although_it_has_died_meanwhile(engine, job_of, await_event, drive):
+    engine.submit(job_of(27, "exits_once_finished", epochs=1))
+    (pid,) = engine.pids()
+    assert await_event(engine, EpochDone)[-1].last
+    engine.submit(job_of(28))
+    while psutil.pid_exists(pid):
+        time.sleep(0.05)
+    time.sleep(0.5)  # the forkserver tells its death a moment after
+    for trial in (27, 28):
+        event = drive(engine)[-1]
+        assert isinstance(event, Finished)
+        assert event.trial == trial
 
 
 def test_one_worker_dies_and_the_other_trains_on(job_of, drive, tmp_path):
@@ -196,9 +211,9 @@ def coordinator(job_of, tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     stderr = (tmp_path / "stderr.txt").open("w")
-    process = subprocess.Popen(
+    process = start(
         [sys.executable, "script.py"],
-        cwd=tmp_path, env=environment, text=True, start_new_session=True,
+        cwd=tmp_path, env=environment, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
     )  # fmt: skip
     yield process
