@@ -290,12 +290,13 @@ def train(
 ) -> None:
     """Trains an exported configuration again, and shows all scores side by side."""
     from hpo.export.exported import read_exported
-    from hpo.export.retrained_table import print_retrained, retrained_json, trained_again
+    from hpo.export.retrained_table import print_retrained, require_saved, retrained_json, trained_again
     from hpo.terminal import console, print_json
 
     file = read_exported(exported)
     runs = trained_again(console(stderr=True), file, seeds, model)
     print_json(retrained_json(file, runs)) if json else print_retrained(console(), file, runs)
+    require_saved(runs, model)
 
 
 @app.command()

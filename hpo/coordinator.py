@@ -15,9 +15,10 @@ from hpo.confirm.confirming import Confirming
 from hpo.engines import Engine
 from hpo.errors import Interrupted, StudyFailed, UserError
 from hpo.experiment import Objective
+from hpo.models_folder import drop_model
 from hpo.record import FOLD, Score, State, TrialRecord, ranked, score_of
 from hpo.study import Study
-from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason
+from hpo.training.messages import EndReason, EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason
 
 # How long a trial that was asked to stop may take to test itself, before its worker is ended.
 _GRACE = 20.0
@@ -73,6 +74,8 @@ class _Running:
     """Of k-fold cross-validation, how many folds the pruner was told of."""
     at_end: bool = False
     """Whether it trains no further; its test remains."""
+    ended_by: EndReason | None = None
+    """Why it does not, where it came to its own end: no stop that arrives later changes that."""
     stopping: StopReason | None = None
     asked_to_stop: float = 0.0
 
@@ -182,8 +185,7 @@ class Coordinator:
                 self._kill(Finished(number, "interrupt", None))
             elif running.stopping is not None:
                 if now - running.asked_to_stop > _GRACE:
-                    best_epoch = score_of(running.curves, self._objective).best_epoch
-                    self._kill(Finished(number, running.stopping, best_epoch))
+                    self._kill(self._cut_short(running))
             elif reason is not None:
                 self._stop(number, reason)
             elif limit is not None and now - running.began > limit:
@@ -200,6 +202,17 @@ class Coordinator:
         """Ends a trial that its engine does not end."""
         self._engine.kill(event.trial)
         self._end(event)
+
+    def _cut_short(self, running: _Running) -> Finished:
+        """The end of a trial whose worker is ended before it was tested and its model saved."""
+        best_epoch = score_of(running.curves, self._objective).best_epoch
+        # On Ctrl-C it is given back, to be tested when the study goes on.
+        own = None if running.stopping == "interrupt" else running.ended_by
+        ended = Finished(running.record.number, own or running.stopping or "interrupt", best_epoch)
+        if best_epoch is None:
+            return ended
+        why = f"its worker did not come to an end within {_GRACE:g} s, and was ended"
+        return replace(ended, test_note=f"not tested: {why}", model_note=f"not saved: {why}")
 
     def _stop(self, number: int, reason: StopReason) -> None:
         running = self._running[number]
@@ -233,7 +246,7 @@ class Coordinator:
         prune = self._report(running, event)
         if running.stopping is None:
             if event.last:
-                running.at_end = True
+                running.at_end, running.ended_by = True, event.ended_by
             elif prune:
                 self._stop(number, "pruner")
             else:
@@ -254,8 +267,9 @@ class Coordinator:
     def _end(self, event: Finished | Failed | Lost) -> None:
         running = self._running.pop(event.trial)
         record = self._study.end(self._result(running, event))
-        if record.state == "failed" and running.save_to is not None:
-            Path(running.save_to).unlink(missing_ok=True)
+        if record.model_file is None and running.save_to is not None:
+            # A worker that died or was ended may have left a file, or part of one, that it said nothing of.
+            drop_model(Path(running.save_to))
         self._ended(record)
 
     def _ended(self, record: TrialRecord) -> None:
@@ -284,8 +298,9 @@ class Coordinator:
             score = Score(fold_best_epochs=score.fold_best_epochs[: running.folds_ended])
         test = {name: value for name, value in event.test.items() if math.isfinite(value)}
         return replace(
-            record, state=state, ended_by=event.ended_by, test=test, model_file=event.model_file, **vars(score)
-        )
+            record, state=state, ended_by=event.ended_by, test=test, model_file=event.model_file,
+            test_note=event.test_note, model_note=event.model_note, **vars(score),
+        )  # fmt: skip
 
     def _count_failure(self, record: TrialRecord) -> None:
         if self._study.will_run_again(record):
@@ -311,7 +326,7 @@ class Coordinator:
         if self._objective.better(record.value, self._best.value if self._best else None):
             beaten, self._best = self._best or record, record
         if beaten.model_file is not None and beaten is not self._best:
-            Path(beaten.model_file).unlink(missing_ok=True)
+            drop_model(Path(beaten.model_file))
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:

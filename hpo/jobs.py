@@ -15,6 +15,7 @@ from hpo.errors import DataError, FileMistakes, InvalidSettings
 from hpo.experiment import DatasetSpec, TrainingSpec
 from hpo.impossible import refuse_impossible
 from hpo.mistakes import explain
+from hpo.models_folder import drop_left_behind, file_of
 from hpo.plan import Plan
 from hpo.scratch import scratch_folder
 from hpo.space import dataset_with, training_with
@@ -156,11 +157,12 @@ class Jobs:
         self._folders: dict[int, Path] = {}
         self._declared = study.declared or declared
         self._models = plan.home / "models" / plan.experiment.name
+        drop_left_behind(self._models, study.trials())
         study.widen(widened(plan, self._declared))
 
     def make(self, record: "TrialRecord", best: float | None) -> Job:
         """The job of a trial; `best` is what its model must beat to be kept."""
-        save_to = self._models / f"trial-{record.number:04}.keras"
+        save_to = file_of(self._models, record.number)
         job = make_job(self._plan, record.params, record.seed, self._data.folder, self._declared, save_to)
         self._folders[record.number] = Path(job.data)
         if self._data.crowded:

@@ -78,6 +78,10 @@ class Progress:
             ("  best so far", "bold green") if is_best else "",
         )
         self._console.print(line, soft_wrap=True)
+        for remark in record.remarks:
+            if remark not in self._noted:
+                self._noted.add(remark)
+                self._console.print(Text(f"note: {record.label}, {remark}"), soft_wrap=True)
 
     def _score(self, record: TrialRecord) -> str:
         if record.state == "failed":

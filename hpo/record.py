@@ -61,6 +61,10 @@ class TrialRecord:
     """Why it trained through Keras's `fit`, the slower way, rather than inside the graph; None if it did not."""
     model_file: str | None = None
     """The saved model, where it was kept."""
+    test_note: str | None = None
+    """Why test scores are missing, or what they are not of."""
+    model_note: str | None = None
+    """Why the model could not be saved, or why its file cannot be loaded as it is."""
     started: datetime | None = None
     ended: datetime | None = None
     source: str | None = None
@@ -74,6 +78,14 @@ class TrialRecord:
         if self.confirms is None:
             return f"trial {self.number}"
         return f"trial {self.confirms.trial} seed {self.confirms.ordinal}"
+
+    @property
+    def remarks(self) -> list[str]:
+        """What there is to say of its test scores and its model."""
+        return [
+            *([f"test scores: {self.test_note}"] if self.test_note else []),
+            *([f"model: {self.model_note}"] if self.model_note else []),
+        ]
 
     @property
     def epochs(self) -> int:

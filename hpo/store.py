@@ -250,6 +250,8 @@ def result_of(record: TrialRecord) -> dict[str, Any]:
         "ended_by": record.ended_by, "failure": record.failure, "error": record.error,
         "model_parameters": record.model_parameters, "note": record.note, "model_file": record.model_file,
         **({"fold_best_epochs": record.fold_best_epochs} if record.fold_best_epochs else {}),
+        **({"test_note": record.test_note} if record.test_note else {}),
+        **({"model_note": record.model_note} if record.model_note else {}),
     }  # fmt: skip
 
 

@@ -48,6 +48,7 @@ def trial_json(trial: TrialRecord, metric: str) -> dict[str, Any]:
         "source": trial.source,
         "ended_by": trial.ended_by, "failure": trial.failure, "error": trial.error, "curves": dict(trial.curves),
         "fold_best_epochs": list(trial.fold_best_epochs), "deviations": trial.deviations,
+        "model_file": trial.model_file, "model_note": trial.model_note, "test_note": trial.test_note,
     }  # fmt: skip
 
 
@@ -79,6 +80,7 @@ def print_result(out: Console, result: "Result") -> None:
     if best:
         out.print(_table(best, result.objective.metric, "The best trials, by validation score"))
         out.print("Test scores chose nothing; they are shown beside the trials.")
+        _print_remarks(out, best)
     out.print(f"Study store: {result.storage}\nMLflow store: {result.tracking_uri}\n")
     home = "" if result.home == type(result.home).cwd() / "mlruns" else f" --home {result.home}"
     for command, what in (
@@ -104,6 +106,7 @@ def print_study(out: Console, view: "StudyView") -> None:
     best = ranked(view.trials, view.objective)[:_TOP]
     if best:
         out.print(_table(best, view.objective.metric, "The best trials, by validation score"))
+        _print_remarks(out, best)
     for failure, count in counts_of_failures(view.trials).items():
         out.print(f"failed: {count} x {failure}")
 
@@ -167,6 +170,10 @@ def print_trial(out: Console, view: "StudyView", trial: TrialRecord) -> None:
         facts.add_row("taken over from", trial.source)
     if trial.ended_by:
         facts.add_row("ended by", trial.ended_by)
+    if trial.test_note:
+        facts.add_row("of its test scores", Text(trial.test_note))
+    if trial.model_note:
+        facts.add_row("of its model", Text(trial.model_note))
     out.print(facts)
     if trial.curves:
         table = Table("epoch", *trial.curves, title="Curves")
@@ -176,6 +183,16 @@ def print_trial(out: Console, view: "StudyView", trial: TrialRecord) -> None:
         out.print(table)
     if trial.error:
         out.print(Text(trial.error, style="red"))
+
+
+def _print_remarks(out: Console, trials: Sequence[TrialRecord]) -> None:
+    """What there is to say of the test scores and the models of trials, each thing once."""
+    said: dict[str, list[str]] = {}
+    for trial in trials:
+        for remark in trial.remarks:
+            said.setdefault(remark, []).append(str(trial.number))
+    for remark, numbers in said.items():
+        out.print(Text(f"Trial {', '.join(numbers)}, {remark}"), soft_wrap=True)
 
 
 def _table(trials: Sequence[TrialRecord], metric: str, title: str) -> Table:

@@ -162,6 +162,43 @@ def test_only_the_best_model_is_kept(url, tmp_path):
     assert [path.name for path in models.iterdir()] == ["trial-0003.keras"]
 
 
+@pytest.mark.parametrize("order", [(0.3, 0.5), (0.5, 0.3), (0.5, 0.5)])
+@pytest.mark.parametrize("length", [(2, 1), (1, 2), (1, 1)])
+def test_of_two_that_run_at_the_same_time_the_better_model_is_kept(url, tmp_path, order, length):
+    models = tmp_path / "models"
+
+    def script(job):
+        return [order[job.trial]] * length[job.trial]
+
+    ran = run(url, script, trials=2, workers=2, models=models)
+    # Both were handed out when there was nothing to beat yet.
+    assert [job.save_if_better_than for job in ran.engine.jobs] == [None, None]
+    best = ranked(ran.trials, OBJECTIVE)[0]
+    first = 0 if order != (0.3, 0.5) and (order[0] != order[1] or length[0] <= length[1]) else 1
+    assert [path.name for path in models.iterdir()] == [f"trial-{first:04}.keras"]
+    assert order[best.number] == order[first]
+
+
+def test_a_model_of_which_its_worker_said_nothing_is_not_kept(url, tmp_path, monkeypatch):
+    monkeypatch.setattr("hpo.coordinator._GRACE", 0.2)
+    models = tmp_path / "models"
+    models.mkdir()
+
+    def script(job):
+        yield 0.4
+        (models / f"trial-{job.trial:04}.keras").touch()
+        (models / f"trial-{job.trial:04}.123.keras").touch()
+        yield None
+
+    ran = run(url, script, timeout=0.3, models=models)
+    assert list(models.iterdir()) == []
+    (trial,) = ran.trials
+    assert (trial.state, trial.value, trial.model_file) == ("pruned", 0.4, None)
+    why = "its worker did not come to an end within 0.2 s, and was ended"
+    assert (trial.test_note, trial.model_note) == (f"not tested: {why}", f"not saved: {why}")
+    assert read_study(url, "s").trials[0] == trial
+
+
 def test_the_model_of_a_trial_that_is_given_back_is_not_kept(url, tmp_path):
     def script(job):
         if job.trial == 1:

@@ -10,7 +10,7 @@ from hpo.compare.compare import read_studies
 from hpo.confirm.decision import interval
 from hpo.errors import NotFound, UserError
 from hpo.export.exported import exported_of, write_exported
-from hpo.export.retrain import Retrained, retrain
+from hpo.export.retrain import Retrained, require_model, retrain
 from hpo.record import TrialRecord, ranked
 from hpo.replacing import check_writable, replaced
 from hpo.scratch import scratch_folder
@@ -90,6 +90,9 @@ def write_model(view: "StudyView", trial: TrialRecord, path: Path) -> Retrained 
 
     The best model of a study was kept and is copied; others are trained again from their seed, and what that
     came to is returned. A trial that was stopped and then confirmed is trained in full, as it was confirmed.
+
+    Raises:
+        HpoError: it cannot be saved; says why.
     """
     from hpo.plan import plan_of
 
@@ -100,7 +103,9 @@ def write_model(view: "StudyView", trial: TrialRecord, path: Path) -> Retrained 
             shutil.copyfile(trial.model_file, temporary)
         return None
     with replaced(path) as temporary:
-        return retrain(plan_of(view.experiment), trial.params, trial.seed, exported.limit, save_to=temporary)
+        again = retrain(plan_of(view.experiment), trial.params, trial.seed, exported.limit, save_to=temporary)
+        require_model(again, path)
+        return again
 
 
 def export(
@@ -127,6 +132,7 @@ def export(
     (view,) = read_studies([study], home, storage)
     trial, why = choose(view, which)
     yield why
+    yield from (f"trial {trial.number}, {remark}" for remark in trial.remarks)
     if targets.to is not None:
         yield _write_file(view, trial, targets.to)
     if targets.model is not None:
@@ -150,7 +156,8 @@ def _write_file(view: "StudyView", trial: TrialRecord, path: Path) -> str:
 def _written(view: "StudyView", trial: TrialRecord, path: Path) -> str:
     again = write_model(view, trial, path)
     how = f", trained again from its seed to {again.value:.4f}" if again and again.value is not None else ""
-    return f"of trial {trial.number} at its best epoch{how}"
+    note = f"; it {again.model_note}" if again and again.model_note else ""
+    return f"of trial {trial.number} at its best epoch{how}{note}"
 
 
 def _register(

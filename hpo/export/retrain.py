@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from hpo.plan import Plan
     from hpo.training.messages import Event, Job
 
+_HOW_TO_GET_ONE = (
+    "The scores stand, and the configuration can be exported: hpo export STUDY --to best.yaml. Once the cause is "
+    "mended (layers and models of your own need a get_config, see keras.saving.register_keras_serializable), "
+    "hpo train best.yaml --model best.keras trains it again and saves it."
+)
+
 
 @dataclass(frozen=True)
 class Again:
@@ -41,6 +47,12 @@ class Retrained:
     """The objective at the best epoch; of k-fold cross-validation, its mean over the folds."""
     test: Mapping[str, float] = field(default_factory=dict)
     curves: dict[str, list[float]] = field(default_factory=dict)
+    model_saved: bool = False
+    """Whether its model was saved, where that was wanted."""
+    test_note: str | None = None
+    """Why test scores are missing, or what they are not of."""
+    model_note: str | None = None
+    """Why its model could not be saved, or why its file cannot be loaded as it is."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +145,25 @@ class _Training:
             raise HpoError(message.strip())
         elif isinstance(event, Finished):
             run.best_epoch, run.test = event.best_epoch, event.test
+            run.model_saved = event.model_file is not None
+            run.test_note, run.model_note = event.test_note, event.model_note
             if event.best_epoch is not None:
                 run.value = score_of(run.curves, self.objective).value
             self.on_end(run)
             return True
         return False
+
+
+def require_model(run: Retrained, wanted: Path) -> None:
+    """Checks that a run left its model, which was wanted as a file.
+
+    Raises:
+        HpoError: it did not; says why, and how to get one.
+    """
+    if run.model_saved:
+        return
+    reason = run.model_note or "not saved: no epoch was finished"
+    raise HpoError(f"{wanted}: there is no model: {reason}\n{_HOW_TO_GET_ONE}")
 
 
 def scores_of(run: Retrained, metric: str) -> dict[str, float]:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from hpo.errors import UserError
-from hpo.export.retrain import Retrained, retrain_all, runs_of, scores_of, spread
+from hpo.export.retrain import Retrained, require_model, retrain_all, runs_of, scores_of, spread
 from hpo.replacing import check_writable
 
 if TYPE_CHECKING:
@@ -32,6 +33,16 @@ def trained_again(out: "Console", exported: "Exported", seeds: int, model: Path 
         task = shown.add_task("training", total=seeds)
         plan, wanted = exported.plan, runs_of(exported, seeds, model)
         return retrain_all(plan, exported.parameters, wanted, on_end=lambda done: shown.advance(task))
+
+
+def require_saved(runs: Sequence[Retrained], model: Path | None) -> None:
+    """Checks that the first run left its model, where one was wanted.
+
+    Raises:
+        HpoError: it did not; says why, and how to get one.
+    """
+    if model is not None:
+        require_model(runs[0], model)
 
 
 def print_retrained(out: "Console", exported: "Exported", runs: Sequence[Retrained]) -> None:
@@ -58,6 +69,10 @@ def print_retrained(out: "Console", exported: "Exported", runs: Sequence[Retrain
         out.print(
             f"The trial was stopped after epoch {exported.stopped_after}; the others trained in full, as confirmed."
         )
+    notes = {"test scores": runs[0].test_note, "model": runs[0].model_note}
+    for what, note in notes.items():
+        if note is not None:
+            out.print(Text(f"{what}: {note}"), soft_wrap=True)
     if not same_data(exported, runs):
         out.print("The data differ from those of the export: their digests do not agree.")
 
@@ -79,6 +94,8 @@ def retrained_json(exported: "Exported", runs: Sequence[Retrained]) -> dict[str,
         "deviation": {name: one.deviation for name, one in over_seeds.items()},
         "confirmed": {name: {"mean": mean, "deviation": deviation} for name, (mean, deviation) in confirmed},
         "same_data": same_data(exported, runs),
+        "test_note": own.test_note,
+        "model_note": own.model_note,
         "curves": own.curves,
     }  # fmt: skip
 

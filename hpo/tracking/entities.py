@@ -111,6 +111,7 @@ def scores(record: TrialRecord) -> list[Metric]:
 def state_tags(record: TrialRecord, objective: Objective) -> list[RunTag]:
     """What changes in the course of a trial, and a line of description."""
     values = {"hpo.state": record.state, "hpo.failure": record.failure, "hpo.ended_by": record.ended_by}
+    values |= {"hpo.test_note": record.test_note, "hpo.model_note": record.model_note}
     return tags({**values, MLFLOW_RUN_NOTE: _note(record, objective)})
 
 
@@ -126,6 +127,7 @@ def _note(record: TrialRecord, objective: Objective) -> str:
     if record.attempt:
         again = "the run" if record.confirms else f"the configuration of trial {record.origin}"
         parts.append(f"attempt {record.attempt + 1} at {again}")
+    parts += record.remarks
     return ", ".join(parts)
 
 

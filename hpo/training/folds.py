@@ -28,7 +28,10 @@ class FoldLine:
             self.epochs = self._before + event.epoch
             metrics = {**event.metrics, FOLD: float(self._number)}
             last = event.last and self._number == self._folds
-            event = replace(event, epoch=self.epochs, metrics=metrics, last=last, fold_ended=event.last)
+            ended_by = event.ended_by if last else None
+            event = replace(
+                event, epoch=self.epochs, metrics=metrics, last=last, ended_by=ended_by, fold_ended=event.last
+            )
         self._line.emit(event)
 
     def stop_reason(self) -> StopReason | None:

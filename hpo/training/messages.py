@@ -74,6 +74,8 @@ class EpochDone:
     """By Keras's names: loss, accuracy, val_loss, ..., and learning_rate and seconds. All finite."""
     last: bool = False
     """Whether the trial trains no further: what remains is its test, and the saving of its model."""
+    ended_by: EndReason | None = None
+    """Of the last epoch: why it is the last."""
     fold_ended: bool = False
     """Whether a fold of k-fold cross-validation has come to its end with it; `metrics` say which, as `fold`."""
 
@@ -94,6 +96,10 @@ class Finished:
     """Where the model was saved, if it was."""
     declared: Mapping[str, Any] | None = None
     """KerasTuner's `HyperParameters.get_config()` where training declared more than was known."""
+    test_note: str | None = None
+    """Why test scores are missing, or what they are not of."""
+    model_note: str | None = None
+    """Why the model could not be saved, or why its file cannot be loaded as it is."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The two ways to train a model: inside the graph where that is possible, else by its own or Keras's `fit`."""
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -20,6 +19,7 @@ from hpo.training.graph import EVALUATION_BATCH, GraphLoop, Weighted, why_not
 from hpo.training.learning_rate import rates_of, reductions, schedules
 from hpo.training.messages import EndReason, Job
 from hpo.training.template import Templates
+from hpo.training.testing import Scored, evaluated
 from hpo.training.watch import Stopped, Watch
 from hpo.training.weights import sample_weights, weights_by_class
 
@@ -32,10 +32,10 @@ class Trainer(Protocol):
     def fit(self, watch: Watch) -> EndReason:
         """Trains until the last epoch, or until the watch stops it."""
 
-    def test(self, weights: list[Any]) -> dict[str, float]:
+    def test(self, weights: list[Any]) -> Scored:
         """Loss and metrics on the test part at these weights, in the order of the model's own.
 
-        A figure that is not finite is left out, and does not fail the trial: the test part never chooses.
+        Raises nothing: the test part never chooses, not even by failing.
         """
 
 
@@ -112,11 +112,11 @@ class _GraphTrainer:
         for x, y in epoch_of(self._dataset, training.batch_size, self._job.seed, epoch):
             yield x, y, sample_weights(training.class_weight, y, info)
 
-    def test(self, weights: list[Any]) -> dict[str, float]:
+    def test(self, weights: list[Any]) -> Scored:
         for variable, value in zip(self._model.weights, weights, strict=True):
             # The variable's own `assign` would insist on the shape that a template was made with.
             variable.value.assign(value)
-        return _tests(self._dataset, lambda name: self._loop.evaluate(name, lambda _: None))
+        return evaluated(self._dataset.info.extra_tests, lambda name: self._loop.evaluate(name, lambda _: None))
 
 
 class _FitTrainer:
@@ -158,7 +158,7 @@ class _FitTrainer:
             return stopped.reason
         return watch.ended or "epochs"
 
-    def test(self, weights: list[Any]) -> dict[str, float]:
+    def test(self, weights: list[Any]) -> Scored:
         self._built.model.set_weights(weights)
         size = EVALUATION_BATCH if self._dataset.stream is None else None
 
@@ -166,7 +166,7 @@ class _FitTrainer:
             x, y = self._part(name)
             return dict(self._built.model.evaluate(x, y, batch_size=size, verbose=0, return_dict=True))
 
-        return _tests(self._dataset, evaluate)
+        return evaluated(self._dataset.info.extra_tests, evaluate, own_fit=self._built.fit is not None)
 
     def _fresh(self) -> tf.data.Dataset:
         """The generated batches of the epoch that is under way, whenever it is run through."""
@@ -199,15 +199,3 @@ class _FitTrainer:
             return (tf.cast(x, tf.float32) - scaling.offset) * scaling.factor, y
 
         return pipeline.map(scale, num_parallel_calls=1), None
-
-
-def _tests(dataset: Dataset, evaluate: Callable[[str], dict[str, Any]]) -> dict[str, float]:
-    """Figures on the test part, and on each extra test as NAME_metric; those that are finite."""
-    scores = evaluate("test")
-    for name in dataset.extra_tests:
-        scores |= {f"{name}_{metric}": score for metric, score in evaluate(f"test_{name}").items()}
-    return _finite(scores)
-
-
-def _finite(scores: dict[str, Any]) -> dict[str, float]:
-    return {name: float(score) for name, score in scores.items() if math.isfinite(float(score))}

@@ -7,9 +7,8 @@ import random
 import statistics
 import threading
 import traceback
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,12 @@ from hpo import models
 from hpo.data import open_prepared
 from hpo.data.dataset import Dataset, DatasetInfo
 from hpo.data.store import fold_folder
-from hpo.errors import HpoError
 from hpo.training.compiling import compile_model
-from hpo.training.folds import FoldLine, mean_scores
-from hpo.training.messages import EndReason, Failed, FailureReason, Finished, Job, Line, Started
-from hpo.training.saved import write_info
+from hpo.training.failures import one_line, reason_of
+from hpo.training.folds import FoldLine
+from hpo.training.messages import EndReason, Failed, Finished, Job, Line, Started
+from hpo.training.saving import Saved, save
+from hpo.training.testing import Scored, mean_tested
 from hpo.training.trainers import trainer_for
 from hpo.training.watch import Nonfinite, Watch
 
@@ -33,6 +33,7 @@ from hpo.training.watch import Nonfinite, Watch
 # cleared more often, since those of the graphs that wait for later trials go with them.
 _TRIALS_BETWEEN_CLEARINGS = 64
 _TRIALS = itertools.count(1)
+_UNTESTED = Scored()
 
 
 def train(job: Job, line: Line) -> None:
@@ -51,7 +52,7 @@ def _report(job: Job, line: Line) -> None:
             keras.utils.clear_session()
         line.emit(_train(job, line))
     except (Exception, SystemExit) as error:  # SystemExit: the user's code called exit()
-        line.emit(Failed(job.trial, _reason(error), _one_line(error), traceback.format_exc()))
+        line.emit(Failed(job.trial, reason_of(error), one_line(error), traceback.format_exc()))
 
 
 def _train(job: Job, line: Line) -> Finished:
@@ -59,8 +60,14 @@ def _train(job: Job, line: Line) -> Finished:
     if dataset.folds:
         return _train_folds(job, dataset, line)
     run = _run(job, dataset, line)
-    saved = _save(job, run.best, run)
-    return Finished(job.trial, run.ended_by, run.best_epoch, run.test, saved, run.declared)
+    return _finished(job, run, run.best_epoch, run.tested, _save(job, run.best, run))
+
+
+def _finished(job: Job, run: "_Run", best_epoch: int | None, tested: Scored, saved: Saved) -> Finished:
+    return Finished(
+        job.trial, run.ended_by, best_epoch, tested.scores, saved.file, run.declared,
+        test_note=tested.note, model_note=saved.note,
+    )  # fmt: skip
 
 
 def _train_folds(job: Job, dataset: Dataset, line: Line) -> Finished:
@@ -87,8 +94,8 @@ def _train_folds(job: Job, dataset: Dataset, line: Line) -> Finished:
     mean = statistics.fmean(run.best for run in runs if run.best is not None)
     saved = _save(job, mean, best)
     ended_by: EndReason = "early_stopping" if any(run.ended_by == "early_stopping" for run in runs) else "epochs"
-    test = mean_scores([run.test for run in runs])
-    return Finished(job.trial, ended_by, best_epoch, test, saved, runs[-1].declared)
+    test = mean_tested([run.tested for run in runs])
+    return _finished(job, replace(runs[-1], ended_by=ended_by), best_epoch, test, saved)
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ class _Run:
     best: float | None = None
     """The objective at the best epoch."""
     best_epoch: int | None = None
-    test: Mapping[str, float] = field(default_factory=dict)
+    tested: Scored = _UNTESTED
 
 
 def _run(job: Job, dataset: Dataset, line: Line) -> _Run:
@@ -119,9 +126,9 @@ def _run(job: Job, dataset: Dataset, line: Line) -> _Run:
         declared = built.declared()
         if watch.best_epoch is None:
             return _Run(dataset, ended_by, declared)
-        test = trainer.test(watch.best_weights)
+        tested = trainer.test(watch.best_weights)
     model.set_weights(watch.best_weights)
-    return _Run(dataset, ended_by, declared, model, watch.best, watch.best_epoch, test)
+    return _Run(dataset, ended_by, declared, model, watch.best, watch.best_epoch, tested)
 
 
 def _set_seeds(seed: int, foreign: bool) -> None:
@@ -142,69 +149,10 @@ def _size(model: keras.Model, info: DatasetInfo) -> int:
     return int(model.count_params()) if model.built else 0
 
 
-def _save(job: Job, score: float | None, run: _Run | None) -> str | None:
+def _save(job: Job, score: float | None, run: _Run | None) -> Saved:
     """Saves the model of a run, where the trial with that score is to leave one."""
     if job.save_to is None or score is None or run is None or run.model is None:
-        return None
+        return Saved()
     if not job.objective.better(score, job.save_if_better_than):
-        return None
-    path = Path(job.save_to)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.stem}.{os.getpid()}.keras")
-    try:
-        with_scaling(run.model, run.dataset).save(temporary)
-        write_info(temporary, run.dataset.info)
-        temporary.replace(path)
-    except Exception as error:
-        # The scores stand, whether or not the user's own layers can be written.
-        warnings.warn(f"the model of trial {job.trial} cannot be saved: {_one_line(error)}", stacklevel=2)
-        return None
-    finally:
-        temporary.unlink(missing_ok=True)
-    return str(path)
-
-
-def with_scaling(model: keras.Model, dataset: Dataset) -> keras.Model:
-    """The model with the dataset's scaling in front: it takes the features as they came.
-
-    It is compiled as the model was, unless with a loss or metric that the user's code alone knows: a file that
-    named one could not be loaded elsewhere, and predictions need none.
-    """
-    scaling, config = dataset.info.scaling, model.get_compile_config()
-    try:
-        keras.saving.deserialize_keras_object(config)
-    except (TypeError, ValueError):
-        model.compiled = False
-    if scaling.method == "none":
-        return model
-    shape = dataset.info.input_shape
-    # Large numbers in tables, timestamps for one, lose in float32 what tells them apart.
-    dtype = "float32" if len(shape) >= 3 else "float64"
-    factor, offset = scaling.factor.astype(dtype), scaling.offset.astype(dtype)
-    rescale = keras.layers.Rescaling(factor, -offset * factor, dtype=dtype, name="scaling")
-    whole = keras.Sequential([keras.Input(shape, dtype=dtype), rescale, model], name="scaled")
-    if model.compiled:
-        whole.compile_from_config(config)
-    return whole
-
-
-def _reason(error: BaseException) -> FailureReason:
-    if isinstance(error, Nonfinite):
-        return "nonfinite"
-    if isinstance(error, models.InvalidModel):
-        return "invalid"
-    if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
-        return "out_of_memory"
-    return "error"
-
-
-def _one_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if isinstance(error, tf.errors.OpError):
-        # TensorFlow says what went wrong below the trace of its graph.
-        trace = [number for number, line in enumerate(lines) if line.startswith('File "')]
-        lines = lines[trace[-1] + 1 :] if trace else lines
-    first = lines[0] if lines else ""
-    if isinstance(error, Nonfinite | HpoError):
-        return first
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+        return Saved()
+    return save(run.model, run.dataset, Path(job.save_to))

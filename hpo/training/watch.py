@@ -83,7 +83,8 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         self._judge(metrics)
         if self.ended is None and self._epoch >= self._job.training.epochs:
             self.ended = "epochs"
-        self._line.emit(EpochDone(self._job.trial, self._epoch, metrics, last=self.ended is not None))
+        last = self.ended is not None
+        self._line.emit(EpochDone(self._job.trial, self._epoch, metrics, last, ended_by=self.ended))
         if self.ended:
             self.model.stop_training = True
 

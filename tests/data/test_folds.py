@@ -47,6 +47,18 @@ def test_each_sample_is_validated_once_and_another_seed_divides_otherwise() -> N
     np.testing.assert_array_equal(cut(3, seed=1).test, cut(3, seed=2).test)
 
 
+@pytest.mark.parametrize(("members", "stratified"), [(5, True), (4, False)])
+def test_a_class_of_as_many_members_as_folds_is_in_each_fold(members: int, stratified: bool) -> None:
+    classes = np.repeat([0, 1], [100 - members, members])
+    rows = cut(5, classes, frozenset({"test"}))
+    assert rows.draws[-1].stratified is stratified
+    if stratified:
+        assert [(classes[validation] == 1).sum() for _, validation in rows.folds] == [1] * 5
+        return
+    with pytest.raises(DataError, match="each fold would need a sample of each class, and the rarest has 4"):
+        cut(5, classes, frozenset({"test"}), stratify=True)
+
+
 @pytest.mark.parametrize("options", [{"classes": None}, {"stratify": False}, {"classes": np.repeat([0, 1], [98, 2])}])
 def test_folds_are_not_stratified_without_classes_where_not_wanted_or_where_classes_are_too_small(options) -> None:
     given = frozenset({"test"})

@@ -141,7 +141,7 @@ def saved(folder: Path, dataset: Dataset, *layers: Any) -> str:
     import keras
 
     from hpo.training.saved import write_info
-    from hpo.training.trial import with_scaling
+    from hpo.training.saving import with_scaling
 
     model = keras.Sequential([keras.Input(dataset.info.input_shape), *layers])
     path = folder / "m.keras"

@@ -1,5 +1,7 @@
 """Trials of the users' own models, fits and datasets."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -14,13 +16,20 @@ pytestmark = [
 
 
 def test_a_model_that_cannot_be_saved_keeps_its_scores(run_job, tmp_path):
-    with pytest.warns(
-        UserWarning, match=r"the model of trial 7 cannot be saved: NotImplementedError: Object Unsavable"
-    ):
-        line = run_job("own_code:unsavable", save_to=str(tmp_path / "best.keras"))
+    line = run_job("own_code:unsavable", save_to=str(tmp_path / "best.keras"))
     assert line.last.model_file is None
+    assert line.last.model_note.startswith("cannot be saved: NotImplementedError: Object Unsavable")
     assert set(line.last.test) == {"loss", "accuracy"}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_test_that_fails_leaves_the_trial_its_score(run_job, tmp_path):
+    line = run_job("own_code:PreparesItsInputs", save_to=str(tmp_path / "best.keras"), training={"epochs": 1})
+    assert (line.last.ended_by, line.last.best_epoch, line.last.test) == ("epochs", 1, {})
+    assert re.match(r"the HyperModel has a fit of its own.*; test failed: \w+: .+", line.last.test_note)
+    assert line.last.model_note.startswith(
+        "cannot be saved: the scaling cannot stand in front of it, since it does not"
+    )
 
 
 def test_a_model_with_a_loss_of_the_users_own_is_saved_for_prediction(run_job, tmp_path):

@@ -15,7 +15,7 @@ from hpo.experiment import DatasetSpec, TrainingSpec
 from hpo.training.compiling import compile_model
 from hpo.training.predict import predict
 from hpo.training.saved import read_info, write_info
-from hpo.training.trial import with_scaling
+from hpo.training.saving import with_scaling
 
 
 def saved(folder: Path, dataset: Dataset, name: str = "mlp") -> tuple[keras.Model, Path]:

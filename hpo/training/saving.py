@@ -1,0 +1,131 @@
+"""Saving the model of a trial: its scaling in front, whole or not at all, and whether it can be loaded again."""
+
+import json
+import os
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from hpo.data.dataset import Dataset
+from hpo.errors import ModelError
+from hpo.training.failures import one_line
+from hpo.training.saved import write_info
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What the saving of a model came to."""
+
+    file: str | None = None
+    """Where it is; None where it is nowhere."""
+    note: str | None = None
+    """Why it could not be saved, or why its file cannot be loaded as it is."""
+
+
+def save(model: keras.Model, dataset: Dataset, path: Path) -> Saved:
+    """Saves a model. What keeps it from being saved is said and raises nothing: the trial's scores stand."""
+    temporary = path.with_name(f"{path.stem}.{os.getpid()}.keras")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with_scaling(model, dataset).save(temporary)
+        write_info(temporary, dataset.info)
+        note = _why_not_loadable(temporary)
+        temporary.replace(path)
+    except (Exception, SystemExit) as error:
+        return Saved(note=f"cannot be saved: {_at(error)}")
+    finally:
+        _remove(temporary)
+    return Saved(str(path), note)
+
+
+def _at(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return one_line(error)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        # In a folder that cannot be entered there is nothing of ours.
+        return
+
+
+def _why_not_loadable(file: Path) -> str | None:
+    """Why a saved model cannot be loaded as it is, if so.
+
+    What is Keras's own in every part can be. All else is loaded once, with Keras's own safe mode, which the trial's
+    process can do if any can: there the user's code is at hand.
+    """
+    with zipfile.ZipFile(file) as archive:
+        config = json.loads(archive.read("config.json"))
+    if all(_is_kerass_own(part) for part in _parts(config)):
+        return None
+    try:
+        with warnings.catch_warnings():
+            # That of an optimizer's state, for one, which only a model that trains on would miss.
+            warnings.simplefilter("ignore")
+            keras.saving.load_model(file, safe_mode=True)
+    except (Exception, SystemExit) as raised:
+        error: BaseException = raised
+        # Keras tells of the model first, and of the part at fault last.
+        while (cause := error.__cause__ or error.__context__) is not None:
+            error = cause
+        reason = one_line(error).partition(" Full object config")[0]
+        return f"is saved, but cannot be loaded again: {reason}"
+    return None
+
+
+def _parts(config: Any) -> Iterator[Mapping[str, Any]]:
+    """All objects that a configuration names, each by its class and module."""
+    if isinstance(config, Mapping):
+        if "class_name" in config:
+            yield config
+        for part in config.values():
+            yield from _parts(part)
+    elif isinstance(config, list):
+        for part in config:
+            yield from _parts(part)
+
+
+def _is_kerass_own(part: Mapping[str, Any]) -> bool:
+    # Shapes, tensors and plain functions of Python stand without a module.
+    own = str(part.get("module") or "builtins").split(".")[0] in {"keras", "builtins"}
+    return own and not part.get("registered_name") and part["class_name"] not in {"Lambda", "__lambda__", "function"}
+
+
+def with_scaling(model: keras.Model, dataset: Dataset) -> keras.Model:
+    """The model with the dataset's scaling in front: it takes the features as they came.
+
+    It is compiled as the model was, unless with a loss or metric that the user's code alone knows: a file that
+    named one could not be loaded elsewhere, and predictions need none.
+
+    Raises:
+        ModelError: the model takes other features than those of the dataset.
+    """
+    scaling, config = dataset.info.scaling, model.get_compile_config()
+    try:
+        keras.saving.deserialize_keras_object(config)
+    except (TypeError, ValueError):
+        model.compiled = False
+    if scaling.method == "none":
+        return model
+    shape = dataset.info.input_shape
+    # Large numbers in tables, timestamps for one, lose in float32 what tells them apart.
+    dtype = "float32" if len(shape) >= 3 else "float64"
+    factor, offset = scaling.factor.astype(dtype), scaling.offset.astype(dtype)
+    rescale = keras.layers.Rescaling(factor, -offset * factor, dtype=dtype, name="scaling")
+    try:
+        whole = keras.Sequential([keras.Input(shape, dtype=dtype), rescale, model], name="scaled")
+    except ValueError as error:
+        rule = f"the scaling cannot stand in front of it, since it does not take samples of shape {shape}"
+        raise ModelError(f"{rule}: {one_line(error)}") from error
+    if model.compiled:
+        whole.compile_from_config(config)
+    return whole
