@@ -6,39 +6,45 @@ what stands in the database; others may only add trials that wait, which `refres
 """
 
 import copy
-import json
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from optuna.distributions import BaseDistribution, check_distribution_compatibility, distribution_to_json
+from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.storages import BaseStorage, RDBStorage, get_storage
-from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
-from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import delete, insert
-from sqlalchemy.engine import Connection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from hpo.unwritten import Unwritten, write
 
 WRITE_SECONDS = 1.0
 """Epochs are written at the first report after so long; a killed coordinator loses no more of a running trial."""
 
 
-@dataclass
-class _Unwritten:
-    """What the database does not know yet of a running trial."""
+# The key of a draft that the database does not know yet.
+_NEW = -1
 
-    params: dict[str, tuple[float, BaseDistribution]] = field(default_factory=dict)
-    user_attrs: dict[str, Any] = field(default_factory=dict)
-    system_attrs: dict[str, Any] = field(default_factory=dict)
-    values: dict[int, float] = field(default_factory=dict)
+
+@dataclass
+class _Draft:
+    """A trial whose parameters are still being proposed, and what its sampler noted of the study meanwhile."""
+
+    study_id: int
+    trial_id: int | None = None
+    waited: FrozenTrial | None = None
+    """The trial as it waited, if it is none of our own."""
+    noted: dict[str, Any] = field(default_factory=dict)
 
 
 class BatchedStorage(BaseStorage):
     """A database of studies, for a process that alone writes the trials that it begins.
 
-    A trial is written when `flush` is called, and before its state changes: one that counts as ended is whole.
+    A trial is written when `flush` is called, and before its state changes: one that counts as ended is whole. One
+    that begins in a block `drafting` is written by `keep`, with its parameters: a kill leaves none without.
     """
 
     def __init__(self, database: RDBStorage) -> None:
@@ -47,8 +53,9 @@ class BatchedStorage(BaseStorage):
         self._trials: dict[int, list[FrozenTrial]] = {}
         self._running: dict[int, FrozenTrial] = {}
         self._study_of: dict[int, int] = {}
-        self._unwritten: dict[int, _Unwritten] = {}
+        self._unwritten: dict[int, Unwritten] = {}
         self._written = time.monotonic()
+        self._draft: _Draft | None = None
 
     def refresh(self, study_id: int) -> None:
         """Reads what others added to a study."""
@@ -61,20 +68,91 @@ class BatchedStorage(BaseStorage):
         if self._unwritten:
             with self._database.engine.begin() as connection:
                 for trial_id, changes in self._unwritten.items():
-                    _write(connection, trial_id, changes)
+                    write(connection, trial_id, changes)
         self._unwritten = {}
         self._written = time.monotonic()
 
-    # Trials that run here
+    # Trials that begin here
+
+    @contextmanager
+    def drafting(self, study_id: int) -> Iterator[None]:
+        """Trials that begin in the block stay in memory, the last of them at a time, unless it is kept.
+
+        What its sampler notes of the study in the block is kept with it, or not at all.
+        """
+        self.refresh(study_id)
+        self._draft = _Draft(study_id)
+        try:
+            yield
+        finally:
+            self.drop()
+            self._draft = None
+
+    def keep(self) -> FrozenTrial:
+        """Writes the draft; returns the trial, whose key and number the database may have given otherwise."""
+        draft = self._draft
+        assert draft is not None
+        assert draft.trial_id is not None
+        trial, changes = self._running[draft.trial_id], self._changes(draft.trial_id)
+        waits = draft.waited is not None
+        self.drop()
+        self._draft = None
+        if not waits:
+            trial_id = self._backend.create_new_trial(draft.study_id, trial)
+        else:
+            trial_id = trial._trial_id
+            # The state comes last: after a kill between the two it waits with these parameters.
+            with self._database.engine.begin() as connection:
+                write(connection, trial_id, changes)
+            self._backend.set_trial_state_values(trial_id, TrialState.RUNNING)
+        for key, value in draft.noted.items():
+            self._backend.set_study_system_attr(draft.study_id, key, value)
+        self._begin(trial_id, draft.study_id)
+        return self._running[trial_id]
+
+    def drop(self) -> None:
+        """Forgets the draft, as if it had never begun."""
+        draft = self._draft
+        if draft is None or draft.trial_id is None:
+            return
+        trial = self._running.pop(draft.trial_id)
+        self._unwritten.pop(draft.trial_id, None)
+        if draft.waited is None:
+            self._trials[draft.study_id].pop()
+        else:
+            self._trials[draft.study_id][trial.number] = draft.waited
+        draft.trial_id = draft.waited = None
+
+    def _start(self, draft: _Draft, trial: FrozenTrial, waited: FrozenTrial | None) -> int:
+        self.drop()
+        draft.trial_id, draft.waited = trial._trial_id, waited
+        self._running[trial._trial_id] = trial
+        self._study_of[trial._trial_id] = draft.study_id
+        trials = self._trials[draft.study_id]
+        trials[trial.number : trial.number + 1] = [trial]
+        return trial._trial_id
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Begins a trial, or adds one that has ended."""
+        if self._draft is not None:
+            self.drop()
+            trial = copy.deepcopy(template_trial) if template_trial else create_trial(state=TrialState.RUNNING)
+            trial._trial_id, trial.number, trial.datetime_start = _NEW, len(self._trials[study_id]), datetime.now()
+            return self._start(self._draft, trial, None)
         trial_id = self._backend.create_new_trial(study_id, template_trial)
         self._begin(trial_id, study_id)
         return trial_id
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """Ends a trial, with all that belongs to it written first; or begins one that waits."""
+        if self._draft is not None:
+            waited = self.get_trial(trial_id)
+            if state is not TrialState.RUNNING or waited.state is not TrialState.WAITING:
+                return False
+            trial = copy.deepcopy(waited)
+            trial.state, trial.datetime_start = state, datetime.now()
+            self._start(self._draft, trial, waited)
+            return True
         self.flush()
         done = self._backend.set_trial_state_values(trial_id, state, values)
         if state is not TrialState.RUNNING:
@@ -141,8 +219,8 @@ class BatchedStorage(BaseStorage):
         self._running[trial_id] = self._trials[self._study_of[trial_id]][trial.number] = trial
         return trial
 
-    def _changes(self, trial_id: int) -> _Unwritten:
-        return self._unwritten.setdefault(trial_id, _Unwritten())
+    def _changes(self, trial_id: int) -> Unwritten:
+        return self._unwritten.setdefault(trial_id, Unwritten())
 
     # What is read
 
@@ -180,6 +258,9 @@ class BatchedStorage(BaseStorage):
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
         """Sets a sampler's attribute of a study."""
+        if self._draft is not None:
+            self._draft.noted[key] = value
+            return
         self._backend.set_study_system_attr(study_id, key, value)
 
     def get_study_id_from_name(self, study_name: str) -> int:
@@ -200,36 +281,9 @@ class BatchedStorage(BaseStorage):
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         """The samplers' attributes of a study."""
-        return self._backend.get_study_system_attrs(study_id)
+        noted = self._draft.noted if self._draft is not None else {}
+        return {**self._backend.get_study_system_attrs(study_id), **noted}
 
     def get_all_studies(self) -> list[FrozenStudy]:
         """All studies of the database."""
         return self._backend.get_all_studies()
-
-
-def _write(connection: Connection, trial_id: int, changes: _Unwritten) -> None:
-    """Writes as Optuna 5 does, whose own methods commit each value by itself."""
-    whose = {"trial_id": trial_id}
-    if changes.params:
-        connection.execute(
-            insert(models.TrialParamModel),
-            [
-                {**whose, "param_name": name, "param_value": value, "distribution_json": distribution_to_json(kind)}
-                for name, (value, kind) in changes.params.items()
-            ],
-        )
-    for model, attributes in (
-        (models.TrialUserAttributeModel, changes.user_attrs),
-        (models.TrialSystemAttributeModel, changes.system_attrs),
-    ):
-        if attributes:
-            connection.execute(delete(model).where(model.trial_id == trial_id, model.key.in_(attributes)))
-            rows = [{**whose, "key": key, "value_json": json.dumps(value)} for key, value in attributes.items()]
-            connection.execute(insert(model), rows)
-    if changes.values:
-        kinds = models.TrialIntermediateValueModel
-        rows = []
-        for step, value in changes.values.items():
-            stored, kind = kinds.intermediate_value_to_stored_repr(value)
-            rows.append({**whose, "step": step, "intermediate_value": stored, "intermediate_value_type": kind})
-        connection.execute(insert(kinds), rows)

@@ -32,7 +32,7 @@ _SAME_INVALID = 30
 # before anything has succeeded: a wide range of learning rates makes three divergences in a row no surprise.
 _OF_CONFIGURATION = ("nonfinite", "invalid", "timeout")
 
-Ending = Literal["done", "timeout", "target"]
+Ending = Literal["done", "timeout", "target", "exhausted"]
 
 
 class Observer(Protocol):
@@ -132,7 +132,7 @@ class Coordinator:
             raise Interrupted("interrupted; finished trials are kept, the same command goes on")
         if self._hopeless:
             raise StudyFailed(f"{len(self._same)} configurations in a row failed with the same error: {self._hopeless}")
-        return self._ending
+        return "exhausted" if self._ending == "done" and self._study.exhausted else self._ending
 
     def _hand_out(self) -> None:
         while self._has_place() and not self._is_ending():

@@ -42,6 +42,10 @@ class Parameter(Section):
     def complaint(self, value: object) -> str | None:
         """What is wrong with a value, or None."""
 
+    def canonical(self, value: Any) -> Any:
+        """The one spelling of a value that is allowed: of the same values, however they were come by, the same."""
+        return value
+
     @abstractmethod
     def extremes(self) -> tuple[Any, Any]:
         """The values that make the smallest and the largest model, as far as the parameter can know."""
@@ -136,6 +140,13 @@ class FloatParameter(Parameter):
         step = f" in steps of {self.step:g}" if self.step else ""
         return f"must be a number from {self.low:g} to {self.high:g}{step}, got {show(value)}"
 
+    def canonical(self, value: Any) -> Any:
+        """A float; with a step the one that the step gives: 0.3, where 0.1 + 0.2 is 0.30000000000000004."""
+        if self.complaint(value) or not self.step:
+            return float(value) if is_number(value) else value
+        low, step = Decimal(str(self.low)), Decimal(str(self.step))
+        return float(low + round((value - self.low) / self.step) * step)
+
     def extremes(self) -> tuple[float, float]:
         """The least and the largest value."""
         if self.step is None:
@@ -187,6 +198,10 @@ class CategoricalParameter(Parameter):
         if any(same(value, choice) for choice in self.choices):
             return None
         return f"must be one of {', '.join(map(show, self.choices))}, got {show(value)}"
+
+    def canonical(self, value: Any) -> Any:
+        """The choice that the value is: 1 for 1.0 where that is how it is written."""
+        return next((choice for choice in self.choices if same(value, choice)), value)
 
     def extremes(self) -> tuple[Any, Any]:
         """The least and the largest number, or list of numbers; the first choice where they are neither."""

@@ -32,7 +32,7 @@ class Result:
     name: str
     """Name of the study."""
     ended: "Ending"
-    """done, timeout or target."""
+    """done, timeout, target, or exhausted: every configuration of the space has been tried."""
     trials: "Sequence[TrialRecord]"
     """All trials of the study, in the order of their numbers; those of earlier runs too."""
     best: "TrialRecord | None"

@@ -51,8 +51,8 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def make_sampler(named: Named, seed: int, ask: int) -> BaseSampler:
-    """The sampler for one ask.
+def make_sampler(named: Named, seed: int, ask: int, attempt: int = 0) -> BaseSampler:
+    """The sampler for one ask; where it proposed what was tried before, for a further attempt at it.
 
     A fresh one each time, seeded by the study's seed and the number of the ask: what it proposes depends on
     these and on the trials told so far, not on how often the study was interrupted.
@@ -64,7 +64,7 @@ def make_sampler(named: Named, seed: int, ask: int) -> BaseSampler:
     kind = SAMPLERS[named.name]
     if named.name == "gp" and importlib.util.find_spec("torch") is None:
         raise UserError("sampler gp needs PyTorch: python3 -m pip install torch")
-    ask_seed = derive_seed(seed, ask)
+    ask_seed = derive_seed(seed, ask, *([attempt] if attempt else ()))
     options: dict[str, Any] = {"seed": ask_seed, **named.options}
     if named.name == "qmc":
         # The points of one sequence: the same seed for all; the sequence's place is kept in the study.
@@ -95,11 +95,11 @@ def make_pruner(named: Named, epochs: int) -> BasePruner:
         return PRUNERS[named.name](**options)
 
 
-def derive_seed(seed: int, number: int) -> int:
-    """A 32-bit seed from the study's seed and a number, by NumPy's SeedSequence."""
+def derive_seed(seed: int, *numbers: int) -> int:
+    """A 32-bit seed from the study's seed and a number, or several, by NumPy's SeedSequence."""
     import numpy as np
 
-    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    return int(np.random.SeedSequence([seed, *numbers]).generate_state(1)[0])
 
 
 def option_mistakes(experiment: Experiment, document: Document) -> list[Mistake]:

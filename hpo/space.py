@@ -181,6 +181,12 @@ class SearchSpace(Section):
         """What a configuration sets: key -> value, `sets` followed."""
         return {self.target(name) if name in self.parameters else name: value for name, value in config.items()}
 
+    def key(self, config: Mapping[str, Any]) -> str:
+        """A text that two configurations share if and only if they are the same."""
+        known = self.parameters
+        values = {name: known[name].canonical(value) if name in known else value for name, value in config.items()}
+        return json.dumps(values, sort_keys=True)
+
     def to_optuna(self, config: Mapping[str, Any]) -> Config:
         """A configuration as `enqueue_trial` and `FixedTrial` take it.
 

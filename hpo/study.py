@@ -2,22 +2,20 @@
 
 import json
 import warnings
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import TrialState
 
 from hpo.batched import BatchedStorage
 from hpo.errors import StudyMismatch, UserError
-from hpo.experiment import Named, StudySpec
+from hpo.experiment import StudySpec
 from hpo.record import TrialRecord
-from hpo.samplers import derive_seed, make_pruner, make_sampler
+from hpo.samplers import derive_seed, make_pruner
 from hpo.space import SearchSpace
 from hpo.store import (
     DATA,
@@ -31,9 +29,7 @@ from hpo.store import (
     RETRY,
     STATES,
     VERSIONS,
-    attempt_of,
     config_of,
-    failure_of,
     open_database,
     origin_of,
     own,
@@ -41,12 +37,9 @@ from hpo.store import (
     records_of,
     result_of,
 )
+from hpo.tried import Found, Tried, Wish, begun, not_yet, to_run_again, tried_again
 from hpo.urls import masked
 from hpo.versions import versions
-
-# Failures after which a configuration is run again: always, and within `retries`. After others it is not.
-GIVEN_BACK = ("lost", "interrupted")
-RETRIED = ("killed", "crashed", "out_of_memory")
 
 
 class Study:
@@ -59,8 +52,10 @@ class Study:
         self._id = storage.get_study_id_from_name(name)
         self._spec = spec
         self._seed = definition.identity["seed"]
-        self._running: dict[int, Trial] = {}
-        self._handed_out = {_text(config_of(trial)) for trial in own(self._study.get_trials(deepcopy=False))}
+        self._running: dict[int, int] = {}
+        # Of the file's list, what some trial had been begun with in other words.
+        self._passed: list[Mapping[str, Any]] = []
+        self._tried = Tried(self._study, storage, spec, self._seed)
         self.widen(definition.space)
 
     @property
@@ -88,12 +83,17 @@ class Study:
         Raises:
             UserError: a grid cannot run through them.
         """
+        endless = space.uncountable() if self._spec.sampler.name == "grid" else []
+        if endless:
+            raise UserError(f"sampler grid needs a step, or choices, for {', '.join(endless)}")
         self._space = space
-        self._grid: Iterator[Mapping[str, Any]] | None = None
-        if self._spec.sampler.name == "grid":
-            if endless := space.uncountable():
-                raise UserError(f"sampler grid needs a step, or choices, for {', '.join(endless)}")
-            self._grid = space.configurations()
+        self._tried.widen(space)
+        self._exhausted = False
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether a configuration was wanted, and every one of the space has been tried."""
+        return self._exhausted
 
     def recover(self) -> list[TrialRecord]:
         """Fails what a killed coordinator left running, with reason lost; returns those trials."""
@@ -102,42 +102,54 @@ class Study:
         return [self.end(replace(record_of(trial), **lost, value=None, ended_by=None)) for trial in running]
 
     def ask(self, trials: int | None) -> TrialRecord | None:
-        """The next configuration, or None where `trials` of them have been begun, or the grid is done.
+        """The next configuration, or None where `trials` of them have been begun, or none is left to be tried.
 
         First what is to be run again (given back, lost, its worker died), then what others enqueued, then the
-        file's own list, then the grid's or the sampler's next. An enqueued configuration that the space does not
-        allow comes back as a failed trial, with reason invalid.
+        file's own list, then the grid's or the sampler's next. None is handed out twice but to be run again. An
+        enqueued configuration that the space does not allow, or that was tried, comes back as a failed trial, with
+        reason invalid.
         """
         known = own(self._study.get_trials(deepcopy=False))
-        begun = {origin_of(trial) for trial in known if trial.state is not TrialState.WAITING}
-        ordinal = len(begun)
-        again = next(_to_run_again(known, self._spec.retries), None)
-        if again is not None:
-            retry = {RETRY: {"origin": origin_of(again), "attempt": attempt_of(again) + 1}}
-            return self._begin(self._start(config_of(again), retry, ordinal))
+        origins = begun(known)
+        for failed in to_run_again(known, self._spec.retries):
+            # The same ordinal again: where a kill left less than the whole configuration, the rest is drawn as it was.
+            ordinal, config = origins.index(origin_of(failed)), config_of(failed)
+            record = self._next(Wish(ordinal, config, {RETRY: tried_again(failed)}, again=config))
+            if record is not None:
+                return record
+        ordinal = len(origins)
         if trials is not None and ordinal >= trials:
             return None
-        listed = _not_yet(self._spec.enqueue, known)
-        self._study.sampler = make_sampler(self._spec.sampler, self._seed, ordinal)
         if any(trial.state is TrialState.WAITING for trial in known):
-            return self._begin(self._study.ask())
-        if listed is not None:
-            return self._begin(self._start(listed, {ENQUEUED: listed}))
-        if self._grid is None:
-            return self._begin(self._study.ask())
-        config = next((config for config in self._grid if _text(config) not in self._handed_out), None)
-        return None if config is None else self._begin(self._start(config, {}, ordinal))
+            return self._next(Wish(ordinal, waits=True))
+        while (listed := not_yet(self._spec.enqueue, known, self._passed)) is not None:
+            if (record := self._next(Wish(ordinal, listed, {ENQUEUED: listed}))) is not None:
+                return record
+            self._passed.append(listed)
+        return None if self._exhausted else self._unlisted(ordinal, trials)
+
+    def _unlisted(self, ordinal: int, trials: int | None) -> TrialRecord | None:
+        """The grid's or the sampler's next."""
+        if self._spec.sampler.name == "grid":
+            config = self._tried.untried({})
+            record = None if config is None else self._next(Wish(ordinal, config))
+            # Without a number a grid is done at its end.
+            self._exhausted = record is None and trials is not None
+            return record
+        record = self._next(Wish(ordinal))
+        self._exhausted = record is None
+        return record
 
     def will_run_again(self, record: TrialRecord) -> bool:
         """Whether the configuration of a failed trial is to be run again."""
         known = self._study.get_trials(deepcopy=False)
-        return any(trial.number == record.number for trial in _to_run_again(known, self._spec.retries))
+        return any(trial.number == record.number for trial in to_run_again(known, self._spec.retries))
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Records the objective after an epoch; returns whether the pruner would stop the trial."""
-        trial = self._running[number]
-        trial.report(value, step=epoch)
-        return trial.should_prune()
+        trial_id = self._running[number]
+        self._storage.set_trial_intermediate_value(trial_id, epoch, value)
+        return self._study.pruner.prune(self._study, self._storage.get_trial(trial_id))
 
     def end(self, record: TrialRecord) -> TrialRecord:
         """Tells the end of a trial; what is told is kept. Returns the record with its times."""
@@ -157,39 +169,35 @@ class Study:
         """What a KerasTuner model declared in earlier runs."""
         return self._study.user_attrs.get(DECLARED)
 
-    def _start(self, config: Mapping[str, Any], attributes: Mapping[str, Any], complete: int | None = None) -> Trial:
-        """Begins a trial with a given configuration; `complete`: which one it is, where nothing is left to sample.
+    def _next(self, wish: Wish) -> TrialRecord | None:
+        """Begins a trial: its row and its parameters are written at once, so that no kill comes between them."""
+        with self._storage.drafting(self._id), warnings.catch_warnings():
+            # Optuna warns of values out of range, and keeps them; they are refused below.
+            warnings.filterwarnings("ignore", message="Fixed parameter")
+            found = self._tried.find(wish)
+            if found is None and wish.waits:
+                found = self._tried.repeated(wish)
+            return None if found is None else self._begin(found)
 
-        Not by way of Optuna's queue, where what others enqueued could come first.
-        """
-        if complete is not None:
-            # Samplers that keep their state in the study would take the trial for one of their own.
-            self._study.sampler = make_sampler(Named(name="random"), self._seed, complete)
-        fixed = {"fixed_params": self._space.to_optuna(config)}
-        template = create_trial(state=TrialState.RUNNING, system_attrs=fixed, user_attrs=dict(attributes))
-        return Trial(self._study, self._storage.create_new_trial(self._id, template))
-
-    def _begin(self, trial: Trial) -> TrialRecord:
-        retry = trial.user_attrs.get(RETRY, {})
-        origin, attempt = retry.get("origin", trial.number), retry.get("attempt", 0)
-        seed = derive_seed(self._seed, origin)
-        config: Mapping[str, Any] = {}
-        try:
-            with warnings.catch_warnings():
-                # Optuna warns of values out of range, and keeps them; they are refused below.
-                warnings.filterwarnings("ignore", message="Fixed parameter")
-                config = self._space.suggest(trial)
-            error = "; ".join(f"{name} {complaint}" for name, complaint in self._space.complaints(config).items())
-        except ValueError as problem:
-            error = str(problem)
-        trial.set_user_attr(JOB, {"config": config, "seed": seed})
-        # A kill from here on leaves on record what is to be run again.
-        self._storage.flush()
-        self._handed_out.add(_text(config))
-        record = TrialRecord(trial.number, "running", config, seed, origin, attempt, started=datetime.now())
-        if error:
-            return self.end(replace(record, state="failed", failure="invalid", error=error))
-        self._running[trial.number] = trial
+    def _begin(self, found: Found) -> TrialRecord:
+        drafted, config = found.trial, found.config
+        retry = drafted.user_attrs.get(RETRY, {})
+        attempt, seed = retry.get("attempt", 0), derive_seed(self._seed, retry.get("origin", drafted.number))
+        drafted.set_user_attr(JOB, {"config": config, "seed": seed})
+        trial = self._storage.keep()
+        origin = retry.get("origin", trial.number)
+        if origin != retry.get("origin", drafted.number):
+            # Somebody enqueued a trial meanwhile, which has the number that this one was to have.
+            seed = derive_seed(self._seed, origin)
+            self._storage.set_trial_user_attr(trial._trial_id, JOB, {"config": config, "seed": seed})
+            self._storage.flush()
+        record = TrialRecord(
+            trial.number, "running", config, seed, origin, attempt, started=trial.datetime_start
+        )  # fmt: skip
+        if found.error:
+            return self.end(replace(record, state="failed", failure="invalid", error=found.error))
+        self._tried.add(config, trial.number)
+        self._running[trial.number] = trial._trial_id
         return record
 
 
@@ -264,29 +272,6 @@ def tell(storage: BaseStorage, study: optuna.Study, record: TrialRecord) -> Tria
     state = next(state for state, name in STATES.items() if name == record.state)
     value = record.value if state is TrialState.COMPLETE else None
     return record_of(study.tell(record.number, value, state))
-
-
-def _text(config: Mapping[str, Any]) -> str:
-    return json.dumps(config, sort_keys=True)
-
-
-def _to_run_again(trials: Sequence[FrozenTrial], retries: int) -> Iterator[FrozenTrial]:
-    """The failed trials whose configuration is to be run again, and is not yet."""
-    latest: dict[int, FrozenTrial] = {}
-    deaths: Counter[int] = Counter()
-    for trial in trials:
-        latest[origin_of(trial)] = trial
-        deaths[origin_of(trial)] += failure_of(trial) in RETRIED
-    for origin, trial in latest.items():
-        failure = failure_of(trial)
-        if failure in GIVEN_BACK or (failure in RETRIED and deaths[origin] <= retries):
-            yield trial
-
-
-def _not_yet(configs: Sequence[dict[str, Any]], trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
-    """The first configuration of the file's list that no trial was begun with."""
-    begun = [trial.user_attrs[ENQUEUED] for trial in trials if ENQUEUED in trial.user_attrs]
-    return next((config for config in configs if config not in begun), None)
 
 
 def differences(known: Any, wanted: Any, key: str = "") -> Iterator[str]:

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 # Where nobody looks at a window, lines are as wide as tables need.
 _PLAIN_WIDTH = 200
 _TOP = 5
+_WHY = {
+    "done": "done",
+    "timeout": "out of time",
+    "target": "target reached",
+    "exhausted": "done, no configuration of the search space is left to try,",
+}
 
 
 def console(stderr: bool = False) -> Console:
@@ -74,7 +80,7 @@ def counts(trials: Sequence[TrialRecord]) -> dict[str, int]:
 def print_result(out: Console, result: "Result") -> None:
     """The end of a run: the best trials, where everything is, what to type next."""
     states = ", ".join(f"{count} {state}" for state, count in counts(result.trials).items()) or "none"
-    why = {"done": "done", "timeout": "out of time", "target": "target reached"}[result.ended]
+    why = _WHY[result.ended]
     out.print(f"\nStudy {result.name}: {why} after {result.seconds:.0f} s; trials: {states}")
     best = ranked(result.trials, result.objective)[:_TOP]
     if best:

@@ -28,7 +28,8 @@ from hpo.store import (
     open_database,
     records_of,
 )
-from hpo.study import GIVEN_BACK, RETRIED, tell
+from hpo.study import tell
+from hpo.tried import GIVEN_BACK, RETRIED
 
 _STOPPED = "hpo:stopped"
 
@@ -99,6 +100,11 @@ class Confirming:
     def finalists(self) -> set[int]:
         """The trials that any run confirms, of earlier calls too."""
         return {run.confirms.trial for run in self.trials() if run.confirms}
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether configurations ran out: never, since they are given."""
+        return False
 
     def trials(self) -> list[TrialRecord]:
         """All confirming runs, in the order in which they began."""
