@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
 from hpo.dataset_section import Augmentation, DatasetSpec, ExtraTest, Validation
 from hpo.errors import FileMistakes
-from hpo.mistakes import mistakes_of
 from hpo.objective import Monitor, Objective
 from hpo.section import WHOLE, Duration, Section, Shorthand
+from hpo.sound import Examined, examine
 from hpo.training_section import EarlyStopping, ReduceOnPlateau, Schedule, TrainingSpec
 from hpo.yaml_file import Document
 
@@ -28,6 +28,7 @@ __all__ = [
     "TrackingSpec",
     "TrainingSpec",
     "Validation",
+    "examine_experiment",
     "parse_experiment",
 ]
 
@@ -117,13 +118,22 @@ class Experiment(Section):
     """Where results are logged."""
 
 
+# For keys that are required, so that what is sound of the others can be checked further.
+_STAND_INS = {"name": "unnamed", "dataset": "digits", "search_space": {}, "objective": "val_loss"}
+
+
 def parse_experiment(document: Document) -> Experiment:
     """Checks a document as an experiment.
 
     Raises:
         FileMistakes: all its mistakes at once.
     """
-    try:
-        return Experiment.model_validate(document.data)
-    except ValidationError as error:
-        raise FileMistakes(mistakes_of(error, document, Experiment)) from None
+    found = examine_experiment(document)
+    if found.mistakes or found.sound is None:
+        raise FileMistakes(found.mistakes)
+    return found.sound
+
+
+def examine_experiment(document: Document) -> Examined[Experiment]:
+    """A document as an experiment, as far as it is one, and all its mistakes."""
+    return examine(document, Experiment, _STAND_INS)

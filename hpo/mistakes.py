@@ -34,11 +34,17 @@ _RULES = {
 
 def mistakes_of(error: ValidationError, document: Document, model: type[BaseModel]) -> list[Mistake]:
     """Turns all complaints of pydantic into mistakes, one a key."""
-    alternatives: dict[Key, list[Any]] = {}
+    found = by_key(error, document.data, model)
+    return [mistake_at(key, complaints, document, model) for key, complaints in found.items()]
+
+
+def by_key(error: ValidationError, data: Any, model: type[BaseModel]) -> dict[Key, list[Any]]:
+    """Pydantic's complaints about some data by the key that each is about."""
+    found: dict[Key, list[Any]] = {}
     for complaint in error.errors(include_url=False):
-        key, _ = _walk(complaint, document.data, model)
-        alternatives.setdefault(key, []).append(complaint)
-    return [_mistake(key, complaints, document, model) for key, complaints in alternatives.items()]
+        key, _ = _walk(complaint, data, model)
+        found.setdefault(key, []).append(complaint)
+    return found
 
 
 def explain(complaints: Sequence[Any]) -> str:
@@ -65,7 +71,8 @@ def show(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:80]}..."
 
 
-def _mistake(key: Key, complaints: Sequence[Any], document: Document, model: type[BaseModel]) -> Mistake:
+def mistake_at(key: Key, complaints: Sequence[Any], document: Document, model: type[BaseModel]) -> Mistake:
+    """One mistake of all complaints about a key."""
     complaint = complaints[0]
     _, kinds = _walk(complaint, document.data, model)
     if complaint["type"] == "extra_forbidden":

@@ -1,15 +1,12 @@
 """Metrics and which way is better: what a study improves, what a callback watches."""
 
-import re
 from typing import Any, Literal, Self
 
 from pydantic import field_validator, model_validator
 
+from hpo.metric_names import direction_of, near
 from hpo.mistakes import show
 from hpo.section import Shorthand
-
-_HIGHER_IS_BETTER = re.compile(r"acc|auc|precision|recall|f1|f_?beta|r2|score|cosine|io_?u|kappa")
-_LOWER_IS_BETTER = re.compile(r"loss|error|mae|mse|rmse|mape|msle|entropy|hinge|divergence|poisson")
 
 
 class _Metric(Shorthand):
@@ -20,26 +17,36 @@ class _Metric(Shorthand):
     metric: str
     """Its name in Keras's logs: val_accuracy, val_loss, val_mae, ..."""
     direction: Literal["maximize", "minimize"] | None = None
-    """Found from the metric's name where it is plain."""
+    """Known of Keras's own metrics and losses; of any other it must be said."""
 
     @classmethod
     def _inferred(cls, value: dict[str, Any]) -> dict[str, Any]:
         name = value.get("metric")
         if not isinstance(name, str) or value.get("direction") is not None:
             return value
-        higher, lower = _HIGHER_IS_BETTER.search(name), _LOWER_IS_BETTER.search(name)
-        if bool(higher) == bool(lower):
-            return value
-        return {**value, "direction": "maximize" if higher else "minimize"}
+        known = direction_of(name)
+        return {**value, "direction": known} if known else value
 
     @model_validator(mode="after")
     def _has_direction(self) -> Self:
         if self.direction is None:
-            raise ValueError(
-                f"{show(self.metric)} does not say its direction: write {{metric: {self.metric}, "
-                "direction: maximize}, or minimize"
-            )
+            how = f"write {{metric: {self.metric}, direction: maximize}}, or minimize"
+            if meant := near(self.metric):
+                raise ValueError(f"Keras knows no metric {show(self.metric)}; did you mean {meant}? Of your own: {how}")
+            raise ValueError(f"{show(self.metric)} does not say its direction: {how}")
         return self
+
+    @property
+    def contradiction(self) -> str | None:
+        """What is wrong with the direction, where it is not that of a metric which Keras knows by this name."""
+        known = direction_of(self.metric)
+        if known is None or known == self.direction:
+            return None
+        better = "higher" if known == "maximize" else "lower"
+        return (
+            f"must be {known}: {self.metric} is better when {better}; leave the direction out, or give a metric of "
+            "your own a name of its own"
+        )
 
     @property
     def sign(self) -> int:

@@ -1,22 +1,21 @@
 """From files to a plan: the experiment and its search space, every mistake of both found before anything is made."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
-from hpo import models, shipped
-from hpo.errors import FileMistakes, Mistake, ModelError
-from hpo.experiment import Experiment, parse_experiment
-from hpo.space import SearchSpace, parse_space, training_with
-from hpo.training.rules import Disagreement, disagreements
-from hpo.yaml_file import Document, Key, override, read_yaml
+from hpo import shipped
+from hpo.agreement import experiment_mistakes, missing_file, space_mistakes
+from hpo.assignments import examine_assignments
+from hpo.errors import FileMistakes, Mistake
+from hpo.experiment import Experiment, examine_experiment
+from hpo.space import SearchSpace
+from hpo.space_file import ExaminedSpace, examine_space
+from hpo.yaml_file import Document, examine_yaml, read_yaml
 
 _DEFAULT_TRIALS = 50
-_TRIED = 200
 
 Parsed = TypeVar("Parsed")
 
@@ -74,6 +73,7 @@ def load_plan(
     source: str | Path | Mapping[str, Any],
     overrides: Sequence[str] = (),
     home: str | Path | None = None,
+    kept: bool = False,
 ) -> Plan:
     """Reads and checks an experiment and its search space; creates nothing.
 
@@ -81,6 +81,7 @@ def load_plan(
         source: the experiment's file, or what would stand in it.
         overrides: `a.b=c` assignments over the file.
         home: see `home_folder`.
+        kept: whether it is what a study keeps, of which nothing is asked that earlier code did not ask.
 
     Raises:
         NotFound: there is no such file.
@@ -88,29 +89,32 @@ def load_plan(
     """
     if isinstance(source, Mapping):
         document, folder, text = Document("experiment", dict(source)), Path.cwd(), _dump(source)
+        mistakes: list[Mistake] = []
     else:
-        document, folder = read_yaml(Path(source)), Path(source).absolute().parent
-        text = Path(source).read_text(encoding="utf-8")
+        document, mistakes = examine_yaml(Path(source))
+        folder, text = Path(source).absolute().parent, Path(source).read_text(encoding="utf-8")
     text += "".join(f"# overridden by --set {assignment}\n" for assignment in overrides)
-    document = override(document, overrides)
+    document, wrong = examine_assignments(document, overrides)
+    mistakes += wrong
+    folders = tuple(dict.fromkeys((Path.cwd(), folder)))
 
-    mistakes: list[Mistake] = []
-    experiment = _collect(mistakes, lambda: parse_experiment(document))
+    read = examine_experiment(document)
+    mistakes += read.mistakes
+    experiment = read.sound
     sections = (experiment.training, experiment.dataset) if experiment else (None, None)
     space_document, space_text = _collect(mistakes, lambda: _space_document(document, folder)) or (None, "")
-    space = None
+    space = ExaminedSpace(None, (), frozenset())
     if space_document is not None:
-        space = _collect(mistakes, lambda: parse_space(space_document, *sections))
-    if space is not None and space_document is not None:
-        mistakes += _unknown_model(space, space_document)
-    sound = experiment or _sound_part(document, mistakes)
-    if sound is not None:
-        mistakes += _study_mistakes(sound, space, document)
-    if mistakes or experiment is None or space is None:
-        raise FileMistakes(mistakes)
+        space = examine_space(space_document, *sections)
+        mistakes += [*space.mistakes, *space_mistakes(space, space_document)]
+    if experiment is not None:
+        further = [*experiment_mistakes(experiment, space, kept), *(() if kept else missing_file(experiment, folders))]
+        mistakes += [document.mistake(key, message) for key, message in further if not read.doubts(key)]
+    if mistakes or experiment is None or space.sound is None:
+        raise FileMistakes(_told_once(mistakes))
     files = {"experiment": text, "search_space": space_text}
     documents = {"experiment": document, "search_space": space_document or document}
-    return Plan(experiment, space, files, tuple(dict.fromkeys((Path.cwd(), folder))), home_folder(home), documents)
+    return Plan(experiment, space.sound, files, folders, home_folder(home), documents)
 
 
 def plan_of(experiment: Mapping[str, Any], folder: Path | None = None) -> Plan:
@@ -119,7 +123,7 @@ def plan_of(experiment: Mapping[str, Any], folder: Path | None = None) -> Plan:
     Raises:
         FileMistakes: all its mistakes at once.
     """
-    plan = load_plan(experiment)
+    plan = load_plan(experiment, kept=True)
     return replace(plan, folders=(*plan.folders, folder)) if folder else plan
 
 
@@ -153,81 +157,15 @@ def _space_document(document: Document, folder: Path) -> tuple[Document, str]:
     raise FileMistakes([document.mistake(("search_space",), f"not found: looked for {looked}{hint}")])
 
 
-def _sound_part(document: Document, mistakes: Sequence[Mistake]) -> Experiment | None:
-    """The experiment less its sections with mistakes, so that the others can be checked further."""
-    wrong = {mistake.key.partition(".")[0].partition("[")[0] for mistake in mistakes}
-    kept = {key: value for key, value in document.data.items() if key not in wrong}
-    if "training" in wrong:
-        # Which metrics there are is not known.
-        kept.pop("objective", None)
-    stand_ins = {"name": "unnamed", "dataset": "digits", "search_space": {}, "objective": "val_loss"}
-    try:
-        return parse_experiment(Document(document.name, {**stand_ins, **kept}))
-    except FileMistakes:
-        return None
-
-
-def _study_mistakes(experiment: Experiment, space: SearchSpace | None, document: Document) -> list[Mistake]:
-    from hpo.samplers import option_mistakes
-
-    found = option_mistakes(experiment, document)
-    if space is None:
-        return found
-    if experiment.study.sampler.name == "grid" and (endless := space.uncountable()):
-        names = ", ".join(endless)
-        found.append(document.mistake(("study", "sampler"), f"a grid needs a step, or choices, for {names}"))
-    # A KerasTuner model declares parameters of its own, which are not known before it is built.
-    declares = ":" in space.model
-    for index, config in enumerate(experiment.study.enqueue):
-        for name, complaint in space.complaints(config).items():
-            if not declares or name in space.parameters:
-                found.append(document.mistake(("study", "enqueue", index, name), complaint))
-    usual = {"loss", "accuracy", "mae", *experiment.training.metrics}
-    if not declares:
-        for key, name in _metrics_named(experiment):
-            metric = name.removeprefix("val_")
-            if metric not in usual:
-                rule = f"is no metric of this training; add {metric} to training.metrics, or take one of "
-                valid = [f"val_{known}" for known in sorted(usual)] + (sorted(usual) if len(key) > 1 else [])
-                found.append(document.mistake(key, rule + ", ".join(valid)))
-    found += [document.mistake(("training", *wrong.key), wrong.message) for wrong in _disagreements(experiment, space)]
-    return found
-
-
-def _disagreements(experiment: Experiment, space: SearchSpace) -> list[Disagreement]:
-    """What the training section has whatever varies: in the extremes of the space, and some configurations at random.
-
-    Where only some have it, their trials fail with reason invalid.
-    """
-    everywhere: list[Disagreement] | None = None
-    for config in space.examples(_TRIED if space.parameters else 0):
-        try:
-            found = list(disagreements(training_with(experiment.training, space.settings(config))))
-        except ValidationError:
-            continue
-        keys = {wrong.key for wrong in found}
-        everywhere = found if everywhere is None else [wrong for wrong in everywhere if wrong.key in keys]
-        if not everywhere:
-            return []
-    return everywhere or []
-
-
-def _metrics_named(experiment: Experiment) -> Iterator[tuple[Key, str]]:
-    """The keys that name a metric, and which."""
-    yield ("objective",), experiment.objective.metric
-    for name in ("early_stopping", "reduce_on_plateau"):
-        section = getattr(experiment.training, name)
-        if section is not None and section.monitor is not None:
-            yield ("training", name, "monitor"), section.monitor.metric
-
-
-def _unknown_model(space: SearchSpace, document: Document) -> list[Mistake]:
-    keys = {parameter.sets or name: name for name, parameter in space.parameters.items()}
-    try:
-        unknown = models.unknown_keys(space.model, keys)
-    except ModelError as error:
-        return [document.mistake(("model",), str(error))]
-    return [document.mistake(("parameters", keys[key]), message) for key, message in unknown.items()]
+def _told_once(mistakes: Sequence[Mistake]) -> list[Mistake]:
+    """The mistakes, less those about nothing where a value that could not be read should be."""
+    unread: set[str] = set()
+    told = []
+    for mistake in mistakes:
+        if mistake.key not in unread or not mistake.message.endswith("got nothing"):
+            told.append(mistake)
+        unread.add(mistake.key)
+    return told
 
 
 def _dump(data: Mapping[str, Any]) -> str:

@@ -95,7 +95,7 @@ def _quiet(console: "Console | None") -> bool:
 def _plan(view: "StudyView", home: str | Path | None) -> "Plan":
     from hpo.plan import load_plan
 
-    return replace(load_plan(view.experiment, (), home), files=view.files)
+    return replace(load_plan(view.experiment, (), home, kept=True), files=view.files)
 
 
 def _artifacts(uri: str, home: Path) -> Path:

@@ -11,10 +11,10 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from pydantic import ValidationError
 
-from hpo.errors import Mistake, UserError, nearest
+from hpo.errors import UserError, nearest
 from hpo.experiment import Experiment, Named
 from hpo.mistakes import show
-from hpo.yaml_file import Document, Key
+from hpo.yaml_file import Key
 
 SAMPLERS: Mapping[str, type[BaseSampler]] = {
     "random": optuna.samplers.RandomSampler,
@@ -102,12 +102,11 @@ def derive_seed(seed: int, *numbers: int) -> int:
     return int(np.random.SeedSequence([seed, *numbers]).generate_state(1)[0])
 
 
-def option_mistakes(experiment: Experiment, document: Document) -> list[Mistake]:
-    """What is wrong with the sampler and the pruner of an experiment file."""
+def option_mistakes(experiment: Experiment) -> list[tuple[Key, str]]:
+    """What is wrong with the sampler and the pruner of an experiment file: key -> message."""
     study, epochs = experiment.study, experiment.dataset.validation.folds or experiment.training.epochs
     found = _mistakes(("study", "sampler"), study.sampler, SAMPLERS, lambda: make_sampler(study.sampler, 0, 0))
-    found += _pruner_mistakes(("study", "pruner"), study.pruner, epochs)
-    return [document.mistake(key, message) for key, message in found]
+    return found + _pruner_mistakes(("study", "pruner"), study.pruner, epochs)
 
 
 def _pruner_mistakes(key: Key, named: Named, epochs: int) -> list[tuple[Key, str]]:

@@ -5,21 +5,18 @@ enqueued configurations (`complaints`, `to_optuna`).
 """
 
 import hashlib
-import itertools
 import json
 import random
-import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from hpo.conditions import Interval, describe, exclude, holds, is_number
-from hpo.errors import FileMistakes, nearest
+from hpo.conditions import Interval, describe, holds
+from hpo.errors import nearest
 from hpo.experiment import DatasetSpec, TrainingSpec
-from hpo.mistakes import explain, mistakes_of
 from hpo.parameters import (
     AnyParameter,
     BooleanParameter,
@@ -30,7 +27,6 @@ from hpo.parameters import (
     Parameter,
 )
 from hpo.section import Section
-from hpo.yaml_file import Document, Key
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -45,15 +41,11 @@ __all__ = [
     "Parameter",
     "SearchSpace",
     "dataset_with",
-    "parse_space",
     "training_with",
 ]
 
 Config = dict[str, Any]
 _Spec = TypeVar("_Spec", bound=Section)
-
-# What MLflow takes as the name of a param.
-_NAME = re.compile(r"\w[\w .:-]{0,199}")
 
 
 class SearchSpace(Section):
@@ -216,36 +208,13 @@ def _drawn(parameter: Parameter, rng: random.Random) -> Any:
     return rng.uniform(*parameter.extremes()) if values is None else rng.choice(values)
 
 
-def parse_space(
-    document: Document, training: TrainingSpec | None = None, dataset: DatasetSpec | None = None
-) -> SearchSpace:
-    """Checks a document as a search space, and its parameters against the keys of the experiment they set.
-
-    Raises:
-        FileMistakes: all its mistakes at once.
-    """
-    try:
-        space = SearchSpace.model_validate(document.data)
-    except ValidationError as error:
-        raise FileMistakes(mistakes_of(error, document, SearchSpace)) from None
-    found = list(_conditions(space)) or list(_targets(space))
-    found += _section_values(space, training, dataset)
-    if found:
-        raise FileMistakes(document.mistake(key, message) for key, message in found)
-    return space
-
-
-# Other data, not another preparation of the same.
-_FIXED = ("name", "path", "function", "target", "task", "extra_tests", "steps_per_epoch")
-
-
 def training_with(training: TrainingSpec, settings: Mapping[str, Any]) -> TrainingSpec:
     """The training section with the keys that a configuration sets: `momentum`, `early_stopping.patience`, ...
 
     Raises:
         pydantic.ValidationError: a value that the section does not allow.
     """
-    return _with(training, "training", settings)
+    return section_with(training, "training", settings)
 
 
 def dataset_with(dataset: DatasetSpec, settings: Mapping[str, Any]) -> DatasetSpec:
@@ -254,15 +223,20 @@ def dataset_with(dataset: DatasetSpec, settings: Mapping[str, Any]) -> DatasetSp
     Raises:
         pydantic.ValidationError: a value that the section does not allow.
     """
-    return _with(dataset, "dataset", settings)
+    return section_with(dataset, "dataset", settings)
 
 
-def _with(spec: _Spec, section: str, settings: Mapping[str, Any]) -> _Spec:
-    changes = {path: value for key, value in settings.items() if (path := _in_section(key, section))}
+def section_with(spec: _Spec, section: str, settings: Mapping[str, Any]) -> _Spec:
+    """A section of the experiment, called `section`, with the keys of it that a configuration sets.
+
+    Raises:
+        pydantic.ValidationError: a value that the section does not allow.
+    """
+    changes = {path: value for key, value in settings.items() if (path := in_section(key, section))}
     return type(spec).model_validate(_changed(spec.model_dump(), changes)) if changes else spec
 
 
-def _in_section(key: str, section: str) -> tuple[str, ...]:
+def in_section(key: str, section: str) -> tuple[str, ...]:
     """The path within a section that a key sets; empty if it sets something else. `training` need not be named."""
     first, *rest = key.split(".")
     if first == section and rest:
@@ -280,92 +254,3 @@ def _changed(plain: dict[str, Any], changes: Mapping[tuple[str, ...], Any]) -> d
             inner = inner[name]
         inner[path[-1]] = value
     return plain
-
-
-def _conditions(space: SearchSpace) -> Iterator[tuple[Key, str]]:
-    try:
-        _ = space.order
-    except CycleError as error:
-        circle = error.args[1]
-        yield ("parameters", circle[0], "when"), f"conditions run in a circle: {' -> '.join(circle)}"
-        return
-    for name, parameter in space.parameters.items():
-        if not _NAME.fullmatch(name):
-            rule = "a name must be 1 to 200 letters, digits, spaces or any of . _ : -, and begin with a letter or digit"
-            yield ("parameters", name), rule
-        found = False
-        for parent, condition in parameter.when.items():
-            for message in _never(space, parent, condition):
-                found = True
-                yield ("parameters", name, "when", parent), message
-        if not found and _apart(space, name, name):
-            yield ("parameters", name, "when"), "can never hold: it and its parents' conditions exclude each other"
-
-
-def _never(space: SearchSpace, parent: str, condition: Any) -> Iterator[str]:
-    """Why a condition can never hold."""
-    source = space.parameters.get(parent)
-    if source is None:
-        yield f"unknown parameter; {nearest(parent, space.parameters)}"
-    elif condition == []:
-        yield "never holds: the list is empty"
-    elif not isinstance(condition, Interval):
-        for value in condition if isinstance(condition, list) else [condition]:
-            if complaint := source.complaint(value):
-                yield f"never holds: {parent} {complaint}"
-    elif isinstance(source, IntParameter | FloatParameter):
-        low, high = source.extremes()
-        if exclude(condition, Interval(low=low, high=high)):
-            yield f"never holds: {parent} runs from {low:g} to {high:g}"
-    elif not any(map(is_number, source.values() or ())):
-        yield f"an interval needs a number, and {parent} is none"
-    elif not any(map(condition.holds, source.values() or ())):
-        yield f"never holds: {parent} is one of {', '.join(map(str, source.values() or ()))}"
-
-
-def _apart(space: SearchSpace, one: str, other: str) -> bool:
-    """Whether two parameters cannot exist together."""
-    return any(
-        parent == another and exclude(condition, against)
-        for parent, condition in space.demands(one)
-        for another, against in space.demands(other)
-    )
-
-
-def _targets(space: SearchSpace) -> Iterator[tuple[Key, str]]:
-    """Keys that two parameters could set at once; which one wins would be a guess."""
-    by_key: dict[str, list[str]] = {}
-    for name in space.parameters:
-        by_key.setdefault(space.target(name).removeprefix("training."), []).append(name)
-    for key, names in by_key.items():
-        for other, one in itertools.combinations(names, 2):
-            if not _apart(space, one, other):
-                rule = "give them conditions that exclude each other"
-                yield ("parameters", one), f"{other} may set {key} at the same time; {rule}"
-
-
-def _section_values(
-    space: SearchSpace, training: TrainingSpec | None, dataset: DatasetSpec | None
-) -> Iterator[tuple[Key, str]]:
-    """Values of parameters that the section which they set does not allow, each by itself."""
-    # Which dataset it is matters to no key that may vary.
-    specs = {"training": training or TrainingSpec(), "dataset": dataset or DatasetSpec(name="digits")}
-    for (name, parameter), (section, spec) in itertools.product(space.parameters.items(), specs.items()):
-        key = space.target(name)
-        path = _in_section(key, section)
-        if not path:
-            continue
-        if path[0] not in type(spec).model_fields:
-            hint = nearest(path[0], type(spec).model_fields)
-            yield ("parameters", name), f"sets an unknown key of {section}; {hint}"
-            continue
-        if section == "dataset" and (path[0] in _FIXED or path == ("validation", "folds")):
-            yield ("parameters", name), f"sets dataset.{'.'.join(path)}, which is the same for all trials of a study"
-            continue
-        finite = isinstance(parameter, CategoricalParameter)
-        for value in (parameter.values() if finite else parameter.extremes()) or ():
-            try:
-                _with(spec, section, {key: value})
-            except ValidationError as error:
-                yield ("parameters", name), f"sets {section}.{'.'.join(path)}, which {explain(error.errors())}"
-                break

@@ -2,10 +2,24 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from hpo.errors import nearest
+from hpo.mistakes import show
 from hpo.objective import Monitor
 from hpo.section import WHOLE, Section, Shorthand
+
+OPTIMIZERS = (
+    "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lamb", "lion", "muon", "nadam", "rmsprop",
+    "schedulefreeadamw", "sgd",
+)  # fmt: skip
+"""Keras's optimizers that a name alone makes, in small letters."""
+
+
+def _known_optimizer(name: str) -> str:
+    if name.lower() not in OPTIMIZERS:
+        raise ValueError(f"unknown name {show(name)}; {nearest(name.lower(), OPTIMIZERS)}")
+    return name
 
 
 class EarlyStopping(Section):
@@ -79,7 +93,7 @@ class TrainingSpec(Section):
     """Samples a gradient step."""
     early_stopping: Annotated[EarlyStopping | None, _switch(EarlyStopping)] = EarlyStopping()
     """Early stopping on the objective; `false` trains all epochs."""
-    optimizer: str = "adam"
+    optimizer: Annotated[str, AfterValidator(_known_optimizer)] = "adam"
     """A Keras optimizer by its name: adam, sgd, rmsprop, adamw, adadelta, ..."""
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     """Step size; the optimizer's own default where not given."""

@@ -1,10 +1,9 @@
-"""YAML files as plain values with the line of every key, read safely, and `--set` laid over them."""
+"""YAML files as plain values with the line of every key, read safely."""
 
 import io
 import math
 import warnings
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,9 +75,21 @@ def read_yaml(path: Path) -> Document:
     """Reads a YAML 1.2 file safely: plain values only, dates as text.
 
     Raises:
+        NotFound, FileMistakes: as `examine_yaml`, and for all mistakes that it returns.
+    """
+    document, mistakes = examine_yaml(path)
+    if mistakes:
+        raise FileMistakes(mistakes)
+    return document
+
+
+def examine_yaml(path: Path) -> tuple[Document, list[Mistake]]:
+    """Reads a file as `read_yaml` does, without the values that are mistakes: a key that is there twice, a number
+    that is not finite, a tag of Python's or another program's. Returns these mistakes beside the rest.
+
+    Raises:
         NotFound: there is no such file.
-        FileMistakes: the file cannot be read, is not YAML, has a key twice, a number that is not finite, a tag
-            of Python's or another program's, or is unreasonably large; with the lines.
+        FileMistakes: the file cannot be read, is not YAML, or is unreasonably large; with the lines.
     """
     try:
         with path.open("rb") as file:
@@ -95,73 +106,26 @@ def read_yaml(path: Path) -> Document:
         raise FileMistakes([Mistake(str(path), "", f"must be at most {_MOST_BYTES:,} bytes long")])
     reader = _Reader(str(path), lines=True)
     data = reader.read(text)
+    if not isinstance(data, dict) and reader.mistakes:
+        raise FileMistakes(reader.mistakes)
     if data is None:
         raise FileMistakes([Mistake(str(path), "", "the file is empty")])
     if not isinstance(data, dict):
         raise FileMistakes([Mistake(f"{path}:1", "", "must be a mapping of keys to values")])
-    return Document(str(path), data, reader.places)
+    return Document(str(path), data, reader.places), reader.mistakes
 
 
-# The sections that may be written as a name alone, and the key that the name then stands for.
-_SHORTHAND = {
-    ("dataset",): "name",
-    ("objective",): "metric",
-    ("engine",): "name",
-    ("tracking",): "uri",
-    ("study", "sampler"): "name",
-    ("study", "pruner"): "name",
-}
-
-
-def override(document: Document, assignments: Sequence[str]) -> Document:
-    """Applies `a.b=c` assignments over a document; the values are read as YAML.
-
-    A name alone (`sampler: tpe`) becomes its longer form (`{name: tpe}`) where a key inside is set.
+def read_value(name: str, text: str) -> Any:
+    """The value of a text of YAML; `name` is what mistakes call it.
 
     Raises:
-        FileMistakes: an assignment without `=`, a value that is not YAML, or a key inside a value that is not
-            a mapping; all such mistakes at once.
+        FileMistakes: as `read_yaml`.
     """
-    data, places = deepcopy(document.data), dict(document.places)
-    mistakes: list[Mistake] = []
-    for assignment in assignments:
-        option = f"--set {assignment}"
-        path, equals, text = assignment.partition("=")
-        key: Key = tuple(path.strip().split("."))
-        if not equals or not all(key):
-            mistakes.append(Mistake(option, "", "must have the form key.key=value"))
-            continue
-        try:
-            value = _Reader(option, lines=False).read(text)
-        except FileMistakes as error:
-            mistakes += error.mistakes
-            continue
-        problem = _assign(data, key, value)
-        if problem:
-            mistakes.append(Mistake(option, path.strip(), problem))
-        places = {old: place for old, place in places.items() if old[: len(key)] != key}
-        for length in range(1, len(key)):
-            places.setdefault(key[:length], option)
-        places[key] = option
-    if mistakes:
-        raise FileMistakes(mistakes)
-    return Document(document.name, data, places, document.above)
-
-
-def _assign(target: dict[str, Any], key: Key, value: Any) -> str | None:
-    """Sets a value inside nested mappings; returns what stands in the way."""
-    for depth, part in enumerate(map(str, key[:-1]), 1):
-        child = target.get(part)
-        if isinstance(child, str) and key[:depth] in _SHORTHAND:
-            child = {_SHORTHAND[key[:depth]]: child}  # type: ignore[index]
-        elif child is None:
-            child = {}
-        elif not isinstance(child, dict):
-            return f"{dotted(key[:depth])} is {child!r}, not a mapping that could hold {key[depth]}"
-        target[part] = child
-        target = child
-    target[str(key[-1])] = value
-    return None
+    reader = _Reader(name, lines=False)
+    value = reader.read(text)
+    if reader.mistakes:
+        raise FileMistakes(reader.mistakes)
+    return value
 
 
 class _Reader:
@@ -180,7 +144,11 @@ class _Reader:
         self.yaml = YAML(typ="safe", pure=True)
 
     def read(self, text: str) -> Any:
-        """The value of the whole text; None where it is empty."""
+        """The value of the whole text; None where it is empty. Values that are mistakes are told in `mistakes`.
+
+        Raises:
+            FileMistakes: it is not YAML, or is unreasonably large.
+        """
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ReusedAnchorWarning)
@@ -189,13 +157,14 @@ class _Reader:
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             self.mistake(mark.line if mark else None, (), _problem(error))
+            raise FileMistakes(self.mistakes) from None
         except RecursionError:
             self.mistake(None, (), _TOO_DEEP)
+            raise FileMistakes(self.mistakes) from None
         except (YAMLError, ValueError, ArithmeticError, LookupError, AssertionError, TypeError) as error:
             # ruamel.yaml raises these itself on malformed directives and escapes.
             self.mistake(None, (), f"is not YAML: {str(error).strip().partition(chr(10))[0]}")
-        if self.mistakes:
-            raise FileMistakes(self.mistakes)
+            raise FileMistakes(self.mistakes) from None
         return value
 
     def place(self, line: int | None) -> str:

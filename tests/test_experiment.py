@@ -3,10 +3,11 @@ import pickle
 import pytest
 from pydantic import ValidationError
 
+from hpo.assignments import override
 from hpo.errors import FileMistakes
 from hpo.experiment import EarlyStopping, Experiment, Objective, parse_experiment
 from hpo.section import seconds
-from hpo.yaml_file import override, read_yaml
+from hpo.yaml_file import read_yaml
 
 SMALLEST = "name: a\ndataset: digits\nsearch_space: mlp\nobjective: val_accuracy\n"
 
@@ -183,6 +184,22 @@ def test_datasets_by_name_path_or_function(tmp_path, text, source):
 )  # fmt: skip
 def test_directions(metric, direction):
     assert Objective.model_validate(metric).direction == direction
+
+
+@pytest.mark.parametrize(
+    "metric", ["val_brier_score", "val_my_accuracy", "val_anomaly_score", "val_error", "val_auc_loss", "val_mean"]
+)
+def test_a_direction_is_never_guessed_from_a_part_of_a_name(tmp_path, metric):
+    (found,) = complaints(tmp_path, SMALLEST, f"objective={metric}")
+    assert f"write {{metric: {metric}, direction: maximize}}, or minimize" in found
+    (found,) = complaints(tmp_path, SMALLEST, f"training.early_stopping={{monitor: {metric}}}")
+    assert f"write {{metric: {metric}, direction: maximize}}, or minimize" in found
+    assert Objective.model_validate({"metric": metric, "direction": "minimize"}).mode == "min"
+
+
+@pytest.mark.parametrize("metric", ["val_AUC", "val_MeanSquaredError", "val_auc_1", "val_RMSE"])
+def test_metrics_as_keras_writes_and_numbers_them(metric):
+    assert Objective.model_validate(metric).direction == ("maximize" if "au" in metric.lower() else "minimize")
 
 
 def test_better():

@@ -21,7 +21,8 @@ def key(config):
 
 def mistakes(**study):
     data = {"name": "s", "dataset": "digits", "search_space": "mlp", "objective": "val_accuracy", "study": study}
-    return [str(one) for one in option_mistakes(Experiment.model_validate(data), Document("f", data))]
+    document = Document("f", data)
+    return [str(document.mistake(key, message)) for key, message in option_mistakes(Experiment.model_validate(data))]
 
 
 # Samplers

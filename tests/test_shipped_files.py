@@ -7,7 +7,8 @@ from optuna.trial import FixedTrial
 import hpo
 from hpo.data.known import CLASS_NAMES
 from hpo.experiment import parse_experiment
-from hpo.space import SearchSpace, parse_space
+from hpo.space import SearchSpace
+from hpo.space_file import parse_space
 from hpo.yaml_file import read_yaml
 
 ROOT = Path(__file__).parent.parent

@@ -9,7 +9,8 @@ from optuna.trial import FixedTrial
 
 from hpo.errors import FileMistakes
 from hpo.experiment import TrainingSpec
-from hpo.space import FloatParameter, IntParameter, SearchSpace, parse_space, training_with
+from hpo.space import FloatParameter, IntParameter, SearchSpace, training_with
+from hpo.space_file import parse_space
 from hpo.yaml_file import Document, read_yaml
 
 NESTED = """

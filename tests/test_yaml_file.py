@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from hpo.assignments import override
 from hpo.errors import FileMistakes, NotFound
-from hpo.yaml_file import Document, dotted, override, read_yaml
+from hpo.yaml_file import Document, dotted, read_yaml
 
 
 def read(folder: Path, text: str | bytes) -> Document:

@@ -144,7 +144,7 @@ def _plan(view: "StudyView", workers: int | None, timeout: str | float | None, h
     study = {**view.experiment["study"], "storage": view.storage}
     options = {"engine.workers": workers, "study.timeout": timeout}
     overrides = [f"{key}={value}" for key, value in options.items() if value is not None]
-    return replace(load_plan({**view.experiment, "study": study}, overrides, home), files=view.files)
+    return replace(load_plan({**view.experiment, "study": study}, overrides, home, kept=True), files=view.files)
 
 
 def _train(

@@ -28,6 +28,9 @@ _SCHEDULE_NEEDS: Mapping[str, Mapping[str, float]] = {
 }
 _CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
 
+DISAGREEING = ("schedule", "reduce_on_plateau", *_CLIPPING, "label_smoothing", "loss")
+"""The keys of training that `disagreements` looks at."""
+
 
 @dataclass(frozen=True)
 class Disagreement:

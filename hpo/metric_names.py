@@ -1,0 +1,105 @@
+"""Keras's metrics and losses, and which way each is better: what a file may name without saying its direction."""
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Literal
+
+Direction = Literal["maximize", "minimize"]
+
+_HIGHER = (
+    "acc", "accuracy", "auc", "binary_accuracy", "binary_io_u", "binary_iou", "categorical_accuracy",
+    "concordance_correlation", "cosine_similarity", "f1", "f1_score", "f_beta_score", "fbeta", "fbeta_score", "io_u",
+    "iou", "mean_io_u", "mean_iou", "one_hot_io_u", "one_hot_iou", "one_hot_mean_io_u", "one_hot_mean_iou",
+    "pearson_correlation", "precision", "precision_at_recall", "r2", "r2_score", "recall", "recall_at_precision",
+    "sensitivity_at_specificity", "sparse_categorical_accuracy", "sparse_top_k_categorical_accuracy",
+    "specificity_at_sensitivity", "top_k_categorical_accuracy", "true_negatives", "true_positives",
+)  # fmt: skip
+_LOWER = (
+    "bce", "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy",
+    "categorical_focal_crossentropy", "categorical_generalized_cross_entropy", "categorical_hinge", "circle", "ctc",
+    "dice", "false_negatives", "false_positives", "hinge", "huber", "huber_loss", "kl_divergence", "kld",
+    "kullback_leibler_divergence", "log_cosh", "log_cosh_error", "logcosh", "loss", "mae", "mape",
+    "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error", "mean_squared_logarithmic_error",
+    "mse", "msle", "poisson", "rmse", "root_mean_squared_error", "sparse_categorical_crossentropy", "squared_hinge",
+    "tversky",
+)  # fmt: skip
+
+DIRECTIONS: Mapping[str, Direction] = {
+    **dict.fromkeys(_HIGHER, "maximize"),
+    **dict.fromkeys(_LOWER, "minimize"),
+}
+"""Name -> which way is better, of all of Keras's metrics and losses and what they are usually called."""
+
+OF_CLASSES = frozenset(
+    {
+        "acc", "accuracy", "auc", "binary_accuracy", "categorical_accuracy", "f1", "f1_score", "f_beta_score", "fbeta",
+        "fbeta_score", "precision", "precision_at_recall", "recall", "recall_at_precision",
+        "sensitivity_at_specificity", "sparse_categorical_accuracy", "sparse_top_k_categorical_accuracy",
+        "specificity_at_sensitivity", "top_k_categorical_accuracy", "bce", "binary_crossentropy",
+        "binary_focal_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy",
+        "sparse_categorical_crossentropy", "categorical_hinge", "false_negatives", "false_positives",
+        "true_negatives", "true_positives",
+    }
+)  # fmt: skip
+"""Those that only predictions of classes have."""
+
+LOSSES = (
+    "bce", "BCE", "binary_crossentropy", "BinaryCrossentropy", "binary_focal_crossentropy", "BinaryFocalCrossentropy",
+    "categorical_crossentropy", "CategoricalCrossentropy", "categorical_focal_crossentropy",
+    "CategoricalFocalCrossentropy", "categorical_hinge", "CategoricalHinge", "circle", "Circle", "cosine_similarity",
+    "CosineSimilarity",
+    "ctc", "CTC", "dice", "Dice", "hinge", "Hinge", "huber", "Huber", "kl_divergence", "KLDivergence", "kld", "KLD",
+    "log_cosh", "LogCosh", "mae", "MAE", "mape", "MAPE", "mean_absolute_error", "MeanAbsoluteError",
+    "mean_absolute_percentage_error", "MeanAbsolutePercentageError", "mean_squared_error", "MeanSquaredError",
+    "mean_squared_logarithmic_error", "MeanSquaredLogarithmicError", "mse", "MSE", "msle", "MSLE", "poisson",
+    "Poisson", "sparse_categorical_crossentropy", "SparseCategoricalCrossentropy", "squared_hinge", "SquaredHinge",
+    "tversky", "Tversky",
+)  # fmt: skip
+"""What Keras takes as the name of a loss."""
+
+METRICS = (
+    "acc", "accuracy", "Accuracy", "auc", "AUC", "bce", "BCE", "binary_accuracy", "BinaryAccuracy",
+    "binary_crossentropy", "BinaryCrossentropy", "binary_io_u", "BinaryIoU", "categorical_accuracy",
+    "CategoricalAccuracy", "categorical_crossentropy", "CategoricalCrossentropy", "categorical_hinge",
+    "CategoricalHinge", "concordance_correlation", "ConcordanceCorrelation", "cosine_similarity", "CosineSimilarity",
+    "f1_score", "F1Score", "f_beta_score", "FBetaScore", "false_negatives", "FalseNegatives", "false_positives",
+    "FalsePositives", "hinge", "Hinge", "kl_divergence", "KLDivergence", "log_cosh_error", "LogCoshError", "mae",
+    "MAE", "mape", "MAPE", "mean_absolute_error", "MeanAbsoluteError", "mean_absolute_percentage_error",
+    "MeanAbsolutePercentageError", "mean_squared_error", "MeanSquaredError", "mean_squared_logarithmic_error",
+    "MeanSquaredLogarithmicError", "mse", "MSE", "msle", "MSLE", "pearson_correlation", "PearsonCorrelation",
+    "poisson", "Poisson", "precision", "Precision", "r2_score", "R2Score", "recall", "Recall",
+    "root_mean_squared_error", "RootMeanSquaredError", "sparse_categorical_accuracy", "SparseCategoricalAccuracy",
+    "sparse_categorical_crossentropy", "SparseCategoricalCrossentropy", "sparse_top_k_categorical_accuracy",
+    "SparseTopKCategoricalAccuracy", "squared_hinge", "SquaredHinge", "top_k_categorical_accuracy",
+    "TopKCategoricalAccuracy", "true_negatives", "TrueNegatives", "true_positives", "TruePositives",
+)  # fmt: skip
+"""What Keras takes as the name of a metric; it is logged as it is written."""
+
+# As Keras takes them: MeanSquaredError and mean_squared_error name the same.
+_PLAIN: Mapping[str, Direction] = {name.replace("_", ""): direction for name, direction in DIRECTIONS.items()}
+_PLAIN_OF_CLASSES = frozenset(name.replace("_", "") for name in OF_CLASSES)
+
+
+def direction_of(metric: str) -> Direction | None:
+    """Which way a metric of Keras's is better, on whichever part of the data; None of any other name."""
+    return _PLAIN.get(_plain(metric))
+
+
+def is_of_classes(metric: str) -> bool:
+    """Whether only predictions of classes have such a metric."""
+    return _plain(metric) in _PLAIN_OF_CLASSES
+
+
+def near(metric: str) -> str | None:
+    """The known metric whose name is nearest to a name, with the same part of the data in front."""
+    part = "val_" if metric.startswith("val_") else ""
+    close = get_close_matches(metric.removeprefix(part).lower(), DIRECTIONS, n=1, cutoff=0.8)
+    return f"{part}{close[0]}" if close else None
+
+
+def _plain(metric: str) -> str:
+    name = metric.removeprefix("val_")
+    plain = name.lower().replace("_", "")
+    # Keras numbers the second of a kind: auc_1.
+    return plain if plain in _PLAIN else re.sub(r"_\d+$", "", name).lower().replace("_", "")
