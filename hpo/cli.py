@@ -10,7 +10,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from hpo.errors import HpoError
+from hpo.errors import HpoError, StoreAway
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -423,7 +423,7 @@ def main() -> NoReturn:
 
 
 def command() -> int:
-    """Runs the command; 0 done, 1 failed, 2 a mistake of the user's, 3 failed trials, 130 interrupted."""
+    """Runs the command; 0 done, 1 failed, 2 a mistake of the user's, 3 failed trials, 4 no store, 130 interrupted."""
     try:
         app(standalone_mode=True)
     except SystemExit as left:
@@ -434,4 +434,19 @@ def command() -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130
+    except Exception as error:
+        if (said := database_failure(error)) is None:
+            raise
+        sys.stderr.write(f"{said}\n")
+        return StoreAway.exit_code
     return 0
+
+
+def database_failure(error: Exception) -> str | None:
+    """What a database says that failed in the midst of a command; None for every other error."""
+    # What no command has imported cannot have failed.
+    if "sqlalchemy" not in sys.modules:
+        return None
+    from hpo.database import is_database_error, reason_of
+
+    return f"a database failed: {reason_of(error)}; run the command again" if is_database_error(error) else None

@@ -3,7 +3,8 @@
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -44,6 +45,7 @@ _PASSING_WORDS = (
     "lost synchronization", "eof detected",
 )  # fmt: skip
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
@@ -51,10 +53,10 @@ class Away(Exception):
     """A store that is away for a reason that no database says."""
 
 
-def engine_options(url: URL, busy_seconds: float = BUSY_SECONDS) -> dict[str, Any]:
+def engine_options(url: URL) -> dict[str, Any]:
     """What `create_engine` is given: connections are tried before they are used, and do not hang for minutes."""
     if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": busy_seconds}}
+        return {"connect_args": {"timeout": BUSY_SECONDS}}
     options: dict[str, Any] = {"pool_pre_ping": True}
     if url.drivername.partition("+")[2] in _LIBPQ_DRIVERS or url.drivername == "postgresql":
         # What stands in the URL is the user's own choice.
@@ -65,6 +67,8 @@ def engine_options(url: URL, busy_seconds: float = BUSY_SECONDS) -> dict[str, An
 def is_away(error: BaseException) -> bool:
     """Whether a store that worked does not do so for now: locked, full, restarting, not reached."""
     for cause in _causes(error):
+        if isinstance(cause, StoreAway):
+            return False
         if isinstance(cause, Away | InterfaceError):
             return True
         if isinstance(cause, DBAPIError):
@@ -79,8 +83,8 @@ def is_away(error: BaseException) -> bool:
 def comes_back(error: BaseException) -> bool:
     """Whether a store that could not be opened may be there in a moment; a wrong name or password stays wrong."""
     for cause in _causes(error):
-        if isinstance(cause, Away):
-            return True
+        if isinstance(cause, StoreAway | Away):
+            return isinstance(cause, Away)
         if isinstance(cause, DBAPIError):
             if isinstance(cause.orig, sqlite3.Error):
                 # A file that cannot be opened, or not be written, is a mistake before anything began.
@@ -90,9 +94,7 @@ def comes_back(error: BaseException) -> bool:
 
 
 def is_database_error(error: BaseException) -> bool:
-    """Whether a database failed, rather than the code; imports nothing."""
-    if "sqlalchemy" not in sys.modules:
-        return False
+    """Whether a database failed, rather than the code."""
     return any(isinstance(cause, Away | DBAPIError) for cause in _causes(error))
 
 
@@ -137,6 +139,19 @@ def patiently(url: str, action: Callable[[], _T], seconds: float, warn: Callable
         if not comes_back(error):
             raise
         raise away(url, error, seconds) from None
+
+
+def read_patiently(read: Callable[Concatenate[str, _P], _T]) -> Callable[Concatenate[str, _P], _T]:
+    """Has a function of a URL wait for a store that is locked or away, as long as a command that reads may.
+
+    It raises StoreAway besides: the store was away for longer.
+    """
+
+    @wraps(read)
+    def waiting(url: str, /, *args: _P.args, **options: _P.kwargs) -> _T:
+        return patiently(url, lambda: read(url, *args, **options), READ_SECONDS)
+
+    return waiting
 
 
 def away(url: str, error: BaseException, seconds: float) -> StoreAway:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from hpo.compare.trial_tables import Sampled, light_trials, sampled
 from hpo.confirm.confirmation import Confirmation
-from hpo.database import engine_options
+from hpo.database import engine_options, read_patiently
 from hpo.errors import NotFound, nearest
 from hpo.experiment import Objective
 from hpo.lock import database_errors
@@ -86,6 +86,7 @@ class StudyView:
         raise NotFound(f"study {self.name} has no trial {number}; {there}")
 
 
+@read_patiently
 def read_study(url: str, name: str) -> StudyView:
     """Reads a study, changing nothing.
 
@@ -98,6 +99,7 @@ def read_study(url: str, name: str) -> StudyView:
     return view_of(study, url, known)
 
 
+@read_patiently
 def read_sampled(url: str, name: str) -> dict[int, Sampled]:
     """The sampled parameters of a study's trials, by number, with their ranges as the sampler saw them.
 
@@ -108,6 +110,7 @@ def read_sampled(url: str, name: str) -> dict[int, Sampled]:
     return sampled(database, database.get_study_id_from_name(name))
 
 
+@read_patiently
 def known_study(url: str, name: str) -> optuna.Study:
     """Optuna's own study, for those who read it with Optuna's own tools.
 
@@ -147,6 +150,7 @@ def view_of(study: optuna.Study, url: str, trials: Sequence[FrozenTrial] | None 
     )
 
 
+@read_patiently
 def study_names(url: str) -> list[str]:
     """The names of all studies of a store that hpo made; none where there is no store yet."""
     try:
@@ -162,6 +166,7 @@ def confirming_study(study: str) -> str:
     return f"{study}@confirm"
 
 
+@read_patiently
 def confirming_runs(url: str, study: str) -> list[TrialRecord]:
     """The confirming runs of a study, in the order in which they began; none where it was never confirmed.
 
@@ -186,8 +191,8 @@ def open_storage(url: str, must_exist: bool = False) -> BaseStorage:
     return get_storage(open_database(url, must_exist))
 
 
-def open_database(url: str, must_exist: bool = False, busy_seconds: float = 60.0) -> RDBStorage:
-    """Optuna's storage over a database; SQLite waits `busy_seconds` for a lock of others.
+def open_database(url: str, must_exist: bool = False) -> RDBStorage:
+    """Optuna's storage over a database.
 
     Raises:
         UserError: the database cannot be opened.
@@ -203,7 +208,7 @@ def open_database(url: str, must_exist: bool = False, busy_seconds: float = 60.0
             if may_only_be_read(file):
                 return _connect(url, {"creator": opener(file)})
             file.parent.mkdir(parents=True, exist_ok=True)
-        storage = _connect(url, engine_options(address, busy_seconds))
+        storage = _connect(url, engine_options(address))
         if sqlite:
             with storage.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")

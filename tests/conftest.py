@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from browser import browser  # noqa: F401
-from postgres import postgres  # noqa: F401
+from postgres import postgres, postgres_server  # noqa: F401
 from processes import _no_process_outlives_its_test  # noqa: F401
 from tiny import Command, tiny
 

@@ -6,7 +6,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,39 @@ import pytest
 PASSWORD = "s3cret-of-the-tests"
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that can be stopped and started."""
+
+    url: str
+    tool: str
+    data: Path
+    settings: str
+    options: Mapping[str, Any]
+
+    def _do(self, *what: str) -> None:
+        subprocess.run([self.tool, "-D", self.data, *what], check=True, **self.options)
+
+    def start(self) -> None:
+        self._do("-l", str(self.data / "log"), "-o", self.settings, "-w", "start")
+
+    def stop(self) -> None:
+        """At once, as in a crash."""
+        self._do("-m", "immediate", "stop")
+
+    def restart(self) -> None:
+        self._do("-l", str(self.data / "log"), "-o", self.settings, "-m", "immediate", "-w", "restart")
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a new, empty server; skips where PostgreSQL is not installed."""
+def postgres(postgres_server: Server) -> str:
+    """The URL of a server of the tests' own."""
+    return postgres_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A new, empty server; skips where PostgreSQL is not installed."""
     initdb, pg_ctl = _tool("initdb"), _tool("pg_ctl")
     if initdb is None or pg_ctl is None:
         pytest.skip("PostgreSQL's server is not installed")
@@ -36,11 +67,13 @@ def postgres() -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-    subprocess.run([pg_ctl, "-D", data, "-l", data / "log", "-o", settings, "-w", "start"], check=True, **options)
+    url = f"postgresql+psycopg2://hpo:{PASSWORD}@127.0.0.1:{port}/postgres"
+    server = Server(url, pg_ctl, data, settings, options)
+    server.start()
     try:
-        yield f"postgresql+psycopg2://hpo:{PASSWORD}@127.0.0.1:{port}/postgres"
+        yield server
     finally:
-        subprocess.run([pg_ctl, "-D", data, "-m", "immediate", "stop"], check=True, **options)
+        server.stop()
         shutil.rmtree(folder)
 
 

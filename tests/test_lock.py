@@ -108,7 +108,7 @@ def test_a_worker_that_outlives_the_holder_does_not_keep_the_lock(tmp_path):
         ("postgresql+asyncpg://u:hush@h/d", r"needs a driver: python3 -m pip install asyncpg"),
         (
             "postgresql+psycopg2://u:hush@127.0.0.1/d?sslmode=no",
-            r"u:\*\*\*@h/d\?sslmode=no cannot be opened: inval",
+            r"u:\*\*\*@127.0.0.1/d\?sslmode=no cannot be opened: inval",
         ),
     ],
 )
