@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -115,16 +115,6 @@ def load_plan(
     files = {"experiment": text, "search_space": space_text}
     documents = {"experiment": document, "search_space": space_document or document}
     return Plan(experiment, space.sound, files, folders, home_folder(home), documents)
-
-
-def plan_of(experiment: Mapping[str, Any], folder: Path | None = None) -> Plan:
-    """The plan of an experiment that a study or an exported file keeps, with its search space within.
-
-    Raises:
-        FileMistakes: all its mistakes at once.
-    """
-    plan = load_plan(experiment, kept=True)
-    return replace(plan, folders=(*plan.folders, folder)) if folder else plan
 
 
 def _collect(mistakes: list[Mistake], parse: Callable[[], Parsed]) -> Parsed | None:

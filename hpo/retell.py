@@ -9,9 +9,6 @@ from hpo.errors import UserError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hpo.plan import Plan
-    from hpo.store import StudyView
-
 
 @dataclass(frozen=True)
 class Told:
@@ -53,13 +50,14 @@ def retell(
     from hpo.compare.compare import read_studies
     from hpo.data.store import info_from_json
     from hpo.lock import sole_coordinator
+    from hpo.plan_again import plan_of_study
     from hpo.store import confirming_runs, read_study
     from hpo.tracked import ending_of, study_info
     from hpo.tracking.whole import tell_whole
     from hpo.urls import masked
 
     (found,) = read_studies([study], home, storage)
-    plan = _plan(found, home)
+    plan = plan_of_study(found, home=home)
     uri = tracking_uri or plan.tracking_uri
     with (
         sole_coordinator(found.storage, study),
@@ -90,12 +88,6 @@ def retell(
 
 def _quiet(console: "Console | None") -> bool:
     return console is None or not console.is_terminal
-
-
-def _plan(view: "StudyView", home: str | Path | None) -> "Plan":
-    from hpo.plan import load_plan
-
-    return replace(load_plan(view.experiment, (), home, kept=True), files=view.files)
 
 
 def _artifacts(uri: str, home: Path) -> Path:

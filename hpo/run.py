@@ -133,7 +133,7 @@ def definition_of(plan: "Plan", dataset: "Dataset", declared: Mapping[str, Any])
     space, data = widened(plan, declared), info_as_json(info)
     # What a pruner hears of: the folds, where there are any, else the epochs.
     reports = info.folds or experiment.training.epochs
-    return Definition(space, reports, identity, plan.files, resolved, data)
+    return Definition(space, reports, identity, plan.files, resolved, data, tuple(map(str, plan.folders)))
 
 
 def _beside(plan: "Plan") -> dict[str, Any]:

@@ -34,6 +34,7 @@ STATES: Mapping[TrialState, State] = {
 # Attributes of studies and trials.
 IDENTITY, FILES, DECLARED = "hpo:identity", "hpo:files", "hpo:declared"
 EXPERIMENT, VERSIONS, CONFIRMATION = "hpo:experiment", "hpo:versions", "hpo:confirmation"
+FOLDERS = "hpo:folders"
 JOB, RETRY, ENQUEUED, RESULT = "hpo:job", "hpo:retry", "hpo:enqueued", "hpo:result"
 CONFIRMS = "hpo:confirms"
 # Of a study: its data's DatasetInfo, and the studies that it goes on from, or that go on from it.
@@ -64,6 +65,8 @@ class StudyView:
     """What `hpo confirm` found, once it has run."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """What is known of its dataset; `hpo.data.store.info_from_json` reads it."""
+    folders: Sequence[str] = ()
+    """Where relative paths and import paths of the user's were looked for when it was run last, in this order."""
     links: Mapping[str, str] = field(default_factory=dict)
     """extends, extended_by -> the name of the study, or names with commas between."""
 
@@ -146,6 +149,7 @@ def view_of(study: optuna.Study, url: str, trials: Sequence[FrozenTrial] | None 
         storage=url,
         confirmation=None if confirmed is None else Confirmation.model_validate(confirmed),
         data=attributes.get(DATA, {}),
+        folders=attributes.get(FOLDERS, ()),
         links={key.removeprefix("hpo:"): attributes[key] for key in (EXTENDS, EXTENDED_BY) if key in attributes},
     )
 

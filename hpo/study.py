@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,6 +23,7 @@ from hpo.store import (
     ENQUEUED,
     EXPERIMENT,
     FILES,
+    FOLDERS,
     IDENTITY,
     JOB,
     RESULT,
@@ -215,6 +216,8 @@ class Definition:
     """The experiment with all defaults and overrides in place, and its search space within; JSON values."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """What is known of the dataset, by `hpo.data.store.info_as_json`."""
+    folders: Sequence[str] = ()
+    """Where relative paths and import paths of the user's are looked for, in this order."""
 
 
 def open_study(url: str, name: str, definition: Definition, spec: StudySpec) -> Study:
@@ -247,6 +250,9 @@ def open_study(url: str, name: str, definition: Definition, spec: StudySpec) -> 
         )
     if definition.data and DATA not in study.user_attrs:
         study.set_user_attr(DATA, dict(definition.data))
+    if definition.folders and list(definition.folders) != study.user_attrs.get(FOLDERS):
+        # The last ones: whoever moved the experiment and ran it again has it where it is now.
+        study.set_user_attr(FOLDERS, list(definition.folders))
     return Study(storage, name, definition, spec)
 
 

@@ -77,12 +77,13 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
     from hpo.compare.compare import read_studies
     from hpo.confirm.confirming import Confirming, Wanted
     from hpo.lock import sole_coordinator
+    from hpo.plan_again import plan_of_study
 
     began = time.monotonic()
     if seeds < 2:
         raise UserError(f"seeds: a deviation needs at least 2, got {seeds}")
     (view,) = read_studies([study], home, storage)
-    plan = _plan(view, workers, timeout, home)
+    plan = plan_of_study(view, {"engine.workers": workers, "study.timeout": timeout}, home)
     wanted = Wanted(chosen_finalists(view, finalists), seeds, stop_early, plan.experiment.study.retries)
     deadline = None if timeout is None else began + (plan.experiment.study.timeout or 0.0)
     with sole_coordinator(view.storage, study):
@@ -136,15 +137,6 @@ def chosen_finalists(view: "StudyView", which: int | Sequence[int]) -> "list[Tri
     if not distinct:
         raise NotFound(f"study {view.name} has no trial with a score yet")
     return list(distinct.values())[:which]
-
-
-def _plan(view: "StudyView", workers: int | None, timeout: str | float | None, home: str | Path | None) -> "Plan":
-    from hpo.plan import load_plan
-
-    study = {**view.experiment["study"], "storage": view.storage}
-    options = {"engine.workers": workers, "study.timeout": timeout}
-    overrides = [f"{key}={value}" for key, value in options.items() if value is not None]
-    return replace(load_plan({**view.experiment, "study": study}, overrides, home, kept=True), files=view.files)
 
 
 def _train(

@@ -94,8 +94,6 @@ def write_model(view: "StudyView", trial: TrialRecord, path: Path) -> Retrained 
     Raises:
         HpoError: it cannot be saved; says why.
     """
-    from hpo.plan import plan_of
-
     exported = exported_of(view, trial)
     as_kept = exported.limit == exported.stopped_after
     if trial.model_file is not None and Path(trial.model_file).is_file() and as_kept:
@@ -103,7 +101,7 @@ def write_model(view: "StudyView", trial: TrialRecord, path: Path) -> Retrained 
             shutil.copyfile(trial.model_file, temporary)
         return None
     with replaced(path) as temporary:
-        again = retrain(plan_of(view.experiment), trial.params, trial.seed, exported.limit, save_to=temporary)
+        again = retrain(exported.plan, trial.params, trial.seed, exported.limit, save_to=temporary)
         require_model(again, path)
         return again
 

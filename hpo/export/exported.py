@@ -12,11 +12,12 @@ from ruamel.yaml import YAML
 
 from hpo.confirm.confirmation import Estimate
 from hpo.errors import FileMistakes, Mistake
-from hpo.plan import Plan, plan_of
+from hpo.plan import Plan
+from hpo.plan_again import plan_of, plan_of_study
 from hpo.record import TrialRecord
 from hpo.replacing import replaced
 from hpo.store import StudyView
-from hpo.yaml_file import read_yaml
+from hpo.yaml_file import Document, read_yaml
 
 _STOPPED = ("pruner", "deadline", "target", "interrupt")
 
@@ -82,6 +83,7 @@ def document(view: StudyView, trial: TrialRecord) -> dict[str, Any]:
         "data": {"name": view.identity["dataset"]["name"], "digest": view.identity["dataset"]["digest"]},
         "versions": dict(view.versions),
         "experiment": dict(view.experiment),
+        "folders": list(view.folders),
     }
     return {**content, "confirmed": _confirmed(view, trial)} if view.confirmation is not None else content
 
@@ -124,7 +126,7 @@ def exported_of(view: StudyView, trial: TrialRecord) -> Exported:
     Raises:
         FileMistakes: its experiment can no longer be read.
     """
-    return _exported(document(view, trial), plan_of(view.experiment))
+    return _exported(document(view, trial), plan_of_study(view))
 
 
 def read_exported(path: Path) -> Exported:
@@ -140,7 +142,7 @@ def read_exported(path: Path) -> Exported:
     if missing:
         rule = f"is no exported trial: it lacks {', '.join(missing)}; write one with hpo export STUDY --to {path.name}"
         raise FileMistakes([Mistake(str(path), "", rule)])
-    plan = plan_of(found.data["experiment"], path.absolute().parent)
+    plan = plan_of(found.data["experiment"], [*_folders(found), Path.cwd(), path.absolute().parent])
     mistakes = [
         found.mistake(("parameters", name), complaint)
         for name, complaint in plan.space.complaints(found.data["parameters"]).items()
@@ -152,6 +154,14 @@ def read_exported(path: Path) -> Exported:
         return _exported(found.data, plan)
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise FileMistakes([Mistake(str(path), "", f"is no exported trial: {error!r} in it")]) from None
+
+
+def _folders(found: Document) -> list[str]:
+    """Where the experiment and its data lay; files of an older hpo do not say."""
+    folders = found.data.get("folders") or []
+    if not isinstance(folders, list) or not all(isinstance(folder, str) for folder in folders):
+        raise FileMistakes([found.mistake(("folders",), f"must be a list of folders, got {folders!r}")])
+    return folders
 
 
 def _exported(data: Mapping[str, Any], plan: Plan) -> Exported:
