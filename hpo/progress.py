@@ -1,7 +1,7 @@
 """Live progress: a line for each finished trial, and on a terminal what runs, the best, and the time left."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,6 +50,27 @@ class Progress:
     def warn(self, message: str) -> None:
         """Shows a warning above the rest."""
         self._console.print(Text(f"warning: {message}", style="yellow"), soft_wrap=True)
+
+    @contextmanager
+    def logging(self) -> Iterator[Callable[[int], None]]:
+        """The time in which a run that is done waits for its logging: how many runs are left; in a pipe one line."""
+        status = self._console.status("")
+        said = False
+
+        def left(runs: int) -> None:
+            nonlocal said
+            message = f"logging {runs} run{'s' if runs > 1 else ''}"
+            if self._console.is_terminal:
+                status.update(message)
+                status.start()
+            elif not said:
+                self._console.print(message)
+            said = True
+
+        try:
+            yield left
+        finally:
+            status.stop()
 
     def trial_started(self, record: TrialRecord) -> None:
         """A trial's training begins."""

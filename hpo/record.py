@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -143,6 +143,13 @@ class TrialRecord:
             return dict(enumerate(curve, 1))
         ended = [curve[epoch - 1] for epoch in self.fold_best_epochs]
         return {count: statistics.fmean(ended[:count]) for count in range(1, len(ended) + 1)}
+
+
+def lost(record: TrialRecord, error: str = "its coordinator was killed") -> TrialRecord:
+    """A trial that nobody goes on with, failed; every other one as it is."""
+    if record.state != "running":
+        return record
+    return replace(record, state="failed", failure="lost", error=error, value=None, ended_by=None)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Telling a whole study to MLflow, another one or one that was down, from Optuna's record and the stored curves."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,10 @@ from hpo.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from hpo.record import TrialRecord
+    from hpo.store import StudyView
+    from hpo.tracking import Status
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ def retell(
     from hpo.data.store import info_from_json
     from hpo.lock import sole_coordinator
     from hpo.plan_again import plan_of_study
+    from hpo.record import lost
     from hpo.store import confirming_runs, read_study
     from hpo.tracked import ending_of, study_info
     from hpo.tracking.whole import tell_whole
@@ -72,18 +78,30 @@ def retell(
         about = replace(study_info(plan, info_from_json(view.data), view.links), version=view.versions["hpo"])
         if began := [record.started for record in view.trials if record.started]:
             about = replace(about, began=min(began))
-        ended = [record for record in view.trials if record.state != "running"]
-        confirming = [record for record in confirming_runs(view.storage, study) if record.state != "running"]
-        task = bar.add_task("Runs", total=len(ended) + len(confirming))
-        mended = tell_whole(
-            uri,
-            _artifacts(uri, plan.home),
-            about,
-            [*ended, *confirming],
-            ending_of(view, "finished"),
-            lambda: bar.advance(task),
-        )
-    return Told(study, masked(uri), len(ended), len(confirming), mended)
+        # Nobody runs the study: what is not ended is lost, as the next run of it will find.
+        trials = [lost(record) for record in view.trials]
+        confirming = [lost(record) for record in confirming_runs(view.storage, study)]
+        records = [*trials, *confirming]
+        ends = [record.ended for record in records if record.ended]
+        ending = replace(ending_of(view, _status(view, confirming)), ended=max(ends, default=None))
+        task = bar.add_task("Runs", total=len(records))
+        artifacts = _artifacts(uri, plan.home)
+        mended = tell_whole(uri, artifacts, about, records, ending, lambda: bar.advance(task))
+    return Told(study, masked(uri), len(trials), len(confirming), mended)
+
+
+def _status(view: "StudyView", confirming: "Sequence[TrialRecord]") -> "Status":
+    """How the study ended, as far as its record says; MLflow may know better, where it saw the end."""
+    from hpo.study import GIVEN_BACK
+
+    latest = {record.origin: record for record in view.trials}
+    open_ = [*latest.values(), *confirming]
+    if any(record.state == "running" or record.failure in GIVEN_BACK for record in open_):
+        return "interrupted"
+    study = view.experiment.get("study") or {}
+    if not (study.get("timeout") or study.get("target")) and len(latest) < (study.get("trials") or 0):
+        return "interrupted"
+    return "finished" if any(record.state != "failed" for record in view.trials) else "failed"
 
 
 def _quiet(console: "Console | None") -> bool:

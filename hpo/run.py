@@ -107,7 +107,7 @@ def _study(
         progress = Progress(console, objective, plan.trials, spec.timeout)
         deadline = None if spec.timeout is None else began + spec.timeout
         budget = Budget(plan.trials, deadline, spec.target, spec.trial_timeout)
-        with discarded_if_unused(study), tracked(plan, dataset.info, resumed, progress.warn) as log:
+        with discarded_if_unused(study), tracked(plan, dataset.info, resumed, progress) as log:
             coordinator = Coordinator(study, engine, objective, budget, jobs.make, jobs.declare, (log, progress))
             with progress.shown(study.trials()):
                 ended = coordinator.run()

@@ -1,16 +1,16 @@
 """A study's run in MLflow, from before its first trial until after its last: the coordinator's observer."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hpo.confirm.decision import markdown
-from hpo.errors import HpoError, Interrupted
+from hpo.errors import Interrupted
 from hpo.export.exported import as_yaml
 from hpo.record import TrialRecord, ranked
 from hpo.store import StudyView, confirming_runs, read_study
-from hpo.tracking import Ending, StudyInfo, Tracker
+from hpo.tracking import Ending, Status, StudyInfo, Tracker
 from hpo.urls import missing_database
 from hpo.versions import versions
 
@@ -38,33 +38,63 @@ class Logged:
         self._tracker.end_trial(record)
 
 
+class Reporter(Protocol):
+    """Whom the user hears of the logging from."""
+
+    def warn(self, message: str) -> None:
+        """Shows a warning."""
+
+    def logging(self) -> AbstractContextManager[Callable[[int], None]]:
+        """The time in which the run only waits for its logging; what it gives is told how many runs are left."""
+
+
 @contextmanager
-def tracked(plan: "Plan", info: "DatasetInfo", resume: bool, warn: Callable[[str], None]) -> Iterator[Logged]:
+def tracked(plan: "Plan", info: "DatasetInfo", resume: bool, reporter: Reporter) -> Iterator[Logged]:
     """Logs a study while it runs, or is confirmed: first what was left untold, at the end the summary and the model.
+
+    However the block ends, no run is left running: an error ends them as failed, Ctrl-C and the like as killed.
 
     Raises:
         UserError: the tracking store cannot be reached.
     """
     name = plan.experiment.name
     view = read_study(plan.storage, name)
+    known = [*view.trials, *confirming_runs(plan.storage, name)]
     about = study_info(plan, info, view.links)
-    tracker = Tracker.open(plan.tracking_uri, plan.home / "artifacts", about, resume=resume, warn=warn)
-    if not _to_be_created(plan.tracking_uri):
+    patient = _to_be_created(plan.tracking_uri)
+    tracker = Tracker.open(
+        plan.tracking_uri, plan.home / "artifacts", about, resume=resume, patient=patient, warn=reporter.warn
+    )
+    if not patient:
         tracker.ready()
-    tracker.sync([*view.trials, *confirming_runs(plan.storage, name)])
-    status = "finished"
+    tracker.sync(known)
+    status: Status = "failed"
     try:
         yield Logged(tracker)
-    except Interrupted:
+        status = "finished"
+    except (Interrupted, KeyboardInterrupt, SystemExit, GeneratorExit):
         status = "interrupted"
         raise
-    except HpoError:
-        status = "failed"
-        raise
     finally:
-        tracker.finish(ending_of(read_study(plan.storage, name), status))
-        if not tracker.close():
-            warn("not everything was logged to MLflow; the same command logs what is missing")
+        tracker.finish(_ending(plan.storage, name, status))
+        _wait_for(tracker, reporter)
+
+
+def _ending(storage: str, name: str, status: Status) -> Ending:
+    """The end as the record has it; without summary and model where it cannot be read: somebody deleted the study."""
+    try:
+        return ending_of(read_study(storage, name), status)
+    except Exception:  # what ended the study is the error to see, and the runs must end all the same
+        return Ending(status, f"The study ended as {status}; its record could not be read.")
+
+
+def _wait_for(tracker: Tracker, reporter: Reporter) -> None:
+    """Waits until everything is logged; Ctrl-C ends the waiting, not the command, whose study is done."""
+    complete = False
+    with suppress(KeyboardInterrupt), reporter.logging() as left:
+        complete = tracker.close(left)
+    if not complete:
+        reporter.warn("not everything was logged to MLflow; the same command, or hpo log, logs what is missing")
 
 
 def _to_be_created(uri: str) -> bool:
@@ -100,12 +130,12 @@ def study_info(plan: "Plan", info: "DatasetInfo", links: Mapping[str, str]) -> S
     )
 
 
-def ending_of(view: StudyView, status: str) -> Ending:
+def ending_of(view: StudyView, status: Status) -> Ending:
     """What is logged when a study ends, or is logged again."""
     best = next(iter(ranked(view.trials, view.objective)), None)
     model = Path(best.model_file) if best and best.model_file and Path(best.model_file).is_file() else None
     return Ending(
-        status=status,  # type: ignore[arg-type]
+        status=status,
         summary=_summary(view, best),
         best=best,
         best_config=as_yaml(view, best) if best else None,

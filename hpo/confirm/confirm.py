@@ -155,7 +155,7 @@ def _train(
     with prepared(plan, max(1, record.owed)) as (engine, dataset, data):
         _same_data(view, dataset)
         make = _jobs(plan, record, engine, data)
-        with tracked(plan, dataset.info, True, progress.warn) as log:
+        with tracked(plan, dataset.info, True, progress) as log:
             coordinator = Coordinator(record, engine, view.objective, budget, make, _declared, (log, progress))
             with progress.shown(record.trials()):
                 ended = coordinator.run()

@@ -1,6 +1,9 @@
 """Tracking URIs: how they are shown, what is said of one that cannot be opened, and how MLflow is kept quiet."""
 
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hpo.errors import UserError
 from hpo.urls import masked
@@ -37,3 +40,18 @@ def set_environment() -> None:
     """Before MLflow is imported: no telemetry, no chatter, short waits; what the user has set is kept."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """What MLflow, alembic and SQLAlchemy log in this thread goes nowhere: what matters of it is raised as well."""
+    set_environment()
+    from mlflow.utils.logging_utils import suppress_logs_in_thread
+
+    for name in ("sqlalchemy", "urllib3"):
+        # Their loggers have no handlers of their own: unless somebody set them up, Python prints what is an error.
+        logger = logging.getLogger(name)
+        if logger.level in (logging.NOTSET, logging.WARNING):
+            logger.setLevel(logging.CRITICAL)
+    with suppress_logs_in_thread():
+        yield

@@ -4,9 +4,10 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from mlflow.data.schema import TensorDatasetSchema
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.types.schema import Schema, TensorSpec
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
-from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH, MAX_TAG_VAL_LENGTH
+from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH, MAX_TAG_VAL_LENGTH, path_not_unique
 from numpy import dtype
 
 from hpo.confirm.confirmation import Confirmation, Estimate
@@ -26,23 +27,38 @@ STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 """A trial's state -> its run's status, as in MLflow's own Optuna storage."""
 
 
+def in_order(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The ended ones, in the order of their ends."""
+    ended = [record for record in records if record.state in STATUS]
+    return sorted(ended, key=lambda record: (milliseconds(record.ended), record.number))
+
+
 def milliseconds(moment: datetime | None) -> int:
     """Milliseconds since 1970; now, where no moment is given."""
     return int((moment.timestamp() if moment else time.time()) * 1000)
 
 
+@lru_cache(maxsize=4096)
 def key(name: str) -> str:
-    """A name as MLflow allows it: letters, digits, `_ - . / :` and spaces."""
-    return re.sub(r"[^\w\-./: ]", "_", name, flags=re.ASCII)[:MAX_ENTITY_KEY_LENGTH]
+    """A name as MLflow allows it: letters, digits, `_ - . / :` and spaces; no path that could be written shorter."""
+    allowed = re.sub(r"[^\w\-./: ]", "_", name, flags=re.ASCII)[:MAX_ENTITY_KEY_LENGTH]
+    unique = not path_not_unique(allowed)  # type: ignore[no-untyped-call]
+    return allowed if unique else re.sub("[./]", "_", allowed) or "_"
+
+
+def text(value: object) -> str:
+    """Text that every database takes: without lone surrogates and zeros."""
+    return str(value).encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def params(values: Mapping[str, Any]) -> list[Param]:
-    """Key -> value as params; values that are not text are spelled as in JSON and YAML."""
-    return [
-        Param(key(name), (value if isinstance(value, str) else json.dumps(value, default=str))[:MAX_PARAM_VAL_LENGTH])
+    """Key -> value as params, each key once; values that are not text are spelled as in JSON and YAML."""
+    found = {
+        key(name): text(value if isinstance(value, str) else json.dumps(value, default=str))[:MAX_PARAM_VAL_LENGTH]
         for name, value in _flat(values)
         if value is not None
-    ]
+    }
+    return [Param(name, value) for name, value in found.items()]
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -55,7 +71,7 @@ def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
 
 def tags(values: Mapping[str, object]) -> list[RunTag]:
     """Key -> value as tags; None is left out."""
-    return [RunTag(name, str(value)[:MAX_TAG_VAL_LENGTH]) for name, value in values.items() if value is not None]
+    return [RunTag(name, text(value)[:MAX_TAG_VAL_LENGTH]) for name, value in values.items() if value is not None]
 
 
 def metrics(values: Mapping[str, float], timestamp: int, step: int = 0) -> list[Metric]:
@@ -65,6 +81,8 @@ def metrics(values: Mapping[str, float], timestamp: int, step: int = 0) -> list[
 
 def curves(record: TrialRecord, told: int = 0) -> list[Metric]:
     """Every metric after each epoch but the first `told`, at the times that its epochs took; see `points`."""
+    if told >= record.epochs:
+        return []
     moments, at = [], milliseconds(record.started or record.ended)
     seconds = record.curves.get("seconds", ())
     for epoch in range(record.epochs):

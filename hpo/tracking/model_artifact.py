@@ -18,6 +18,7 @@ from numpy import dtype
 from ruamel.yaml import YAML
 
 from hpo.data.dataset import Array, DatasetInfo
+from hpo.tracking.paging import search_logged_models
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +46,7 @@ def log_model(client: MlflowClient, run: Run, model: KerasModel) -> str:
     """
     run_id, experiment = run.info.run_id, run.info.experiment_id
     tags = {"hpo.trial": str(model.trial), "hpo.sha256": hashlib.sha256(model.file.read_bytes()).hexdigest()}
-    for known in client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
+    for known in search_logged_models(client, [experiment], f"source_run_id = '{run_id}'"):
         if known.status == LoggedModelStatus.READY and tags.items() <= known.tags.items():
             return str(known.model_id)
     logged = client.create_logged_model(experiment, name="model", source_run_id=run_id, model_type="keras", tags=tags)

@@ -17,6 +17,7 @@ from hpo.errors import NotFound
 from hpo.tracking import entities
 from hpo.tracking.connection import connect
 from hpo.tracking.model_artifact import KerasModel, log_model
+from hpo.tracking.paging import find_run, search_registered_models
 from hpo.urls import masked
 
 ALIAS = "champion"
@@ -77,11 +78,11 @@ def _link(client: MlflowClient, logged: LoggedModel, name: str, version: str) ->
 
 
 def _run_of(client: MlflowClient, uri: str, study: str, trial: int) -> Run:
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    of_study = f"tags.`hpo.study` = '{study}' and tags.`hpo.role` = "
-    for parent in client.search_runs(experiments, f"{of_study}'study'", max_results=1):
+    parent = find_run(client, study)
+    if parent is not None:
         below = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.info.run_id}' and tags.`hpo.trial` = '{trial}'"
-        for run in client.search_runs(experiments, f"{of_study}'trial' and {below}", max_results=1):
+        condition = f"{below} and tags.`hpo.role` = 'trial'"
+        for run in client.search_runs([parent.info.experiment_id], condition, max_results=1):
             return run
     raise NotFound(
         f"{masked(uri)} has no run of trial {trial} of study {study}; hpo log {study} writes what is missing"
@@ -103,7 +104,7 @@ def model_file(uri: str, model: str, folder: Path) -> Path:
         )
         place = client.get_model_version_download_uri(name, version.version)
     except MlflowException as error:
-        names = ", ".join(known.name for known in client.search_registered_models()) or "none"
+        names = ", ".join(known.name for known in search_registered_models(client)) or "none"
         reason = str(error).strip().splitlines()[0]
         raise NotFound(f"{model}: not found in {masked(uri)}: {reason}; registered models: {names}") from None
     try:

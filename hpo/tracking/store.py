@@ -1,40 +1,49 @@
-"""One study in an MLflow store: a parent run, and a run for each trial. Only MlflowClient, no active runs."""
+"""One study in an MLflow store: a parent run, and a run for each trial. No active runs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, LifecycleStage, Metric, Param, Run, ViewType
+from mlflow.entities import Experiment, LifecycleStage, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
-from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
 
 from hpo.confirm.confirmation import Confirmation
 from hpo.confirm.decision import verdict
 from hpo.errors import UserError
 from hpo.record import TrialRecord
 from hpo.tracking import entities
+from hpo.tracking.client_runs import ClientRuns
 from hpo.tracking.connection import connect
 from hpo.tracking.model_artifact import KerasModel, log_model
+from hpo.tracking.paging import find_run, search_runs
+from hpo.tracking.runs import Birth, Change, Child, End, RunRef
 from hpo.tracking.study_info import Ending, StudyInfo
+from hpo.tracking.table_runs import table_runs
+from hpo.tracking.untold import Key, News, key
 from hpo.versions import git_commit
 
 # The UI opens such an experiment in machine-learning mode rather than in its mode for language models.
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
+_STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
+
 
 @dataclass
-class _TrialRun:
-    run_id: str
-    told: int | None
-    """Epochs logged; None where only the store can know."""
-    params: frozenset[str] = field(default_factory=frozenset)
+class _Trial:
+    """What is known of a trial's run."""
+
+    run: RunRef
+    known: bool = True
+    """Whether the epochs that the store has are those that this process told it."""
+    described: bool = False
+    """Whether it has its params and its data."""
 
 
 class Store:
-    """Writes one study. Every method may be called again after it failed, and then mends what is missing."""
+    """Writes one study. Every method may be called again after it failed, and then writes what is missing."""
 
     def __init__(self, uri: str, artifacts: Path | None, study: StudyInfo, resume: bool) -> None:
         """Opens the store and the study's run.
@@ -46,61 +55,58 @@ class Store:
         self._study = study
         self._client = connect(uri)
         self._common = self._common_tags()
-        self._experiment = self._open_experiment(artifacts).experiment_id
-        self._runs: dict[int, _TrialRun] = {}
-        self._best = entities.BestSoFar()
+        experiment = self._open_experiment(artifacts)
+        self._experiment = experiment.experiment_id
+        self._runs = table_runs(self._client, uri, experiment) or ClientRuns(self._client, self._experiment)
+        self._inputs = entities.dataset_inputs(study.dataset)
+        self.ended_before: End | None = None
+        """How the study's run had ended before it was opened now."""
+        self._trials: dict[Key, _Trial] = {}
         self.run_id = self._open_parent(resume)
 
-    def start(self, record: TrialRecord) -> None:
-        """Creates the run of a trial."""
-        self._run_of(record)
+    @property
+    def at_once(self) -> int:
+        """So many trials are worth writing together."""
+        return self._runs.at_once
 
-    def log_epochs(self, trial: int, points: Sequence[Metric], epochs: int) -> None:
-        """Logs metrics of a started trial, those of its epochs in order, up to the number of `epochs`."""
-        run = self._runs.get(trial)
-        if run is None or not points:
-            return
-        told, run.told = run.told, None
-        self._log_metrics(run.run_id, points)
-        if told is not None:
-            run.told = max(told, epochs)
+    def write(self, news: Sequence[News], points: Sequence[Metric] = ()) -> None:
+        """Writes what is new of trials, each of them once, and more points of the study's own curves."""
+        known = {one.key: self._trials.setdefault(one.key, _Trial(RunRef())) for one in news}
+        there = self._steps(news, known)
+        changes = [self._change(one, known[one.key], there) for one in news]
+        if points:
+            changes.append(Change(RunRef(self.run_id), metrics=points))
+        self._runs.write(changes)
+        for one in news:
+            known[one.key].described = True
+            if one.ended:
+                del self._trials[one.key]
 
-    def end(self, record: TrialRecord) -> None:
-        """Logs whatever is missing of an ended trial, ends its run, and logs the best so far."""
-        self._end(self._run_of(record), record)
-        if record.confirms is None:
-            points, best = entities.best_so_far([record], self._study.objective, self._best)
-            self._log_metrics(self.run_id, points)
-            self._best = best
-        self._runs.pop(record.number, None)
+    def missing(
+        self, records: Sequence[TrialRecord], points: Sequence[Metric]
+    ) -> tuple[list[TrialRecord], list[Metric]]:
+        """Which of ended trials have no run, or one that is not in its final state; which points the study's has not.
 
-    def sync(self, records: Sequence[TrialRecord], done: Callable[[], None] = lambda: None) -> int:
-        """Ends the run of every ended trial that has none, or one that is not in its final state. Idempotent.
-
-        Calls `done` after each of the records; returns how many were missing or unfinished.
+        Runs of other trials that are still running are ended: nobody else writes while this study is open.
         """
-        mended = 0
-        ended = sorted(
-            (record for record in records if record.state in entities.STATUS),
-            key=lambda record: (entities.milliseconds(record.ended), record.number),
-        )
-        runs = {_own_tag(run.data.tags): run for run in self._search_trials()}
-        for record in ended:
-            run = runs.get(_own_tag(entities.role_tags(record)))
-            if run is None or not self._is_final(run, record):
-                self._end(self._create(record) if run is None else _known(run), record)
-                mended += 1
-            done()
-        trials = [record for record in ended if record.confirms is None]
-        points, self._best = entities.best_so_far(trials, self._study.objective)
+        runs = {_own_tag(child.tags): child for child in self._runs.children(self.run_id)}
+        missing: list[TrialRecord] = []
+        for record in entities.in_order(records):
+            child = runs.pop(_own_tag(entities.role_tags(record)), None)
+            if child is None or not _is_final(child, record):
+                missing.append(record)
+                if child is not None:
+                    self._trials[key(record)] = _Trial(RunRef(child.run_id), known=False)
+        self._end_orphans(list(runs.values()))
         known = (point for name in {point.key for point in points} for point in self._history(self.run_id, name))
         there = {(point.key, point.step, point.value) for point in known}
-        new = [point for point in points if (point.key, point.step, point.value) not in there]
-        self._log_metrics(self.run_id, new)
-        return mended
+        return missing, [point for point in points if (point.key, point.step, point.value) not in there]
 
-    def finish(self, ending: Ending) -> None:
-        """Logs the summary, the best configuration and the best model, then ends the study's run."""
+    def finish(self, ending: Ending, as_before: bool = False) -> None:
+        """Logs the summary, the best configuration and the best model, then ends the study's run.
+
+        `as_before`: in the way and at the time in which it had ended before, where it had.
+        """
         run = self._client.get_run(self.run_id)
         best = ending.best
         values = {MLFLOW_RUN_NOTE: ending.summary, "hpo.best_trial": None if best is None else best.number}
@@ -111,8 +117,9 @@ class Store:
             log_model(self._client, run, KerasModel(ending.model_file, self._study.dataset, best.number))
         if ending.confirmation is not None:
             self._confirm(run, ending.confirmation)
-        status = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}[ending.status]
-        self._client.set_terminated(self.run_id, status)
+        end = End(_STATUS[ending.status], entities.milliseconds(ending.ended))
+        end = self.ended_before or end if as_before else end
+        self._client.set_terminated(self.run_id, end.status, end.time)
 
     def _confirm(self, run: Run, confirmation: Confirmation) -> None:
         """Logs the decision with the study's run, and to each finalist's what its seeds came to."""
@@ -130,17 +137,6 @@ class Store:
         new = {name: value for name, value in values.items() if run.data.metrics.get(entities.key(name)) != value}
         metrics = entities.metrics(new, entities.milliseconds(None))
         self._client.log_batch(run.info.run_id, metrics=metrics, tags=entities.tags(tags))
-
-    def _end(self, run: _TrialRun, record: TrialRecord) -> None:
-        if run.told is None:
-            self._describe(run, record)
-        self._log_metrics(run.run_id, self._missing(run, record))
-        self._log_metrics(run.run_id, entities.scores(record))
-        if record.error:
-            self._client.log_text(run.run_id, record.error, "error.txt")
-        self._client.log_batch(run.run_id, tags=entities.state_tags(record, self._study.objective))
-        status, ended = entities.STATUS[record.state], entities.milliseconds(record.ended)
-        self._client.set_terminated(run.run_id, status, ended)
 
     def _open_experiment(self, artifacts: Path | None) -> Experiment:
         name = self._study.experiment
@@ -166,99 +162,88 @@ class Store:
     def _open_parent(self, resume: bool) -> str:
         objective = self._study.objective
         role = "tags.`hpo.role` = 'study'"
-        found = self._search(f"tags.`hpo.study` = '{self._study.name}' and {role}") if resume else iter(())
-        run = next(found, None)
+        condition = f"tags.`hpo.study` = '{self._study.name}' and {role}"
+        run = next(search_runs(self._client, [self._experiment], condition), None) if resume else None
         if run is None:
             more = {"hpo.role": "study", "hpo.objective": objective.metric, "hpo.direction": objective.direction}
             tags = {**self._common, **more}
             began = entities.milliseconds(self._study.began)
             run = self._client.create_run(self._experiment, began, tags, self._study.name)
         else:
+            if run.info.status != "RUNNING":
+                self.ended_before = End(run.info.status, run.info.end_time)
             self._client.update_run(run.info.run_id, status="RUNNING")
         run_id = str(run.info.run_id)
         links = {f"hpo.{name}": studies for name, studies in self._study.links.items()}
         self._client.log_batch(run_id, tags=entities.tags(links))
-        self._client.log_inputs(run_id, entities.dataset_inputs(self._study.dataset))
-        self._log_params(run_id, entities.params(self._study.fixed), frozenset(run.data.params))
+        self._client.log_inputs(run_id, self._inputs)
+        # MLflow refuses to change a param.
+        params = [param for param in entities.params(self._study.fixed) if param.key not in run.data.params]
+        self._client.log_batch(run_id, params=params)
         self._client.log_text(run_id, self._study.experiment_yaml, "experiment.yaml")
         self._client.log_text(run_id, self._study.space_yaml, "search_space.yaml")
         return run_id
 
-    def _run_of(self, record: TrialRecord) -> _TrialRun:
-        """The trial's run: the one at hand, the one in the store, or a new one."""
-        run = self._runs.get(record.number)
-        if run is None:
-            tags = entities.role_tags(record)
-            name, number = _own_tag(tags)
-            condition = f"tags.`{name}` = '{number}' and tags.`hpo.role` = '{tags['hpo.role']}'"
-            found = next(self._search_trials(condition), None)
-            run = self._create(record) if found is None else _known(found)
-            self._runs[record.number] = run
-        return run
+    def _change(self, news: News, trial: _Trial, there: Mapping[str, Mapping[str, set[int]]]) -> Change:
+        record, run_id = news.record, trial.run.run_id
+        metrics, tags, end = list(news.points), [], None
+        if news.ended:
+            metrics += entities.curves(record, news.told)
+            if not trial.known and run_id is not None:
+                has = there.get(run_id, {})
+                metrics = [point for point in metrics if point.step not in has.get(point.key, ())]
+            metrics += entities.scores(record)
+            tags = entities.state_tags(record, self._study.objective)
+            end = End(entities.STATUS[record.state], entities.milliseconds(record.ended))
+        return Change(
+            trial.run,
+            birth=self._birth(record) if trial.known and not trial.described else None,
+            params=[] if trial.described else entities.trial_params(self._study.fixed, record),
+            metrics=metrics,
+            tags=tags,
+            datasets=[] if trial.described else self._inputs,
+            texts={"error.txt": entities.text(record.error)} if news.ended and record.error else {},
+            end=end,
+        )
 
-    def _create(self, record: TrialRecord) -> _TrialRun:
-        more = {
+    def _birth(self, record: TrialRecord) -> Birth:
+        own = entities.role_tags(record)
+        tags = {
+            **self._common,
             MLFLOW_PARENT_RUN_ID: self.run_id,
-            **entities.role_tags(record),
+            **own,
             "hpo.state": "running",
             "hpo.attempt": str(record.attempt),
             "hpo.origin": str(record.origin),
             **({"hpo.source": record.source} if record.source is not None else {}),
         }
-        run = self._client.create_run(
-            self._experiment,
-            start_time=entities.milliseconds(record.started),
-            tags={**self._common, **more},
-            run_name=entities.run_name(record),
-        )
-        trial = _TrialRun(run.info.run_id, 0)
-        self._describe(trial, record)
-        return trial
+        start = entities.milliseconds(record.started)
+        return Birth(entities.run_name(record), start, tags, _own_tag(own), self.run_id)
 
-    def _describe(self, run: _TrialRun, record: TrialRecord) -> None:
-        self._client.log_inputs(run.run_id, entities.dataset_inputs(self._study.dataset))
-        self._log_params(run.run_id, entities.trial_params(self._study.fixed, record), run.params)
+    def _steps(self, news: Sequence[News], known: Mapping[Key, _Trial]) -> Mapping[str, Mapping[str, set[int]]]:
+        """What the store has of the curves of those trials that an earlier process began."""
+        earlier = {known[one.key].run.run_id: one for one in news if not known[one.key].known}
+        runs = [run_id for run_id in earlier if run_id is not None]
+        names = {point.key for one in earlier.values() for point in entities.curves(one.record)}
+        return self._runs.steps(runs, sorted(names)) if names else {}
 
-    def _missing(self, run: _TrialRun, record: TrialRecord) -> list[Metric]:
-        if run.told is not None:
-            return entities.curves(record, run.told)
-        points = entities.curves(record)
-        there = {
-            name: {metric.step for metric in self._history(run.run_id, name)}
-            for name in {point.key for point in points}
-        }
-        return [point for point in points if point.step not in there[point.key]]
+    def _end_orphans(self, children: Sequence[Child]) -> None:
+        """Ends runs that nobody goes on with: their coordinator was killed, and the record does not know how they end.
 
-    def _is_final(self, run: Run, record: TrialRecord) -> bool:
-        if run.info.lifecycle_stage == LifecycleStage.DELETED:
-            return True  # by the user, who wants it gone
-        status = entities.STATUS[record.state]
-        return bool(run.info.status == status and run.data.tags.get("hpo.state") == record.state)
+        Their params and curves stay as they are.
+        """
+        tags = entities.tags({"hpo.state": "failed", "hpo.failure": "lost"})
+        end = End("KILLED", entities.milliseconds(None))
+        left = [child for child in children if child.status == "RUNNING" and not child.deleted]
+        if left:
+            self._runs.write([Change(RunRef(child.run_id), tags=tags, end=end) for child in left])
 
     def _history(self, run_id: str, name: str) -> list[Metric]:
         return list(self._client.get_metric_history(run_id, name))
 
-    def _log_metrics(self, run_id: str, metrics: Sequence[Metric]) -> None:
-        for first in range(0, len(metrics), MAX_METRICS_PER_BATCH):
-            self._client.log_batch(run_id, metrics=metrics[first : first + MAX_METRICS_PER_BATCH])
-
-    def _log_params(self, run_id: str, params: Sequence[Param], there: frozenset[str]) -> None:
-        # MLflow refuses to change a param.
-        missing = [param for param in params if param.key not in there]
-        for first in range(0, len(missing), MAX_PARAMS_TAGS_PER_BATCH):
-            self._client.log_batch(run_id, params=missing[first : first + MAX_PARAMS_TAGS_PER_BATCH])
-
-    def _search_trials(self, condition: str = "") -> Iterator[Run]:
-        below = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.run_id}'"
-        return self._search(" and ".join(filter(None, (below, condition))), ViewType.ALL)
-
-    def _search(self, condition: str, view: int = ViewType.ACTIVE_ONLY) -> Iterator[Run]:
-        token = None
-        while True:
-            page = self._client.search_runs([self._experiment], condition, view, page_token=token)
-            yield from page
-            if not (token := page.token):
-                return
+    def _search_trials(self, condition: str) -> Iterator[Run]:
+        below = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.run_id}' and {condition}"
+        return search_runs(self._client, [self._experiment], below, ViewType.ALL)
 
     def _common_tags(self) -> dict[str, str]:
         tags = {
@@ -281,8 +266,10 @@ def _own_tag(tags: Mapping[str, str]) -> tuple[str, str]:
     return name, tags[name]
 
 
-def _known(run: Run) -> _TrialRun:
-    return _TrialRun(str(run.info.run_id), None, frozenset(run.data.params))
+def _is_final(child: Child, record: TrialRecord) -> bool:
+    if child.deleted:
+        return True  # by the user, who wants it gone
+    return child.status == entities.STATUS[record.state] and child.tags.get("hpo.state") == record.state
 
 
 def find_study(uri: str, study: str) -> tuple[str, dict[str, str]] | None:
@@ -294,8 +281,5 @@ def find_study(uri: str, study: str) -> tuple[str, dict[str, str]] | None:
 def study_run(uri: str, study: str) -> tuple[MlflowClient, Run] | None:
     """A client of the store, and the run of the newest study of that name; None where there is none."""
     client = connect(uri)
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    condition = f"tags.`hpo.role` = 'study' and tags.`hpo.study` = '{study}'"
-    for run in client.search_runs(experiments, condition, max_results=1):
-        return client, run
-    return None
+    run = find_run(client, study)
+    return None if run is None else (client, run)

@@ -11,6 +11,9 @@ from hpo.data.dataset import DatasetInfo
 from hpo.experiment import Objective
 from hpo.record import TrialRecord
 
+Status = Literal["finished", "interrupted", "failed"]
+"""How a study, or a confirmation, came to its end."""
+
 
 @dataclass(frozen=True)
 class StudyInfo:
@@ -42,7 +45,7 @@ class StudyInfo:
 class Ending:
     """What is logged when a study ends."""
 
-    status: Literal["finished", "interrupted", "failed"]
+    status: Status
     summary: str
     """Markdown, shown as the run's description."""
     best: TrialRecord | None = None
@@ -53,3 +56,5 @@ class Ending:
     """The best trial's model, a .keras file."""
     confirmation: Confirmation | None = None
     """What confirming the study came to, once it was confirmed."""
+    ended: datetime | None = None
+    """When; now, where it is not given."""

@@ -1,48 +1,40 @@
 """The tracker: a thread that tells MLflow what happens, so that training never waits for it."""
 
+import math
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from hpo.errors import HpoError
-from hpo.record import FOLD, TrialRecord
-from hpo.tracking.address import cannot_open, reason_of, set_environment
+from hpo.record import TrialRecord
+from hpo.tracking.address import cannot_open, quiet, reason_of, set_environment
 from hpo.tracking.study_info import Ending, StudyInfo
 from hpo.urls import masked
 
 if TYPE_CHECKING:
+    from mlflow.entities import Metric
+
     from hpo.tracking.store import Store
+    from hpo.tracking.untold import Untold
 
 FLUSH_SECONDS = 1.0
-"""The longest time that an epoch waits to be logged; one request for all epochs of a trial in it."""
+"""The longest time that an epoch waits to be logged; what comes in it is written together."""
 
 RETRY_SECONDS = 10.0
-"""How long a store that failed is left alone."""
+"""How long a store that failed is left alone; at the end of the study, `LAST_SECONDS`."""
 
-_Task = Callable[["Store"], None]
+LAST_SECONDS = 1.0
 
+LAST_TRIES = 3
+"""So many failures in a row, once the study has ended, and the rest is left to the next command."""
 
-@dataclass(frozen=True)
-class _Epoch:
-    trial: int
-    epoch: int
-    step: int
-    """The epoch within its fold, where there are folds."""
-    metrics: Mapping[str, float]
-    timestamp: int
-    """Milliseconds since 1970."""
-
-
-@dataclass(frozen=True)
-class _Must:
-    """A task that is done again until it succeeds."""
-
-    task: _Task
+_GLANCE = 0.2
+"""How often whoever waits for the end looks how far it is."""
 
 
 @final
@@ -50,20 +42,22 @@ class Tracker:
     """Logs one study. All methods return at once, except `ready` and `close`; call them from one thread."""
 
     def __init__(
-        self, uri: str, artifacts: Path | None, study: StudyInfo, resume: bool, warn: Callable[[str], None]
+        self, uri: str, store: "Callable[[], Store]", study: StudyInfo, patient: bool, warn: Callable[[str], None]
     ) -> None:
         self._uri = uri
-        self._artifacts = artifacts
+        self._make_store = store
         self._study = study
-        self._resume = resume
+        self._patient = patient
         self._warn = warn
         self._warned = False
-        self._queue: queue.SimpleQueue[_Task | _Must | _Epoch | None] = queue.SimpleQueue()
-        self._epochs: dict[int, list[_Epoch]] = {}
-        # Of each trial the fold under way, and the epochs before it.
-        self._folds: dict[int, tuple[float, int]] = {}
-        self._owed: deque[_Task] = deque()
-        self._retry_at = 0.0
+        # What happened, for the thread to add to what is untold.
+        self._events: queue.SimpleQueue[Callable[[Untold], None]] = queue.SimpleQueue()
+        self._sync: tuple[Sequence[TrialRecord], Sequence[Metric]] | None = None
+        self._ending: Ending | None = None
+        self._closing = threading.Event()
+        self._left = 0
+        self._size = 1
+        self._failures = 0
         self._opened = threading.Event()
         self._failure: Exception | None = None
         self._run_id = ""
@@ -78,6 +72,7 @@ class Tracker:
         study: StudyInfo,
         *,
         resume: bool = False,
+        patient: bool = False,
         warn: Callable[[str], None],
     ) -> "Tracker":
         """Begins to open a store, which takes some seconds where a database is to be created; see `ready`.
@@ -87,11 +82,18 @@ class Tracker:
             artifacts: Folder of a new experiment's artifacts; None leaves it to the store, as a server must be.
             study: What is logged with the study.
             resume: Whether the study was run before: its run is found again, and trials are added to it.
+            patient: Whether a store that cannot be opened is tried again and again; nobody waits for it to be ready.
             warn: Called once, from the tracker's thread, when the store fails while trials are running.
         """
         set_environment()
         server = uri.startswith(("http:", "https:"))
-        return cls(uri, None if server else artifacts, study, resume, warn)
+
+        def store() -> "Store":
+            from hpo.tracking.store import Store
+
+            return Store(uri, None if server else artifacts, study, resume)
+
+        return cls(uri, store, study, patient, warn)
 
     def ready(self) -> str:
         """Waits until the store is open; returns the id of the study's MLflow run.
@@ -108,124 +110,143 @@ class Tracker:
 
     def start_trial(self, record: TrialRecord) -> None:
         """A trial was handed out."""
-        self._queue.put(lambda store: store.start(record))
+        self._events.put(lambda untold: untold.started(record))
 
     def epoch(self, trial: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """An epoch of a trial was done; the first epoch is 1."""
-        step = epoch
-        if FOLD in metrics:
-            if self._folds.get(trial, (0.0, 0))[0] != metrics[FOLD]:
-                self._folds[trial] = metrics[FOLD], epoch - 1
-            step = epoch - self._folds[trial][1]
-        self._queue.put(_Epoch(trial, epoch, step, dict(metrics), int(time.time() * 1000)))
+        values, timestamp = dict(metrics), int(time.time() * 1000)
+        self._events.put(lambda untold: untold.epoch(trial, epoch, values, timestamp))
 
     def end_trial(self, record: TrialRecord) -> None:
         """A trial ended: complete, pruned or failed."""
-
-        def end(store: "Store") -> None:
-            self._flush(store, record.number)
-            store.end(record)
-
-        self._queue.put(_Must(end))
+        self._events.put(lambda untold: untold.ended(record))
 
     def sync(self, records: Sequence[TrialRecord]) -> None:
         """Mends the runs of ended trials that are missing or unfinished; a second time changes nothing."""
         known = tuple(records)
 
-        def sync(store: "Store") -> None:
-            store.sync(known)
+        def sync(untold: "Untold") -> None:
+            self._sync = known, untold.know(known)
 
-        self._queue.put(_Must(sync))
+        self._events.put(sync)
 
     def finish(self, ending: Ending) -> None:
-        """The study ended."""
-        self._queue.put(_Must(lambda store: store.finish(ending)))
+        """The study ended; trials that were started and have not ended are lost."""
 
-    def close(self, timeout: float = 120.0) -> bool:
-        """Waits until everything is told, at most `timeout` seconds; returns whether it was.
+        def finish(untold: "Untold") -> None:
+            untold.give_up(f"the study's run ended before it: {ending.status}")
+            self._ending = ending
 
-        What was not is told by `sync` when the study is resumed.
+        self._events.put(finish)
+
+    def close(self, waiting: Callable[[int], None] = lambda left: None, timeout: float = 60.0) -> bool:
+        """Waits until everything is told; returns whether it was.
+
+        What was not is told by `sync` when the study is resumed, or by `hpo log`.
+
+        Args:
+            waiting: called while it takes longer than a moment, with the number of runs that are left.
+            timeout: seconds in which nothing could be told, and it is given up.
         """
-        self._queue.put(None)
-        self._thread.join(timeout)
-        return not (self._thread.is_alive() or self._owed or self._failure)
+        self._closing.set()
+        least, since = math.inf, time.monotonic()
+        while self._thread.is_alive() and time.monotonic() - since < timeout:
+            self._thread.join(_GLANCE)
+            if self._left < least:
+                least, since = self._left, time.monotonic()
+            if self._thread.is_alive() and self._left:
+                waiting(self._left)
+        if self._failure is not None and self._patient:
+            self._complain(self._failure)
+        return not (self._thread.is_alive() or self._left or self._failure)
 
     def _work(self) -> None:
         try:
-            from hpo.tracking.store import Store
-
-            store = Store(self._uri, self._artifacts, self._study, self._resume)
-            self._run_id = store.run_id
+            with quiet():
+                self._serve(self._open())
         except Exception as error:  # whatever it is, `ready` raises it in the coordinator
             self._failure = error
-            return
         finally:
             self._opened.set()
-        self._serve(store)
-        self._try(store, self._flush_all)
-        self._drain(store)
+
+    def _open(self) -> "Store":
+        while True:
+            last = self._closing.is_set()
+            try:
+                store = self._make_store()
+            except Exception as error:
+                if last or not self._patient or isinstance(error, HpoError):
+                    raise
+                self._complain(error)
+                self._closing.wait(RETRY_SECONDS)
+            else:
+                self._run_id = store.run_id
+                self._opened.set()
+                return store
 
     def _serve(self, store: "Store") -> None:
-        flush_at = time.monotonic() + FLUSH_SECONDS
+        from hpo.tracking.untold import Untold
+
+        untold = Untold(self._study.objective)
+        self._size = store.at_once
         while True:
-            try:
-                message = self._queue.get(timeout=max(0.0, flush_at - time.monotonic()))
-            except queue.Empty:
-                message = self._flush_all
-                flush_at = time.monotonic() + FLUSH_SECONDS
-            if message is None:
+            # All that happens comes before the closing.
+            closing = self._closing.wait(RETRY_SECONDS if self._failures else FLUSH_SECONDS)
+            while not self._events.empty():
+                self._try(partial(self._events.get(), untold))
+            self._tell(store, untold)
+            if closing and (not self._left or self._failures >= LAST_TRIES):
                 return
-            if isinstance(message, _Epoch):
-                self._epochs.setdefault(message.trial, []).append(message)
-            elif isinstance(message, _Must):
-                self._owed.append(message.task)
-            else:
-                self._try(store, message)
-            self._settle(store)
-            if time.monotonic() >= flush_at:
-                self._try(store, self._flush_all)
-                flush_at = time.monotonic() + FLUSH_SECONDS
+            if closing:
+                time.sleep(LAST_SECONDS)
 
-    def _settle(self, store: "Store") -> None:
-        while self._owed and time.monotonic() >= self._retry_at:
-            self._try(store, self._owed.popleft(), must=True)
+    def _tell(self, store: "Store", untold: "Untold") -> None:
+        """Tells what there is, until the store fails."""
+        self._count(untold)
+        if self._sync is not None and self._try(partial(self._compare, store, untold, *self._sync)):
+            self._sync = None
+        while untold:
+            self._count(untold)
+            news, points = untold.take(self._size)
+            if not self._try(partial(store.write, news, points)):
+                untold.give_back(news, points)
+                alone, self._size = self._size == 1, 1
+                self._count(untold)
+                if not alone:
+                    return
+                break
+            self._size = min(2 * self._size, store.at_once)
+        # What the store refuses of a trial does not leave the study's run without its end.
+        if self._ending is not None and self._try(partial(store.finish, self._ending)):
+            self._ending = None
+        self._count(untold)
 
-    def _drain(self, store: "Store") -> None:
-        """A last try of what is owed; given up where nothing of it succeeds."""
-        failures = 0
-        for _ in range(len(self._owed)):
-            failures = 0 if self._try(store, self._owed.popleft(), must=True) else failures + 1
-            if failures == 3:
-                return
+    @staticmethod
+    def _compare(
+        store: "Store", untold: "Untold", records: "Sequence[TrialRecord]", points: "Sequence[Metric]"
+    ) -> None:
+        untold.missed(*store.missing(records, points))
 
-    def _try(self, store: "Store", task: _Task, must: bool = False) -> bool:
-        if not must and time.monotonic() < self._retry_at:
-            return False
+    def _count(self, untold: "Untold") -> None:
+        self._left = len(untold) + (self._sync is not None) + (self._ending is not None)
+
+    def _try(self, task: Callable[[], None]) -> bool:
         try:
-            task(store)
+            task()
         except Exception as error:  # tracking must never end training, whatever fails in it
-            # At the back: a task that the store refuses must not hold up those that it would take.
-            self._owed.extend([task] if must else [])
-            self._retry_at = time.monotonic() + RETRY_SECONDS
-            if not self._warned:
-                self._warned = True
-                reason = reason_of(self._uri, error)
-                self._warn(
-                    f"the MLflow store {masked(self._uri)} failed: {reason}\nTraining goes on; what is missing is "
-                    "logged once the store is back, or when the study is resumed."
-                )
+            self._failures += 1
+            self._complain(error)
             return False
+        self._failures = 0
         return True
 
-    def _flush_all(self, store: "Store") -> None:
-        for trial in tuple(self._epochs):
-            self._flush(store, trial)
-
-    def _flush(self, store: "Store", trial: int) -> None:
-        from hpo.tracking.entities import points
-
-        # Taken out first: epochs that the store did not take are told from the record when the trial ends.
-        epochs = self._epochs.pop(trial, [])
-        if epochs:
-            told = [point for e in epochs for point in points(e.metrics, e.timestamp, e.step)]
-            store.log_epochs(trial, told, epochs[-1].epoch)
+    def _complain(self, error: Exception) -> None:
+        if self._warned:
+            return
+        self._warned = True
+        reason = reason_of(self._uri, error)
+        with suppress(Exception):  # a terminal that is gone must not end the logging
+            self._warn(
+                f"the MLflow store {masked(self._uri)} failed: {reason}\nTraining goes on; what is missing is "
+                "logged once the store is back, or when the study is resumed."
+            )

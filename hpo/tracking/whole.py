@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hpo.errors import HpoError
 from hpo.record import TrialRecord
-from hpo.tracking.address import cannot_open, reason_of, set_environment
+from hpo.tracking.address import cannot_open, quiet, reason_of
 from hpo.tracking.study_info import Ending, StudyInfo
 from hpo.urls import masked, missing_database
 
+if TYPE_CHECKING:
+    from hpo.tracking.store import Store
 
+
+@quiet()
 def tell_whole(
     uri: str,
     artifacts: Path,
@@ -32,18 +37,17 @@ def tell_whole(
         UserError: the store cannot be reached, or refuses.
         HpoError: it failed on the way.
     """
-    set_environment()
-    try:
-        from hpo.tracking.store import Store
+    from hpo.tracking.store import Store
 
+    try:
         store = Store(uri, None if uri.startswith(("http:", "https:")) else artifacts, study, resume=True)
     except HpoError:
         raise
     except Exception as error:  # MLflow's, SQLAlchemy's, the network's
         raise cannot_open(uri, error) from None
     try:
-        mended = store.sync(records, done)
-        store.finish(ending)
+        mended = _write(store, study, records, done)
+        store.finish(ending, as_before=True)
     except Exception as error:
         raise HpoError(
             f"the MLflow store {masked(uri)} failed: {reason_of(uri, error)}\n"
@@ -52,18 +56,35 @@ def tell_whole(
     return mended
 
 
+def _write(store: "Store", study: StudyInfo, records: Sequence[TrialRecord], done: Callable[[], None]) -> int:
+    """Writes what the store misses of the trials; returns of how many."""
+    from hpo.tracking.untold import Untold
+
+    untold = Untold(study.objective)
+    missing, points = store.missing(records, untold.know(records))
+    untold.missed(missing, points)
+    for _ in range(len(records) - len(missing)):
+        done()
+    while untold:
+        news, points = untold.take(store.at_once)
+        store.write(news, points)
+        for _ in news:
+            done()
+    return len(missing)
+
+
 def tag_study(uri: str, study: str, key: str, value: str) -> bool:
     """Sets a tag of a study's run; returns whether there is such a run in a store that answers."""
     if missing_database(uri) is not None:
         return False
-    set_environment()
-    from hpo.tracking.store import study_run
+    with quiet():
+        from hpo.tracking.store import study_run
 
-    try:
-        found = study_run(uri, study)
-        if found is not None:
-            client, run = found
-            client.set_tag(run.info.run_id, key, value)
-    except Exception:  # a store that is away must not undo what was done elsewhere
-        return False
-    return found is not None
+        try:
+            found = study_run(uri, study)
+            if found is not None:
+                client, run = found
+                client.set_tag(run.info.run_id, key, value)
+        except Exception:  # a store that is away must not undo what was done elsewhere
+            return False
+        return found is not None

@@ -1,0 +1,68 @@
+"""What MLflow finds page by page, found to the end."""
+
+from collections.abc import Iterator, Sequence
+
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, LoggedModel, Run, ViewType
+from mlflow.entities.model_registry import RegisteredModel
+
+PAGE = 1000
+"""Results a request."""
+
+_MODELS = 100
+"""Of logged and registered models, of which MLflow gives no more at a time."""
+
+
+def search_runs(
+    client: MlflowClient, experiments: Sequence[str], condition: str, view: int = ViewType.ACTIVE_ONLY
+) -> Iterator[Run]:
+    """The runs for which a condition holds, newest first; asks for a page only once it is needed."""
+    token = None
+    while True:
+        page = client.search_runs(list(experiments), condition, view, max_results=PAGE, page_token=token)
+        yield from page
+        if not (token := page.token):
+            return
+
+
+def find_run(client: MlflowClient, study: str) -> Run | None:
+    """The run of the newest study of that name; None where there is none."""
+    condition = f"tags.`hpo.role` = 'study' and tags.`hpo.study` = '{study}'"
+    # A study's experiment has its name, unless somebody gave it another.
+    named = client.get_experiment_by_name(study)
+    for experiments in ([named] if named is not None else [], search_experiments(client)):
+        known = [experiment.experiment_id for experiment in experiments]
+        for first in range(0, len(known), PAGE):
+            for run in search_runs(client, known[first : first + PAGE], condition):
+                return run
+    return None
+
+
+def search_experiments(client: MlflowClient) -> Iterator[Experiment]:
+    """All experiments that were not deleted."""
+    token = None
+    while True:
+        page = client.search_experiments(max_results=PAGE, page_token=token)
+        yield from page
+        if not (token := page.token):
+            return
+
+
+def search_logged_models(client: MlflowClient, experiments: Sequence[str], condition: str) -> Iterator[LoggedModel]:
+    """The logged models for which a condition holds."""
+    token = None
+    while True:
+        page = client.search_logged_models(list(experiments), condition, max_results=_MODELS, page_token=token)
+        yield from page
+        if not (token := page.token):
+            return
+
+
+def search_registered_models(client: MlflowClient) -> Iterator[RegisteredModel]:
+    """All registered models."""
+    token = None
+    while True:
+        page = client.search_registered_models(max_results=_MODELS, page_token=token)
+        yield from page
+        if not (token := page.token):
+            return

@@ -1,0 +1,125 @@
+"""Both writers of runs leave the same in MLflow's tables, and both go on where they were cut off."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+from test_tracking import STUDY, complete, empty_database, failed, pruned, running  # noqa: F401
+
+from hpo.record import Confirms, TrialRecord
+from hpo.tracking import Ending, Tracker, store, table_runs
+from hpo.tracking.connection import connect
+
+TABLES = ("runs", "tags", "params", "metrics", "latest_metrics", "inputs", "input_tags", "datasets")
+
+FOLDS = {"fold": [1.0, 1.0, 2.0], "loss": [0.5, 0.4, 0.3], "val_accuracy": [0.5, 0.6, 0.7]}
+
+RECORDS = [
+    complete(0),
+    pruned(1),
+    failed(2),
+    replace(failed(3), curves={"loss": [0.5], "top(5)": [0.1], "a//b": [0.2]}, error="lone \udc80 surrogate, \0 zero"),
+    replace(
+        complete(4), curves=FOLDS, fold_best_epochs=(2, 3), best_epoch=3, params={"text": "\udc80 \0", "list": [1]}
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def database(postgres: str) -> Iterator[str]:
+    """A database of its own on the tests' PostgreSQL server."""
+    engine = create_engine(postgres, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("CREATE DATABASE writers"))
+        yield f"{postgres.rpartition('/')[0]}/writers"
+        connection.execute(text("DROP DATABASE writers WITH (FORCE)"))
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def uri(request: Any, tmp_path: Path) -> str:
+    """A store with MLflow's tables."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("empty_database"), tmp_path / "mlflow.db")
+        return f"sqlite:///{tmp_path}/mlflow.db"
+    server = str(request.getfixturevalue("database"))
+    connect(server)
+    forget(server)
+    forget(server, ("experiments WHERE name = 'toy'", "experiment_tags"))
+    return server
+
+
+def rows(uri: str) -> dict[str, list[Any]]:
+    """All rows of a store, with the names of runs in the place of their ids."""
+    engine = create_engine(uri)
+    with engine.connect() as connection:
+        tables = {
+            name: [dict(row) for row in connection.execute(text(f"SELECT * FROM {name}")).mappings()] for name in TABLES
+        }
+    engine.dispose()
+    names = {row["run_uuid"]: f"run {row['name']}" for row in tables["runs"]}
+    names |= {row["dataset_uuid"]: f"data {row['digest']}" for row in tables["datasets"]}
+    for row in tables["inputs"]:
+        names[row["input_uuid"]] = f"input {names[row['source_id']]} of {names[row['destination_id']]}"
+
+    def named(value: Any) -> Any:
+        for run_id, name in names.items():
+            if isinstance(value, str) and run_id in value:
+                return value.replace(run_id, name)
+        return value
+
+    now = {"start_time", "end_time"}
+    return {
+        table: sorted(
+            repr({key: named(value) for key, value in row.items() if row.get("name") != "toy-study" or key not in now})
+            for row in known
+        )
+        for table, known in tables.items()
+    }
+
+
+def told(uri: str, folder: Path, records: list[TrialRecord], experiment: str, *, live: bool) -> dict[str, list[Any]]:
+    """What is in a store once a study was told, trial by trial, or all that was missing at the next time."""
+    study = replace(STUDY, experiment=experiment)
+    warnings: list[str] = []
+    tracker = Tracker.open(uri, folder, study, resume=not live, warn=warnings.append)
+    tracker.ready()
+    if live:
+        for record in records:
+            tracker.start_trial(running(record.number))
+            tracker.end_trial(record)
+    else:
+        tracker.sync(records)
+    tracker.finish(Ending("finished", "done", complete(0), "params: {}\n"))
+    assert (tracker.close(), warnings) == (True, [])
+    return rows(uri)
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["live", "missing"])
+def test_the_tables_are_written_as_mlflow_writes_them(uri, tmp_path, monkeypatch, live):
+    records = RECORDS if live else [*RECORDS, replace(complete(0), confirms=Confirms(0, 1))]
+    used = []
+    monkeypatch.setattr(store, "table_runs", lambda *a: used.append(table_runs.table_runs(*a)) or used[-1])
+    fast = told(uri, tmp_path / "artifacts", records, "toy", live=live)
+    assert isinstance(used[0], table_runs.TableRuns)
+    assert len(fast["runs"]) == 1 + len(records)
+    forget(uri)
+    monkeypatch.setattr(store, "table_runs", lambda *arguments: None)
+    slow = told(uri, tmp_path / "artifacts", records, "toy", live=live)
+    for table in TABLES:
+        assert fast[table] == slow[table], table
+    errors = sorted(file.read_text() for file in (tmp_path / "artifacts").glob("*/artifacts/error.txt"))
+    assert [*dict.fromkeys(errors)] == sorted(["ValueError: no\nTraceback ...", "lone \\udc80 surrogate, \\0 zero"])
+
+
+def forget(uri: str, tables: Sequence[str] = TABLES) -> None:
+    """Empties the tables."""
+    engine = create_engine(uri)
+    with engine.begin() as connection:
+        for table in reversed(tables):
+            connection.execute(text(f"DELETE FROM {table}"))
+    engine.dispose()
