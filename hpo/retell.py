@@ -92,11 +92,11 @@ def retell(
 
 def _status(view: "StudyView", confirming: "Sequence[TrialRecord]") -> "Status":
     """How the study ended, as far as its record says; MLflow may know better, where it saw the end."""
-    from hpo.study import GIVEN_BACK
+    from hpo.tried import GIVEN_BACK
 
     latest = {record.origin: record for record in view.trials}
-    open_ = [*latest.values(), *confirming]
-    if any(record.state == "running" or record.failure in GIVEN_BACK for record in open_):
+    again = {(record.confirms.trial, record.confirms.ordinal): record for record in confirming if record.confirms}
+    if any(record.state == "running" or record.failure in GIVEN_BACK for record in (*latest.values(), *again.values())):
         return "interrupted"
     study = view.experiment.get("study") or {}
     if not (study.get("timeout") or study.get("target")) and len(latest) < (study.get("trials") or 0):
