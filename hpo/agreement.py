@@ -10,7 +10,7 @@ from hpo.data import KNOWN
 from hpo.errors import Mistake, ModelError, nearest
 from hpo.experiment import Experiment, Monitor, Objective, TrainingSpec
 from hpo.metric_names import LOSSES, METRICS
-from hpo.space import in_section, training_with
+from hpo.space import SearchSpace, in_section, training_with
 from hpo.space_file import ExaminedSpace
 from hpo.training.rules import DISAGREEING, Disagreement, disagreements
 from hpo.yaml_file import Document, Key
@@ -92,6 +92,19 @@ def metric_mistake(key: Key, metric: str, logged: Sequence[str]) -> str | None:
         hint = nearest(metric, valid)
         hint = f"{hint} " if hint.startswith("did you mean") else ""
     return f"is no metric of this training; {hint}take one of {', '.join(valid)}"
+
+
+def metric_mistakes(experiment: Experiment, space: SearchSpace, task: str) -> Iterator[Wrong]:
+    """The keys that name a metric which a known model, as hpo compiles it for a task, does not log."""
+    if ":" in space.model or any(
+        in_section(space.target(name), "training") == ("metrics",) for name in space.parameters
+    ):
+        return
+    usual = "accuracy" if task == "classification" else "mae"
+    logged = list(dict.fromkeys(("loss", usual, *experiment.training.metrics)))
+    for key, metric in metrics_named(experiment):
+        if message := metric_mistake(key, metric.metric, logged):
+            yield key, f"{message}: the task is {task}"
 
 
 def near(name: str, valid: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from hpo.errors import HpoError, StoreAway
+from hpo.errors import AllFailed, HpoError, StoreAway
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -87,7 +87,12 @@ def run(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     overrides = [*(assignments or ()), *(f"{key}={value}" for key, value in options.items() if value is not None)]
     # From the command's start, since which Python has only imported; the process may be older, a shell's before.
     began = time.monotonic() - time.process_time()
-    result = run_experiment(experiment, overrides=overrides, home=home, console=console(stderr=json), began=began)
+    try:
+        result = run_experiment(experiment, overrides=overrides, home=home, console=console(stderr=json), began=began)
+    except AllFailed as failed:
+        if json:
+            print_json(result_json(failed.result))  # type: ignore[arg-type]
+        raise
     if json:
         print_json(result_json(result))
     else:

@@ -9,6 +9,7 @@ HpoError                      1    something failed
 │   ├── StudyMismatch              a study of this name exists and was defined otherwise
 │   ├── StudyBusy                  another process is running this study
 │   └── NotFound                   no such study, trial or file
+├── AllFailed                 1    no trial of a study has a score
 ├── StudyFailed               3    too many trials failed in a row
 ├── StoreAway                 4    the store of studies was locked, full or not reached for too long
 └── Interrupted             130    Ctrl-C or a termination signal
@@ -84,6 +85,14 @@ class StudyBusy(UserError):
 
 class NotFound(UserError):
     """No such study, trial or file."""
+
+
+class AllFailed(HpoError):
+    """No trial of a study has a score, and some failed; `result` is what the run came to."""
+
+    def __init__(self, message: str, result: object = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class StudyFailed(HpoError):

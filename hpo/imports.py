@@ -12,6 +12,8 @@ from typing import Any
 
 from hpo.errors import ModelError, nearest
 
+_HERE = Path(__file__).resolve().parent
+_IN_TEXT = re.compile(r'File "([^"]+)", line (\d+)')
 _PATH = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<attribute>[^\W\d]\w*(\.[^\W\d]\w*)*)")
 
 
@@ -41,17 +43,31 @@ def load_object(path: str, folders: Sequence[Path | str]) -> Any:
 
 def place_of(error: BaseException, folders: Sequence[Path | str]) -> str:
     """`file:line` where an error arose: the innermost line within the folders, else of any code."""
+    return own_place(error, folders) or _innermost(error)
+
+
+def own_place(error: BaseException, folders: Sequence[Path | str]) -> str | None:
+    """`file:line`, from the folder it lies in, of the innermost line of the user's own code; None where none is."""
+    roots = [Path(folder).resolve() for folder in folders]
+    places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        places.append((error.filename, error.lineno))
+    # Where TensorFlow has compiled the user's code, the lines stand in its message.
+    places += [(name, int(line)) for name, line in _IN_TEXT.findall(str(error))]
+    for name, line in reversed(places):
+        path = Path(name)
+        root = next((root for root in roots if path.is_relative_to(root)), None)
+        # A virtual environment may lie there, and so may hpo.
+        if root is not None and "site-packages" not in path.parts and not path.is_relative_to(_HERE):
+            return f"{path.relative_to(root)}:{line}"
+    return None
+
+
+def _innermost(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
-    roots = [Path(folder).resolve() for folder in folders]
-    own = [
-        frame
-        for frame in frames
-        if any(Path(frame.filename).is_relative_to(root) for root in roots) and "site-packages" not in frame.filename
-    ]
-    innermost = (own or frames)[-1]
-    return f"{innermost.filename}:{innermost.lineno}"
+    return f"{frames[-1].filename}:{frames[-1].lineno}"
 
 
 def _module(path: str, name: str, folders: Sequence[Path | str]) -> ModuleType:

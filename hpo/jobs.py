@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from hpo import models
+from hpo.agreement import metric_mistakes
 from hpo.engines import Engine
 from hpo.engines.table import make_engine
 from hpo.errors import DataError, FileMistakes, InvalidSettings
@@ -59,7 +60,9 @@ def variants_of(plan: Plan) -> Variants:
         DataError: whatever else is wrong with the data.
     """
     try:
-        return Variants(plan.experiment.dataset, plan.folders)
+        # What a user's own model is compiled with is not known before it is built.
+        metric = None if models.keys(plan.space.model) is None else plan.experiment.objective.metric
+        return Variants(plan.experiment.dataset, plan.folders, metric)
     except DataError as error:
         if not error.key:
             raise
@@ -67,11 +70,14 @@ def variants_of(plan: Plan) -> Variants:
 
 
 def check_space(plan: Plan, variants: Variants) -> None:
-    """Checks that the search space has configurations that can be trained on the data.
+    """Checks that the data have the metrics that the experiment names, and the search space configurations for them.
 
     Raises:
-        FileMistakes: it has none.
+        FileMistakes: a metric that the task has not, or no configuration that can be trained.
     """
+
+    if found := list(metric_mistakes(plan.experiment, plan.space, variants.base.info.task)):
+        raise FileMistakes(plan.documents["experiment"].mistake(key, message) for key, message in found)
 
     def check(config: Mapping[str, Any]) -> None:
         variants.check(sections(plan, config)[1])

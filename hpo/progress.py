@@ -72,6 +72,10 @@ class Progress:
         finally:
             status.stop()
 
+    def note(self, message: str) -> None:
+        """Shows what somebody should know, and need not mend."""
+        self._console.print(Text(f"note: {message}"), soft_wrap=True)
+
     def trial_started(self, record: TrialRecord) -> None:
         """A trial's training begins."""
         if record.note is not None and record.note not in self._noted:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpo.errors import AllFailed, StudyFailed
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from hpo.record import TrialRecord
     from hpo.study import Definition
     from hpo.variants import PreparedVariants
+
+
+# Different errors that are shown where all trials failed.
+_MOST_ERRORS = 5
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ def run(
 
     Raises:
         UserError: a mistake in the files, the data, or a study that cannot go on; nothing was changed.
+        AllFailed: no trial of the study has a score, and some failed.
         StudyFailed: too many configurations in a row failed with the same error.
         Interrupted: by Ctrl-C; the same call goes on.
     """
@@ -77,7 +84,31 @@ def run(
     plan = load_plan(experiment, overrides, home)
     with prepared(plan) as (engine, dataset, data):
         ended, trials = _study(plan, engine, dataset, data, console, began)
-    return _result(plan, ended, trials, time.monotonic() - began)
+    result = _result(plan, ended, trials, time.monotonic() - began)
+    if result.best is None and (failed := _failed(trials)):
+        raise AllFailed(_why_all_failed(result, failed), result)
+    return result
+
+
+def _failed(trials: "Sequence[TrialRecord]") -> "Sequence[TrialRecord]":
+    """The trials that failed for good; what was given back is trained by the next run."""
+    return [trial for trial in trials if trial.state == "failed" and trial.failure not in ("lost", "interrupted")]
+
+
+def _why_all_failed(result: Result, failed: "Sequence[TrialRecord]") -> str:
+    by_error: dict[str, list[TrialRecord]] = {}
+    for trial in failed:
+        by_error.setdefault(f"{trial.failure}: {(trial.error or '-').splitlines()[0]}", []).append(trial)
+    lines = [f"study {result.name}: no trial has a score, {len(failed)} of {len(result.trials)} failed"]
+    for error, trials in list(by_error.items())[:_MOST_ERRORS]:
+        several = f" and {len(trials) - 1} more" if len(trials) > 1 else ""
+        lines.append(f"  trial {trials[0].number}{several}: {error}")
+    return "\n".join([*lines, _more_of(result.name, failed[0].number, result.home)])
+
+
+def _more_of(study: str, trial: int, home: Path) -> str:
+    elsewhere = "" if home == Path.cwd() / "mlruns" else f" --home {home}"
+    return f"hpo show {study} {trial}{elsewhere} shows more"
 
 
 def _study(
@@ -109,8 +140,14 @@ def _study(
         budget = Budget(plan.trials, deadline, spec.target, spec.trial_timeout)
         with discarded_if_unused(study), tracked(plan, dataset.info, resumed, progress) as log:
             coordinator = Coordinator(study, engine, objective, budget, jobs.make, jobs.declare, (log, progress))
+            if data.note is not None:
+                progress.note(data.note)
             with progress.shown(study.trials()):
-                ended = coordinator.run()
+                try:
+                    ended = coordinator.run()
+                except StudyFailed as error:
+                    more = _more_of(experiment.name, _failed(study.trials())[-1].number, plan.home)
+                    raise StudyFailed(f"{error}\n{more}") from None
         return ended, study.trials()
 
 

@@ -246,7 +246,7 @@ def open_study(url: str, name: str, definition: Definition, spec: StudySpec) -> 
         raise StudyMismatch(
             f"study {name} was defined otherwise:\n"
             + "\n".join(f"  {line}" for line in found)
-            + "\nstart another study with --name, or undo the change to go on with this one"
+            + f"\nundo the change to go on with this one, start another with --name, or {_taken_over(name, found)}"
         )
     if definition.data and DATA not in study.user_attrs:
         study.set_user_attr(DATA, dict(definition.data))
@@ -278,6 +278,13 @@ def tell(storage: BaseStorage, study: optuna.Study, record: TrialRecord) -> Tria
     state = next(state for state, name in STATES.items() if name == record.state)
     value = record.value if state is TrialState.COMPLETE else None
     return record_of(study.tell(record.number, value, state))
+
+
+def _taken_over(name: str, found: Sequence[str]) -> str:
+    """The command by which a changed study has the use of the trials of the one before."""
+    if all(line.startswith("search_space.parameters") for line in found):
+        return f"take over the trials that lie in the changed space: hpo extend {name} EXPERIMENT --name NEW"
+    return f"let another know of its trials: hpo warm-start EXPERIMENT --from {name} --name NEW"
 
 
 def differences(known: Any, wanted: Any, key: str = "") -> Iterator[str]:

@@ -89,6 +89,9 @@ def print_result(out: Console, result: "Result") -> None:
         _print_remarks(out, best)
     out.print(f"Study store: {result.storage}\nMLflow store: {result.tracking_uri}\n")
     home = "" if result.home == type(result.home).cwd() / "mlruns" else f" --home {result.home}"
+    if not best:
+        out.print("No trial has a score yet; the same command goes on.")
+        return
     for command, what in (
         (f"hpo ui {result.name}{home}", "compare the trials in the MLflow UI"),
         (f"hpo compare {result.name}{home}", "all trials, ranked"),

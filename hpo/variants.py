@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hpo.errors import DataError, InvalidSettings
 from hpo.experiment import DatasetSpec
+from hpo.metric_names import is_of_classes
 
 if TYPE_CHECKING:
     from hpo.data.dataset import Dataset
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # Each folder is as large as the data; a study rarely has more scalings or splits than these in turn.
 _KEPT = 8
+# As of whole numbers in a table: of more distinct values, numbers are quantities.
+_MOST_CLASSES = 20
 # They are no part of what is prepared: the one changes batches, the other is scored beside.
 _APART = {"augmentation", "extra_tests"}
 # Keys by which the test part is drawn, where the data bring none.
@@ -24,8 +27,11 @@ _OF_THE_TEST_PART = ("limit", "test", "stratify", "seed")
 class Variants:
     """The dataset of a section, and of sections that say otherwise how it is prepared; their source is read once."""
 
-    def __init__(self, spec: DatasetSpec, folders: Sequence[Path]) -> None:
+    def __init__(self, spec: DatasetSpec, folders: Sequence[Path], metric: str | None = None) -> None:
         """`folders`: where relative paths and the user's own code are looked for.
+
+        `metric`: one that the study needs. Where only classes have it, numbers such as 0.0 and 1.0 are taken as
+        classes, unless the section says what the task is.
 
         Raises:
             DataError: the dataset cannot be made.
@@ -36,6 +42,20 @@ class Variants:
         self._folders = folders
         self.base: Dataset = load(spec, folders)
         """The dataset of the section itself."""
+        self.note: str | None = None
+        """What was decided about the data that the section does not say."""
+        self._task = spec.task
+        if spec.task is None and metric is not None and is_of_classes(metric) and _look_like_classes(self.base):
+            self._task = "classification"
+            self.base = load(self._as_decided(spec), folders)
+            found = ", ".join(self.base.info.class_labels)
+            self.note = (
+                f"the target of dataset {spec.label} is taken as classes ({found}), since only classes have {metric}; "
+                "dataset.task says otherwise"
+            )
+
+    def _as_decided(self, spec: DatasetSpec) -> DatasetSpec:
+        return spec.model_copy(update={"task": self._task}) if spec.task is None else spec
 
     @cached_property
     def _raw(self) -> "Raw":
@@ -68,7 +88,7 @@ class Variants:
         if _preparation(spec) == _preparation(self.spec):
             return self.base
         try:
-            found = prepare(self._raw, spec)
+            found = prepare(self._raw, self._as_decided(spec))
         except DataError as error:
             raise _invalid(error) from None
         self._check_comparable(spec, found)
@@ -105,6 +125,11 @@ class PreparedVariants:
         self._made: OrderedDict[str, Path] = OrderedDict()
         self._refused: dict[str, str] = {}
         self._count = 0
+
+    @property
+    def note(self) -> str | None:
+        """What was decided about the data that their section does not say."""
+        return self._variants.note
 
     def folder(self, spec: DatasetSpec) -> Path:
         """The folder of the dataset prepared as a section says.
@@ -147,6 +172,17 @@ class PreparedVariants:
             if self.crowded and folder not in needed:
                 del self._made[key]
                 shutil.rmtree(folder)
+
+
+def _look_like_classes(dataset: "Dataset") -> bool:
+    """Whether the numbers to predict are whole, and few."""
+    import numpy as np
+
+    y = dataset.training.y
+    if dataset.info.task != "regression" or y.ndim != 1 or not len(y) or (y != np.trunc(y)).any():
+        return False
+    distinct = len(np.unique(y))
+    return 2 <= distinct <= _MOST_CLASSES and 2 * distinct <= len(y)
 
 
 def _invalid(error: DataError) -> InvalidSettings:

@@ -75,4 +75,4 @@ def test_an_error_in_the_users_module_has_its_line(tmp_path, text, message):
     write(tmp_path, f"{name}.py", text)
     with pytest.raises(ModelError) as caught:
         load_object(f"{name}:x", [tmp_path])
-    assert str(caught.value).startswith(f"{name}:x: {tmp_path / name}.py:3: {message}")
+    assert str(caught.value).startswith(f"{name}:x: {name}.py:3: {message}")

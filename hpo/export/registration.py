@@ -56,12 +56,12 @@ def register(view: "StudyView", trial: "TrialRecord", why: str, model: Path, nam
 
 def _data(plan: Plan, model: Path) -> "tuple[DatasetInfo, Array | None]":
     """What the model was trained on, and a few samples; none where the data can no longer be read."""
-    from hpo.data import load
+    from hpo.jobs import variants_of
     from hpo.training.saved import read_info
 
     info = read_info(model)
     try:
-        dataset = load(plan.experiment.dataset, plan.folders)
+        dataset = variants_of(plan).base
     except DataError:
         if info is None:
             raise

@@ -91,12 +91,11 @@ def predictions(view: "StudyView", trials: "Sequence[TrialRecord]") -> Predictio
 
 def _load(view: "StudyView", trial: "TrialRecord") -> "Dataset | Missing":
     """The data as a trial's model had them: prepared as its configuration says, of its folds that of the model."""
-    from hpo.jobs import sections
+    from hpo.jobs import sections, variants_of
     from hpo.plan_again import plan_of_study
-    from hpo.variants import Variants
 
     plan = plan_of_study(view)
-    variants = Variants(plan.experiment.dataset, plan.folders)
+    variants = variants_of(plan)
     if variants.base.info.digest != view.identity["dataset"]["digest"]:
         return Missing("The data have changed since the study was run: their digest is another.")
     dataset = variants.dataset(sections(plan, trial.params)[1])

@@ -1,11 +1,18 @@
 """What an error of a trial was, in a word and in a line."""
 
+import re
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from hpo import models
 from hpo.errors import HpoError
+from hpo.imports import own_place
 from hpo.training.messages import FailureReason
 from hpo.training.watch import Nonfinite
+
+_KERAS_CALLING = re.compile(r"Exception encountered when calling (?:layer )?(.*?)\.?$")
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def reason_of(error: BaseException) -> FailureReason:
@@ -19,14 +26,25 @@ def reason_of(error: BaseException) -> FailureReason:
     return "error"
 
 
-def one_line(error: BaseException) -> str:
-    """The kind of an error, and the first line of its message."""
+def one_line(error: BaseException, folders: Sequence[str] = ()) -> str:
+    """Where in the user's own code, below `folders`, an error arose, its kind, and the first line of its message."""
+    if isinstance(error, Nonfinite | HpoError):
+        return next(iter(str(error).strip().splitlines()), "")
+    place = own_place(error, folders)
+    said = f"{type(error).__name__}: {message}" if (message := _first_line(error)) else type(error).__name__
+    return f"{place}: {said}" if place else said
+
+
+def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if isinstance(error, tf.errors.OpError):
         # TensorFlow says what went wrong below the trace of its graph.
         trace = [number for number, line in enumerate(lines) if line.startswith('File "')]
         lines = lines[trace[-1] + 1 :] if trace else lines
-    first = lines[0] if lines else ""
-    if isinstance(error, Nonfinite | HpoError):
-        return first
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+    elif lines and lines[0].startswith("in user code"):
+        # What AutoGraph raised: the lines of code first.
+        lines = [line for line in lines[1:] if not line.startswith('File "') and not line.endswith("  *")][-1:]
+    if len(lines) > 1 and (calling := _KERAS_CALLING.match(lines[0])):
+        # Keras says which layer it called, and then what went wrong.
+        return f"{_ANSI.sub('', lines[1])} (in {calling[1]})"
+    return _ANSI.sub("", lines[0]) if lines else ""

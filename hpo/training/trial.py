@@ -52,7 +52,7 @@ def _report(job: Job, line: Line) -> None:
             keras.utils.clear_session()
         line.emit(_train(job, line))
     except (Exception, SystemExit) as error:  # SystemExit: the user's code called exit()
-        line.emit(Failed(job.trial, reason_of(error), one_line(error), traceback.format_exc()))
+        line.emit(Failed(job.trial, reason_of(error), one_line(error, job.import_paths), traceback.format_exc()))
 
 
 def _train(job: Job, line: Line) -> Finished:

@@ -24,8 +24,7 @@ def script_of(exported: "Exported") -> str:
         UserError: how it was trained makes no plain script.
         ModelError: the model can no longer be built.
     """
-    from hpo.jobs import sections
-    from hpo.variants import Variants
+    from hpo.jobs import sections, variants_of
 
     plan = exported.plan
     _, spec = sections(plan, exported.parameters)
@@ -34,7 +33,7 @@ def script_of(exported: "Exported") -> str:
             "k-fold cross-validation, a model for each fold, makes no plain script; --to best.yaml exports a file that "
             "hpo train takes"
         )
-    dataset = Variants(plan.experiment.dataset, plan.folders).dataset(spec)
+    dataset = variants_of(plan).dataset(spec)
     with without_greetings():
         from hpo.export.script.data import add_data
         from hpo.export.script.model import add_model
