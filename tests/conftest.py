@@ -33,6 +33,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with MLflow's tables, made once: that takes seconds."""
+    from hpo.tracking.connection import connect
+
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    connect(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
     """Runs `hpo` as a user would, in a process of its own, in an empty working directory."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from test_tracking import empty_database  # noqa: F401
 from tiny import tiny
 
 import hpo
@@ -56,7 +55,7 @@ EXPERIMENT = tiny(
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:  # noqa: F811
+def home(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
     """The home folder of the finished study."""
     folder = tmp_path_factory.mktemp("folded")
     shutil.copy(empty_database, folder / "mlflow.db")
@@ -97,7 +96,7 @@ def test_mlflow_has_a_curve_for_each_fold_and_the_deviation(
     home: Path,
     view: StudyView,
     tmp_path: Path,
-    empty_database: Path,  # noqa: F811
+    empty_database: Path,
 ) -> None:
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     whole = retell("folded", f"sqlite:///{tmp_path / 'mlflow.db'}", home=home)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from studies import run
-from test_tracking import empty_database  # noqa: F401
 from tiny import Command, tiny
 
 from hpo.confirm.confirm import chosen_finalists
@@ -60,7 +59,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def home(store: Path, tmp_path: Path, empty_database: Path) -> Path:  # noqa: F811
+def home(store: Path, tmp_path: Path, empty_database: Path) -> Path:
     shutil.copytree(store, tmp_path / "home")
     (tmp_path / "other").mkdir()
     for folder in ("home", "other"):

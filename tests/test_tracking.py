@@ -128,16 +128,6 @@ def look(uri: str) -> dict[str, dict]:
     return found
 
 
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory) -> Path:
-    """Made once: MLflow takes seconds to create its tables."""
-    from mlflow import MlflowClient
-
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}")
-    return path
-
-
 @pytest.fixture
 def home(empty_database, tmp_path) -> Path:
     shutil.copy(empty_database, tmp_path / "mlflow.db")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
-from test_tracking import STUDY, complete, empty_database, failed, pruned, running  # noqa: F401
+from test_tracking import STUDY, complete, failed, pruned, running
 
 from hpo.record import Confirms, TrialRecord
 from hpo.tracking import Ending, Tracker, store, table_runs

@@ -1,0 +1,121 @@
+"""However a study ends, its runs in MLflow end with it; nothing is left running but by a kill, and not for long."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from studies import flat, run
+from test_tracking import DATASET, complete, opened, running
+from tiny import tiny
+
+from hpo.errors import Interrupted, StudyFailed
+from hpo.plan import Plan, load_plan
+from hpo.reuse.extend import _definition
+from hpo.tracked import tracked
+
+
+class Quiet:
+    """Hears what the user would."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.left: list[int] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+    @contextmanager
+    def logging(self) -> Iterator[Callable[[int], None]]:
+        yield self.left.append
+
+
+@pytest.fixture
+def plan(tmp_path: Path, empty_database: Path) -> Plan:
+    """Of a study with one trial, and a store with MLflow's tables."""
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    plan = load_plan(tiny(name="toy", search_space=tiny()["search_space"]), home=tmp_path)
+    run(plan.storage, flat, name="toy", what=_definition(plan, None), trials=1, retries=0)
+    return plan
+
+
+def statuses(plan: Plan) -> dict[str, tuple[str, str | None]]:
+    """Run -> its status and its state."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(plan.tracking_uri)
+    experiment = client.get_experiment_by_name("toy")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    return {one.info.run_name: (one.info.status, one.data.tags.get("hpo.state")) for one in runs}
+
+
+def broken_off(plan: Plan, reporter: Quiet, error: BaseException, delete: bool = False) -> None:
+    """A run that an error ends in the middle of trial 7."""
+    with tracked(plan, DATASET, False, reporter) as log:
+        log.trial_started(running(7))
+        log.epoch_done(running(7), 1, {"loss": 0.5})
+        if delete:
+            optuna.delete_study(study_name="toy", storage=plan.storage)
+        raise error
+
+
+ENDS = [
+    (RuntimeError("a bug"), "FAILED"),
+    (StudyFailed("too many"), "FAILED"),
+    (MemoryError(), "FAILED"),
+    (Interrupted("Ctrl-C"), "KILLED"),
+    (KeyboardInterrupt(), "KILLED"),
+    (SystemExit(1), "KILLED"),
+]
+
+
+@pytest.mark.parametrize(("error", "status"), ENDS, ids=[type(error).__name__ for error, _ in ENDS])
+def test_no_end_leaves_a_run_running_or_finished(plan, error, status):
+    reporter = Quiet()
+    with pytest.raises(type(error)):
+        broken_off(plan, reporter, error)
+    assert statuses(plan) == {
+        "toy": (status, None), "trial-0000": ("FINISHED", "complete"), "trial-0007": ("FAILED", "failed"),
+    }  # fmt: skip
+    assert reporter.warnings == []
+
+
+def test_a_study_that_somebody_deletes_while_it_runs(plan):
+    with pytest.raises(KeyError):
+        broken_off(plan, Quiet(), KeyError("Record does not exist."), delete=True)
+    assert statuses(plan)["toy"][0] == "FAILED"
+    assert statuses(plan)["trial-0007"] == ("FAILED", "failed")
+
+
+def test_a_run_that_the_record_does_not_know_is_ended_by_the_next(plan):
+    tracker = opened(plan.tracking_uri, plan.home)
+    tracker.start_trial(replace(running(7), params={"width": 3}))
+    tracker.ready()
+    tracker._closing.set()  # as a kill does: nothing more is told
+    tracker._thread.join()
+    assert statuses(plan)["trial-0007"] == ("RUNNING", "running")
+    again = opened(plan.tracking_uri, plan.home, resume=True)
+    again.sync([complete(0)])
+    assert again.close()
+    assert statuses(plan)["trial-0007"] == ("KILLED", "failed")
+    assert statuses(plan)["trial-0000"] == ("FINISHED", "complete")
+
+
+def test_ctrl_c_while_it_is_logged_ends_the_waiting_with_a_line(plan, monkeypatch):
+    from hpo.tracking import Tracker
+
+    def close(self: Tracker, waiting: Any) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tracker, "close", close)
+    reporter = Quiet()
+    with tracked(plan, DATASET, False, reporter):
+        pass
+    assert reporter.warnings == [
+        "not everything was logged to MLflow; the same command, or hpo log, logs what is missing"
+    ]
