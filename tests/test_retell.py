@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from studies import run
 from tiny import Command, tiny
@@ -21,7 +22,7 @@ from hpo.plan import load_plan
 from hpo.record import TrialRecord
 from hpo.retell import retell
 from hpo.reuse.extend import Options, _definition, extend
-from hpo.store import DATA, known_study, read_study
+from hpo.store import CONFIRMS, DATA, JOB, known_study, read_study
 from hpo.training.messages import Failed, Job
 
 EXPERIMENT = tiny(name="told", training={"epochs": 3})
@@ -137,6 +138,34 @@ def test_what_is_missing_is_mended_and_the_rest_left_alone(home: Path) -> None:
     told = retell("told", home=home)
     assert told.mended == 1
     assert look(home) == before
+
+
+def test_what_a_kill_left_running_is_ended(home: Path) -> None:
+    """A trial, a confirming run, and the study's own run."""
+    from mlflow import MlflowClient
+
+    url = f"sqlite:///{home}/optuna.db"
+    for study, begin in (("told", {"config": {"width": 3}, "seed": 1}), ("told@confirm", {"config": {}, "seed": 2})):
+        known = optuna.load_study(study_name=study, storage=url)
+        number = known.ask().number
+        storage = known._storage
+        trial_id = storage.get_trial_id_from_study_id_trial_number(known._study_id, number)
+        storage.set_trial_user_attr(trial_id, JOB, begin)
+        if study != "told":
+            storage.set_trial_user_attr(trial_id, CONFIRMS, {"trial": 3, "ordinal": 2})
+    retell("told", home=home)
+    killed = look(home)
+    assert (killed["told"][1], killed["trial-0005"][1], killed["confirm-0003-seed-2"][1]) == ("KILLED",) + (
+        "FAILED",
+    ) * 2
+    assert killed["trial-0005"][3]["hpo.failure"] == "lost"
+    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
+    ended = client.get_run(killed["told"][0]).info.end_time
+    retell("told", home=home)
+    assert (look(home), client.get_run(killed["told"][0]).info.end_time) == (killed, ended)
+    client.set_terminated(killed["told"][0], "FAILED", ended + 1)
+    retell("told", home=home)
+    assert look(home)["told"][1] == "FAILED", "MLflow saw the end, and knows better"
 
 
 def test_the_link_of_an_extended_study_is_told_from_either_side(home: Path) -> None:
