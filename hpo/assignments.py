@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
+from hpo.credentials import hidden
 from hpo.errors import FileMistakes, Mistake
 from hpo.mistakes import show
 from hpo.yaml_file import Document, Key, dotted, read_value
@@ -42,7 +43,7 @@ def examine_assignments(document: Document, assignments: Sequence[str]) -> tuple
     data, places = deepcopy(document.data), dict(document.places)
     mistakes: list[Mistake] = []
     for assignment in assignments:
-        option = f"--set {assignment}"
+        option = f"--set {hidden(assignment)}"
         path, equals, text = assignment.partition("=")
         key: Key = tuple(part.strip() for part in path.split("."))
         if not equals or not all(key):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.quiet import without_greetings
+from hpo.urls import masked
 
 if TYPE_CHECKING:
     from hpo.data.dataset import DatasetInfo
@@ -52,7 +53,8 @@ class Checked:
             "trials": self.plan.trials, "timeout": self.plan.experiment.study.timeout,
             **{size: {"parameters": dict(self.configurations[size]), "cost": asdict(cost)}
                for size, cost in self.costs.items()},
-            "estimated_seconds": self.seconds, "storage": self.plan.storage, "tracking_uri": self.plan.tracking_uri,
+            "estimated_seconds": self.seconds, "storage": masked(self.plan.storage),
+            "tracking_uri": masked(self.plan.tracking_uri),
         }  # fmt: skip
 
 

@@ -29,6 +29,9 @@ Assignments = Annotated[
 ]
 Home = Annotated[Path | None, typer.Option(help="Folder of all that is left. [default: HPO_HOME, or ./mlruns]")]
 Storage = Annotated[str | None, typer.Option(help="SQLAlchemy URL of the studies, if not the home folder's.")]
+TrackingUri = Annotated[
+    str | None, typer.Option("--tracking-uri", help="MLflow tracking URI, if not the home folder's.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Name = Annotated[str | None, typer.Option(help="Name of the study, instead of the file's.")]
 Listed = Literal["studies", "datasets", "models", "samplers", "pruners"]
@@ -214,6 +217,7 @@ def confirm(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     timeout: Annotated[str | None, typer.Option(help="90, 10m, 1h30m; the same command goes on.")] = None,
     home: Home = None,
     storage: Storage = None,
+    uri: TrackingUri = None,
     json: Json = False,
 ) -> None:
     """Trains the finalists again over fresh seeds, and says which to use and how sure that is."""
@@ -224,13 +228,13 @@ def confirm(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
 
     confirmed = confirm_study(
         study, numbers(trials) if trials else top, seeds, stop_early=stop_early, workers=workers, timeout=timeout,
-        home=home, storage=storage, console=console(stderr=json),
+        home=home, storage=storage, tracking_uri=uri, console=console(stderr=json),
     )  # fmt: skip
     print_json(confirmed_json(confirmed)) if json else print_confirmed(console(), confirmed)
 
 
 @app.command()
-def report(
+def report(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     studies: Annotated[list[str], typer.Argument(help="One study or several.", metavar="STUDY...")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file. [default: report.html; stdout for md]")
@@ -242,13 +246,14 @@ def report(
     log: Annotated[bool, typer.Option(help="Show the page of a study in its MLflow run as well.")] = True,
     home: Home = None,
     storage: Storage = None,
+    uri: TrackingUri = None,
     json: Json = False,
 ) -> None:
     """Writes one self-contained page: what to use, how sure that is, what it costs, and the figures."""
     from hpo.report.command import report_command
     from hpo.terminal import console, print_json
 
-    done = report_command(studies, output, form, log, home, storage, console(stderr=True))
+    done = report_command(studies, output, form, log, home, storage, console(stderr=True), uri)
     if json:
         print_json(done.as_json())
     else:
@@ -276,13 +281,14 @@ def export(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     ] = None,
     home: Home = None,
     storage: Storage = None,
+    uri: TrackingUri = None,
 ) -> None:
     """Exports the trial to use: to train it again, as a Keras model or script, to MLflow's model registry."""
     from hpo.export.export import Targets, Which
     from hpo.export.export import export as export_trial
     from hpo.terminal import console
 
-    for line in export_trial(study, Targets(to, model, register), Which(trial, confirmed), home, storage):
+    for line in export_trial(study, Targets(to, model, register), Which(trial, confirmed), home, storage, uri):
         console().print(line, soft_wrap=True, markup=False)
 
 
@@ -331,9 +337,7 @@ def predict(
 @app.command()
 def log(
     study: StudyName,
-    uri: Annotated[
-        str | None, typer.Option("--tracking-uri", help="MLflow tracking URI. [default: the study's own]")
-    ] = None,
+    uri: TrackingUri = None,
     home: Home = None,
     storage: Storage = None,
     json: Json = False,

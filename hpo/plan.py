@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 from hpo import shipped
 from hpo.agreement import experiment_mistakes, missing_file, space_mistakes
 from hpo.assignments import examine_assignments
+from hpo.credentials import hidden
 from hpo.errors import FileMistakes, Mistake
 from hpo.experiment import Experiment, examine_experiment
+from hpo.kept import dumped, kept_text, learn_from
 from hpo.space import SearchSpace
 from hpo.space_file import ExaminedSpace, examine_space
 from hpo.yaml_file import Document, examine_yaml, read_yaml
@@ -27,7 +29,7 @@ class Plan:
     experiment: Experiment
     space: SearchSpace
     files: Mapping[str, str]
-    """The YAML texts, `experiment` and `search_space`, as the user wrote them."""
+    """The YAML texts, `experiment` and `search_space`, as the user wrote them, but for what `kept` leaves out."""
     folders: tuple[Path, ...]
     """Where relative paths and import paths of the user's are looked for, in this order."""
     home: Path
@@ -60,13 +62,13 @@ def home_folder(home: str | Path | None = None) -> Path:
 
 
 def default_storage(home: Path) -> str:
-    """SQLAlchemy URL of the home folder's Optuna database."""
-    return f"sqlite:///{home / 'optuna.db'}"
+    """SQLAlchemy URL of Optuna's database where no file or option names one: HPO_STORAGE, else the home folder's."""
+    return os.environ.get("HPO_STORAGE") or f"sqlite:///{home / 'optuna.db'}"
 
 
 def default_tracking(home: Path) -> str:
-    """MLflow tracking URI of the home folder's database."""
-    return f"sqlite:///{home / 'mlflow.db'}"
+    """MLflow tracking URI where no file or option names one: HPO_TRACKING_URI, else the home folder's database."""
+    return os.environ.get("HPO_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
 
 
 def load_plan(
@@ -88,12 +90,12 @@ def load_plan(
         FileMistakes: all mistakes of both files at once.
     """
     if isinstance(source, Mapping):
-        document, folder, text = Document("experiment", dict(source)), Path.cwd(), _dump(source)
+        document, folder, text = Document("experiment", dict(source)), Path.cwd(), dumped(source)
         mistakes: list[Mistake] = []
     else:
         document, mistakes = examine_yaml(Path(source))
-        folder, text = Path(source).absolute().parent, Path(source).read_text(encoding="utf-8")
-    text += "".join(f"# overridden by --set {assignment}\n" for assignment in overrides)
+        folder, text = Path(source).absolute().parent, Path(source).read_text(encoding="utf-8-sig")
+    learn_from(document.data, overrides)
     document, wrong = examine_assignments(document, overrides)
     mistakes += wrong
     folders = tuple(dict.fromkeys((Path.cwd(), folder)))
@@ -112,7 +114,7 @@ def load_plan(
         mistakes += [document.mistake(key, message) for key, message in further if not read.doubts(key)]
     if mistakes or experiment is None or space.sound is None:
         raise FileMistakes(_told_once(mistakes))
-    files = {"experiment": text, "search_space": space_text}
+    files = {"experiment": kept_text(text, overrides), "search_space": hidden(space_text)}
     documents = {"experiment": document, "search_space": space_document or document}
     return Plan(experiment, space.sound, files, folders, home_folder(home), documents)
 
@@ -128,7 +130,7 @@ def _collect(mistakes: list[Mistake], parse: Callable[[], Parsed]) -> Parsed | N
 def _space_document(document: Document, folder: Path) -> tuple[Document, str]:
     wanted = document.data.get("search_space")
     if isinstance(wanted, Mapping):
-        return document.below("search_space"), _dump(wanted)
+        return document.below("search_space"), dumped(wanted)
     if not isinstance(wanted, str):
         # The experiment's own check says what is wrong with it.
         raise FileMistakes([])
@@ -156,16 +158,6 @@ def _told_once(mistakes: Sequence[Mistake]) -> list[Mistake]:
             told.append(mistake)
         unread.add(mistake.key)
     return told
-
-
-def _dump(data: Mapping[str, Any]) -> str:
-    import io
-
-    from ruamel.yaml import YAML
-
-    stream = io.StringIO()
-    YAML(typ="safe", pure=True).dump(dict(data), stream)
-    return stream.getvalue()
 
 
 def _relative(path: Path) -> str:

@@ -41,7 +41,7 @@ def retell(
 
     Args:
         study: its name.
-        tracking_uri: MLflow tracking URI; the study's own where not given, to mend it.
+        tracking_uri: MLflow tracking URI; HPO_TRACKING_URI, else the home folder's, where not given.
         home: the folder of the store: HPO_HOME or ./mlruns where not given.
         storage: SQLAlchemy URL of the studies, where it is not the home folder's.
         console: where progress is shown; nowhere if not given.

@@ -153,8 +153,10 @@ def _study(
 
 def definition_of(plan: "Plan", dataset: "Dataset", declared: Mapping[str, Any]) -> "Definition":
     """What makes the plan's study that study; `declared` is what its model declares of itself."""
+    from hpo.credentials import hidden_in
     from hpo.data.store import info_as_json
     from hpo.jobs import widened
+    from hpo.kept import kept_experiment
     from hpo.study import Definition
 
     experiment, info = plan.experiment, dataset.info
@@ -166,8 +168,9 @@ def definition_of(plan: "Plan", dataset: "Dataset", declared: Mapping[str, Any])
         "training": experiment.training.model_dump(mode="json"),
         "seed": experiment.study.seed,
     }
-    resolved = {**experiment.model_dump(mode="json"), "search_space": identity["search_space"]}
-    space, data = widened(plan, declared), info_as_json(info)
+    identity = hidden_in(identity)
+    resolved = kept_experiment({**experiment.model_dump(mode="json"), "search_space": identity["search_space"]})
+    space, data = widened(plan, declared), hidden_in(info_as_json(info))
     # What a pruner hears of: the folds, where there are any, else the epochs.
     reports = info.folds or experiment.training.epochs
     return Definition(space, reports, identity, plan.files, resolved, data, tuple(map(str, plan.folders)))

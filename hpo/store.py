@@ -16,9 +16,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from hpo.compare.trial_tables import Sampled, light_trials, sampled
 from hpo.confirm.confirmation import Confirmation
+from hpo.credentials import hidden_in
 from hpo.database import engine_options, read_patiently
 from hpo.errors import NotFound, nearest
 from hpo.experiment import Objective
+from hpo.kept import kept_experiment, kept_text
 from hpo.lock import database_errors
 from hpo.read_only import may_only_be_read, opener
 from hpo.record import Confirms, State, TrialRecord
@@ -141,14 +143,15 @@ def view_of(study: optuna.Study, url: str, trials: Sequence[FrozenTrial] | None 
     confirmed = attributes.get(CONFIRMATION)
     return StudyView(
         name=study.study_name,
-        identity=attributes[IDENTITY],
-        files=attributes[FILES],
-        experiment=attributes[EXPERIMENT],
+        identity=hidden_in(attributes[IDENTITY]),
+        # What an older hpo kept has where things are stored, too.
+        files={name: kept_text(text) for name, text in attributes[FILES].items()},
+        experiment=kept_experiment(attributes[EXPERIMENT]),
         versions=attributes[VERSIONS],
         trials=records_of(study.get_trials(deepcopy=False) if trials is None else trials),
         storage=url,
         confirmation=None if confirmed is None else Confirmation.model_validate(confirmed),
-        data=attributes.get(DATA, {}),
+        data=hidden_in(attributes.get(DATA, {})),
         folders=attributes.get(FOLDERS, ()),
         links={key.removeprefix("hpo:"): attributes[key] for key in (EXTENDS, EXTENDED_BY) if key in attributes},
     )

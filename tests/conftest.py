@@ -19,7 +19,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HPO_HOME", raising=False)
+    for name in ("HPO_HOME", "HPO_STORAGE", "HPO_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,7 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
     timeout: str | float | None = None,
     home: str | Path | None = None,
     storage: str | None = None,
+    tracking_uri: str | None = None,
     console: "Console | None" = None,
 ) -> Confirmed:
     """Trains the finalists of a study again over fresh seeds, or goes on with it, and chooses one of them.
@@ -66,6 +67,7 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
         timeout: seconds, or `10m`: what was not finished by then is trained by the next call.
         home: the folder of all that is left: HPO_HOME or ./mlruns where not given.
         storage: SQLAlchemy URL of the studies, where it is not the home folder's.
+        tracking_uri: MLflow tracking URI, where it is not the home folder's.
         console: where progress is shown; nowhere if not given.
 
     Raises:
@@ -83,7 +85,8 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
     if seeds < 2:
         raise UserError(f"seeds: a deviation needs at least 2, got {seeds}")
     (view,) = read_studies([study], home, storage)
-    plan = plan_of_study(view, {"engine.workers": workers, "study.timeout": timeout}, home)
+    options = {"engine.workers": workers, "study.timeout": timeout, "tracking.uri": tracking_uri}
+    plan = plan_of_study(view, options, home)
     wanted = Wanted(chosen_finalists(view, finalists), seeds, stop_early, plan.experiment.study.retries)
     deadline = None if timeout is None else began + (plan.experiment.study.timeout or 0.0)
     with sole_coordinator(view.storage, study):

@@ -112,6 +112,7 @@ def export(
     which: Which = Which(),
     home: str | Path | None = None,
     storage: str | None = None,
+    tracking_uri: str | None = None,
 ) -> Iterator[str]:
     """Exports a trial; yields a line that says which and why, then one for each thing made.
 
@@ -136,7 +137,7 @@ def export(
     if targets.model is not None:
         yield f"{targets.model}: the model {_written(view, trial, targets.model)}"
     if targets.register is not None:
-        yield from _register(view, trial, why, targets, home)
+        yield from _register(view, trial, why, targets, (home, tracking_uri))
 
 
 def _write_file(view: "StudyView", trial: TrialRecord, path: Path) -> str:
@@ -159,7 +160,7 @@ def _written(view: "StudyView", trial: TrialRecord, path: Path) -> str:
 
 
 def _register(
-    view: "StudyView", trial: TrialRecord, why: str, targets: Targets, home: str | Path | None
+    view: "StudyView", trial: TrialRecord, why: str, targets: Targets, where: tuple[str | Path | None, str | None]
 ) -> Iterator[str]:
     """Registers the model, the one just written where there is one."""
     from hpo.export.registration import register
@@ -169,5 +170,5 @@ def _register(
             model, how = folder / "model.keras", _written(view, trial, folder / "model.keras")
         else:
             model, how = targets.model, ""
-        version = register(view, trial, why, model, str(targets.register), home)
+        version = register(view, trial, why, model, str(targets.register), *where)
     yield f"models:/{targets.register}@champion: version {version}{', the model ' + how if how else ''}"

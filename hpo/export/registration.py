@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 _EXAMPLES = 3
 
 
-def register(view: "StudyView", trial: "TrialRecord", why: str, model: Path, name: str, home: str | Path | None) -> str:
+def register(
+    view: "StudyView",
+    trial: "TrialRecord",
+    why: str,
+    model: Path,
+    name: str,
+    home: str | Path | None,
+    tracking_uri: str | None = None,
+) -> str:
     """Registers a .keras file under a name, with the alias champion; returns the version's number.
 
     Raises:
@@ -31,7 +39,7 @@ def register(view: "StudyView", trial: "TrialRecord", why: str, model: Path, nam
 
     exported = exported_of(view, trial)
     info, example = _data(exported.plan, model)
-    uri = exported.plan.experiment.tracking.uri or default_tracking(home_folder(home))
+    uri = tracking_uri or default_tracking(home_folder(home))
     version = registry.Version(
         name=name,
         study=view.name,

@@ -43,9 +43,9 @@ class Done:
         }
 
 
-def report_command(
+def report_command(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     studies: Sequence[str], output: Path | None, form: Format | None, log: bool, home: Path | None,
-    storage: str | None, console: Console,
+    storage: str | None, console: Console, tracking_uri: str | None = None,
 ) -> Done:  # fmt: skip
     """Writes a report where it is asked for; a page goes to report.html by default, Markdown to stdout.
 
@@ -59,7 +59,7 @@ def report_command(
     with console.status("") as status:
         done = report(
             studies, path, form=form, log=log and form == "html", home=home, storage=storage,
-            tell=lambda what: status.update(f"{what} ..."),
+            tracking_uri=tracking_uri, tell=lambda what: status.update(f"{what} ..."),
         )  # fmt: skip
     return Done(path, form, done)
 

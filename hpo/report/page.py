@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from hpo.errors import UserError
 from hpo.versions import versions
@@ -29,7 +29,7 @@ class Reported:
     """Where it was logged, or why it was not; empty where that was not asked for."""
 
 
-def report(
+def report(  # noqa: PLR0913 - one argument, one option of the command
     names: Sequence[str],
     output: Path | None,
     *,
@@ -37,6 +37,7 @@ def report(
     log: bool = True,
     home: str | Path | None = None,
     storage: str | None = None,
+    tracking_uri: str | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Reported:
     """Reports on studies, in a file or as text alone, and logs the page with the study's run in MLflow.
@@ -48,12 +49,13 @@ def report(
         log: whether a page of one study is logged to MLflow.
         home: the folder of the stores: HPO_HOME or ./mlruns where not given.
         storage: SQLAlchemy URL of the studies, where it is not the home folder's.
+        tracking_uri: MLflow tracking URI, where it is not the home folder's.
         tell: told what is being done.
 
     Raises:
         UserError: there is no such study, or the file cannot be written.
     """
-    from hpo.plan import default_storage, home_folder
+    from hpo.plan import default_storage, default_tracking, home_folder
     from hpo.report.markdown import markdown
     from hpo.report.parts import overview, study_part
     from hpo.report.thinning import read_source
@@ -77,7 +79,8 @@ def report(
     wanted = log and form == "html"
     if wanted:
         tell("logging to MLflow")
-    logged = _log(sources[0].view.experiment, [s.view.name for s in sources], text, home) if wanted else ""
+    uri = tracking_uri or default_tracking(home_folder(home))
+    logged = _log(uri, [s.view.name for s in sources], text) if wanted else ""
     return Reported(text, logged)
 
 
@@ -137,15 +140,13 @@ def _write(output: Path, text: str) -> None:
         raise UserError(f"{output}: cannot be written: {error.strerror}") from None
 
 
-def _log(experiment: Any, names: Sequence[str], page: str, home: str | Path | None) -> str:
+def _log(uri: str, names: Sequence[str], page: str) -> str:
     """Logs the page with the study's run; returns where, or why not."""
-    from hpo.plan import default_tracking, home_folder
     from hpo.tracking.pages import log_page
     from hpo.urls import masked
 
     if len(names) > 1:
         return "not logged to MLflow: a page of several studies belongs to none of their runs"
-    uri = (experiment.get("tracking") or {}).get("uri") or default_tracking(home_folder(home))
     problem = log_page(uri, names[0], "report.html", page)
     where = masked(uri)
     return f"not logged to MLflow: {problem}" if problem else f"logged to {where} as report.html of the study's run"

@@ -221,8 +221,7 @@ def _with_model(one: "Past", plan: "Plan") -> "Past":
 
 def _link(plan: "Plan", old: "Study") -> None:
     """Names the two studies in each other, and the new one in the old one's MLflow run, where there is one."""
-    from hpo.plan import default_tracking
-    from hpo.store import EXPERIMENT, EXTENDED_BY, EXTENDS, known_study
+    from hpo.store import EXTENDED_BY, EXTENDS, known_study
     from hpo.tracking.whole import tag_study
 
     name = plan.experiment.name
@@ -230,8 +229,7 @@ def _link(plan: "Plan", old: "Study") -> None:
     named = filter(None, old.user_attrs.get(EXTENDED_BY, "").split(","))
     successors = ",".join(dict.fromkeys([*named, name]))
     old.set_user_attr(EXTENDED_BY, successors)
-    uri = old.user_attrs[EXPERIMENT].get("tracking", {}).get("uri") or default_tracking(plan.home)
-    tag_study(uri, old.study_name, "hpo.extended_by", successors)
+    tag_study(plan.tracking_uri, old.study_name, "hpo.extended_by", successors)
 
 
 def _begun(plan: "Plan", source: str, found: "Gathered", counting: int) -> Begun:

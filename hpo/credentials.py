@@ -1,0 +1,163 @@
+"""Passwords and tokens that this process may know, and texts without them.
+
+What is put out, kept or logged goes through `hidden`: it takes out what stands where a URL or a setting has its
+password, and every password that was met in a URL, in the environment or in PostgreSQL's and MLflow's own files.
+"""
+
+import base64
+import configparser
+import os
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote
+
+MASK = "***"
+
+# In any text; shorter or plainer ones are words that texts have for other reasons.
+_SHORTEST = 6
+# In the values of an experiment, which go on to be used: `digits` may be somebody's password.
+_SHORTEST_IN_VALUES = 8
+# From here on a secret is taken out of the middle of a word too.
+_LONG = 16
+
+_PASSWORDS = r"password|passwd|pwd|sslpassword|passphrase"
+_TOKENS = (
+    rf"{_PASSWORDS}|[\w-]*token|api[_-]?key|secret|[\w-]*secret|secret[_-]?key|access[_-]?key|sig|[\w-]*signature"
+    r"|x-amz-credential"
+)
+# A password may hold any sign that is not written as %xx, so it ends at the last @ of the word. What begins with
+# a port and a slash is none.
+_IN_URL = re.compile(r"([A-Za-z][\w+.\-]*://)([^\s:/@?#'\"<>]*):(?!\d{1,5}[/?#])([^\s'\"<>`]+)@")
+_ALONE_IN_URL = re.compile(r"\b((?:git\+)?https?://)([^\s:/@?#'\"<>]+)@", re.IGNORECASE)
+_IN_QUERY = re.compile(rf"([?&;](?:{_TOKENS})=)([^\s&;#'\"<>)]+)", re.IGNORECASE)
+_SET = re.compile(rf"\b((?:{_PASSWORDS})=)([^\s&;,'\"<>)}}\]]+)", re.IGNORECASE)
+_QUOTED = re.compile(rf"\b((?:{_PASSWORDS})=)('[^']*'|\"[^\"]*\")", re.IGNORECASE)
+_HEADER = re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?(?:basic|bearer|token)\s+)([\w+/=.~\-]+)", re.IGNORECASE)
+
+_VARIABLES = re.compile(
+    r"(PASSWORD|PASSWD|PASSPHRASE|PWD|SECRET|TOKEN|API_?KEY|ACCESS_KEY|SECRET_KEY|CREDENTIALS?)(_\d+)?$", re.IGNORECASE
+)
+
+_met: set[str] = set()
+
+
+def learn(text: str) -> None:
+    """Remembers the passwords and tokens of the URLs in a text, so that no later text has them."""
+    _met.update(_of_urls(text))
+
+
+def learn_url(url: str) -> None:
+    """Remembers the password of a URL, whatever signs it has in it: spaces and quotes too."""
+    learn(url)
+    whole = re.fullmatch(r"[A-Za-z][\w+.\-]*://([^:/@]*):(?!\d{1,5}[/?#])(.+)@[^@]*", url.strip(), re.DOTALL)
+    if whole is not None:
+        _met.update((whole[2], unquote(whole[2])))
+
+
+def hidden(text: str) -> str:
+    """A text without passwords and tokens."""
+    if "@" in text or "=" in text or ":" in text:
+        learn(text)
+    return _without(text, _SHORTEST)
+
+
+def hidden_in(value: Any) -> Any:
+    """A JSON value without passwords and tokens; keys stay as they are."""
+    if isinstance(value, Mapping):
+        return {key: hidden_in(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [hidden_in(part) for part in value]
+    return _without(value, _SHORTEST_IN_VALUES) if isinstance(value, str) else value
+
+
+def _without(text: str, shortest: int) -> str:
+    for pattern in (_IN_URL, _ALONE_IN_URL, _IN_QUERY, _QUOTED, _SET, _HEADER):
+        text = pattern.sub(_masked, text)
+    known = _compiled(frozenset(_met | _of_surroundings()), shortest)
+    return text if known is None else known.sub(MASK, text)
+
+
+def _masked(found: re.Match[str]) -> str:
+    """What was found with its last group masked; the user's name stays, and the @ behind a URL's password."""
+    whole, secret = found.group(0), found.groups()[-1]
+    if secret == MASK:
+        return whole
+    start = found.start(found.re.groups) - found.start()
+    return f"{whole[:start]}{MASK}{whole[start + len(secret) :]}"
+
+
+@lru_cache(maxsize=8)
+def _compiled(secrets: frozenset[str], shortest: int) -> re.Pattern[str] | None:
+    words = set()
+    for secret in secrets:
+        if len(secret) >= shortest:
+            forms = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), unquote(secret)}
+            forms |= {repr(form)[1:-1] for form in set(forms)}
+            words |= {form for form in forms if len(form) >= shortest}
+    if not words:
+        return None
+    longest_first = sorted(words, key=lambda word: (-len(word), word))
+    within = [re.escape(word) for word in longest_first if len(word) >= _LONG]
+    alone = [rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])" for word in longest_first if len(word) < _LONG]
+    return re.compile("|".join([*within, *alone]))
+
+
+def _of_urls(text: str) -> Iterator[str]:
+    for _, user, password in _IN_URL.findall(text):
+        if password != MASK:
+            yield from (password, unquote(password))
+            pair = f"{unquote(user)}:{unquote(password)}"
+            yield base64.b64encode(pair.encode("utf-8", "surrogateescape")).decode("ascii")
+    for pattern in (_ALONE_IN_URL, _IN_QUERY):
+        for _, secret in pattern.findall(text):
+            if secret != MASK:
+                yield from (secret, unquote(secret))
+
+
+def _of_surroundings() -> frozenset[str]:
+    return _of_environment(tuple(os.environ.items())) | _of_files()
+
+
+@lru_cache(maxsize=2)
+def _of_environment(variables: tuple[tuple[str, str], ...]) -> frozenset[str]:
+    found: set[str] = set()
+    for name, value in variables:
+        if _VARIABLES.search(name):
+            found.add(value.strip())
+        if "://" in value:
+            found.update(_of_urls(value))
+    # A working directory or a file of credentials is none itself.
+    return frozenset(value for value in found if not Path(value).is_absolute())
+
+
+def _of_files() -> frozenset[str]:
+    home = Path(os.environ.get("HOME") or os.environ.get("USERPROFILE") or "/nonexistent")
+    places = (Path(os.environ.get("PGPASSFILE") or home / ".pgpass"), home / ".mlflow" / "credentials")
+    return _read(*(place if place.is_file() else None for place in places))
+
+
+@lru_cache(maxsize=2)
+def _read(pgpass: Path | None, mlflow: Path | None) -> frozenset[str]:
+    found: set[str] = set()
+    for line in _lines(pgpass):
+        fields = re.split(r"(?<!\\):", line.strip())
+        if len(fields) == 5 and not line.startswith("#"):
+            found.add(re.sub(r"\\(.)", r"\1", fields[4]))
+    if mlflow is not None:
+        sections = configparser.ConfigParser(interpolation=None)
+        try:
+            sections.read_string("\n".join(_lines(mlflow)))
+        except configparser.Error:
+            return frozenset(found)
+        found |= {value for name in sections.sections() for key, value in sections[name].items() if "password" in key}
+    return frozenset(found)
+
+
+def _lines(path: Path | None) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines() if path is not None else []
+    except OSError:
+        return []
