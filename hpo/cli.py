@@ -5,12 +5,14 @@ import contextlib
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import typer
 
 from hpo.errors import AllFailed, HpoError, StoreAway
+from hpo.texts import clean
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -191,13 +193,14 @@ def compare(
 ) -> None:
     """Ranks the trials of studies by validation score; test scores stand beside, and rank nothing."""
     from hpo.compare.compare import chosen, read_studies, table
-    from hpo.compare.comparison import comparison_json, print_comparison, write_csv
+    from hpo.compare.comparison import comparison_json, print_comparison
+    from hpo.csv_file import write_csv
     from hpo.terminal import console, print_json
 
     views = read_studies(studies, home, storage)
     frame = chosen(table(views), where, top)
     if csv is not None:
-        write_csv(frame, csv)
+        write_csv(frame, None if str(csv) == "-" else csv)
     elif json:
         print_json(comparison_json(views, frame))
     else:
@@ -433,6 +436,9 @@ def main() -> NoReturn:
 
 def command() -> int:
     """Runs the command; 0 done, 1 failed, 2 a mistake of the user's, 3 failed trials, 4 no store, 130 interrupted."""
+    from hpo.safe_console import spell_out_what_cannot_be_printed
+
+    spell_out_what_cannot_be_printed()
     try:
         app(standalone_mode=True)
     except SystemExit as left:
@@ -445,8 +451,10 @@ def command() -> int:
         return 130
     except Exception as error:
         if (said := database_failure(error)) is None:
-            raise
-        sys.stderr.write(f"{said}\n")
+            # A bug of hpo's: its traceback may quote a URL, or what a user's code raised.
+            sys.stderr.write(clean(traceback.format_exc()))
+            return 1
+        sys.stderr.write(f"{clean(said)}\n")
         return StoreAway.exit_code
     return 0
 

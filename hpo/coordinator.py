@@ -18,7 +18,7 @@ from hpo.experiment import Objective
 from hpo.models_folder import drop_model
 from hpo.record import FOLD, Score, State, TrialRecord, ranked, score_of
 from hpo.study import Study
-from hpo.training.messages import EndReason, EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason
+from hpo.training.messages import EndReason, EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason, cleaned
 
 # How long a trial that was asked to stop may take to test itself, before its worker is ended.
 _GRACE = 20.0
@@ -126,7 +126,7 @@ class Coordinator:
                 if not self._running:
                     break
                 for event in self._engine.events(self._patience()):
-                    self._handle(event)
+                    self._handle(cleaned(event))
                 self._check_clock()
         if self._interrupts:
             raise Interrupted("interrupted; finished trials are kept, the same command goes on")

@@ -8,6 +8,7 @@ import base64
 import configparser
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -74,6 +75,8 @@ def hidden_in(value: Any) -> Any:
 
 
 def _without(text: str, shortest: int) -> str:
+    if len(text) < _SHORTEST:
+        return text
     for pattern in (_IN_URL, _ALONE_IN_URL, _IN_QUERY, _QUOTED, _SET, _HEADER):
         text = pattern.sub(_masked, text)
     known = _compiled(frozenset(_met | _of_surroundings()), shortest)
@@ -118,6 +121,12 @@ def _of_urls(text: str) -> Iterator[str]:
 
 
 def _of_surroundings() -> frozenset[str]:
+    # Looked at once a second: thousands of short texts are logged at a time.
+    return _of_moment(int(time.monotonic()))
+
+
+@lru_cache(maxsize=1)
+def _of_moment(second: int) -> frozenset[str]:
     return _of_environment(tuple(os.environ.items())) | _of_files()
 
 

@@ -19,11 +19,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from hpo.texts import clean
+
 
 class HpoError(Exception):
-    """Base of all errors of hpo; the message is meant for the user."""
+    """Base of all errors of hpo; the message is meant for the user.
+
+    It may quote what a user's code raised, or a URL: it has no credentials, and nothing that a terminal would obey.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(clean(message))
 
 
 class UserError(HpoError):

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from hpo.experiment import Objective
 from hpo.record import FOLD, TrialRecord, ranked
+from hpo.safe_console import printable
 
 _COLOURS = {"complete": "green", "pruned": "yellow", "failed": "red"}
 
@@ -49,7 +50,7 @@ class Progress:
 
     def warn(self, message: str) -> None:
         """Shows a warning above the rest."""
-        self._console.print(Text(f"warning: {message}", style="yellow"), soft_wrap=True)
+        self._console.print(Text(self._fit(f"warning: {message}"), style="yellow"), soft_wrap=True)
 
     @contextmanager
     def logging(self) -> Iterator[Callable[[int], None]]:
@@ -80,9 +81,8 @@ class Progress:
         """A trial's training begins."""
         if record.note is not None and record.note not in self._noted:
             self._noted.add(record.note)
-            self._console.print(
-                f"note: training goes through Keras's fit, the slower way: {record.note}", soft_wrap=True
-            )
+            note = f"note: training goes through Keras's fit, the slower way: {record.note}"
+            self._console.print(Text(self._fit(note)), soft_wrap=True)
         self._running[record.number] = (record, 0, None)
 
     def epoch_done(self, record: TrialRecord, epoch: int, metrics: Mapping[str, float]) -> None:
@@ -99,7 +99,7 @@ class Progress:
         line = Text.assemble(
             f"[{len(self._done)}{total}] {record.label:<9} ",
             (f"{record.state:<8}", _COLOURS.get(record.state, "")),
-            f" {self._score(record)}  {_short(record.params)}",
+            self._fit(f" {self._score(record)}  {_short(record.params)}"),
             ("  best so far", "bold green") if is_best else "",
         )
         self._console.print(line, soft_wrap=True)
@@ -107,6 +107,10 @@ class Progress:
             if remark not in self._noted:
                 self._noted.add(remark)
                 self._console.print(Text(f"note: {record.label}, {remark}"), soft_wrap=True)
+
+    def _fit(self, text: str) -> str:
+        """A text as text: with nothing in it that the console would obey, or cannot print."""
+        return printable(text, self._console.encoding)
 
     def _score(self, record: TrialRecord) -> str:
         if record.state == "failed":
@@ -123,7 +127,9 @@ class Progress:
         done = len(self._done)
         bar = Table.grid(padding=(0, 1))
         share = self._share(done, elapsed)
-        best = f"best {self._best.value:.4f} ({self._best.label})" if self._best and self._best.value else "-"
+        best = (
+            f"best {self._best.value:.4f} ({self._best.label})" if self._best and self._best.value is not None else "-"
+        )
         bar.add_row(
             ProgressBar(total=1.0, completed=share or 0.0, pulse=share is None, width=24),
             f"{done}{f'/{self._trials}' if self._trials else ''} trials, {len(self._running)} running, {best},",
@@ -132,7 +138,8 @@ class Progress:
         rows: list[Any] = [bar]
         for record, epoch, value in list(self._running.values()):
             score = f"{self._objective.metric} {value:.4f}" if value is not None else "training"
-            rows.append(Text(f"  {record.label:<9}  epoch {epoch:>3}  {score}  {_short(record.params)}"[:200]))
+            line = f"  {record.label:<9}  epoch {epoch:>3}  {score}  {_short(record.params)}"
+            rows.append(Text(self._fit(line[:200])))
         return Group(*rows)
 
     def _share(self, done: int, elapsed: float) -> float | None:

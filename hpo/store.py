@@ -24,6 +24,7 @@ from hpo.kept import kept_experiment, kept_text
 from hpo.lock import database_errors
 from hpo.read_only import may_only_be_read, opener
 from hpo.record import Confirms, State, TrialRecord
+from hpo.texts import clean
 from hpo.urls import masked
 
 STATES: Mapping[TrialState, State] = {
@@ -247,6 +248,9 @@ def own(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 def record_of(trial: FrozenTrial) -> TrialRecord:
     """What is known of a trial."""
     job, result = trial.user_attrs.get(JOB, {}), trial.user_attrs.get(RESULT, {})
+    if result.get("error"):
+        # What an older hpo kept may be megabytes, or what no terminal can print.
+        result = {**result, "error": clean(result["error"])}
     return TrialRecord(
         number=trial.number, state=STATES[trial.state], params=config_of(trial), seed=job.get("seed", 0),
         origin=origin_of(trial), attempt=attempt_of(trial), started=trial.datetime_start, ended=trial.datetime_complete,

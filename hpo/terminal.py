@@ -13,6 +13,7 @@ from rich.text import Text
 
 from hpo.compare.compare import ranking, row
 from hpo.record import TrialRecord, ranked
+from hpo.safe_console import console
 from hpo.urls import masked
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from hpo.section import Section
     from hpo.store import StudyView
 
-# Where nobody looks at a window, lines are as wide as tables need.
-_PLAIN_WIDTH = 200
+__all__ = ["console"]
+
 _TOP = 5
 _WHY = {
     "done": "done",
@@ -31,13 +32,6 @@ _WHY = {
     "target": "target reached",
     "exhausted": "done, no configuration of the search space is left to try,",
 }
-
-
-def console(stderr: bool = False) -> Console:
-    """A console on stdout or stderr; without control sequences where that is no terminal."""
-    stream = sys.stderr if stderr else sys.stdout
-    terminal = stream.isatty()
-    return Console(stderr=stderr, highlight=False, width=None if terminal else _PLAIN_WIDTH, no_color=not terminal)
 
 
 def print_json(value: object) -> None:

@@ -24,7 +24,7 @@ def clean(text: object, most: int = MOST_OF_AN_ERROR) -> str:
     """What may be kept and shown of a text: no credentials, nothing that acts, at most so many characters."""
     # Cut before it is looked through too, for an error text may have megabytes; a secret that was cut in two falls
     # to the second cut.
-    return shortened(visible(hidden(shortened(str(text), 4 * most).replace("\r\n", "\n"))), most)
+    return shortened(visible(hidden(shortened(str(text), 4 * most).replace("\r\n", "\n").replace("\r", "\n"))), most)
 
 
 def shortened(text: str, most: int) -> str:
@@ -34,6 +34,18 @@ def shortened(text: str, most: int) -> str:
     said = f" [{len(text) - most:,} characters left out] "
     half = max(0, most - len(said)) // 2
     return f"{text[:half]}{said}{text[-half:]}" if half else text[:most]
+
+
+def markdown(text: object) -> str:
+    """Text in which Markdown finds no markup, HTML or link; a line of its own in a list, or a cell of a table."""
+    escaped = re.sub(r"[\\`*<>\[\]|#~!]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", visible(str(text)))
+    linkless = re.sub(r":(?=//)|(?<=www)\.|@", r"\\\g<0>", escaped.replace("&", "&amp;"), flags=re.IGNORECASE)
+    return " ".join(linkless.split())
+
+
+def code(text: object) -> str:
+    """Text as a code span of Markdown, in a table too."""
+    return f"`{' '.join(visible(str(text)).replace('`', chr(39)).replace('|', '¦').split())}`"
 
 
 def is_clean(text: str) -> bool:

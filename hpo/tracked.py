@@ -10,6 +10,7 @@ from hpo.errors import Interrupted
 from hpo.export.exported import as_yaml
 from hpo.record import TrialRecord, ranked
 from hpo.store import StudyView, confirming_runs, read_study
+from hpo.texts import markdown as escaped
 from hpo.tracking import Ending, Status, StudyInfo, Tracker
 from hpo.urls import missing_database
 from hpo.versions import versions
@@ -148,15 +149,18 @@ def _summary(view: StudyView, best: TrialRecord | None) -> str:
     objective = view.objective
     states = [trial.state for trial in view.trials]
     counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    lines = [f"**{view.name}**: {objective.metric}, {objective.direction}. Trials: {counted or 'none'}."]
+    lines = [
+        f"**{escaped(view.name)}**: {escaped(objective.metric)}, {objective.direction}. Trials: {counted or 'none'}."
+    ]
     if view.confirmation is not None:
         lines.append(f"\n### Confirmed\n\n{markdown(view.confirmation, objective)}\n\n### Searched")
     if best is not None:
         lines.append(
-            f"\nBest: trial {best.number}, {objective.metric} {best.value:.4f} {best.reached(objective.metric)}."
+            f"\nBest: trial {best.number}, {escaped(objective.metric)} {best.value:.4f} "
+            f"{escaped(best.reached(objective.metric))}."
         )
         lines += ["\n| parameter | value |", "|---|---|"]
-        lines += [f"| {name} | {value} |" for name, value in best.params.items()]
-        tests = ", ".join(f"{name} {value:.4f}" for name, value in best.test.items())
+        lines += [f"| {escaped(name)} | {escaped(value)} |" for name, value in best.params.items()]
+        tests = ", ".join(f"{escaped(name)} {value:.4f}" for name, value in best.test.items())
         lines.append(f"\nOn the test part, which chose nothing: {tests or 'not tested'}.")
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from tiny import tiny
 import hpo
 from hpo.check import check
 from hpo.compare.compare import read_studies, table
-from hpo.compare.comparison import write_csv
+from hpo.csv_file import write_csv
 from hpo.errors import FileMistakes
 from hpo.terminal import console, print_check
 

@@ -1,10 +1,8 @@
 """How a comparison is shown: tables for people, JSON and CSV for programs."""
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -45,16 +43,6 @@ def comparison_json(views: "Sequence[StudyView]", frame: "pd.DataFrame") -> dict
         "studies": [asdict(line) for line in summaries(views)],
         "differences": differences(views),
     }
-
-
-def write_csv(frame: "pd.DataFrame", path: Path) -> None:
-    """The trials as a CSV file; `-` is stdout."""
-    if str(path) == "-":
-        frame.to_csv(sys.stdout, index=False)
-        return
-    temporary = path.with_name(f".{path.name}.tmp")
-    frame.to_csv(temporary, index=False)
-    temporary.replace(path)
 
 
 def _print_studies(out: Console, lines: Sequence[StudySummary]) -> None:

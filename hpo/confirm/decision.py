@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from hpo.confirm.confirmation import Confirmation, Estimate, Finalist
 from hpo.experiment import Objective
+from hpo.texts import markdown as escaped
 
 _FEW = 3
 
@@ -62,8 +63,8 @@ def markdown(confirmation: Confirmation, objective: Objective) -> str:
         f"| {one.trial} | {one.searched:.4f} | {_or_dash(one.validation)} | {verdict(one, confirmation)} |"
         for one in confirmation.finalists
     ]
-    head = [f"| trial | searched | confirmed {confirmation.metric} | |", "|---|---|---|---|"]
-    return "\n".join([*(f"{line}\n" for line in sentences(confirmation, objective)), *head, *rows])
+    head = [f"| trial | searched | confirmed {escaped(confirmation.metric)} | |", "|---|---|---|---|"]
+    return "\n".join([*(f"{escaped(line)}\n" for line in sentences(confirmation, objective)), *head, *rows])
 
 
 def _or_dash(estimate: Estimate | None) -> str:

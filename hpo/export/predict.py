@@ -1,16 +1,16 @@
 """Predictions of a saved or registered model for a file: read as in training, written as a table."""
 
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpo.csv_file import write_csv
 from hpo.errors import DataError, HpoError, NotFound, UserError
 from hpo.export.samples import Samples, read_samples
 from hpo.quiet import without_greetings
-from hpo.replacing import check_writable, replaced
+from hpo.replacing import check_writable
 from hpo.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -61,11 +61,7 @@ def predict(
 
 def write(found: Predictions, path: Path | None) -> None:
     """Writes predictions to a .csv file, whole or not at all; to stdout where no path is given."""
-    if path is None:
-        found.table.to_csv(sys.stdout, index=False)
-        return
-    with replaced(path) as temporary:
-        found.table.to_csv(temporary, index=False)
+    write_csv(found.table, path)
 
 
 def check_output(path: Path | None) -> None:

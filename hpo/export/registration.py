@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hpo.errors import DataError, HpoError
 from hpo.export.exported import Exported, exported_of
 from hpo.plan import Plan, default_tracking, home_folder
+from hpo.texts import code, markdown
 from hpo.tracking.address import cannot_open, set_environment
 from hpo.versions import versions
 
@@ -82,14 +83,15 @@ def _data(plan: Plan, model: Path) -> "tuple[DatasetInfo, Array | None]":
 
 def _description(exported: Exported, why: str, info: "DatasetInfo", name: str) -> str:
     """Markdown for the page of the version."""
-    tests = ", ".join(f"{key} {value:.4f}" for key, value in (exported.scores.get("test") or {}).items())
+    tests = ", ".join(f"{markdown(key)} {value:.4f}" for key, value in (exported.scores.get("test") or {}).items())
+    place = f'"models:/{name}@champion"'
     lines = [
-        f"{why[0].upper()}{why[1:]}. Of study {exported.study}.",
+        f"{markdown(why[0].upper() + why[1:])}. Of study {markdown(exported.study)}.",
         f"On the test part, which chose nothing, the trial's own run had {tests or 'no score'}.",
-        f"Takes {_input(info)}, as they came: the scaling is inside. Puts out {_output(info)}.",
-        f"Use it: `hpo predict models:/{name}@champion INPUT -o out.csv`, "
-        f'or `mlflow.keras.load_model("models:/{name}@champion")`.',
-        f"Trained on {info.name}, digest `{exported.digest}`, with seed {exported.seed}.",
+        f"Takes {markdown(_input(info))}, as they came: the scaling is inside. Puts out {markdown(_output(info))}.",
+        f"Use it: {code(f'hpo predict models:/{name}@champion INPUT -o out.csv')}, "
+        f"or {code(f'mlflow.keras.load_model({place})')}.",
+        f"Trained on {markdown(info.name)}, digest {code(exported.digest)}, with seed {exported.seed}.",
     ]
     return "\n\n".join(lines) + "\n\n" + _table(list(exported.parameters.items()))
 
@@ -110,4 +112,6 @@ def _output(info: "DatasetInfo") -> str:
 
 
 def _table(rows: Sequence[tuple[str, Any]]) -> str:
-    return "\n".join(["| parameter | value |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows)])
+    return "\n".join(
+        ["| parameter | value |", "|---|---|", *(f"| {markdown(key)} | {markdown(value)} |" for key, value in rows)]
+    )

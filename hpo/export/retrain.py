@@ -129,8 +129,9 @@ class _Training:
             under_way -= sum(self._ended(event) for event in self.engine.events(timeout=1.0))
 
     def _ended(self, event: "Event") -> bool:
-        from hpo.training.messages import EpochDone, Failed, Finished, Lost
+        from hpo.training.messages import EpochDone, Failed, Finished, Lost, cleaned
 
+        event = cleaned(event)
         run = self.runs[event.trial]
         if isinstance(event, EpochDone):
             for name, value in event.metrics.items():

@@ -8,6 +8,8 @@ from hpo.report.charts import failures
 from hpo.report.edges import alarms
 from hpo.report.formats import count, duration, score, setting
 from hpo.report.thinning import Source
+from hpo.texts import code
+from hpo.texts import markdown as escaped
 
 _TOP = 5
 
@@ -19,18 +21,18 @@ def markdown(sources: Sequence[Source]) -> str:
 
 def _study(source: Source) -> list[str]:
     view, said = source.view, answer(source.view)
-    lines = [f"## {_text(view.name)}", "", f"**{said.headline}** {_text(' '.join(said.sure))}".rstrip(), ""]
+    lines = [f"## {escaped(view.name)}", "", f"**{said.headline}** {escaped(' '.join(said.sure))}".rstrip(), ""]
     if said.trial is not None:
         lines += ["; ".join(f"{name}: {value}" for name, value in said.cost), ""]
-        lines += [", ".join(f"`{name}` {_code(value)}" for name, value in said.params), ""]
+        lines += [", ".join(f"{code(name)} {code(value)}" for name, value in said.params), ""]
         lines += _table(source)
-        lines += [f"`{command}` {what}" + "  " for command, what in said.next] + [""]
+        lines += [f"{code(command)} {what}" + "  " for command, what in said.next] + [""]
     for alarm in alarms(source):
         lines.append(
-            f"- `{alarm.parameter}`: {alarm.found} of the best {alarm.among} trials lie at the {alarm.edge} end of "
+            f"- {code(alarm.parameter)}: {alarm.found} of the best {alarm.among} trials lie at the {alarm.edge} end of "
             f"its range, {alarm.limit}: {alarm.advice}."
         )
-    lines += [f"- {len(row.numbers)} trials failed: {_text(row.reason)}." for row in failures(view.trials)]
+    lines += [f"- {len(row.numbers)} trials failed: {escaped(row.reason)}." for row in failures(view.trials)]
     return [*lines, "", "The test part chose nothing.", ""]
 
 
@@ -49,15 +51,4 @@ def _row(trial: TrialRecord, names: Sequence[str]) -> list[str]:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(map(_text, cells))} |"
-
-
-def _text(value: str) -> str:
-    """Text in which Markdown finds no markup; names and messages are the user's."""
-    for sign in ("\\", "`", "*", "_", "<", "[", "|", "#"):
-        value = value.replace(sign, f"\\{sign}")
-    return " ".join(value.split())
-
-
-def _code(value: str) -> str:
-    return f"`{value.replace('`', chr(39))}`"
+    return f"| {' | '.join(map(escaped, cells))} |"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from hpo.errors import UserError
+from hpo.replacing import replaced
 from hpo.versions import versions
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def report(  # noqa: PLR0913 - one argument, one option of the command
             parts.append(study_part(source))
         text = render(parts, overview(sources) if len(sources) > 1 else None)
     if output is not None:
-        _write(output, text)
+        with replaced(output) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     wanted = log and form == "html"
     if wanted:
         tell("logging to MLflow")
@@ -129,15 +131,6 @@ def _check_writable(output: Path | None) -> None:
         raise UserError(f"{output}: is a folder; name a file in it, -o {output / 'report.html'}")
     if not output.absolute().parent.is_dir():
         raise UserError(f"{output}: there is no folder {output.parent}; create it first")
-
-
-def _write(output: Path, text: str) -> None:
-    temporary = output.with_name(f".{output.name}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(output)
-    except OSError as error:
-        raise UserError(f"{output}: cannot be written: {error.strerror}") from None
 
 
 def _log(uri: str, names: Sequence[str], page: str) -> str:

@@ -22,6 +22,7 @@ from hpo.confirm.confirmation import Confirmation, Estimate
 from hpo.data.dataset import DatasetInfo
 from hpo.experiment import Objective
 from hpo.record import FOLD, TrialRecord
+from hpo.texts import MOST_OF_AN_ERROR, clean, markdown
 
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 """A trial's state -> its run's status, as in MLflow's own Optuna storage."""
@@ -46,15 +47,15 @@ def key(name: str) -> str:
     return allowed if unique else re.sub("[./]", "_", allowed) or "_"
 
 
-def text(value: object) -> str:
-    """Text that every database takes: without lone surrogates and zeros."""
-    return str(value).encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+def text(value: object, most: int = MOST_OF_AN_ERROR) -> str:
+    """Text that every database takes, without credentials, and at most so long."""
+    return clean(value, most)
 
 
 def params(values: Mapping[str, Any]) -> list[Param]:
     """Key -> value as params, each key once; values that are not text are spelled as in JSON and YAML."""
     found = {
-        key(name): text(value if isinstance(value, str) else json.dumps(value, default=str))[:MAX_PARAM_VAL_LENGTH]
+        key(name): text(value if isinstance(value, str) else json.dumps(value, default=str), MAX_PARAM_VAL_LENGTH)
         for name, value in _flat(values)
         if value is not None
     }
@@ -71,7 +72,7 @@ def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
 
 def tags(values: Mapping[str, object]) -> list[RunTag]:
     """Key -> value as tags; None is left out."""
-    return [RunTag(name, text(value)[:MAX_TAG_VAL_LENGTH]) for name, value in values.items() if value is not None]
+    return [RunTag(name, text(value, MAX_TAG_VAL_LENGTH)) for name, value in values.items() if value is not None]
 
 
 def metrics(values: Mapping[str, float], timestamp: int, step: int = 0) -> list[Metric]:
@@ -136,7 +137,7 @@ def state_tags(record: TrialRecord, objective: Objective) -> list[RunTag]:
 def _note(record: TrialRecord, objective: Objective) -> str:
     parts = [record.state if record.failure is None else f"{record.state} ({record.failure})"]
     if record.value is not None:
-        parts.append(f"{objective.metric} {record.value:.5g} {record.reached(objective.metric)}")
+        parts.append(f"{markdown(objective.metric)} {record.value:.5g} {markdown(record.reached(objective.metric))}")
     test = record.test.get(objective.metric.removeprefix("val_"))
     if test is not None:
         parts.append(f"on the test part {test:.5g}")
@@ -235,11 +236,12 @@ def dataset_inputs(info: DatasetInfo) -> list[DatasetInput]:
     targets = TensorSpec(dtype("int64" if info.classes else "float32"), width, name="targets")
     schema = json.dumps(TensorDatasetSchema(Schema([features]), Schema([targets])).to_dict())
     local = Path(info.source).exists()
-    source = {"uri": info.source} if local else {"tags": {"mlflow.source.name": info.source}}
+    place = clean(info.source)
+    source = {"uri": place} if local else {"tags": {"mlflow.source.name": place}}
     return [
         DatasetInput(
             Dataset(
-                name=info.name,
+                name=clean(info.name, MAX_ENTITY_KEY_LENGTH),
                 # As long as MLflow's own: its tables show all of it. The whole one is a tag.
                 digest=info.digests.get(part, info.digest)[:8],
                 source_type="local" if local else "code",

@@ -9,11 +9,13 @@ from mlflow.entities import Experiment, LifecycleStage, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
 
 from hpo.confirm.confirmation import Confirmation
 from hpo.confirm.decision import verdict
 from hpo.errors import UserError
 from hpo.record import TrialRecord
+from hpo.texts import clean
 from hpo.tracking import entities
 from hpo.tracking.client_runs import ClientRuns
 from hpo.tracking.connection import connect
@@ -247,7 +249,8 @@ class Store:
 
     def _common_tags(self) -> dict[str, str]:
         tags = {
-            **resolve_tags(),
+            # The address of the git repository may have a token in it.
+            **{name: clean(value, MAX_TAG_VAL_LENGTH) for name, value in resolve_tags().items()},
             "hpo.study": self._study.name,
             "hpo.space_hash": self._study.space_hash,
             "hpo.version": self._study.version,

@@ -1,10 +1,11 @@
 """What goes into training, a Job, and what comes out of it, a stream of events. All of it picklable."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from hpo.experiment import Augmentation, Objective, TrainingSpec
+from hpo.texts import MOST_OF_A_LINE, MOST_OF_A_NAME, clean, shortened, visible
 
 StopReason = Literal["pruner", "deadline", "target", "interrupt"]
 """Why a trial is asked to stop: by the pruner, at the study's deadline, since the target is reached, by the user."""
@@ -124,6 +125,30 @@ class Lost:
 
 
 Event = Started | EpochDone | Finished | Failed | Lost
+
+
+def cleaned(event: Event) -> Event:
+    """An event as stores, files and terminals can take it: what comes from the user's code is capped and spelled out.
+
+    Whoever hears an engine's events passes them through here first.
+    """
+    if isinstance(event, Failed):
+        return replace(event, message=clean(event.message, MOST_OF_A_LINE), traceback=clean(event.traceback))
+    if isinstance(event, Lost):
+        return replace(event, message=clean(event.message))
+    if isinstance(event, Started):
+        return event if event.note is None else replace(event, note=clean(event.note, MOST_OF_A_LINE))
+    if isinstance(event, EpochDone):
+        return event if _sound(event.metrics) else replace(event, metrics=_named(event.metrics))
+    return event if _sound(event.test) else replace(event, test=_named(event.test))
+
+
+def _sound(values: Mapping[str, float]) -> bool:
+    return all(name.isprintable() and len(name) <= MOST_OF_A_NAME for name in values)
+
+
+def _named(values: Mapping[str, float]) -> dict[str, float]:
+    return {visible(shortened(name, MOST_OF_A_NAME)).replace("\n", " "): value for name, value in values.items()}
 
 
 class Line(Protocol):

@@ -17,8 +17,9 @@ from tiny import Command
 import hpo
 from benchmarks.synthetic import synthetic_study
 from hpo.compare.compare import chosen, parameter_columns, read_studies, table
-from hpo.compare.comparison import print_comparison, write_csv
+from hpo.compare.comparison import print_comparison
 from hpo.confirm.confirmation import Confirmation, Estimate, Finalist
+from hpo.csv_file import write_csv
 from hpo.errors import NotFound, UserError
 from hpo.experiment import StudySpec
 from hpo.record import ranked

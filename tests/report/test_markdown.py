@@ -24,7 +24,7 @@ def test_the_answer_and_a_table_of_the_top_trials(store):
 
 def test_hostile_values_are_no_markup(store):
     prose = re.sub("`[^`]*`", "", text(store, "wild"))
-    assert "\\<script>" in prose
+    assert "\\<script\\>" in prose
     assert not re.search(r"(?<!\\)[<`]", prose)
 
 
