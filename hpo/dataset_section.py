@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from hpo.credentials import hidden
 from hpo.section import WHOLE, Section, Shorthand
 
 Size = Annotated[float, Field(gt=0)]
@@ -127,4 +128,4 @@ class DatasetSpec(Shorthand):
     @property
     def label(self) -> str:
         """What messages and logs call the dataset."""
-        return self.name or Path(self.path or "").stem or str(self.function)
+        return hidden(self.name or Path(self.path or "").stem or str(self.function))
