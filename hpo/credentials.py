@@ -77,8 +77,9 @@ def hidden_in(value: Any) -> Any:
 def _without(text: str, shortest: int) -> str:
     if len(text) < _SHORTEST:
         return text
-    for pattern in (_IN_URL, _ALONE_IN_URL, _IN_QUERY, _QUOTED, _SET, _HEADER):
-        text = pattern.sub(_masked, text)
+    if "@" in text or "=" in text or ":" in text:
+        for pattern in (_IN_URL, _ALONE_IN_URL, _IN_QUERY, _QUOTED, _SET, _HEADER):
+            text = pattern.sub(_masked, text)
     known = _compiled(frozenset(_met | _of_surroundings()), shortest)
     return text if known is None else known.sub(MASK, text)
 

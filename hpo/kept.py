@@ -28,6 +28,11 @@ def kept_experiment(experiment: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def kept_files(files: Mapping[str, str]) -> dict[str, str]:
+    """Files, name -> text; see `kept_text`."""
+    return {name: kept_text(text) for name, text in files.items()}
+
+
 def kept_text(text: str, assignments: Sequence[str] = ()) -> str:
     """An experiment's file, comments and all, without stores and credentials; below it what overrode it.
 

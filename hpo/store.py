@@ -20,7 +20,7 @@ from hpo.credentials import hidden_in
 from hpo.database import engine_options, read_patiently
 from hpo.errors import NotFound, nearest
 from hpo.experiment import Objective
-from hpo.kept import kept_experiment, kept_text
+from hpo.kept import kept_experiment, kept_files
 from hpo.lock import database_errors
 from hpo.read_only import may_only_be_read, opener
 from hpo.record import Confirms, State, TrialRecord
@@ -146,7 +146,7 @@ def view_of(study: optuna.Study, url: str, trials: Sequence[FrozenTrial] | None 
         name=study.study_name,
         identity=hidden_in(attributes[IDENTITY]),
         # What an older hpo kept has where things are stored, too.
-        files={name: kept_text(text) for name, text in attributes[FILES].items()},
+        files=kept_files(attributes[FILES]),
         experiment=kept_experiment(attributes[EXPERIMENT]),
         versions=attributes[VERSIONS],
         trials=records_of(study.get_trials(deepcopy=False) if trials is None else trials),

@@ -15,7 +15,7 @@ from hpo.batched import BatchedStorage
 from hpo.credentials import hidden_in
 from hpo.errors import StudyMismatch, UserError
 from hpo.experiment import StudySpec
-from hpo.kept import kept_experiment, kept_text
+from hpo.kept import kept_experiment, kept_files
 from hpo.record import TrialRecord
 from hpo.samplers import derive_seed, make_pruner
 from hpo.space import SearchSpace
@@ -250,25 +250,16 @@ def open_study(url: str, name: str, definition: Definition, spec: StudySpec) -> 
             + "\n".join(f"  {line}" for line in found)
             + f"\nundo the change to go on with this one, start another with --name, or {_taken_over(name, found)}"
         )
-    _forget_stores(study)
+    for key, kept in ((FILES, kept_files), (EXPERIMENT, kept_experiment)):
+        # An older hpo kept where things are stored, with passwords.
+        if (now := kept(was := study.user_attrs.get(key, {}))) != was:
+            study.set_user_attr(key, now)
     if definition.data and DATA not in study.user_attrs:
         study.set_user_attr(DATA, dict(definition.data))
     if definition.folders and list(definition.folders) != study.user_attrs.get(FOLDERS):
         # The last ones: whoever moved the experiment and ran it again has it where it is now.
         study.set_user_attr(FOLDERS, list(definition.folders))
     return Study(storage, name, definition, spec)
-
-
-def _forget_stores(study: optuna.Study) -> None:
-    """Takes out what an older hpo kept: where things are stored, with passwords."""
-    for key, kept in ((FILES, _kept_files), (EXPERIMENT, kept_experiment)):
-        was = study.user_attrs.get(key, {})
-        if (now := kept(was)) != was:
-            study.set_user_attr(key, now)
-
-
-def _kept_files(files: Mapping[str, str]) -> dict[str, str]:
-    return {name: kept_text(text) for name, text in files.items()}
 
 
 @contextmanager
