@@ -250,8 +250,8 @@ def open_study(url: str, name: str, definition: Definition, spec: StudySpec) -> 
             + "\n".join(f"  {line}" for line in found)
             + f"\nundo the change to go on with this one, start another with --name, or {_taken_over(name, found)}"
         )
+    # An older hpo kept where things are stored, with passwords.
     for key, kept in ((FILES, kept_files), (EXPERIMENT, kept_experiment)):
-        # An older hpo kept where things are stored, with passwords.
         if (now := kept(was := study.user_attrs.get(key, {}))) != was:
             study.set_user_attr(key, now)
     if definition.data and DATA not in study.user_attrs:

@@ -28,7 +28,6 @@ import os, keras
 def make(params, dataset):
     if params["units"] == 4:
         raise ValueError(f"cannot reach {os.environ['HPO_STORAGE']} with {os.environ['MLFLOW_TRACKING_PASSWORD']}")
-    print(os.environ["HPO_STORAGE"])
     return keras.Sequential([keras.Input(dataset.input_shape), keras.layers.Dense(dataset.outputs, "softmax")])
 """
 
