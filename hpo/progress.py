@@ -81,8 +81,7 @@ class Progress:
         """A trial's training begins."""
         if record.note is not None and record.note not in self._noted:
             self._noted.add(record.note)
-            note = f"note: training goes through Keras's fit, the slower way: {record.note}"
-            self._console.print(Text(self._fit(note)), soft_wrap=True)
+            self._console.print(Text(self._fit(f"note: {record.note}")), soft_wrap=True)
         self._running[record.number] = (record, 0, None)
 
     def epoch_done(self, record: TrialRecord, epoch: int, metrics: Mapping[str, float]) -> None:

@@ -58,7 +58,7 @@ class TrialRecord:
     model_parameters: int | None = None
     """Size of the model, in numbers."""
     note: str | None = None
-    """Why it trained through Keras's `fit`, the slower way, rather than inside the graph; None if it did not."""
+    """How it trained, and why, where it shared no graph with other trials; None if it did."""
     model_file: str | None = None
     """The saved model, where it was kept."""
     test_note: str | None = None

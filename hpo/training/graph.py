@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import keras
 import numpy as np
@@ -34,19 +35,32 @@ Weighted = tuple[Array, Array, Array | None]
 _ALIGNMENT = 64
 
 
+# What `model.fit` calls beside what the graph does: of a model's own, it would not be heard.
+_PARTS_OF_FIT = (
+    "train_step", "test_step", "compute_metrics", "fit", "evaluate", "make_train_function", "make_test_function",
+    "reset_metrics", "get_metrics_result",
+)  # fmt: skip
+
+
 def why_not(model: keras.Model) -> str | None:
     """Why a model cannot train inside the graph, or None where it can: for people to read."""
-    if type(model).train_step is not keras.Model.train_step:
-        return "the model has a train_step of its own"
-    if type(model).test_step is not keras.Model.test_step:
-        return "the model has a test_step of its own"
-    if type(model).compute_metrics is not keras.Model.compute_metrics:
-        return "the model has a compute_metrics of its own"
+    # A method may have been replaced in the model alone, too.
+    own = [name for name in _PARTS_OF_FIT if _function(model, name) is not getattr(keras.Model, name)]
+    if own or type(model).metrics is not keras.Model.metrics:
+        return f"the model has a {own[0]} of its own" if own else "the model has metrics of its own"
+    if any(getattr(layer, "stateful", False) for layer in model._flatten_layers()):
+        return "a layer is stateful"
+    if keras.config.floatx() != "float32":
+        return f"Keras computes in {keras.config.floatx()}"
     if model.run_eagerly or tf.config.functions_run_eagerly():
         return "the model is compiled with run_eagerly"
     if model.jit_compile:
         return "the model is compiled with jit_compile"
     return None
+
+
+def _function(model: keras.Model, name: str) -> Any:
+    return getattr(getattr(model, name), "__func__", None)
 
 
 @dataclass(frozen=True)
@@ -84,10 +98,8 @@ class GraphLoop:
         self.augment = augment
         training = self._tensors("training", weights)
         self._parts: dict[str, _Tensors] = {"training": training if dataset.batches is None else training.open()}
-        # One sample, eagerly, makes all variables of the model and its metrics. Were they made in the graph,
-        # TensorFlow would trace it twice.
         part = self._parts["training"]
-        model.test_step((self._scaled(part.x[:1]), part.y[:1]))
+        self._make_variables()
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self.pace: dict[str, float] = {}
@@ -105,6 +117,37 @@ class GraphLoop:
         # Any number of samples: one graph serves validation and test.
         rows = [tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in (part.x, part.y)]
         self._test = tf.function(self._test_steps, autograph=False, input_signature=[*rows, number, number])
+
+    def _make_variables(self) -> None:
+        """Makes all variables of the model and its metrics, by a few samples, eagerly.
+
+        Were they made in the graph, TensorFlow would trace it twice. What the samples did to a state, of seeds and
+        of layers that are always training, is taken back.
+        """
+        part, model = self._parts["training"], self._model
+        state = [(variable, variable.numpy()) for variable in model.non_trainable_variables]
+        model.test_step((self._scaled(part.x[:2]), part.y[:2]))
+        for variable, value in state:
+            variable.value.assign(value)
+        model.reset_metrics()
+
+    def trace(self, moving: bool = False) -> None:
+        """Traces the graphs of training and evaluation, which the first step would do else.
+
+        `moving`: the learning rate differs from step to step.
+        """
+        (self._train_at_rates if moving else self._train).get_concrete_function()
+        self._test.get_concrete_function()
+
+    def rehearse(self, moving: bool = False) -> None:
+        """Traces the graphs, and runs a step of each on two samples; the model's state is another afterwards."""
+        self.trace(moving)
+        part = self._parts["training"]
+        order, one = np.arange(min(2, len(self._dataset.training))), tf.constant(1, tf.int64)
+        rates = np.zeros(1) if moving else None
+        self._train_on(order, 2, lambda _: None, rates)
+        self._test(part.x[:2], part.y[:2], one - 1, one)
+        self.pace.clear()
 
     def train(
         self, order: Array, batch_size: int, between: Callable[[float], None], rates: Array | None = None
@@ -204,6 +247,8 @@ class GraphLoop:
     def _tensors(self, name: str, weights: Array | None) -> _Tensors:
         part = self._dataset.part(name)
         y = labels_for(self._model, part.y, self._dataset.info)
+        if y.dtype == np.float64:
+            y = y.astype(np.float32)  # as Keras does with arrays
         return _Tensors(_shared(part.x), _shared(y), None if weights is None else tf.constant(weights, tf.float32))
 
     def _scaled(self, x: tf.Tensor) -> tf.Tensor:

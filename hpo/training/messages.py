@@ -61,7 +61,7 @@ class Started:
     declared: Mapping[str, Any] | None = None
     """KerasTuner's `HyperParameters.get_config()` where the model declared more than was known."""
     note: str | None = None
-    """Why the model trains through Keras's `fit`, the slower way, rather than inside the graph."""
+    """Where the model does not train in a graph that it shares with others: how it does, and why. For people."""
 
 
 @dataclass(frozen=True)

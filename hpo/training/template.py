@@ -4,39 +4,22 @@ Tracing and optimizing the graph of a small model takes longer than an epoch of 
 in which what may differ from trial to trial stands in variables: the weights of hidden dense layers, whose shape its
 graph leaves open, the optimizer's state with its learning rate, the rates of dropout, the factors of penalties, the
 momentum. A trial's own model lends it all of these, the template trains, and hands the best weights back. Models that
-differ in anything else get a template of their own.
+differ in anything else get a template of their own; `alike` says which models may have one at all. What goes wrong
+while a template is prepared costs the trial nothing: its model, untouched so far, trains itself.
 """
 
-import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import takewhile
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from hpo.training.alike import OfItsOwn, descriptions, has_free_rate, has_momentum, is_penalized, key_of, open_layers
 from hpo.training.graph import GraphLoop
 
-# Layers whose part of a graph need not know how wide is what comes in.
-_OF_ANY_WIDTH = (
-    keras.layers.Activation,
-    keras.layers.BatchNormalization,
-    keras.layers.Dense,
-    keras.layers.Dropout,
-    keras.layers.ELU,
-    keras.layers.Flatten,
-    keras.layers.LeakyReLU,
-    keras.layers.ReLU,
-)
-# Optimizers that look at the shapes of weights while the graph is traced.
-_OF_FIXED_SHAPE = (keras.optimizers.Muon,)
-_WITH_MOMENTUM = (keras.optimizers.SGD, keras.optimizers.RMSprop)
-_WITH_PENALTY = (keras.layers.Dense, keras.layers.Conv2D)
-# What a configuration says of how the state came about; a template is given its state.
-_OF_THE_START = ("seed", "build_config", "build_input_shape")
-_ANY = "any"
 # A template holds its weights, the optimizer's state and two graphs: for small models a few megabytes.
 _KEPT = 12
 
@@ -46,14 +29,18 @@ class Template:
 
     def __init__(self, like: keras.Model, make_loop: Callable[[keras.Model], GraphLoop]) -> None:
         self.model = keras.models.clone_model(like, clone_function=_clone)
-        hidden, output = _open_layers(self.model)
+        if descriptions(self.model) != descriptions(like):
+            raise OfItsOwn("a weight was frozen or made otherwise than its layer says")
+        hidden, output = open_layers(self.model)
         for layer in hidden:
             for variable in layer.weights:
                 _open(variable, [None] * len(variable.shape))
         if output is not None:
             # Losses and metrics look at the width of what the model puts out.
             _open(output.kernel, [None, output.units])
-        self.model.compile_from_config(like.get_compile_config())
+        compiling = like.get_compile_config()
+        compiling["optimizer"] = keras.optimizers.serialize(like.optimizer)
+        self.model.compile_from_config(compiling)
         optimizer = self.model.optimizer
         if type(optimizer) is keras.optimizers.Adam and not optimizer.amsgrad:
             optimizer.__class__ = _Adam
@@ -61,7 +48,7 @@ class Template:
         optimizer.build(self.model.trainable_variables)
         for variable in optimizer.variables:
             _open(variable, [None] * len(variable.shape))
-        self._momentum = _Number(optimizer.momentum) if _has_momentum(optimizer) else None
+        self._momentum = _Number(optimizer.momentum) if has_momentum(optimizer) else None
         if self._momentum is not None:
             optimizer.momentum = self._momentum
         self.loop = make_loop(self.model)
@@ -81,6 +68,15 @@ class Template:
         self.loop.pace.clear()
 
 
+@dataclass(frozen=True)
+class Lent:
+    """What a model gets to train by."""
+
+    template: Template | None
+    reason: str | None
+    """Why there is none: for people to read."""
+
+
 class Templates:
     """The templates of a process, those least recently used dropped."""
 
@@ -92,24 +88,47 @@ class Templates:
 
     @contextmanager
     def lent(
-        self, model: keras.Model, data: str | None, make_loop: Callable[[keras.Model], GraphLoop]
-    ) -> Iterator[Template | None]:
-        """A template for a compiled model, its state taken over; None where no copy can stand in for the model.
+        self, model: keras.Model, data: str, make_loop: Callable[[keras.Model], GraphLoop], moving: bool = False
+    ) -> Iterator[Lent]:
+        """A template for a compiled model, its state taken over and its graph traced.
 
-        `data` names what the loop trains on; None: the model is to be trained itself.
+        `data` names what the loop trains on; `moving`: the learning rate differs from step to step.
 
         It is the caller's alone until the block ends; one that ends in an error is dropped.
         """
-        key = None if data is None else _key(model, data)
-        if key is None:
-            yield None
+        reason: str | None = None
+        try:
+            key = key_of(model, data)
+            template = self._taken(key, model, make_loop, moving)
+        except OfItsOwn as refusal:
+            reason = str(refusal)
+        if reason is not None:
+            yield Lent(None, reason)
             return
-        template = self._kept.pop(key, None) or Template(model, make_loop)
-        template.take(model)
-        yield template
+        yield Lent(template, None)
         self._kept[key] = template
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
+
+    def _taken(
+        self, key: str, model: keras.Model, make_loop: Callable[[keras.Model], GraphLoop], moving: bool
+    ) -> Template:
+        if (kept := self._kept.pop(key, None)) is not None:
+            try:
+                kept.take(model)
+                kept.loop.trace(moving)
+                return kept
+            except Exception:
+                # Whatever was trained before, a trial is what it would be in a fresh process.
+                del kept
+        try:
+            template = Template(model, make_loop)
+            template.take(model)
+            template.loop.rehearse(moving)
+            template.take(model)
+            return template
+        except Exception as error:
+            raise OfItsOwn(f"no copy of the model could be made ({type(error).__name__})") from error
 
 
 class _Number:
@@ -133,6 +152,10 @@ class _Adam(keras.optimizers.Adam):  # type: ignore[misc]
 
     def update_step(self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
         """Applies one gradient to its variable."""
+        if isinstance(gradient, tf.IndexedSlices):
+            # Keras squares the rows of a sparse gradient one by one, those that are named twice too.
+            super().update_step(gradient, variable, learning_rate)
+            return
         index = self._get_variable_index(variable)
         kind = variable.dtype
         step = tf.cast(self.iterations + 1, kind)
@@ -190,30 +213,26 @@ def _state(model: keras.Model) -> list[Any]:
 
 
 def _dropouts(model: keras.Model) -> list[Any]:
-    return [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout) and layer.rate > 0]
+    return [layer for layer in model.layers if type(layer) is _Dropout or has_free_rate(layer)]
 
 
 def _penalties(model: keras.Model) -> list[Any]:
-    return [layer.kernel_regularizer for layer in model.layers if _is_penalized(layer)]
+    layers = [layer for layer in model.layers if is_penalized(layer) or _has_free_penalty(layer)]
+    return [layer.kernel_regularizer for layer in layers]
 
 
-def _is_penalized(layer: keras.layers.Layer) -> bool:
-    kinds = (keras.regularizers.L2, keras.regularizers.L1L2, _Penalty)
-    return type(layer) in _WITH_PENALTY and type(layer.kernel_regularizer) in kinds
+def _has_free_penalty(layer: keras.layers.Layer) -> bool:
+    return type(getattr(layer, "kernel_regularizer", None)) is _Penalty
 
 
 def _factors(penalty: Any) -> tuple[float, float]:
     return getattr(penalty, "l1", 0.0), penalty.l2
 
 
-def _has_momentum(optimizer: keras.optimizers.Optimizer) -> bool:
-    return type(optimizer) in _WITH_MOMENTUM and optimizer.momentum > 0
-
-
 def _clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-    kind = _Dropout if type(layer) is keras.layers.Dropout and layer.rate > 0 else type(layer)
+    kind = _Dropout if has_free_rate(layer) else type(layer)
     copy = kind.from_config(layer.get_config())
-    if _is_penalized(layer):
+    if is_penalized(layer):
         copy.kernel_regularizer = _Penalty(*_factors(layer.kernel_regularizer))
     return copy
 
@@ -224,72 +243,3 @@ def _open(variable: keras.Variable, shape: Sequence[int | None]) -> None:
     variable._value = tf.Variable(
         variable.value, shape=tf.TensorShape(shape), trainable=variable.trainable, name=variable.name
     )
-
-
-def _open_layers(model: keras.Model) -> tuple[list[Any], Any]:
-    """The layers whose width may differ within a template, and the dense layer that follows the last of them.
-
-    These are the dense layers at the end of a chain, with what lies between them; all but the last one.
-    """
-    if not isinstance(model, keras.Sequential):
-        return [], None
-    end = list(takewhile(lambda layer: isinstance(layer, _OF_ANY_WIDTH), reversed(model.layers)))
-    dense = [number for number, layer in enumerate(end) if isinstance(layer, keras.layers.Dense)]
-    return (end[dense[0] + 1 :], end[dense[0]]) if len(dense) > 1 else ([], None)
-
-
-class _Foreign(Exception):
-    """A part that is not Keras's own."""
-
-
-def _key(model: keras.Model, data: str) -> str | None:
-    """What models of one template have in common, as text; None for a model that no copy may stand in for.
-
-    A copy is made from the configuration: that must be all there is to a model, and Keras's own in every part.
-    """
-    plain = not any(isinstance(layer, keras.Model) or hasattr(layer, "adapt") for layer in model.layers)
-    if not plain or not type(model).__module__.startswith("keras.") or isinstance(model.optimizer, _OF_FIXED_SHAPE):
-        return None
-    try:
-        layers, compiling = model.get_config(), model.get_compile_config()
-        penalized = {layer.name for layer in model.layers if _is_penalized(layer)}
-        _generalize(layers["layers"], {layer.name for layer in _open_layers(model)[0]}, penalized)
-        options = compiling["optimizer"]["config"]
-        if isinstance(options["learning_rate"], float):
-            options["learning_rate"] = _ANY
-        if _has_momentum(model.optimizer):
-            options["momentum"] = _ANY
-        return json.dumps([type(model).__name__, data, _common(layers), _common(compiling)], sort_keys=True)
-    except (TypeError, ValueError, NotImplementedError, _Foreign):
-        return None
-
-
-def _generalize(layers: Sequence[dict[str, Any]], of_any_width: set[str], penalized: set[str]) -> None:
-    for layer in layers:
-        config = layer["config"]
-        if layer["class_name"] == "Dropout" and config["rate"] > 0:
-            config["rate"] = _ANY
-        if layer["class_name"] == "Dense" and config["name"] in of_any_width:
-            config["units"] = _ANY
-        if config["name"] in penalized:
-            penalty = config["kernel_regularizer"]
-            penalty["config"] = {name: factor and _ANY for name, factor in penalty["config"].items()}
-
-
-def _common(config: Any) -> Any:
-    """A configuration without what says how a state came about.
-
-    Raises:
-        _Foreign: it names a class or function that is not Keras's.
-    """
-    if isinstance(config, list | tuple):
-        return [_common(part) for part in config]
-    if not isinstance(config, Mapping):
-        return config
-    if "module" in config and (not str(config["module"]).startswith("keras") or config["class_name"] == "Lambda"):
-        raise _Foreign
-    return {
-        name: _common(part)
-        for name, part in config.items()
-        if name not in _OF_THE_START and not name.endswith("_initializer")
-    }

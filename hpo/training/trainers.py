@@ -1,7 +1,8 @@
 """The two ways to train a model: inside the graph where that is possible, else by its own or Keras's `fit`."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -16,8 +17,10 @@ from hpo.training.augmentation import Augment, augment_for, augment_steps
 from hpo.training.callbacks import own_callbacks, sees_batches
 from hpo.training.compiling import labels_for
 from hpo.training.graph import EVALUATION_BATCH, GraphLoop, Weighted, why_not
+from hpo.training.kept import finalize
 from hpo.training.learning_rate import rates_of, reductions, schedules
 from hpo.training.messages import EndReason, Job
+from hpo.training.rules import has_schedule
 from hpo.training.template import Templates
 from hpo.training.testing import Scored, evaluated
 from hpo.training.watch import Stopped, Watch
@@ -43,34 +46,84 @@ class Trainer(Protocol):
 def trainer_for(job: Job, built: Built, dataset: Dataset) -> Iterator[tuple[Trainer, str | None]]:
     """The faster trainer that serves a model, and why it is not the graph's, if so."""
     callbacks = own_callbacks(job.training.callbacks or (), job.import_paths)
-    if built.fit is not None:
-        reason: str | None = "the HyperModel has a fit of its own"
-    elif dataset.stream is not None:
-        reason = "the data are a tf.data pipeline"
-    elif any(map(sees_batches, callbacks)):
-        reason = "a callback wants to see each batch"
-    else:
-        reason = why_not(built.model)
     augment = augment_for(job.augmentation, dataset, job.seed)
     plateaus = reductions(job.training, job.objective, built.model)
-    if reason is not None:
-        moving = [*schedules(job.training, built.model), *plateaus]
-        yield _FitTrainer(job, built, dataset, [*moving, *callbacks], augment), reason
-        return
-    weights = sample_weights(job.training.class_weight, dataset.training.y, dataset.info)
-    if dataset.batches is not None:
-        weights_by_class(job.training.class_weight)
+    weights = None
+    reason = _why_fit(built, dataset, callbacks)
+    if reason is None:
+        weights = sample_weights(job.training.class_weight, dataset.training.y, dataset.info)
+        if dataset.batches is not None:
+            weights_by_class(job.training.class_weight)
+        if isinstance(built.model, keras.Sequential) and not built.model.built:
+            built.model.build((None, *dataset.info.input_shape))
 
     def make_loop(model: keras.Model) -> GraphLoop:
         return GraphLoop(model, dataset, weights, augment)
 
+    with _way(job, built.model, reason, bool(callbacks), make_loop) as way:
+        if way.loop is None:
+            moving = [*schedules(job.training, built.model), *plateaus]
+            yield _FitTrainer(job, built, dataset, [*moving, *callbacks], augment), way.note
+            return
+        if way.loop.augment is not None:
+            way.loop.augment.begin(job.seed)
+        yield _GraphTrainer(job, way.model, way.loop, dataset, [*plateaus, *callbacks]), way.note
+
+
+def _why_fit(built: Built, dataset: Dataset, callbacks: Sequence[Any]) -> str | None:
+    """Why a model trains by a `fit`, its own or Keras's; None where it may train inside the graph."""
+    if built.fit is not None:
+        return "the HyperModel has a fit of its own"
+    if dataset.stream is not None:
+        return "the data are a tf.data pipeline"
+    if any(map(sees_batches, callbacks)):
+        return "a callback wants to see each batch"
+    return why_not(built.model)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How a model trains."""
+
+    model: keras.Model
+    """What trains: the model itself, or a copy."""
+    loop: GraphLoop | None = None
+    """None: by a `fit`."""
+    note: str | None = None
+
+
+@contextmanager
+def _way(
+    job: Job,
+    model: keras.Model,
+    why_fit: str | None,
+    observed: bool,
+    make_loop: Callable[[keras.Model], GraphLoop],
+) -> Iterator[_Way]:
+    """A template's loop, or else the model's own, or else none: whatever goes wrong here, the model has not trained."""
+    moving = has_schedule(job.training)
     # The user's callbacks may change the model that they see, which would not be the trial's own.
-    key = None if callbacks else f"{job.data} {job.training.class_weight} {job.augmentation}"
-    with _TEMPLATES.lent(built.model, key, make_loop) as template:
-        model, loop = (template.model, template.loop) if template else (built.model, make_loop(built.model))
-        if loop.augment is not None:
-            loop.augment.begin(job.seed)
-        yield _GraphTrainer(job, model, loop, dataset, [*plateaus, *callbacks]), None
+    reason: str | None = "callbacks may change the model"
+    with ExitStack() as stack:
+        if why_fit is None and not observed:
+            data = f"{job.data} {job.training.class_weight} {job.augmentation}"
+            lent = stack.enter_context(_TEMPLATES.lent(model, data, make_loop, moving))
+            if lent.template is not None:
+                yield _Way(lent.template.model, lent.template.loop)
+                return
+            reason = lent.reason
+        loop = None
+        if why_fit is None:
+            try:
+                loop = make_loop(model)
+                loop.trace(moving)
+            except Exception as error:
+                # Where the model itself is at fault, its fit fails the trial with a traceback of the user's code.
+                loop, why_fit = None, f"it cannot be traced in a loop ({type(error).__name__})"
+        if loop is None:
+            yield _Way(model, None, f"training goes through Keras's fit, the slower way: {why_fit}")
+        else:
+            yield _Way(model, loop, f"a graph is traced for each trial: {reason}")
 
 
 class _GraphTrainer:
@@ -83,20 +136,27 @@ class _GraphTrainer:
         self._callbacks = callbacks
 
     def fit(self, watch: Watch) -> EndReason:
-        callbacks = keras.callbacks.CallbackList([*self._callbacks, watch], model=self._model)
+        epochs, steps = self._job.training.epochs, self._dataset.info.steps(self._job.training.batch_size)
+        callbacks = keras.callbacks.CallbackList(
+            [*self._callbacks, watch], model=self._model, epochs=epochs, steps=steps, verbose=0
+        )
         self._model.stop_training = False
+        watch.beside = self._callbacks
         callbacks.on_train_begin()
         try:
-            for epoch in range(self._job.training.epochs):
+            for epoch in range(epochs):
                 callbacks.on_epoch_begin(epoch)
                 rates = None if self._rates is None else self._rates.of_epoch(epoch)
                 logs = self._train(epoch, watch.check, rates)
+                callbacks.on_test_begin()
                 validation = self._loop.evaluate("validation", watch.check)
+                callbacks.on_test_end(validation)
                 callbacks.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in validation.items()})
                 if self._model.stop_training:
                     break
         except Stopped as stopped:
             return stopped.reason
+        finalize(self._model)
         callbacks.on_train_end()
         return watch.ended or "epochs"
 
@@ -134,6 +194,7 @@ class _FitTrainer:
         tf.random.set_seed(self._job.seed)
         if self._augment is not None:
             augment_steps(model, self._augment)
+        watch.beside = self._callbacks
         x, y = self._part("training") if self._dataset.batches is None else (self._fresh(), None)
         validation: Any = self._part("validation")
         options: dict[str, Any]

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,6 +10,7 @@ import numpy as np
 
 from hpo.errors import ModelError
 from hpo.experiment import EarlyStopping
+from hpo.training.kept import kept_weights
 from hpo.training.messages import EndReason, EpochDone, Job, Line
 
 
@@ -39,6 +40,9 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         self.best: float | None = None
         self.best_epoch: int | None = None
         self.best_weights: list[Any] = []
+        """Those that `model.fit` would have left, had it ended with the best epoch: see `kept`."""
+        self.beside: Sequence[keras.callbacks.Callback] = ()
+        """The other callbacks of the training."""
         self.ended: EndReason | None = None
         self._epoch = 0
         self._reference: float | None = None
@@ -75,7 +79,8 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         # Keras counts from zero, and a user's own fit may call model.fit several times.
         self._epoch += 1
         metrics = _numbers(logs or {})
-        metrics.setdefault("learning_rate", float(self.model.optimizer.learning_rate))
+        if (rate := _rate_of(self.model.optimizer)) is not None:
+            metrics.setdefault("learning_rate", rate)
         metrics["seconds"] = time.perf_counter() - self._began
         bad = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
         if bad:
@@ -99,7 +104,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         value = logged(validated, objective.metric, "objective")
         if objective.better(value, self.best):
             self.best, self.best_epoch = value, self._epoch
-            self.best_weights = self.model.get_weights()
+            self.best_weights = kept_weights(self.model, self.beside)
         if stopping is not None and self._stalls(stopping, metrics):
             self.ended = "early_stopping"
 
@@ -126,6 +131,14 @@ def logged(metrics: Mapping[str, float], name: str, key: str) -> float:
         valid = ", ".join(sorted({*metrics} - {"seconds"}))
         raise ModelError(f"{key}: the model has no metric {name}; valid: {valid or 'none, it does not validate'}")
     return metrics[name]
+
+
+def _rate_of(optimizer: Any) -> float | None:
+    """The learning rate; None for an optimizer that has none of its own, such as one around several others."""
+    try:
+        return float(optimizer.learning_rate)
+    except (AttributeError, TypeError, ValueError):
+        return None
 
 
 def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """Models and datasets as users write them, for the tests of training."""
 
+import functools
+
 import keras
 import keras_tuner
 import numpy as np
@@ -214,3 +216,70 @@ class PreparesItsInputs(keras_tuner.HyperModel):
 
     def fit(self, hp, model, x, y, validation_data, **kwargs):
         return model.fit(x[:, :4], y, validation_data=(validation_data[0][:, :4], validation_data[1]), **kwargs)
+
+
+class Scale(layers.Layer):
+    """A layer without get_config."""
+
+    def __init__(self, by=1.0, **options):
+        super().__init__(**options)
+        self.by = by
+
+    def call(self, x):
+        return x * self.by
+
+
+class Around(keras.optimizers.Optimizer):
+    """An optimizer around another."""
+
+    def __init__(self, inner):
+        super().__init__(learning_rate=0.0)
+        self.inner = inner
+
+    def build(self, variables):
+        self.inner.build(variables)
+        super().build(variables)
+
+    def apply(self, grads, trainable_variables=None):
+        self.inner.apply([None if one is None else 0.5 * one for one in grads], trainable_variables)
+
+
+def surprising(params, dataset):
+    """Models that no copy may stand in for, by name."""
+    kind = params["kind"]
+    inside = [layers.Dense(6, activation="relu")]
+    optimizer = keras.optimizers.Adam(0.01)
+    if kind == "own layer":
+        inside.append(Scale(0.5))
+    if kind == "around":
+        optimizer = Around(optimizer)
+    if kind == "scaled":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    if kind == "averaging":
+        optimizer = keras.optimizers.SGD(0.3, use_ema=True, ema_momentum=0.9)
+    model = _network(*inside)
+    if kind == "unbuilt":
+        model = keras.Sequential([layers.Flatten(), *inside, layers.Dense(10, activation="softmax")])
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    if kind == "patched":
+        model.train_step = functools.partial(model.train_step)
+    return model
+
+
+def fails_in_training(params, dataset):
+    model = _network(Breaks())
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+class Breaks(layers.Layer):
+    """Cannot be trained, in a graph or elsewhere."""
+
+    def call(self, x, training=False):
+        if training:
+            raise LookupError("no such shelf")
+        return x
+
+
+def swaps():
+    return keras.callbacks.SwapEMAWeights()

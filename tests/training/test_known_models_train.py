@@ -22,9 +22,9 @@ def compiled(name: str, params: dict[str, Any]) -> keras.Model:
 
 
 def in_template(templates: Templates, model: keras.Model) -> Curves:
-    with templates.lent(model, "toy", lambda copy: GraphLoop(copy, dataset())) as template:
-        assert template is not None
-        return curves_in_graph(template.loop, 64)
+    with templates.lent(model, "toy", lambda copy: GraphLoop(copy, dataset())) as lent:
+        assert lent.template is not None, lent.reason
+        return curves_in_graph(lent.template.loop, 64)
 
 
 NORMALIZED = {

@@ -68,7 +68,8 @@ def test_a_schedule_starts_at_the_optimizers_own_rate() -> None:
 def _scheduled(templates: Templates, width: int, schedule: dict[str, object] | None) -> tuple[Curves, float]:
     """Three epochs of four steps in a template's graph, and the rate after the last step."""
     model = _mlp(width, 0.3)
-    with templates.lent(model, "toy", lambda copy: GraphLoop(copy, dataset())) as template:
+    with templates.lent(model, "toy", lambda copy: GraphLoop(copy, dataset())) as lent:
+        template = lent.template
         assert template is not None
         rates = rates_of(training(3, schedule=schedule), template.model, 4)
         curves = curves_in_graph(template.loop, 64, 3, rates)
@@ -170,7 +171,7 @@ def test_another_metric_than_the_objective_may_be_watched(run_job) -> None:
     watches = {"patience": 1, "min_delta": 100.0, "monitor": "loss"}
     training = {"epochs": 3, "learning_rate": 0.02, "callbacks": ["own_code:CountBatches"]}
     line = run_job(training={**training, "reduce_on_plateau": watches})
-    assert line.events[0].note == "a callback wants to see each batch"
+    assert line.events[0].note.endswith("a callback wants to see each batch")
     assert line.curves["learning_rate"] == pytest.approx([0.02, 0.02, 0.002])
     failed = run_job(training={"reduce_on_plateau": {"monitor": "val_mae"}}).last
     assert failed.message == (

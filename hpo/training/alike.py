@@ -1,0 +1,235 @@
+"""Which models are alike enough to share a traced graph, and in what they may differ.
+
+A copy of a model, made from its configuration, trains in its place. That holds for what is listed here, and has been
+compared with `model.fit`; a model with anything else in it is trained itself.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from itertools import takewhile
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import Any
+
+import keras
+
+# All that these layers are, beside their variables, stands in their configurations.
+_LAYERS = (
+    "Activation", "ActivityRegularization", "Add", "AlphaDropout", "Attention", "Average", "AveragePooling1D",
+    "AveragePooling2D", "AveragePooling3D", "BatchNormalization", "Bidirectional", "Concatenate", "Conv1D",
+    "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "Cropping1D", "Cropping2D",
+    "Cropping3D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dot", "Dropout", "ELU", "Embedding", "Flatten",
+    "GRU", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupNormalization",
+    "Identity", "InputLayer", "LSTM", "LayerNormalization", "LeakyReLU", "MaxPooling1D", "MaxPooling2D",
+    "MaxPooling3D", "Maximum", "Minimum", "MultiHeadAttention", "Multiply", "PReLU", "Permute", "RMSNormalization",
+    "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "ReLU", "RepeatVector", "Rescaling", "Reshape",
+    "SeparableConv1D", "SeparableConv2D", "SimpleRNN", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
+    "SpatialDropout3D", "Subtract", "TimeDistributed", "UnitNormalization", "UpSampling1D", "UpSampling2D",
+    "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+)  # fmt: skip
+# Parts of the layers above.
+_INNER = ("GRUCell", "LSTMCell", "SimpleRNNCell", "EinsumDense")
+# Layers whose part of a graph need not know how wide is what comes in.
+_OF_ANY_WIDTH = (
+    "Activation", "BatchNormalization", "Dense", "Dropout", "ELU", "Flatten", "LeakyReLU", "ReLU",
+)  # fmt: skip
+# Optimizers whose state stands in their variables, and whose step does not look at shapes while it is traced.
+_OPTIMIZERS = ("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion", "RMSprop", "SGD")
+_WITH_MOMENTUM = (keras.optimizers.SGD, keras.optimizers.RMSprop)
+_WITH_PENALTY = (keras.layers.Dense, keras.layers.Conv2D)
+_PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
+# What a configuration says of how the state came about; a template is given its state.
+_OF_THE_START = ("seed", "build_config", "build_input_shape")
+_ANY = "any"
+
+
+class OfItsOwn(Exception):
+    """A model that no copy may stand in for. The text says why."""
+
+
+def key_of(model: keras.Model, data: str) -> str:
+    """What compiled models that share a graph have in common, as text.
+
+    Raises:
+        OfItsOwn: no copy may stand in for the model.
+    """
+    try:
+        _refuse_model(model)
+        _refuse_optimizer(model.optimizer)
+        for layer in model._flatten_layers(include_self=False):
+            _refuse_layer(layer)
+        return _common_text(model, data)
+    except OfItsOwn:
+        raise
+    except Exception as error:
+        # Whatever a configuration may hold or lack, the model itself can train.
+        raise OfItsOwn(f"its configuration cannot be read ({type(error).__name__})") from error
+
+
+def open_layers(model: keras.Model) -> tuple[list[Any], Any]:
+    """The layers whose width may differ within a template, and the dense layer that follows the last of them.
+
+    These are the dense layers at the end of a chain, with what lies between them; all but the last one.
+    """
+    if not isinstance(model, keras.Sequential):
+        return [], None
+    end = list(takewhile(_may_be_wide, reversed(model.layers)))
+    dense = [number for number, layer in enumerate(end) if isinstance(layer, keras.layers.Dense)]
+    return (end[dense[0] + 1 :], end[dense[0]]) if len(dense) > 1 else ([], None)
+
+
+def has_free_rate(layer: keras.layers.Layer) -> bool:
+    """Whether a layer is dropout whose rate may differ within a template."""
+    return type(layer) is keras.layers.Dropout and layer.noise_shape is None and 0 < layer.rate < 1
+
+
+def is_penalized(layer: keras.layers.Layer) -> bool:
+    """Whether a layer has a penalty whose factors may differ within a template."""
+    kinds = (keras.regularizers.L2, keras.regularizers.L1L2)
+    return type(layer) in _WITH_PENALTY and type(layer.kernel_regularizer) in kinds
+
+
+def has_momentum(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Whether an optimizer has a momentum, which may differ within a template."""
+    return type(optimizer) in _WITH_MOMENTUM and optimizer.momentum > 0
+
+
+def descriptions(model: keras.Model, free: Collection[int] = ()) -> list[Any]:
+    """What a configuration does not tell of each variable: it may be frozen by itself, or made otherwise.
+
+    `free`: the ids of those whose shape may differ.
+    """
+    trained = {id(variable) for variable in model.trainable_variables}
+    found = []
+    for variable in (one for layer in model.layers for one in layer.variables):
+        shape = _ANY if id(variable) in free else [*variable.shape]
+        kinds = [_kind(variable.regularizer), type(variable.constraint).__name__]
+        found.append([shape, variable.dtype, id(variable) in trained, *kinds])
+    return found
+
+
+def _kind(regularizer: Any) -> str:
+    penalty = isinstance(regularizer, keras.regularizers.L2 | keras.regularizers.L1L2)
+    return "penalty" if penalty else type(regularizer).__name__
+
+
+def _refuse_model(model: keras.Model) -> None:
+    sequential = type(model) is keras.Sequential
+    functional = type(model).__name__ == "Functional" and _is_kerass(type(model))
+    if not (sequential or functional):
+        raise OfItsOwn("the model is a class of its own")
+    if any(hasattr(type(model), name) for name in _code_of_others(model)):
+        raise OfItsOwn("a method of the model was replaced")
+    if not model.built or len(model.outputs) != 1 or len(model.inputs) != 1:
+        raise OfItsOwn("the model has not one input and one output")
+    if functional and {id(layer) for layer in model.layers} != {id(operation) for operation in model.operations}:
+        raise OfItsOwn("the model computes between its layers")
+
+
+def _refuse_layer(layer: Any) -> None:
+    name = type(layer).__name__
+    if not _is_kerass(type(layer)):
+        raise OfItsOwn(f"a layer is not Keras's own ({name})")
+    if name not in (*_LAYERS, *_INNER) or getattr(layer, "stateful", False):
+        raise OfItsOwn(f"a layer is a {name}")
+    if getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None):
+        raise OfItsOwn(f"a layer is a {name} with LoRA or quantized")
+    if _code_of_others(layer):
+        raise OfItsOwn(f"a layer brings a function that is not Keras's own ({name})")
+    if name != "InputLayer" and layer.compute_dtype != "float32":
+        raise OfItsOwn(f"a layer computes in {layer.compute_dtype}")
+
+
+def _refuse_optimizer(optimizer: Any) -> None:
+    name = type(optimizer).__name__
+    if not _is_kerass(type(optimizer)) or name not in _OPTIMIZERS:
+        raise OfItsOwn(f"the optimizer is {name}")
+    if optimizer.use_ema:
+        raise OfItsOwn("the optimizer averages the weights")
+    if optimizer.gradient_accumulation_steps:
+        raise OfItsOwn("the optimizer accumulates gradients")
+    if hasattr(optimizer, "_exclude_from_weight_decay"):
+        raise OfItsOwn("weights are excluded from weight decay")
+    if _code_of_others(optimizer):
+        raise OfItsOwn("the optimizer brings a function that is not Keras's own")
+
+
+def _code_of_others(thing: Any) -> list[str]:
+    """The functions and methods that a layer, model or optimizer was given and that are not Keras's: attribute names.
+
+    A function of the user's that has the name of one of Keras's is taken for Keras's in a configuration.
+    """
+    found = []
+    for name, value in vars(thing).items():
+        if isinstance(value, FunctionType | BuiltinFunctionType | MethodType | partial):
+            kerass = str(getattr(value, "__module__", "")).startswith("keras.src.")
+            if kerass and name.endswith("activation"):
+                kerass = keras.activations.get(getattr(value, "__name__", None)) is value
+            if not kerass:
+                found.append(name)
+    return found
+
+
+def _is_kerass(kind: type) -> bool:
+    return kind.__module__.startswith("keras.src.")
+
+
+def _may_be_wide(layer: Any) -> bool:
+    if type(layer).__name__ not in _OF_ANY_WIDTH:
+        return False
+    if isinstance(layer, keras.layers.Dropout) and layer.noise_shape is not None:
+        return False
+    variables = [variable for variable in layer.variables if variable.trainable]
+    # Others may look at the shape of weights while the graph is traced.
+    plain = all(variable.constraint is None for variable in variables)
+    return plain and all(type(one.regularizer) in (type(None), *_PENALTIES) for one in variables)
+
+
+def _common_text(model: keras.Model, data: str) -> str:
+    layers, compiling = model.get_config(), model.get_compile_config()
+    hidden, output = open_layers(model)
+    wide = {layer.name for layer in hidden}
+    _generalize(layers["layers"], {layer.name: layer for layer in model.layers}, wide)
+    # A model that was compiled with the name of an optimizer may have had its options changed since.
+    compiling["optimizer"] = keras.optimizers.serialize(model.optimizer)
+    options = compiling["optimizer"]["config"]
+    if isinstance(options["learning_rate"], float):
+        options["learning_rate"] = _ANY
+    if has_momentum(model.optimizer):
+        options["momentum"] = _ANY
+    free = {id(variable) for layer in hidden for variable in layer.variables} | {id(output and output.kernel)}
+    variables = descriptions(model, free)
+    return json.dumps([type(model).__name__, data, _common(layers), _common(compiling), variables], sort_keys=True)
+
+
+def _generalize(configs: Sequence[dict[str, Any]], layers: Mapping[str, Any], wide: set[str]) -> None:
+    for one in configs:
+        config = one["config"]
+        layer = layers.get(config["name"])
+        if has_free_rate(layer):
+            config["rate"] = _ANY
+        if isinstance(layer, keras.layers.Dense) and layer.name in wide:
+            config["units"] = _ANY
+        if is_penalized(layer):
+            penalty = config["kernel_regularizer"]
+            penalty["config"] = {name: factor and _ANY for name, factor in penalty["config"].items()}
+
+
+def _common(config: Any) -> Any:
+    """A configuration without what says how a state came about.
+
+    Raises:
+        OfItsOwn: it names a class or function that is not Keras's.
+    """
+    if isinstance(config, list | tuple):
+        return [_common(part) for part in config]
+    if not isinstance(config, Mapping):
+        return config
+    if "module" in config and str(config["module"]).partition(".")[0] != "keras":
+        raise OfItsOwn(f"a part is not Keras's own ({config.get('registered_name') or config.get('class_name')})")
+    return {
+        name: _common(part)
+        for name, part in config.items()
+        if name not in _OF_THE_START and not name.endswith("_initializer")
+    }

@@ -1,0 +1,317 @@
+"""Models drawn from Keras's layers, optimizers, losses and metrics, and small data for them."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from hypothesis import strategies as st
+
+from hpo.data.dataset import Dataset, DatasetInfo, Part, Scaling
+
+SIZES = {"training": 22, "validation": 10, "test": 10}
+SHAPES = {"table": (5,), "sequence": (6, 4), "tokens": (6,), "image": (6, 6, 2), "volume": (4, 4, 4, 2)}
+CLASSES = 3
+
+
+@dataclass(frozen=True)
+class Trial:
+    """In what the trials of one search space differ."""
+
+    width: int = 4
+    rate: float = 0.3
+    learning_rate: float = 0.05
+    seed: int = 1
+    batch: int = 8
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A model: all but what a `Trial` says."""
+
+    data: str
+    layers: tuple[tuple[str, dict[str, Any]], ...]
+    """Names and arguments; width and rate stand for what a trial says."""
+    functional: bool
+    optimizer: tuple[str, dict[str, Any]]
+    task: str
+    loss: str
+    metrics: tuple[str, ...]
+
+
+WIDTH, RATE = "width", "rate"
+
+
+def weighted(*keys: str) -> dict[str, Any]:
+    """Options of layers with weights."""
+    regularizers = [None, None, keras.regularizers.L2(0.01), keras.regularizers.L1(0.01)]
+    options = {f"{key}_regularizer": st.sampled_from([*regularizers, "orthogonal_regularizer"]) for key in keys}
+    constraints = [None, None, None, keras.constraints.MaxNorm(1.0), keras.constraints.UnitNorm(), "non_neg"]
+    return options | {f"{keys[0]}_constraint": st.sampled_from(constraints)}
+
+
+ACTIVATION = st.sampled_from(["relu", "tanh", "sigmoid", "silu", "gelu", "elu", "linear", "softplus", "selu"])
+PADDING = st.sampled_from(["same", "valid"])
+KERNEL = {"activation": ACTIVATION, "use_bias": st.booleans(), **weighted("kernel")}
+SEEN = {"return_sequences": st.booleans(), "dropout": st.sampled_from([0.0, 0.3])}
+FEW = st.integers(1, 3)
+
+Pool = dict[str, dict[str, Any]]
+ANYWHERE: Pool = {
+    "Activation": {"activation": ACTIVATION}, "ReLU": {"max_value": st.sampled_from([None, 2.0])},
+    "LeakyReLU": {}, "ELU": {}, "PReLU": {}, "Softmax": {}, "Identity": {},
+    "Dropout": {"rate": RATE}, "Dropout of rows": {"rate": RATE, "noise_shape": "rows"},
+    "GaussianNoise": {"stddev": RATE}, "GaussianDropout": {"rate": RATE}, "AlphaDropout": {"rate": RATE},
+    "BatchNormalization": {"momentum": st.sampled_from([0.9, 0.99]), **weighted("gamma")},
+    "LayerNormalization": {}, "RMSNormalization": {}, "UnitNormalization": {}, "GroupNormalization": {"groups": 1},
+    "ActivityRegularization": {"l2": 0.01}, "Rescaling": {"scale": 0.5},
+    "Dense": {"units": WIDTH, "activity_regularizer": st.sampled_from([None, None, "l2"]), **KERNEL},
+    "Flatten": {}, "nested": {}, "normalized": {}, "shared": {}, "arithmetic": {}, "own": {}, "lambda": {},
+    **{name: {} for name in ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract", "Dot")},
+}  # fmt: skip
+POOLS: dict[int, Pool] = {
+    1: {
+        "RepeatVector": {"n": 3}, "Dense": {"units": WIDTH, **KERNEL},
+        "dense again": {"units": WIDTH, "activation": ACTIVATION}, "Reshape": {"target_shape": (-1, 1)},
+    },
+    2: {
+        "Conv1D": {"filters": WIDTH, "kernel_size": 2, "padding": PADDING, **KERNEL},
+        "Conv1DTranspose": {"filters": 2, "kernel_size": 2},
+        "DepthwiseConv1D": {"kernel_size": 2, "padding": "same"},
+        "SeparableConv1D": {"filters": 3, "kernel_size": 2, "padding": "same"},
+        "LSTM": {"units": WIDTH, "recurrent_dropout": st.sampled_from([0.0, 0.2]), **SEEN},
+        "GRU": {"units": WIDTH, "reset_after": st.booleans(), **SEEN}, "SimpleRNN": {"units": 3, **SEEN},
+        "MaxPooling1D": {"pool_size": 2, "padding": "same"}, "AveragePooling1D": {"pool_size": 2, "padding": "same"},
+        "SpatialDropout1D": {"rate": RATE}, "ZeroPadding1D": {}, "UpSampling1D": {}, "Permute": {"dims": (2, 1)},
+        "GlobalAveragePooling1D": {}, "GlobalMaxPooling1D": {}, "Bidirectional": {}, "TimeDistributed": {},
+        "MultiHeadAttention": {}, "Attention": {}, "Cropping1D": {"cropping": (0, 1)}, "Masking": {},
+    },
+    3: {
+        "Conv2D": {"filters": WIDTH, "kernel_size": 2, "padding": PADDING, **KERNEL},
+        "Conv2DTranspose": {"filters": 2, "kernel_size": 2},
+        "DepthwiseConv2D": {"kernel_size": 2, "padding": "same"},
+        "SeparableConv2D": {"filters": 3, "kernel_size": 2, "padding": "same"},
+        "MaxPooling2D": {"padding": "same"}, "AveragePooling2D": {"padding": "same"},
+        "SpatialDropout2D": {"rate": RATE}, "ZeroPadding2D": {}, "UpSampling2D": {}, "GlobalAveragePooling2D": {},
+        "GlobalMaxPooling2D": {}, "RandomFlip": {}, "RandomRotation": {"factor": 0.1}, "RandomZoom": {
+        "height_factor": 0.1}, "RandomTranslation": {"height_factor": 0.1, "width_factor": 0.1}, "Cropping2D": {
+        "cropping": ((0, 1), (0, 1))}, "RandomContrast": {"factor": 0.2},
+    },
+    4: {
+        "Conv3D": {"filters": 2, "kernel_size": 2, "padding": "same"}, "MaxPooling3D": {"padding": "same"},
+        "Conv3DTranspose": {"filters": 2, "kernel_size": 2}, "AveragePooling3D": {"padding": "same"},
+        "SpatialDropout3D": {"rate": RATE}, "ZeroPadding3D": {}, "GlobalAveragePooling3D": {}, "GlobalMaxPooling3D": {},
+        "UpSampling3D": {}, "Cropping3D": {"cropping": ((0, 1), (0, 0), (0, 0))},
+    },
+}  # fmt: skip
+
+# Where a gradient is near zero, its sign is rounding, which these would make a step of full length.
+_DAMPED = {"epsilon": 0.01}
+OPTIMIZERS: Pool = {
+    "SGD": {"momentum": st.sampled_from([0.0, 0.5, 0.9]), "nesterov": st.booleans()},
+    "RMSprop": {"momentum": st.sampled_from([0.0, 0.5]), "centered": st.booleans(), **_DAMPED},
+    "Adam": {"amsgrad": st.booleans(), "beta_1": st.sampled_from([0.9, 0.5]), **_DAMPED},
+    "AdamW": {"amsgrad": st.booleans(), **_DAMPED}, "Adadelta": _DAMPED, "Adamax": _DAMPED, "Nadam": _DAMPED,
+    "Adagrad": {"initial_accumulator_value": 0.1, **_DAMPED}, "Ftrl": {"l1_regularization_strength": 0.001},
+    "Lamb": _DAMPED, "Lion": {}, "Adafactor": {}, "Muon": {"rms_rate": 0.1}, "ScheduleFreeAdamW": _DAMPED,
+}  # fmt: skip
+OPTIONS: dict[str, Any] = {
+    "weight_decay": st.sampled_from([0.01]), "clip": st.sampled_from(["clipnorm", "clipvalue", "global_clipnorm"]),
+    "use_ema": st.sampled_from([True]), "gradient_accumulation_steps": st.sampled_from([2]),
+    "loss_scale_factor": st.sampled_from([8.0]), "ema_overwrite_frequency": st.sampled_from([2]),
+    "scheduled": st.sampled_from([True]), "around": st.sampled_from(["scaled", "several"]),
+}  # fmt: skip
+
+LOSSES: dict[str, tuple[str, ...]] = {
+    "classes": ("sparse_categorical_crossentropy",),
+    "one-hot": ("categorical_crossentropy", "kl_divergence", "categorical_focal_crossentropy", "mean_squared_error",
+                "binary_crossentropy", "categorical_hinge", "poisson", "smoothed", "own"),
+    "numbers": ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh", "own"),
+}  # fmt: skip
+METRICS: dict[str, tuple[str, ...]] = {
+    "classes": ("accuracy", "sparse_top_k_categorical_accuracy", "sparse_categorical_crossentropy"),
+    "one-hot": ("accuracy", "AUC", "F1Score", "Precision", "Recall", "mse", "TopKCategoricalAccuracy", "own"),
+    "numbers": ("mae", "RootMeanSquaredError", "R2Score", "mse", "own"),
+}  # fmt: skip
+
+
+@keras.saving.register_keras_serializable("drawn")
+class Own(keras.layers.Layer):
+    """A layer of the user's."""
+
+    def call(self, x: Any) -> Any:
+        return keras.ops.tanh(2 * x)
+
+
+def own_loss(y: Any, prediction: Any) -> Any:
+    return keras.ops.mean(keras.ops.abs(y - prediction) ** 1.5, axis=-1)
+
+
+def options(draw: Any, pool: dict[str, Any]) -> dict[str, Any]:
+    return {name: draw(one) if isinstance(one, st.SearchStrategy) else one for name, one in pool.items()}
+
+
+@st.composite
+def drawn_models(draw: Any) -> Drawn:
+    data = draw(st.sampled_from([*SHAPES]))
+    layers = tuple(draw(layers_for(data)))
+    task = draw(st.sampled_from([*LOSSES]))
+    metrics = draw(st.lists(st.sampled_from(METRICS[task]), min_size=1, max_size=2, unique=True))
+    loss = draw(st.sampled_from(LOSSES[task]))
+    return Drawn(data, layers, draw(st.booleans()), draw(optimizers()), task, loss, tuple(metrics))
+
+
+@st.composite
+def layers_for(draw: Any, data: str) -> list[tuple[str, dict[str, Any]]]:
+    rank = len(SHAPES[data])
+    found: list[tuple[str, dict[str, Any]]] = []
+    if data == "tokens":
+        found.append(("Embedding", {"input_dim": 9, "output_dim": 3, "mask_zero": draw(st.booleans())}))
+        rank = 2
+    for _ in range(draw(st.integers(1, 4))):
+        pool = ANYWHERE if draw(st.booleans()) else POOLS[rank]
+        name = draw(st.sampled_from([*pool]))
+        found.append((name, options(draw, pool[name])))
+        rank = _rank_after(rank, *found[-1])
+    if rank > 1:
+        found.append(("Flatten", {}))
+    if draw(st.booleans()):
+        found.append(("Dense", {"units": WIDTH, "activation": draw(ACTIVATION)}))
+    return found
+
+
+def _rank_after(rank: int, name: str, given: dict[str, Any]) -> int:
+    if name in ("Flatten", "Dot") or name.startswith("Global"):
+        return 1
+    if name in ("LSTM", "GRU", "SimpleRNN"):
+        return 2 if given["return_sequences"] else 1
+    return 2 if name in ("RepeatVector", "Reshape") else rank
+
+
+@st.composite
+def optimizers(draw: Any) -> tuple[str, dict[str, Any]]:
+    # The usual ones more often.
+    name = draw(st.sampled_from([*OPTIMIZERS, "Adam", "Adam", "SGD", "RMSprop"]))
+    given = options(draw, OPTIMIZERS[name])
+    for extra in draw(st.lists(st.sampled_from([*OPTIONS]), max_size=2, unique=True)):
+        given[extra] = draw(OPTIONS[extra])
+    return name, given
+
+
+trials = st.builds(
+    Trial, st.integers(1, 4).map(lambda n: 2 * n), st.sampled_from([0.1, 0.4, 0.7]), st.sampled_from([0.01, 0.05]),
+    st.integers(0, 9), st.sampled_from([4, 8, 30]),
+)  # fmt: skip
+
+
+def build(drawn: Drawn, trial: Trial) -> keras.Model:
+    """The compiled model of a trial, as in a fresh process."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(trial.seed)
+    shape = SHAPES[drawn.data]
+    head = keras.layers.Dense(1 if drawn.task == "numbers" else CLASSES, None if drawn.task == "numbers" else "softmax")
+    if drawn.functional:
+        inputs = x = keras.Input(shape)
+        for name, given in drawn.layers:
+            x = _apply(name, given, trial, x)
+        model = keras.Model(inputs, head(x))
+    else:
+        inputs = keras.Input(shape)
+        model = keras.Sequential([inputs])
+        for name, given in drawn.layers:
+            for layer in _layers(name, given, trial, model.layers[-1].output if model.layers else inputs):
+                model.add(layer)
+        model.add(head)
+    loss: Any = drawn.loss
+    if loss == "own":
+        loss = own_loss
+    elif loss == "smoothed":
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+    model.compile(optimizer_of(*drawn.optimizer, trial), loss, metrics=[_metric(name) for name in drawn.metrics])
+    return model
+
+
+def optimizer_of(name: str, given: dict[str, Any], trial: Trial) -> Any:
+    given = dict(given)
+    if clip := given.pop("clip", None):
+        given[clip] = 0.1
+    if "ema_overwrite_frequency" in given:
+        given["use_ema"] = True
+    rate: Any = trial.learning_rate * {"Lion": 0.01, "Adafactor": 0.1, "Muon": 0.1, "Adadelta": 20}.get(name, 1)
+    if given.pop("scheduled", False):
+        rate = keras.optimizers.schedules.ExponentialDecay(rate, 3, 0.5)
+    around = given.pop("around", None)
+    inner = getattr(keras.optimizers, name)(learning_rate=rate, **given)
+    return keras.optimizers.LossScaleOptimizer(inner, initial_scale=16.0) if around == "scaled" else inner
+
+
+def _metric(name: str) -> Any:
+    if name == "own":
+        return own_loss
+    if name == "F1Score":
+        return keras.metrics.F1Score(average="macro")
+    return getattr(keras.metrics, name)() if name[0].isupper() else name
+
+
+def _apply(name: str, given: dict[str, Any], trial: Trial, x: Any) -> Any:
+    layers = keras.layers
+    if name in ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"):
+        return getattr(layers, name)()([x, layers.Dense(x.shape[-1])(x)])
+    if name == "Dot":
+        flat = layers.Flatten()(x)
+        return layers.Dot(axes=1)([flat, layers.Dense(flat.shape[-1])(flat)])
+    if name == "shared":
+        twice = layers.Dense(x.shape[-1], "tanh")
+        return twice(twice(x))
+    if name == "arithmetic":
+        return keras.ops.tanh(x) + 0.5 * x
+    if name in ("MultiHeadAttention", "Attention"):
+        own = layers.MultiHeadAttention(2, 3, dropout=trial.rate)
+        return own(x, x) if name[0] == "M" else layers.Attention(use_scale=True)([x, x])
+    for layer in _layers(name, given, trial, x):
+        x = layer(x)
+    return x
+
+
+def _layers(name: str, given: dict[str, Any], trial: Trial, x: Any) -> list[Any]:
+    numbers = {WIDTH: trial.width, RATE: trial.rate}
+    given = {key: numbers.get(value, value) if isinstance(value, str) else value for key, value in given.items()}
+    if given.get("noise_shape") == "rows":
+        given["noise_shape"] = (None, *(1 for _ in x.shape[2:]), x.shape[-1])[: len(x.shape)]
+        if len(x.shape) == 2:
+            given["noise_shape"] = (None, 1)
+    layers = keras.layers
+    special: dict[str, Callable[[], list[Any]]] = {
+        "Dropout of rows": lambda: [layers.Dropout(**given)],
+        "nested": lambda: [keras.Sequential([layers.Dense(trial.width, "relu"), layers.Dropout(trial.rate)])],
+        "normalized": lambda: [layers.SpectralNormalization(layers.Dense(trial.width))],
+        "dense again": lambda: [layers.Dense(trial.width), layers.BatchNormalization(), layers.Dense(**given)],
+        "own": lambda: [Own()],
+        "lambda": lambda: [layers.Lambda(lambda x: 0.5 * x)],
+        "Bidirectional": lambda: [layers.Bidirectional(layers.GRU(trial.width, return_sequences=True))],
+        "TimeDistributed": lambda: [layers.TimeDistributed(layers.Dense(trial.width, "relu"))],
+    }
+    if name in special:
+        return special[name]()
+    if name in ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract", "Dot", "shared",
+                "arithmetic", "MultiHeadAttention", "Attention"):  # fmt: skip
+        return [layers.Identity()]
+    return [getattr(layers, name)(**given)]
+
+
+def data_for(drawn: Drawn) -> Dataset:
+    rng = np.random.default_rng(5)
+    count, shape = sum(SIZES.values()), SHAPES[drawn.data]
+    tokens = drawn.data == "tokens"
+    x = (rng.integers(0, 9, (count, *shape)) if tokens else rng.normal(size=(count, *shape))).astype(np.float32)
+    classes = rng.integers(0, CLASSES, count)
+    labels = {"classes": classes, "one-hot": np.eye(CLASSES, dtype=np.float32)[classes]}
+    y = labels.get(drawn.task, x.reshape(count, -1)[:, :1])
+    task = "regression" if drawn.task == "numbers" else "classification"
+    known = None if task == "regression" else CLASSES
+    scaling = Scaling("none", np.float32(0), np.float32(1))
+    info = DatasetInfo("drawn", "drawn", task, shape, known, known or 1, y.ndim == 2, SIZES, {}, "", scaling)
+    ends = np.cumsum([0, *SIZES.values()])
+    return Dataset(info, *(Part(x[a:b], y[a:b]) for a, b in itertools.pairwise(ends)))
