@@ -100,11 +100,16 @@ def _ended(tracker: Tracker, name: str, count: int, wall: float, cpu: float) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.logging_rate", description=__doc__)
-    parser.add_argument("--trials", type=int, default=2_000, help="of %(default)s by default")
+    parser.add_argument("--trials", type=int, default=2_000, help="by default %(default)s")
     parser.add_argument("--epochs", type=int, default=3, help="of a trial; five metrics each")
     parser.add_argument("--uri", help="MLflow tracking URI; by default a SQLite file in a fresh folder")
     parser.add_argument("--home", type=Path, help="folder of the artifacts and of the SQLite file")
+    parser.add_argument("--client", action="store_true", help="by MLflow's public client, whatever the store is")
     options = parser.parse_args()
+    if options.client:
+        from hpo.tracking import store
+
+        store.table_runs = lambda client, uri, experiment: None
     records = trials(options.trials, options.epochs)
     with nullcontext(options.home) if options.home else tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
