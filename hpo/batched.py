@@ -2,16 +2,19 @@
 
 A sampler and a pruner look at all trials several times for each parameter and epoch, and Optuna's own storage asks
 the database each time, and commits each value by itself. Since a study has one writer, what stands in memory is
-what stands in the database; others may only add trials that wait, which `refresh` finds.
+what stands in the database; others may only add trials that wait, which `refresh` finds. All that is done with the
+database is done by a `Writer`, which waits for it while it is away: whatever ends here has ended in memory at once.
 """
 
 import copy
+import json
 import time
-from collections.abc import Container, Iterator, Sequence
+import weakref
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.storages import BaseStorage, RDBStorage, get_storage
@@ -19,7 +22,10 @@ from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from hpo.unwritten import Unwritten, write
+from hpo.database import Warn
+from hpo.holder import Lock
+from hpo.unwritten import End, Unwritten, begin, begin_waiting, write_all
+from hpo.writer import NotNow, Writer
 
 WRITE_SECONDS = 1.0
 """Epochs are written at the first report after so long; a killed coordinator loses no more of a running trial."""
@@ -27,6 +33,8 @@ WRITE_SECONDS = 1.0
 
 # The key of a draft that the database does not know yet.
 _NEW = -1
+
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -47,30 +55,75 @@ class BatchedStorage(BaseStorage):
     that begins in a block `drafting` is written by `keep`, with its parameters: a kill leaves none without.
     """
 
-    def __init__(self, database: RDBStorage) -> None:
+    def __init__(self, database: RDBStorage, lock: Lock | None = None, warn: Warn | None = None) -> None:
         self._database = database
         self._backend = get_storage(database)
+        self._writer = Writer(str(database.url), lock, warn)
+        # A thread that nobody gives anything to do ends.
+        weakref.finalize(self, self._writer.close)
         self._trials: dict[int, list[FrozenTrial]] = {}
         self._running: dict[int, FrozenTrial] = {}
+        # Of those that ended here: what the database knows of them may be older.
+        self._ended: dict[int, FrozenTrial] = {}
         self._study_of: dict[int, int] = {}
+        self._known: dict[tuple[str, Any], Any] = {}
         self._unwritten: dict[int, Unwritten] = {}
         self._written = time.monotonic()
         self._draft: _Draft | None = None
+        self._promptly = False
+        self._unsure = False
+
+    @property
+    def writer(self) -> Writer:
+        """Who does what is to be done with the database."""
+        return self._writer
+
+    @contextmanager
+    def promptly(self) -> Iterator[None]:
+        """In the block `refresh` and `keep` raise NotNow where the store is away, instead of waiting for it."""
+        self._promptly = True
+        try:
+            yield
+        finally:
+            self._promptly = False
 
     def refresh(self, study_id: int) -> None:
-        """Reads what others added to a study."""
-        trials = self._backend.get_all_trials(study_id, deepcopy=False)
-        self._study_of |= {trial._trial_id: study_id for trial in trials}
-        self._trials[study_id] = [self._running.get(trial._trial_id, trial) for trial in trials]
+        """Reads what others added to a study.
+
+        Raises:
+            NotNow: the store is away.
+        """
+        self._read(study_id, self._do(lambda: self._backend.get_all_trials(study_id, deepcopy=False)))
+
+    def stray(self, study_id: int) -> FrozenTrial | None:
+        """A trial that a `keep` began, which raised NotNow all the same; from here on it runs here."""
+        if not self._unsure:
+            return None
+        for trial in self._trials[study_id]:
+            if trial.state is TrialState.RUNNING and trial._trial_id not in self._running:
+                self._running[trial._trial_id] = trial
+                return trial
+        self._unsure = False
+        return None
 
     def flush(self) -> None:
-        """Writes all that is only in memory, in one transaction."""
+        """Has all that is only in memory written, in one transaction."""
         if self._unwritten:
-            with self._database.engine.begin() as connection:
-                for trial_id, changes in self._unwritten.items():
-                    write(connection, trial_id, changes)
-        self._unwritten = {}
+            self._write(None)
+            self._writer.settle()
+
+    def _write(self, end: End | None) -> None:
+        changes, self._unwritten = self._unwritten, {}
         self._written = time.monotonic()
+        self._writer.post(lambda: write_all(self._database.engine, changes, end))
+
+    def _do(self, action: Callable[[], _T]) -> _T:
+        return self._writer.try_call(action) if self._promptly else self._writer.call(action)
+
+    def _read(self, study_id: int, trials: Sequence[FrozenTrial]) -> None:
+        self._study_of |= {trial._trial_id: study_id for trial in trials}
+        here = {**self._ended, **self._running}
+        self._trials[study_id] = [here.get(trial._trial_id, trial) for trial in trials]
 
     # Trials that begin here
 
@@ -80,7 +133,6 @@ class BatchedStorage(BaseStorage):
 
         What its sampler notes of the study in the block is kept with it, or not at all.
         """
-        self.refresh(study_id)
         self._draft = _Draft(study_id)
         try:
             yield
@@ -89,7 +141,11 @@ class BatchedStorage(BaseStorage):
             self._draft = None
 
     def keep(self) -> FrozenTrial:
-        """Writes the draft; returns the trial, whose key and number the database may have given otherwise."""
+        """Writes the draft; returns the trial, whose key and number the database may have given otherwise.
+
+        Raises:
+            NotNow: the store is away; the trial may be in it all the same, see `stray`.
+        """
         draft = self._draft
         assert draft is not None
         assert draft.trial_id is not None
@@ -97,17 +153,24 @@ class BatchedStorage(BaseStorage):
         waits = draft.waited is not None
         self.drop()
         self._draft = None
-        if not waits:
-            trial_id = self._backend.create_new_trial(draft.study_id, trial)
-        else:
+
+        def write() -> tuple[int, list[FrozenTrial]]:
             trial_id = trial._trial_id
-            # The state comes last: after a kill between the two it waits with these parameters.
-            with self._database.engine.begin() as connection:
-                write(connection, trial_id, changes)
-            self._backend.set_trial_state_values(trial_id, TrialState.RUNNING)
-        for key, value in draft.noted.items():
-            self._backend.set_study_system_attr(draft.study_id, key, value)
-        self._begin(trial_id, draft.study_id)
+            if waits:
+                begin_waiting(self._database.engine, trial, changes)
+            else:
+                trial_id = begin(self._database, draft.study_id, trial)
+            for key, value in draft.noted.items():
+                self._backend.set_study_system_attr(draft.study_id, key, value)
+            return trial_id, self._backend.get_all_trials(draft.study_id, deepcopy=False)
+
+        try:
+            trial_id, trials = self._do(write)
+        except NotNow:
+            self._unsure = True
+            raise
+        self._attributes("system", draft.study_id).update(draft.noted)
+        self._begin(trial_id, draft.study_id, trials)
         return self._running[trial_id]
 
     def drop(self) -> None:
@@ -139,7 +202,7 @@ class BatchedStorage(BaseStorage):
             trial = copy.deepcopy(template_trial) if template_trial else create_trial(state=TrialState.RUNNING)
             trial._trial_id, trial.number, trial.datetime_start = _NEW, len(self._trials[study_id]), datetime.now()
             return self._start(self._draft, trial, None)
-        trial_id = self._backend.create_new_trial(study_id, template_trial)
+        trial_id = self._writer.call(lambda: self._backend.create_new_trial(study_id, template_trial))
         self._begin(trial_id, study_id)
         return trial_id
 
@@ -153,8 +216,11 @@ class BatchedStorage(BaseStorage):
             trial.state, trial.datetime_start = state, datetime.now()
             self._start(self._draft, trial, waited)
             return True
+        if state.is_finished() and self._mine(trial_id):
+            self._end(trial_id, state, values)
+            return True
         self.flush()
-        done = self._backend.set_trial_state_values(trial_id, state, values)
+        done = self._writer.call(lambda: self._backend.set_trial_state_values(trial_id, state, values))
         if state is not TrialState.RUNNING:
             self._running.pop(trial_id, None)
             self.refresh(self._study_of[trial_id])
@@ -162,12 +228,23 @@ class BatchedStorage(BaseStorage):
             self._begin(trial_id, self._study_of[trial_id])
         return done
 
+    def _end(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:
+        trial = self._renewed(trial_id)
+        trial.state, trial.datetime_complete = state, datetime.now()
+        if values is not None:
+            trial.values = list(values)
+        self._ended[trial_id] = self._running.pop(trial_id)
+        self._write(End(trial_id, state, values, trial.datetime_complete))
+        self._writer.settle()
+
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
         """Sets a parameter."""
-        if trial_id not in self._running:
-            self._backend.set_trial_param(trial_id, param_name, param_value_internal, distribution)
+        if not self._mine(trial_id):
+            self._writer.call(
+                lambda: self._backend.set_trial_param(trial_id, param_name, param_value_internal, distribution)
+            )
             return
         for other in self._trials[self._study_of[trial_id]]:
             if param_name in other.distributions:
@@ -180,35 +257,49 @@ class BatchedStorage(BaseStorage):
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
         """Sets the value of an epoch; it is written with the next batch."""
-        if trial_id not in self._running:
-            self._backend.set_trial_intermediate_value(trial_id, step, intermediate_value)
+        if not self._mine(trial_id):
+            self._writer.call(lambda: self._backend.set_trial_intermediate_value(trial_id, step, intermediate_value))
             return
         trial = self._renewed(trial_id)
         trial.intermediate_values = {**trial.intermediate_values, step: intermediate_value}
         self._changes(trial_id).values[step] = intermediate_value
-        if time.monotonic() - self._written > WRITE_SECONDS:
-            self.flush()
+        # While the store is away, epochs gather here.
+        if time.monotonic() - self._written > WRITE_SECONDS and not self._writer.busy:
+            self._write(None)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Sets an attribute."""
-        if trial_id not in self._running:
-            self._backend.set_trial_user_attr(trial_id, key, value)
+        if not self._mine(trial_id):
+            self._writer.call(lambda: self._backend.set_trial_user_attr(trial_id, key, value))
             return
+        value = _as_json(value)
         trial = self._renewed(trial_id)
         trial.user_attrs = {**trial.user_attrs, key: value}
         self._changes(trial_id).user_attrs[key] = value
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Sets an attribute of a sampler's or a pruner's."""
-        if trial_id not in self._running:
-            self._backend.set_trial_system_attr(trial_id, key, value)
+        if not self._mine(trial_id):
+            self._writer.call(lambda: self._backend.set_trial_system_attr(trial_id, key, value))
             return
+        value = _as_json(value)
         trial = self._renewed(trial_id)
         trial.system_attrs = {**trial.system_attrs, key: value}
         self._changes(trial_id).system_attrs[key] = value
 
-    def _begin(self, trial_id: int, study_id: int) -> None:
-        self.refresh(study_id)
+    def _mine(self, trial_id: int) -> bool:
+        """Whether a trial runs here; one that a killed coordinator left running does so from now on."""
+        if trial_id not in self._running and trial_id not in self._ended:
+            trials = self._trials.get(self._study_of.get(trial_id, -1), ())
+            left = [trial for trial in trials if trial._trial_id == trial_id and trial.state is TrialState.RUNNING]
+            self._running |= {trial._trial_id: trial for trial in left}
+        return trial_id in self._running
+
+    def _begin(self, trial_id: int, study_id: int, trials: Sequence[FrozenTrial] | None = None) -> None:
+        if trials is None:
+            self.refresh(study_id)
+        else:
+            self._read(study_id, trials)
         trial = next(trial for trial in self._trials[study_id] if trial._trial_id == trial_id)
         if not trial.state.is_finished():
             self._running[trial_id] = trial
@@ -226,7 +317,8 @@ class BatchedStorage(BaseStorage):
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """A trial."""
-        return self._running.get(trial_id) or self._backend.get_trial(trial_id)
+        here = self._running.get(trial_id) or self._ended.get(trial_id)
+        return here or self._writer.call(lambda: self._backend.get_trial(trial_id))
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
@@ -239,51 +331,76 @@ class BatchedStorage(BaseStorage):
 
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
         """The database's key of a trial."""
-        return self._backend.get_trial_id_from_study_id_trial_number(study_id, trial_number)
+        known = self._trials.get(study_id, ())
+        if trial_number < len(known) and known[trial_number].number == trial_number:
+            return known[trial_number]._trial_id
+        find = self._backend.get_trial_id_from_study_id_trial_number
+        return self._writer.call(lambda: find(study_id, trial_number))
 
-    # Studies: as the database has them
+    # Studies: as the database had them when they were first asked for
 
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
         """Creates a study."""
-        return self._backend.create_new_study(directions, study_name)
+        return self._writer.call(lambda: self._backend.create_new_study(directions, study_name))
 
     def delete_study(self, study_id: int) -> None:
         """Deletes a study."""
+        self._writer.call(lambda: self._backend.delete_study(study_id))
         self._trials.pop(study_id, None)
-        self._backend.delete_study(study_id)
+        self._known = {}
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
         """Sets an attribute of a study."""
-        self._backend.set_study_user_attr(study_id, key, value)
+        self._attributes("user", study_id)[key] = value = _as_json(value)
+        self._writer.post(lambda: self._backend.set_study_user_attr(study_id, key, value))
+        self._writer.settle()
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
         """Sets a sampler's attribute of a study."""
         if self._draft is not None:
             self._draft.noted[key] = value
             return
-        self._backend.set_study_system_attr(study_id, key, value)
+        self._attributes("system", study_id)[key] = value = _as_json(value)
+        self._writer.post(lambda: self._backend.set_study_system_attr(study_id, key, value))
+        self._writer.settle()
 
     def get_study_id_from_name(self, study_name: str) -> int:
         """The database's key of a study."""
-        return self._backend.get_study_id_from_name(study_name)
+        return self._once("id", study_name, self._backend.get_study_id_from_name)
 
     def get_study_name_from_id(self, study_id: int) -> str:
         """The name of a study."""
-        return self._backend.get_study_name_from_id(study_id)
+        return self._once("name", study_id, self._backend.get_study_name_from_id)
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
         """Whether a study maximizes or minimizes."""
-        return self._backend.get_study_directions(study_id)
+        return list(self._once("directions", study_id, self._backend.get_study_directions))
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         """The attributes of a study."""
-        return self._backend.get_study_user_attrs(study_id)
+        return copy.deepcopy(self._attributes("user", study_id))
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         """The samplers' attributes of a study."""
         noted = self._draft.noted if self._draft is not None else {}
-        return {**self._backend.get_study_system_attrs(study_id), **noted}
+        return copy.deepcopy({**self._attributes("system", study_id), **noted})
 
     def get_all_studies(self) -> list[FrozenStudy]:
         """All studies of the database."""
-        return self._backend.get_all_studies()
+        return self._writer.call(self._backend.get_all_studies)
+
+    def _attributes(self, whose: str, study_id: int) -> dict[str, Any]:
+        read = self._backend.get_study_user_attrs if whose == "user" else self._backend.get_study_system_attrs
+        return self._once(whose, study_id, read)
+
+    def _once(self, what: str, key: Any, read: Callable[[Any], _T]) -> _T:
+        """What is read of a study, from memory the second time: nobody else changes it."""
+        if (what, key) not in self._known:
+            self._known[what, key] = self._writer.call(lambda: read(key))
+        known: _T = self._known[what, key]
+        return known
+
+
+def _as_json(value: Any) -> Any:
+    """A value as it is read back from the database."""
+    return json.loads(json.dumps(value))

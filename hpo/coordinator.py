@@ -19,9 +19,12 @@ from hpo.models_folder import drop_model
 from hpo.record import FOLD, Score, State, TrialRecord, ranked, score_of
 from hpo.study import Study
 from hpo.training.messages import EndReason, EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason, cleaned
+from hpo.writer import NotNow
 
 # How long a trial that was asked to stop may take to test itself, before its worker is ended.
 _GRACE = 20.0
+# How long the store is waited for after Ctrl-C.
+_PARTING = 5.0
 # How often the loop looks at the clock and at Ctrl-C while no trial has anything to say.
 _TICK = 0.2
 # This many configurations in a row that fail for good with the same error end a study.
@@ -119,26 +122,43 @@ class Coordinator:
         Raises:
             StudyFailed: too many configurations in a row failed with the same error.
             Interrupted: by Ctrl-C or SIGTERM; running trials are given back.
+            StoreAway: the store has been away for too long; what it had been told is kept.
+            StudyBusy: another process has taken the study meanwhile.
         """
         with self._interruptible():
             while True:
-                self._hand_out()
-                if not self._running:
+                put_off = not self._hand_out()
+                if not self._running and not put_off:
                     break
                 for event in self._engine.events(self._patience()):
                     self._handle(cleaned(event))
                 self._check_clock()
+                self._study.store.check()
+            told = self._all_told()
         if self._interrupts:
-            raise Interrupted("interrupted; finished trials are kept, the same command goes on")
+            but = "" if told else ", but for those that the store did not take"
+            raise Interrupted(f"interrupted; finished trials are kept{but}, the same command goes on")
         if self._hopeless:
             raise StudyFailed(f"{len(self._same)} configurations in a row failed with the same error: {self._hopeless}")
         return "exhausted" if self._ending == "done" and self._study.exhausted else self._ending
 
-    def _hand_out(self) -> None:
+    def _all_told(self) -> bool:
+        """Waits until the store has all that ended; after Ctrl-C not for long, and after another not at all."""
+        began = time.monotonic()
+        while not self._study.store.drain(_TICK):
+            if self._interrupts > 1 or (self._interrupts and time.monotonic() - began > _PARTING):
+                return False
+        return True
+
+    def _hand_out(self) -> bool:
+        """Hands out what there is place for; returns whether it could: not while the store is away."""
         while self._has_place() and not self._is_ending():
-            record = self._study.ask(self._budget.trials)
+            try:
+                record = self._study.ask(self._budget.trials)
+            except NotNow:
+                return False
             if record is None:
-                return
+                return True
             if record.state == "failed":
                 self._ended(record)
                 continue
@@ -151,6 +171,7 @@ class Coordinator:
                 continue
             self._running[record.number] = _Running(record, time.monotonic(), job.save_to)
             self._engine.submit(job)
+        return True
 
     def _has_place(self) -> bool:
         """Whether a worker is free, or will be once its trial is tested: no worker waits for the database."""

@@ -45,6 +45,9 @@ _PASSING_WORDS = (
     "lost synchronization", "eof detected",
 )  # fmt: skip
 
+Warn = Callable[[str], None]
+"""How a user is told of what goes on by itself."""
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -113,7 +116,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:g} minutes" if seconds >= 120 else f"{seconds:g} s"
 
 
-def patiently(url: str, action: Callable[[], _T], seconds: float, warn: Callable[[str], None] | None = None) -> _T:
+def patiently(url: str, action: Callable[[], _T], seconds: float, warn: Warn | None = None) -> _T:
     """Does what needs a store, again and again while it is locked or away; says so once.
 
     Raises:

@@ -1,6 +1,6 @@
 """One coordinator for each study: a lock that ends with its process, however that ends, and is watched meanwhile."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from hpo import database
+from hpo.database import Warn
 from hpo.errors import UserError
 from hpo.holder import Lock
 from hpo.lock_file import FileLock
@@ -16,7 +17,7 @@ from hpo.urls import masked
 
 
 @contextmanager
-def sole_coordinator(url: str, study: str, warn: Callable[[str], None] | None = None) -> Iterator[Lock]:
+def sole_coordinator(url: str, study: str, warn: Warn | None = None) -> Iterator[Lock]:
     """Holds the study's lock; waits for a database that is away.
 
     SQLite studies are locked by a file beside the database, PostgreSQL and MySQL ones by the server's own

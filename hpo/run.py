@@ -75,6 +75,7 @@ def run(
         UserError: a mistake in the files, the data, or a study that cannot go on; nothing was changed.
         AllFailed: no trial of the study has a score, and some failed.
         StudyFailed: too many configurations in a row failed with the same error.
+        StoreAway: the store of the study was locked, full or not reached for too long; the same call goes on.
         Interrupted: by Ctrl-C; the same call goes on.
     """
     from hpo.jobs import prepared
@@ -130,12 +131,12 @@ def _study(
     spec, objective = experiment.study, experiment.objective
     declared = declared_by_model(plan, engine, data.base)
     definition = definition_of(plan, dataset, declared)
-    with sole_coordinator(plan.storage, experiment.name):
-        study = open_study(plan.storage, experiment.name, definition, spec)
+    progress = Progress(console, objective, plan.trials, spec.timeout)
+    with sole_coordinator(plan.storage, experiment.name, progress.warn) as lock:
+        study = open_study(plan.storage, experiment.name, definition, spec, lock, progress.warn)
         resumed = bool(study.trials())
         study.recover()
         jobs = Jobs(plan, study, data, declared)
-        progress = Progress(console, objective, plan.trials, spec.timeout)
         deadline = None if spec.timeout is None else began + spec.timeout
         budget = Budget(plan.trials, deadline, spec.target, spec.trial_timeout)
         with discarded_if_unused(study), tracked(plan, dataset.info, resumed, progress) as log:

@@ -14,10 +14,11 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from hpo import database
 from hpo.compare.trial_tables import Sampled, light_trials, sampled
 from hpo.confirm.confirmation import Confirmation
 from hpo.credentials import hidden_in
-from hpo.database import engine_options, read_patiently
+from hpo.database import Warn, engine_options, patiently, read_patiently
 from hpo.errors import NotFound, nearest
 from hpo.experiment import Objective
 from hpo.kept import kept_experiment, kept_files
@@ -197,6 +198,17 @@ def open_storage(url: str, must_exist: bool = False) -> BaseStorage:
         NotFound: it must exist and does not.
     """
     return get_storage(open_database(url, must_exist))
+
+
+def opened_patiently(url: str, must_exist: bool = False, warn: Warn | None = None) -> RDBStorage:
+    """Optuna's storage over a database, for a command that writes: waits for it where it is away.
+
+    Raises:
+        UserError: the database cannot be opened.
+        NotFound: it must exist and does not.
+        StoreAway: it is away, for longer than it is waited for.
+    """
+    return patiently(url, lambda: open_database(url, must_exist), database.START_SECONDS, warn)
 
 
 def open_database(url: str, must_exist: bool = False) -> RDBStorage:

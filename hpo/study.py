@@ -3,18 +3,20 @@
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from hpo.batched import BatchedStorage
 from hpo.credentials import hidden_in
-from hpo.errors import StudyMismatch, UserError
+from hpo.database import Warn
+from hpo.errors import StoreAway, StudyBusy, StudyMismatch, UserError
 from hpo.experiment import StudySpec
+from hpo.holder import Lock
 from hpo.kept import kept_experiment, kept_files
 from hpo.record import TrialRecord
 from hpo.samplers import derive_seed, make_pruner
@@ -33,7 +35,7 @@ from hpo.store import (
     STATES,
     VERSIONS,
     config_of,
-    open_database,
+    opened_patiently,
     origin_of,
     own,
     record_of,
@@ -43,6 +45,7 @@ from hpo.store import (
 from hpo.tried import Found, Tried, Wish, begun, not_yet, to_run_again, tried_again
 from hpo.urls import masked
 from hpo.versions import versions
+from hpo.writer import Writer
 
 
 class Study:
@@ -60,6 +63,11 @@ class Study:
         self._passed: list[Mapping[str, Any]] = []
         self._tried = Tried(self._study, storage, spec, self._seed)
         self.widen(definition.space)
+
+    @property
+    def store(self) -> Writer:
+        """Who does what is to be done with the store."""
+        return self._storage.writer
 
     @property
     def name(self) -> str:
@@ -111,7 +119,16 @@ class Study:
         file's own list, then the grid's or the sampler's next. None is handed out twice but to be run again. An
         enqueued configuration that the space does not allow, or that was tried, comes back as a failed trial, with
         reason invalid.
+
+        Raises:
+            NotNow: the store is away; to be asked again.
         """
+        with self._storage.promptly():
+            self._storage.refresh(self._id)
+            stray = self._storage.stray(self._id)
+            return self._ask(trials) if stray is None else self._take_up(stray)
+
+    def _ask(self, trials: int | None) -> TrialRecord | None:
         known = own(self._study.get_trials(deepcopy=False))
         origins = begun(known)
         for failed in to_run_again(known, self._spec.retries):
@@ -194,12 +211,24 @@ class Study:
             seed = derive_seed(self._seed, origin)
             self._storage.set_trial_user_attr(trial._trial_id, JOB, {"config": config, "seed": seed})
             self._storage.flush()
-        record = TrialRecord(
-            trial.number, "running", config, seed, origin, attempt, started=trial.datetime_start
-        )  # fmt: skip
-        if found.error:
-            return self.end(replace(record, state="failed", failure="invalid", error=found.error))
-        self._tried.add(config, trial.number)
+        return self._begun(trial, TrialRecord(trial.number, "running", config, seed, origin, attempt), found.error)
+
+    def _take_up(self, trial: FrozenTrial) -> TrialRecord:
+        """Goes on with a trial that was written, though nobody heard of that."""
+        record = record_of(trial)
+        # Its number may be another than the one that its seed was made with.
+        seed = derive_seed(self._seed, record.origin)
+        self._storage.set_trial_user_attr(trial._trial_id, JOB, {"config": record.params, "seed": seed})
+        self._storage.flush()
+        complaints = self._space.complaints(record.params) if record.params else {"configuration": "cannot be made"}
+        error = "; ".join(f"{name} {complaint}" for name, complaint in complaints.items())
+        return self._begun(trial, replace(record, seed=seed), error)
+
+    def _begun(self, trial: FrozenTrial, record: TrialRecord, error: str) -> TrialRecord:
+        record = replace(record, started=trial.datetime_start)
+        if error:
+            return self.end(replace(record, state="failed", failure="invalid", error=error))
+        self._tried.add(record.params, trial.number)
         self._running[trial.number] = trial._trial_id
         return record
 
@@ -222,14 +251,17 @@ class Definition:
     """Where relative paths and import paths of the user's are looked for, in this order."""
 
 
-def open_study(url: str, name: str, definition: Definition, spec: StudySpec) -> Study:
+def open_study(
+    url: str, name: str, definition: Definition, spec: StudySpec, lock: Lock | None = None, warn: Warn | None = None
+) -> Study:
     """Creates a study, or opens it to go on; the caller holds its lock.
 
     Raises:
         UserError: the database cannot be opened.
+        StoreAway: it is away, for longer than it is waited for.
         StudyMismatch: a study of this name was defined otherwise; the message shows each difference.
     """
-    storage = BatchedStorage(open_database(url))
+    storage = BatchedStorage(opened_patiently(url, warn=warn), lock, warn)
     identity = json.loads(json.dumps(definition.identity))
     direction = definition.identity["objective"]["direction"]
     study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
@@ -269,7 +301,9 @@ def discarded_if_unused(study: Study) -> Iterator[None]:
         yield
     except Exception:
         if study.unused:
-            study.discard()
+            # Where the store is away, or another's by now, the study stays.
+            with suppress(StoreAway, StudyBusy):
+                study.discard()
         raise
 
 

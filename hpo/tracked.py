@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from hpo.confirm.decision import markdown
-from hpo.errors import Interrupted
+from hpo.errors import Interrupted, StudyBusy
 from hpo.export.exported import as_yaml
 from hpo.record import TrialRecord, ranked
 from hpo.store import StudyView, confirming_runs, read_study
@@ -69,15 +69,20 @@ def tracked(plan: "Plan", info: "DatasetInfo", resume: bool, reporter: Reporter)
     if not patient:
         tracker.ready()
     tracker.sync(known)
-    status: Status = "failed"
+    status: Status | None = "failed"
     try:
         yield Logged(tracker)
         status = "finished"
+    except StudyBusy:
+        # Another process runs the study by now: how it ends is not for this one to say.
+        status = None
+        raise
     except (Interrupted, KeyboardInterrupt, SystemExit, GeneratorExit):
         status = "interrupted"
         raise
     finally:
-        tracker.finish(_ending(plan.storage, name, status))
+        if status is not None:
+            tracker.finish(_ending(plan.storage, name, status))
         _wait_for(tracker, reporter)
 
 

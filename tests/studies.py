@@ -130,8 +130,8 @@ def run(
     study_spec = StudySpec(**{"sampler": "random", "pruner": "none", **spec})
     engine = ScriptedEngine(script, workers, takes_next)
     log = Log([], [])
-    with sole_coordinator(url, name):
-        study = open_study(url, name, what or definition(), study_spec)
+    with sole_coordinator(url, name) as lock:
+        study = open_study(url, name, what or definition(), study_spec, lock)
         study.recover()
         deadline = None if study_spec.timeout is None else time.monotonic() + study_spec.timeout
         budget = Budget(study_spec.trials, deadline, study_spec.target, study_spec.trial_timeout)

@@ -8,6 +8,7 @@ import optuna
 import pytest
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.testing.pytest_storages import StorageTestCase
+from sqlalchemy.pool import StaticPool
 from studies import process, run, two_epochs
 
 from hpo import batched
@@ -17,7 +18,9 @@ from hpo.batched import BatchedStorage
 class TestOptunasContract(StorageTestCase):
     @pytest.fixture
     def storage(self) -> BaseStorage:
-        return BatchedStorage(RDBStorage("sqlite:///:memory:"))
+        # One connection for all threads: another would be another database.
+        options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+        return BatchedStorage(RDBStorage("sqlite:///:memory:", engine_kwargs=options))
 
     test_pickle_storage = None  # it belongs to one coordinator, and is never sent to another process
 

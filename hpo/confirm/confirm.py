@@ -73,6 +73,7 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
     Raises:
         UserError: no such study or trial, or its data have changed; nothing was changed.
         StudyFailed: too many runs in a row failed with the same error.
+        StoreAway: the store of the study was locked, full or not reached for too long; the same call goes on.
         HpoError: no finalist has two runs with a score.
         Interrupted: by Ctrl-C; the same call goes on.
     """
@@ -80,6 +81,7 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
     from hpo.confirm.confirming import Confirming, Wanted
     from hpo.lock import sole_coordinator
     from hpo.plan_again import plan_of_study
+    from hpo.progress import Progress
 
     began = time.monotonic()
     if seeds < 2:
@@ -89,8 +91,10 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
     plan = plan_of_study(view, options, home)
     wanted = Wanted(chosen_finalists(view, finalists), seeds, stop_early, plan.experiment.study.retries)
     deadline = None if timeout is None else began + (plan.experiment.study.timeout or 0.0)
-    with sole_coordinator(view.storage, study):
-        record = Confirming(view.storage, study, wanted)
+    # Before there is a display.
+    warn = Progress(console, view.objective, None, None).warn
+    with sole_coordinator(view.storage, study, warn) as lock:
+        record = Confirming(view.storage, study, wanted, lock, warn)
         record.recover()
         before = _scored(record)
         ended: Ending = "done"
@@ -164,6 +168,7 @@ def _train(
                 ended = coordinator.run()
             if (found := _found(view, record)) is not None:
                 record.keep(found)
+                record.store.drain()
     return ended
 
 

@@ -4,6 +4,7 @@ The coordinator drives it as it drives a `Study`: the same questions, the same a
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from hpo.batched import BatchedStorage
 from hpo.confirm.confirmation import Confirmation
 from hpo.confirm.finalists import Runs, out
+from hpo.database import Warn
+from hpo.errors import StoreAway, StudyBusy
 from hpo.experiment import Objective
+from hpo.holder import Lock
 from hpo.record import Confirms, TrialRecord
 from hpo.store import (
     CONFIRMATION,
@@ -25,11 +29,13 @@ from hpo.store import (
     RETRY,
     confirming_study,
     known_study,
-    open_database,
+    opened_patiently,
+    record_of,
     records_of,
 )
 from hpo.study import tell
 from hpo.tried import GIVEN_BACK, RETRIED
+from hpo.writer import Writer
 
 _STOPPED = "hpo:stopped"
 
@@ -51,18 +57,22 @@ class Wanted:
 class Confirming:
     """The confirming runs of a study, written by one coordinator alone, which holds the study's lock."""
 
-    def __init__(self, url: str, study: str, wanted: Wanted) -> None:
+    def __init__(
+        self, url: str, study: str, wanted: Wanted, lock: Lock | None = None, warn: Warn | None = None
+    ) -> None:
         """Creates the record, or opens it to go on.
 
         Raises:
             NotFound: there is no such study.
+            StoreAway: the store is away, for longer than it is waited for.
         """
-        self._confirmed = known_study(url, study)
+        known_study(url, study)
+        self._storage = BatchedStorage(opened_patiently(url, must_exist=True, warn=warn), lock, warn)
+        self._confirmed = optuna.load_study(study_name=study, storage=self._storage)
         self._trials = {trial.number: trial for trial in self._confirmed.get_trials(deepcopy=False)}
         self._wanted = wanted
         identity = self._confirmed.user_attrs[IDENTITY]
         self._objective = Objective.model_validate(identity["objective"])
-        self._storage = BatchedStorage(open_database(url, must_exist=True))
         self._study = optuna.create_study(
             study_name=confirming_study(study),
             storage=self._storage,
@@ -77,6 +87,11 @@ class Confirming:
         taken = {trial.user_attrs.get(JOB, {}).get("seed") for trial in self._trials.values()}
         self._seeds = dict(enumerate(fresh_seeds(identity["seed"], taken, wanted.seeds), 1))
         self._seeds |= {run.confirms.ordinal: run.seed for run in self.trials() if run.confirms}
+
+    @property
+    def store(self) -> Writer:
+        """Who does what is to be done with the store."""
+        return self._storage.writer
 
     @property
     def declared(self) -> Mapping[str, Any] | None:
@@ -121,12 +136,21 @@ class Confirming:
         """The next run that is owed, or None: the first seed of all finalists, then the second, and so on.
 
         So an interrupted confirmation has given each finalist as many seeds, but for one. `trials` is a study's.
+
+        Raises:
+            NotNow: the store is away; to be asked again.
         """
-        runs = self.trials()
-        if self._wanted.stop_early:
-            self._stop_early(runs)
-        owed = next(owed_runs(self._wanted, runs, self._stopped), None)
-        return None if owed is None else self._begin(owed, runs)
+        with self._storage.promptly():
+            self._storage.refresh(self._id)
+            stray = self._storage.stray(self._id)
+            if stray is not None:
+                self._ids[stray.number] = stray._trial_id
+                return record_of(stray)
+            runs = self.trials()
+            if self._wanted.stop_early:
+                self._stop_early(runs)
+            owed = next(owed_runs(self._wanted, runs, self._stopped), None)
+            return None if owed is None else self._begin(owed, runs)
 
     def will_run_again(self, record: TrialRecord) -> bool:
         """Whether a run that failed is to be tried again."""
@@ -153,7 +177,9 @@ class Confirming:
     def discard_if_unused(self) -> None:
         """Takes the record out of the store again if nothing was ever run."""
         if not self.trials():
-            optuna.delete_study(study_name=self._study.study_name, storage=self._storage)
+            # Where the store is away, or another's by now, it stays.
+            with suppress(StoreAway, StudyBusy):
+                optuna.delete_study(study_name=self._study.study_name, storage=self._storage)
 
     @property
     def _stopped(self) -> set[int]:
@@ -188,10 +214,11 @@ class Confirming:
             distributions=trial.distributions,
             user_attrs=dict(attributes),
         )
-        trial_id = self._storage.create_new_trial(self._id, template)
-        number = self._storage.get_trial_number_from_id(trial_id)
-        self._ids[number] = trial_id
-        return number
+        with self._storage.drafting(self._id):
+            self._storage.create_new_trial(self._id, template)
+            begun = self._storage.keep()
+        self._ids[begun.number] = begun._trial_id
+        return begun.number
 
 
 def fresh_seeds(seed: int, taken: set[Any], count: int) -> list[int]:
