@@ -116,13 +116,13 @@ class _Worker:
         from hpo.training.trial import train
 
         assert self._line is not None
-        train(job, self._line)
+        train(job, self._line, own_process=True)
 
     def _discover(self, order: Discover) -> None:
         from hpo.training.process import discover
 
         try:
-            self._send(Discovered(discover(order.model, order.data, order.import_paths)))
+            self._send(Discovered(discover(order.model, order.data, order.import_paths, own_process=True)))
         except HpoError as error:
             self._send(Discovered(None, type(error)(str(error))))
         except Exception:

@@ -18,6 +18,7 @@ import tensorflow as tf
 from hpo.data.dataset import Array, Dataset, Scaling
 from hpo.training.augmentation import Augment
 from hpo.training.compiling import labels_for
+from hpo.training.xla import asked_for_xla
 
 PIECE_SECONDS = 0.2
 """How long the graph runs between two looks at whether to stop, about."""
@@ -54,7 +55,7 @@ def why_not(model: keras.Model) -> str | None:
         return f"Keras computes in {keras.config.floatx()}"
     if model.run_eagerly or tf.config.functions_run_eagerly():
         return "the model is compiled with run_eagerly"
-    if model.jit_compile:
+    if asked_for_xla(model):
         return "the model is compiled with jit_compile"
     return None
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from hpo import models
 from hpo.data import open_prepared
+from hpo.training.fresh import run_fresh
 
 
 def limit_threads(count: int) -> None:
@@ -18,10 +19,11 @@ def limit_threads(count: int) -> None:
         return
 
 
-def discover(model: str, data: str, import_paths: Sequence[str]) -> Mapping[str, Any]:
-    """`HyperParameters.get_config()` of a KerasTuner model after exploring its conditions.
+def discover(model: str, data: str, import_paths: Sequence[str], own_process: bool = False) -> Mapping[str, Any]:
+    """`HyperParameters.get_config()` of a KerasTuner model after exploring its conditions; see `run_fresh`.
 
     Raises:
         ModelError: the model cannot be found or built.
     """
-    return models.discover(model, open_prepared(data).info, import_paths)
+    info = open_prepared(data).info
+    return run_fresh([model], import_paths, own_process, lambda: models.discover(model, info, import_paths))

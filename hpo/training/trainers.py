@@ -21,6 +21,7 @@ from hpo.training.kept import finalize
 from hpo.training.learning_rate import rates_of, reductions, schedules
 from hpo.training.messages import EndReason, Job
 from hpo.training.rules import has_schedule
+from hpo.training.settings import traced
 from hpo.training.template import Templates
 from hpo.training.testing import Scored, evaluated
 from hpo.training.watch import Stopped, Watch
@@ -106,7 +107,7 @@ def _way(
     reason: str | None = "callbacks may change the model"
     with ExitStack() as stack:
         if why_fit is None and not observed:
-            data = f"{job.data} {job.training.class_weight} {job.augmentation}"
+            data = f"{job.data} {job.training.class_weight} {job.augmentation} {traced()}"
             lent = stack.enter_context(_TEMPLATES.lent(model, data, make_loop, moving))
             if lent.template is not None:
                 yield _Way(lent.template.model, lent.template.loop)

@@ -14,7 +14,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from hpo import models
 from hpo.data import open_prepared
@@ -23,6 +22,7 @@ from hpo.data.store import fold_folder
 from hpo.training.compiling import compile_model
 from hpo.training.failures import one_line, reason_of
 from hpo.training.folds import FoldLine
+from hpo.training.fresh import run_fresh
 from hpo.training.messages import EndReason, Failed, Finished, Job, Line, Started
 from hpo.training.saving import Saved, save
 from hpo.training.testing import Scored, mean_tested
@@ -36,27 +36,38 @@ _TRIALS = itertools.count(1)
 _UNTESTED = Scored()
 
 
-def train(job: Job, line: Line) -> None:
-    """Trains a job and reports over its line; the last event is Finished or Failed, never an exception."""
-    # Keras keeps the names of earlier models for each thread: in a thread of its own a trial starts from none.
-    thread = threading.Thread(target=_report, args=(job, line), name=f"trial-{job.trial}", daemon=True)
+def train(job: Job, line: Line, own_process: bool = False) -> None:
+    """Trains a job and reports over its line; the last event is Finished or Failed, never an exception.
+
+    `own_process`: whether trials have the process to themselves; see `run_fresh`.
+    """
+    # Much of what Keras and TensorFlow are told holds for a thread: in one of its own a trial starts from nothing.
+    thread = threading.Thread(target=_report, args=(job, line, own_process), name=f"trial-{job.trial}", daemon=True)
     thread.start()
     thread.join()
     # Models refer to themselves, and are not freed otherwise.
     gc.collect()
 
 
-def _report(job: Job, line: Line) -> None:
+def _report(job: Job, line: Line, own_process: bool) -> None:
     try:
         if next(_TRIALS) % _TRIALS_BETWEEN_CLEARINGS == 0:
             keras.utils.clear_session()
-        line.emit(_train(job, line))
+        dataset = open_prepared(job.data)
+        paths = _import_paths(job, dataset)
+        line.emit(run_fresh(paths, job.import_paths, own_process, lambda: _train(job, dataset, line)))
     except (Exception, SystemExit) as error:  # SystemExit: the user's code called exit()
         line.emit(Failed(job.trial, reason_of(error), one_line(error, job.import_paths), traceback.format_exc()))
 
 
-def _train(job: Job, line: Line) -> Finished:
-    dataset = open_prepared(job.data)
+def _import_paths(job: Job, dataset: Dataset) -> list[str]:
+    """Where the user's own code is that the job runs."""
+    functions = [getattr(source, "function", None) for source in (dataset.stream, dataset.batches)]
+    model = [job.model] if ":" in job.model else []
+    return [*model, *(job.training.callbacks or ()), *(path for path in functions if path is not None)]
+
+
+def _train(job: Job, dataset: Dataset, line: Line) -> Finished:
     if dataset.folds:
         return _train_folds(job, dataset, line)
     run = _run(job, dataset, line)
@@ -114,7 +125,7 @@ class _Run:
 
 
 def _run(job: Job, dataset: Dataset, line: Line) -> _Run:
-    _set_seeds(job.seed, foreign=":" in job.model or dataset.stream is not None)
+    _set_seeds(job.seed, foreign=bool(_import_paths(job, dataset)))
     built = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared)
     model = built.model
     if not model.compiled:
@@ -132,14 +143,15 @@ def _run(job: Job, dataset: Dataset, line: Line) -> _Run:
 
 
 def _set_seeds(seed: int, foreign: bool) -> None:
-    """Seeds Python and NumPy, from which Keras draws the seeds of layers; and TensorFlow, for the user's own code.
+    """Seeds Python and NumPy, from which Keras draws the seeds of layers; for the user's own code, TensorFlow too.
 
     A seed of TensorFlow's has it drop the kernels of all graphs, those that are kept for later trials too.
     """
+    if foreign:
+        keras.utils.set_random_seed(seed)
+        return
     random.seed(seed)
     np.random.seed(seed)
-    if foreign:
-        tf.random.set_seed(seed)
 
 
 def _size(model: keras.Model, info: DatasetInfo) -> int:

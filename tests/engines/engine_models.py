@@ -11,6 +11,8 @@ from keras import layers
 
 from hpo.training.messages import Finished
 
+TRIALS: list[str] = []
+
 
 class Slow(layers.Layer):
     def call(self, x):
@@ -33,6 +35,15 @@ def slow(params, dataset):
     """An epoch takes most of a second."""
     print("hello from the slow model")
     return _compiled(Slow())
+
+
+def counted(params, dataset):
+    """Its process counts trials, in the module and in the environment, and each trial finds nothing counted."""
+    TRIALS.append(os.environ.setdefault("TRIALS_COUNTED", str(len(TRIALS))))
+    if TRIALS != ["0"]:
+        raise ValueError(f"counted {TRIALS}")
+    os.environ["TRIALS_COUNTED"] = "1"
+    return _compiled()
 
 
 def broken(params, dataset):

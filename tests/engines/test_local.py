@@ -39,6 +39,13 @@ def test_a_killed_worker_is_noticed_and_the_engine_goes_on(engine, job_of, await
     assert started.pid != pid
 
 
+def test_a_trial_finds_its_worker_as_the_first_one_did(engine, job_of, iris, drive):
+    engine.discover("engine_models:counted", iris, job_of(1).import_paths)
+    for trial in (40, 41):
+        engine.submit(job_of(trial, "counted", epochs=1))
+        assert isinstance(drive(engine)[-1], Finished)
+
+
 def test_a_worker_that_dies_idle_is_replaced_before_the_next_job(engine, job_of, drive):
     (pid,) = engine.pids()
     os.kill(pid, signal.SIGKILL)

@@ -51,6 +51,13 @@ def without_metrics(params, dataset):
     return model
 
 
+def half_precise(params, dataset):
+    """Sets for its own trial what would change all later ones."""
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    keras.config.set_epsilon(1e-2)
+    return _network(layers.Dense(8, activation="relu", name=f"in_{keras.config.floatx()}"))
+
+
 def unbuilt(params, dataset):
     return keras.Sequential([layers.Flatten(), layers.Dense(10, activation="softmax")])
 

@@ -1,13 +1,13 @@
 """Epochs inside the graph: the same figures as `model.fit`, batch for batch."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
-from toys import CLASSES, FLAT, HEAD, MLP, PIXELS, SAMPLES, assert_same_curves, dataset, layer, model_of
+from toys import CLASSES, FLAT, HEAD, MLP, PIXELS, SAMPLES, SHAPE, assert_same_curves, dataset, layer, model_of
 
 from hpo.training.graph import GraphLoop, why_not
 
@@ -70,6 +70,25 @@ def test_regression() -> None:
     numbers = PIXELS.reshape(len(PIXELS), -1).mean(axis=1).astype(np.float32) / 255
     make = lambda: model_of(FLAT, layer("Dense", 8), layer("Dense", 1), loss="mse", metrics=["mae"])  # noqa: E731
     assert_same_curves(make, dataset(numbers, "regression"), 32)
+
+
+@pytest.fixture(params=["mixed_float16", "mixed_bfloat16", "float64"])
+def policy(request: pytest.FixtureRequest) -> Iterator[str]:
+    yield request.param
+    keras.mixed_precision.set_global_policy("float32")
+
+
+def test_precisions(policy: str) -> None:
+    def make() -> keras.Model:
+        keras.utils.set_random_seed(7)
+        keras.mixed_precision.set_global_policy(policy)
+        inside = (FLAT, layer("Dense", 8, activation="relu"), layer("Dropout", 0.3), HEAD)
+        model = keras.Sequential([keras.Input(SHAPE), *(part() for part in inside)])
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    assert isinstance(make().optimizer, keras.optimizers.LossScaleOptimizer) is (policy == "mixed_float16")
+    assert_same_curves(make, dataset(), 32)
 
 
 class Subclassed(keras.Model):

@@ -137,6 +137,16 @@ def test_the_same_job_gives_the_same_curves_bit_for_bit_whatever_ran_before(run_
     assert first.curves != other.curves
 
 
+def test_what_one_trial_sets_is_not_seen_by_the_next(run_job):
+    before = run_job(training={"epochs": 1})
+    half = [run_job("own_code:half_precise", training={"epochs": 1}) for _ in range(2)]
+    assert half[0].last == half[1].last
+    assert half[0].curves == half[1].curves
+    assert half[0].events[0].note is None
+    after = run_job(training={"epochs": 1})
+    assert (after.curves, after.last) == (before.curves, before.last)
+
+
 LOAD = """
 import sys, keras, numpy as np
 model = keras.saving.load_model(sys.argv[1])
