@@ -1,10 +1,11 @@
-"""What an experiment would run: its data, its budget, its smallest and its largest model. Trains nothing."""
+"""What an experiment would run: its data, its budget, its smallest and its largest model, one step of each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpo.errors import InvalidSettings, Mistake, ModelError
 from hpo.quiet import without_greetings
 from hpo.urls import masked
 
@@ -12,6 +13,32 @@ if TYPE_CHECKING:
     from hpo.data.dataset import DatasetInfo
     from hpo.plan import Plan
     from hpo.training.measure import Cost
+    from hpo.variants import Variants
+
+
+# Failures that say something of one configuration.
+_OF_CONFIGURATION = ("invalid", "nonfinite", "out_of_memory")
+# Keys that errors of a training name.
+_NAMED = (
+    ("objective",), ("training", "early_stopping", "monitor"), ("training", "reduce_on_plateau", "monitor"),
+    ("training", "schedule"), ("training", "callbacks"), ("training", "class_weight"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What became of one configuration."""
+
+    parameters: int
+    """Numbers in the model; 0 where it could not be built."""
+    cost: "Cost | None" = None
+    """What the model costs, where that is known."""
+    remarks: tuple[str, ...] = ()
+    failure: str | None = None
+    """Why its trial would fail."""
+    error: str | None = None
+    """The same in a line."""
+    traceback: str = ""
 
 
 @dataclass(frozen=True)
@@ -22,8 +49,10 @@ class Checked:
     dataset: "DatasetInfo"
     configurations: Mapping[str, Mapping[str, Any]]
     """`smallest` and `largest`: parameters by name."""
-    costs: "Mapping[str, Cost]"
-    """`smallest` and `largest`: what these models cost."""
+    tried: Mapping[str, Tried]
+    """`smallest` and `largest`: what became of them."""
+    note: str | None = None
+    """What was decided about the data that the file does not say."""
 
     @property
     def seconds(self) -> tuple[float, float] | None:
@@ -34,11 +63,11 @@ class Checked:
         from hpo.engines.table import count_workers
 
         trials = self.plan.trials
-        if trials is None:
+        costs = [one.cost for one in self.tried.values() if one.cost is not None]
+        if trials is None or len(costs) < len(self.tried):
             return None
         epochs, folds = self.plan.experiment.training.epochs, self.dataset.folds or 1
         workers = count_workers(self.plan.experiment.engine)
-        costs = (self.costs["smallest"], self.costs["largest"])
         each = [(cost.start_seconds + cost.epoch_seconds * epochs) * folds * trials / workers for cost in costs]
         timeout = self.plan.experiment.study.timeout or float("inf")
         return min(each[0], timeout), min(each[1], timeout)
@@ -51,15 +80,23 @@ class Checked:
                         "folds": self.dataset.folds,
                         "input_shape": list(self.dataset.input_shape), "digest": self.dataset.digest},
             "trials": self.plan.trials, "timeout": self.plan.experiment.study.timeout,
-            **{size: {"parameters": dict(self.configurations[size]), "cost": asdict(cost)}
-               for size, cost in self.costs.items()},
+            **{size: {"parameters": dict(self.configurations[size]), "cost": asdict(one.cost) if one.cost else None,
+                      "remarks": list(one.remarks), "failure": one.failure, "error": one.error}
+               for size, one in self.tried.items()},
             "estimated_seconds": self.seconds, "storage": masked(self.plan.storage),
             "tracking_uri": masked(self.plan.tracking_uri),
         }  # fmt: skip
 
 
-def check(experiment: str | Path, overrides: Sequence[str] = (), home: str | Path | None = None) -> Checked:
-    """Reads the files and the data, and builds the smallest and the largest model of the space.
+def check(
+    experiment: str | Path,
+    overrides: Sequence[str] = (),
+    home: str | Path | None = None,
+    traceback: bool = False,
+) -> Checked:
+    """Reads the files and the data, and rehearses the smallest and the largest model of the space: one step each.
+
+    `traceback`: whether the message of an error in the user's code has its traceback.
 
     Raises:
         UserError: a mistake in the files, the data or the model.
@@ -68,9 +105,8 @@ def check(experiment: str | Path, overrides: Sequence[str] = (), home: str | Pat
 
     plan = load_plan(experiment, overrides, home)
     with without_greetings():
-        from hpo.training.measure import measure
         from hpo.training.process import limit_threads
-    from hpo.jobs import check_space, make_job, sections, variants_of, widened
+    from hpo.jobs import check_space, variants_of, widened
     from hpo.models import discover
 
     variants = variants_of(plan)
@@ -80,8 +116,58 @@ def check(experiment: str | Path, overrides: Sequence[str] = (), home: str | Pat
     declared = discover(plan.space.model, dataset.info, plan.folders)
     space = widened(plan, declared)
     configurations = dict(zip(("smallest", "largest"), space.extremes(), strict=True))
-    costs = {}
-    for size, config in configurations.items():
+    tried = {size: _tried(plan, variants, config, declared) for size, config in configurations.items()}
+    _refuse(plan, experiment, tried, traceback)
+    return Checked(plan, dataset.info, configurations, tried, variants.note)
+
+
+def _tried(plan: "Plan", variants: "Variants", config: Mapping[str, Any], declared: Mapping[str, Any]) -> Tried:
+    """Rehearses a configuration, and measures it."""
+    from hpo.jobs import make_job, sections
+    from hpo.scratch import scratch_folder
+    from hpo.training.measure import measure
+    from hpo.training.rehearsal import rehearse
+
+    try:
         job = make_job(plan, config, 0, lambda spec: Path(), declared)
-        costs[size] = measure(job, variants.dataset(sections(plan, config)[1]))
-    return Checked(plan, dataset.info, configurations, costs)
+        dataset = variants.dataset(sections(plan, config)[1])
+    except InvalidSettings as error:
+        return Tried(0, failure="invalid", error=str(error))
+    with scratch_folder() as folder:
+        rehearsed = rehearse(job, dataset, folder / "data")
+    if (failed := rehearsed.failed) is not None:
+        text = failed.traceback
+        return Tried(rehearsed.parameters, failure=failed.reason, error=failed.message, traceback=text)
+    try:
+        cost = measure(job, dataset)
+    except Exception:
+        # What a fit of the user's own makes of the data is not known here; that it trains is.
+        cost = None
+    return Tried(rehearsed.parameters, cost, rehearsed.remarks)
+
+
+def _refuse(plan: "Plan", experiment: str | Path, tried: Mapping[str, Tried], traceback: bool) -> None:
+    """Raises what is wrong with the code, or with all configurations that were tried.
+
+    A configuration alone that cannot be built, diverges or takes too much memory does not end a study.
+    """
+    failed = [one for one in tried.values() if one.failure is not None]
+    wrong = [one for one in failed if one.failure not in _OF_CONFIGURATION]
+    if not wrong and (len(failed) < len(tried) or {one.failure for one in failed} != {"invalid"}):
+        return
+    mistakes = {one.error or "-": _mistake(plan, one.error or "-") for one in wrong or failed}
+    lines = list(map(str, mistakes.values()))
+    if traceback:
+        lines += [one.traceback.strip() for one in wrong if one.traceback]
+    elif any(one.traceback for one in wrong):
+        lines.append(f"hpo check {experiment} --traceback shows more")
+    raise ModelError("\n".join(lines))
+
+
+def _mistake(plan: "Plan", error: str) -> Mistake:
+    """An error at the key of the experiment that it names, if it does."""
+    for key in _NAMED:
+        name = ".".join(key).removeprefix("training.")
+        if error.startswith(f"{name}: "):
+            return plan.documents["experiment"].mistake(key, error.removeprefix(f"{name}: "))
+    return Mistake("", "", error)

@@ -105,12 +105,18 @@ def run(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
 
 
 @app.command()
-def check(experiment: ExperimentFile, assignments: Assignments = None, home: Home = None, json: Json = False) -> None:
-    """Says what would run: the data, the study, the smallest and the largest model. Trains nothing."""
+def check(
+    experiment: ExperimentFile,
+    assignments: Assignments = None,
+    home: Home = None,
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show how an error came about.")] = False,
+    json: Json = False,
+) -> None:
+    """Says what would run: the data, the study, the smallest and the largest model, which it tries for one step."""
     from hpo.check import check as check_experiment
     from hpo.terminal import console, print_check, print_json
 
-    checked = check_experiment(experiment, assignments or (), home)
+    checked = check_experiment(experiment, assignments or (), home, traceback)
     if json:
         print_json(checked.as_json())
     else:

@@ -56,17 +56,17 @@ def variants_of(plan: Plan) -> Variants:
     """The plan's data, and what its configurations may want otherwise of them.
 
     Raises:
-        FileMistakes: a key of the dataset section that the data cannot be prepared with.
-        DataError: whatever else is wrong with the data.
+        FileMistakes: whatever is wrong with the data, at the key that is at fault or names their source.
     """
     try:
         # What a user's own model is compiled with is not known before it is built.
         metric = None if models.keys(plan.space.model) is None else plan.experiment.objective.metric
         return Variants(plan.experiment.dataset, plan.folders, metric)
     except DataError as error:
-        if not error.key:
-            raise
-        raise FileMistakes([plan.documents["experiment"].mistake(error.key, str(error))]) from None
+        spec = plan.experiment.dataset
+        source = "function" if spec.function else "path" if spec.path else "name"
+        key = error.key or ("dataset", source)
+        raise FileMistakes([plan.documents["experiment"].mistake(key, str(error))]) from None
 
 
 def check_space(plan: Plan, variants: Variants) -> None:

@@ -17,7 +17,7 @@ from hpo.safe_console import console
 from hpo.urls import masked
 
 if TYPE_CHECKING:
-    from hpo.check import Checked
+    from hpo.check import Checked, Tried
     from hpo.experiment import DatasetSpec
     from hpo.run import Result
     from hpo.section import Section
@@ -253,17 +253,27 @@ def print_check(out: Console, checked: "Checked") -> None:
     budget = [f"{plan.trials} trials" if plan.trials else "any number of trials"]
     budget += [f"{study.timeout:g} s"] if study.timeout else []
     facts.add_row("study", f"{study.sampler.name}, {study.pruner.name}; at most {' and '.join(budget)}")
-    for size, cost in checked.costs.items():
-        facts.add_row(
-            f"{size} model",
-            f"{cost.parameters:,} parameters, {cost.memory / 2**20:.1f} MB, {cost.epoch_seconds:.2f} s an epoch",
-        )
+    for size, tried in checked.tried.items():
+        facts.add_row(f"{size} model", _tried(tried))
+    for remark in dict.fromkeys(remark for tried in checked.tried.values() for remark in tried.remarks):
+        facts.add_row("note", Text(remark))
+    if checked.note is not None:
+        facts.add_row("note", Text(checked.note))
     if checked.seconds is not None:
         low, high = checked.seconds
         facts.add_row("time", f"about {low:.0f} s to {high:.0f} s, if no trial is stopped early")
     facts.add_row("stores", f"{masked(plan.storage)}, {masked(plan.tracking_uri)}")
     out.print(facts)
-    out.print("Nothing was trained, nothing was written.")
+    out.print("Both were tried for one step of training, validation and test; nothing was written.")
+
+
+def _tried(tried: "Tried") -> Text:
+    if tried.failure is not None:
+        return Text(f"such trials fail: {tried.failure}: {tried.error}")
+    if tried.cost is None:
+        return Text(f"{tried.parameters:,} parameters; its fit is its own, and its cost not known")
+    cost = tried.cost
+    return Text(f"{cost.parameters:,} parameters, {cost.memory / 2**20:.1f} MB, {cost.epoch_seconds:.2f} s an epoch")
 
 
 def _besides(spec: "DatasetSpec") -> dict[str, str]:

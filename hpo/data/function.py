@@ -51,6 +51,8 @@ class FunctionStream:
 
     function: str
     folders: tuple[Path, ...]
+    steps: int | None = None
+    """Batches of each part; all of them where not given."""
 
     @cached_property
     def _parts(self) -> Mapping[PartName, Any]:
@@ -59,7 +61,8 @@ class FunctionStream:
     def __call__(self, part: PartName, batch_size: int) -> Any:
         """The `tf.data.Dataset` of a part, its features unscaled; one that the user batched keeps its batches."""
         dataset = self._parts[part]
-        return dataset if self.batched(part) else dataset.batch(batch_size)
+        batches = dataset if self.batched(part) else dataset.batch(batch_size)
+        return batches if self.steps is None else batches.take(self.steps)
 
     def batched(self, part: PartName) -> bool:
         """Whether the user's pipeline yields batches."""

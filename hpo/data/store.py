@@ -56,6 +56,8 @@ def _write(dataset: Dataset, new: Path) -> None:
         if isinstance(found, FunctionStream | FunctionBatches):
             folders = [str(path.absolute()) for path in found.folders]
             meta[name] = {"function": found.function, "folders": folders}
+    if isinstance(stream, FunctionStream) and stream.steps is not None:
+        meta["steps"] = stream.steps
     (new / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
 
@@ -78,7 +80,7 @@ def open_prepared(folder: Path | str) -> Dataset:
         )
     info = info_from_json(meta["info"])
     if (stream := meta["stream"]) is not None:
-        pipelines = FunctionStream(stream["function"], tuple(map(Path, stream["folders"])))
+        pipelines = FunctionStream(stream["function"], tuple(map(Path, stream["folders"])), meta.get("steps"))
         empty = no_samples(info.input_shape)
         return Dataset(info, empty, empty, empty, stream=pipelines)
     if info.folds is not None:

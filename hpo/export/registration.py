@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpo.errors import DataError, HpoError
+from hpo.errors import HpoError, UserError
 from hpo.export.exported import Exported, exported_of
 from hpo.plan import Plan, default_tracking, home_folder
 from hpo.texts import code, markdown
@@ -71,7 +71,7 @@ def _data(plan: Plan, model: Path) -> "tuple[DatasetInfo, Array | None]":
     info = read_info(model)
     try:
         dataset = variants_of(plan).base
-    except DataError:
+    except UserError:
         if info is None:
             raise
         return info, None

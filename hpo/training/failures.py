@@ -45,6 +45,9 @@ def _first_line(error: BaseException) -> str:
         # What AutoGraph raised: the lines of code first.
         lines = [line for line in lines[1:] if not line.startswith('File "') and not line.endswith("  *")][-1:]
     if len(lines) > 1 and (calling := _KERAS_CALLING.match(lines[0])):
-        # Keras says which layer it called, and then what went wrong.
+        # Keras says which layer it called, and then what went wrong, or a longer story with that at its end.
+        told = [number for number, line in enumerate(lines[:-1]) if line.endswith("Error encountered:")]
+        if told:
+            return f"{_ANSI.sub('', lines[told[0] + 1])} (in {calling[1]})"
         return f"{_ANSI.sub('', lines[1])} (in {calling[1]})"
     return _ANSI.sub("", lines[0]) if lines else ""
