@@ -12,7 +12,10 @@ from hpo.errors import UserError
 
 HEAD = "import keras\nL = keras.layers\n"
 BUILD = "def build(params, dataset):\n"
-MODEL = "    return keras.Sequential([keras.Input(dataset.input_shape), {}L.Dense(dataset.classes, activation='softmax')])\n"
+MODEL = (
+    "    return keras.Sequential([keras.Input(dataset.input_shape), "
+    "{}L.Dense(dataset.classes, activation='softmax')])\n"
+)
 SOUND = HEAD + BUILD + MODEL.format("")
 
 # What a user may get wrong: the module, what else the experiment says, and the line that is told.
@@ -20,7 +23,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "build": (HEAD + BUILD + "    return x\n", {}, "{m}.py:4: NameError: name 'x' is not defined"),
     "layer": (
         HEAD + "class Own(L.Layer):\n    def call(self, x):\n        return x + keras.ops.ones((1, 9))\n" + BUILD
-        + MODEL.format("Own(), "), {}, "{m}.py:5: InvalidArgumentError: ",
+        + MODEL.format("Own(), "), {}, "{m}.py:5: ValueError: Dimensions must be equal, but are 4 and 9",
     ),
     "own train_step": (
         HEAD + "class Own(keras.Sequential):\n    def train_step(self, data):\n        return self.none(data)\n" + BUILD
