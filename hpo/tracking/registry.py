@@ -15,6 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_MODEL_VERSIONS, M
 
 from hpo.errors import NotFound
 from hpo.tracking import entities
+from hpo.tracking.address import quiet
 from hpo.tracking.connection import connect
 from hpo.tracking.model_artifact import KerasModel, log_model
 from hpo.tracking.paging import find_run, search_registered_models
@@ -39,6 +40,7 @@ class Version:
     tags: Mapping[str, Any]
 
 
+@quiet()
 def register(uri: str, version: Version) -> str:
     """Logs a model with the run of its trial, registers it and gives it the alias; returns the version's number.
 
@@ -89,6 +91,7 @@ def _run_of(client: MlflowClient, uri: str, study: str, trial: int) -> Run:
     )
 
 
+@quiet()
 def model_file(uri: str, model: str, folder: Path) -> Path:
     """Downloads the .keras file of a registered model, `models:/NAME@alias` or `models:/NAME/VERSION`.
 

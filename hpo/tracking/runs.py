@@ -73,6 +73,9 @@ class Runs(ABC):
     at_once: int
     """So many runs are worth writing together."""
 
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Gives back what it holds of the store."""
+
     @abstractmethod
     def write(self, changes: Sequence[Change]) -> None:
         """Writes what is new of some runs; fills in the ids of those that it makes.

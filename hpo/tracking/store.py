@@ -17,6 +17,7 @@ from hpo.errors import UserError
 from hpo.record import TrialRecord
 from hpo.texts import clean
 from hpo.tracking import entities
+from hpo.tracking.address import quiet
 from hpo.tracking.client_runs import ClientRuns
 from hpo.tracking.connection import connect
 from hpo.tracking.model_artifact import KerasModel, log_model
@@ -65,6 +66,10 @@ class Store:
         """How the study's run had ended before it was opened now."""
         self._trials: dict[Key, _Trial] = {}
         self.run_id = self._open_parent(resume)
+
+    def close(self) -> None:
+        """Gives back what it holds of the store."""
+        self._runs.close()
 
     @property
     def at_once(self) -> int:
@@ -275,6 +280,7 @@ def _is_final(child: Child, record: TrialRecord) -> bool:
     return child.status == entities.STATUS[record.state] and child.tags.get("hpo.state") == record.state
 
 
+@quiet()
 def find_study(uri: str, study: str) -> tuple[str, dict[str, str]] | None:
     """The MLflow experiment id and the run's tags of the newest study of that name; None where there is none."""
     found = study_run(uri, study)

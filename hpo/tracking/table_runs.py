@@ -76,6 +76,10 @@ class TableRuns(Runs):
         self._datasets: dict[tuple[str, str], str] = {}
         self._statements = _statements(_DIALECTS[engine.dialect.name])
 
+    def close(self) -> None:
+        """See `Runs.close`."""
+        self._engine.dispose()
+
     def write(self, changes: Sequence[Change]) -> None:
         """See `Runs.write`."""
         self._know_datasets(changes)

@@ -36,6 +36,9 @@ LAST_TRIES = 3
 _GLANCE = 0.2
 """How often whoever waits for the end looks how far it is."""
 
+_MOMENT = 1.0
+"""Waiting that is not worth a word."""
+
 
 @final
 class Tracker:
@@ -149,12 +152,13 @@ class Tracker:
             timeout: seconds in which nothing could be told, and it is given up.
         """
         self._closing.set()
-        least, since = math.inf, time.monotonic()
+        least, began = math.inf, time.monotonic()
+        since = began
         while self._thread.is_alive() and time.monotonic() - since < timeout:
             self._thread.join(_GLANCE)
             if self._left < least:
                 least, since = self._left, time.monotonic()
-            if self._thread.is_alive() and self._left:
+            if self._thread.is_alive() and self._left and time.monotonic() - began > _MOMENT:
                 waiting(self._left)
         if self._failure is not None and self._patient:
             self._complain(self._failure)
@@ -163,7 +167,9 @@ class Tracker:
     def _work(self) -> None:
         try:
             with quiet():
-                self._serve(self._open())
+                store = self._open()
+                self._serve(store)
+                store.close()
         except Exception as error:  # whatever it is, `ready` raises it in the coordinator
             self._failure = error
         finally:

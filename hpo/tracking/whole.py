@@ -53,6 +53,8 @@ def tell_whole(
             f"the MLflow store {masked(uri)} failed: {reason_of(uri, error)}\n"
             "What was logged is kept; the same command logs what is missing."
         ) from None
+    finally:
+        store.close()
     return mended
 
 

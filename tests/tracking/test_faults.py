@@ -22,6 +22,7 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracker, "RETRY_SECONDS", 0.1)
     monkeypatch.setattr(tracker, "LAST_SECONDS", 0.1)
     monkeypatch.setattr(table_runs, "_WAIT", 0.1)
+    monkeypatch.setattr(tracker, "_MOMENT", 0.0)
 
 
 def opened(uri: str, home: Path, warnings: list[str], **options: Any) -> Tracker:  # noqa: F811

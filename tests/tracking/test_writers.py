@@ -113,7 +113,21 @@ def test_the_tables_are_written_as_mlflow_writes_them(uri, tmp_path, monkeypatch
     for table in TABLES:
         assert fast[table] == slow[table], table
     errors = sorted(file.read_text() for file in (tmp_path / "artifacts").glob("*/artifacts/error.txt"))
-    assert [*dict.fromkeys(errors)] == sorted(["ValueError: no\nTraceback ...", "lone \\udc80 surrogate, \\0 zero"])
+    assert [*dict.fromkeys(errors)] == sorted(["ValueError: no\nTraceback ...", "lone \\udc80 surrogate, \\x00 zero"])
+
+
+def test_what_is_not_known_is_left_to_the_client(tmp_path, empty_database, monkeypatch):
+    url = f"sqlite:///{shutil.copy(empty_database, tmp_path / 'mlflow.db')}"
+    client = connect(url)
+    experiment = client.get_experiment_by_name("Default")
+    assert table_runs.table_runs(client, url, experiment) is not None
+    for other in ("http://127.0.0.1:9", "mysql+pymysql://me:secret@127.0.0.1:9/x", "sqlite://"):
+        assert table_runs.table_runs(client, other, experiment) is None
+    monkeypatch.setenv("MLFLOW_ENABLE_WORKSPACES", "true")
+    assert table_runs.table_runs(client, url, experiment) is None
+    monkeypatch.delenv("MLFLOW_ENABLE_WORKSPACES")
+    monkeypatch.setattr(table_runs, "_SCHEMA", "a later one")
+    assert table_runs.table_runs(client, url, experiment) is None
 
 
 def forget(uri: str, tables: Sequence[str] = TABLES) -> None:
