@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.errors import InvalidSettings, Mistake, ModelError
+from hpo.platforms import refuse_other_backends
 from hpo.quiet import without_greetings
 from hpo.urls import masked
 
@@ -104,6 +105,7 @@ def check(
     from hpo.plan import load_plan
 
     plan = load_plan(experiment, overrides, home)
+    refuse_other_backends()
     with without_greetings():
         from hpo.training.process import limit_threads
     from hpo.jobs import check_space, variants_of, widened

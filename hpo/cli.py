@@ -12,6 +12,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from hpo.errors import AllFailed, HpoError, StoreAway
+from hpo.platforms import refuse_other_systems
 from hpo.texts import clean
 
 app = typer.Typer(
@@ -446,6 +447,7 @@ def command() -> int:
 
     spell_out_what_cannot_be_printed()
     try:
+        refuse_other_systems()
         app(standalone_mode=True)
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else int(left.code is not None)

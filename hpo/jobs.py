@@ -18,6 +18,7 @@ from hpo.impossible import refuse_impossible
 from hpo.mistakes import explain
 from hpo.models_folder import drop_left_behind, file_of
 from hpo.plan import Plan
+from hpo.platforms import refuse_other_backends
 from hpo.scratch import scratch_folder
 from hpo.space import dataset_with, training_with
 from hpo.training.messages import Job
@@ -43,6 +44,7 @@ def prepared(plan: Plan, workers: int | None = None) -> "Iterator[tuple[Engine, 
             search space makes a model.
         DataError: whatever else is wrong with the data.
     """
+    refuse_other_backends()
     with ExitStack() as stack:
         scratch = stack.enter_context(scratch_folder())
         engine = make_engine(plan.experiment.engine, workers or plan.trials, scratch / "workers.log")

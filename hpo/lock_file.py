@@ -8,6 +8,8 @@ from typing import IO, final
 from hpo.database import Away
 from hpo.errors import StoreAway
 from hpo.holder import Lock, Released, busy, whole_name
+from hpo.paths import file_name
+from hpo.private import private_folder
 
 _Identity = tuple[int, int]
 
@@ -27,7 +29,7 @@ class FileLock(Lock):
         """
         self._database = database.resolve()
         self._study = study
-        self._path = self._database.parent / "locks" / f"{self._database.name}.{study}.lock"
+        self._path = self._database.parent / "locks" / f"{self._database.name}.{file_name(study)}.lock"
         self._known = _identity(self._database)
         self._file: IO[str] | None = self._take()
 
@@ -52,7 +54,7 @@ class FileLock(Lock):
         self._file = None
 
     def _take(self, lost: bool = False) -> IO[str]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self._path.parent)
         while True:
             file = self._path.open("a+", encoding="utf-8")
             try:

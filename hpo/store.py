@@ -23,6 +23,8 @@ from hpo.errors import NotFound, nearest
 from hpo.experiment import Objective
 from hpo.kept import kept_experiment, kept_files
 from hpo.lock import database_errors
+from hpo.paths import is_kept_model
+from hpo.private import private_file, private_folder
 from hpo.read_only import may_only_be_read, opener
 from hpo.record import Confirms, State, TrialRecord
 from hpo.texts import clean
@@ -227,7 +229,8 @@ def open_database(url: str, must_exist: bool = False) -> RDBStorage:
                 raise NotFound(f"no studies yet: there is no {file}; start one with hpo run")
             if may_only_be_read(file):
                 return _connect(url, {"creator": opener(file)})
-            file.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(file.parent)
+            private_file(file)
         storage = _connect(url, engine_options(address))
         if sqlite:
             with storage.engine.connect() as connection:
@@ -263,6 +266,8 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
     if result.get("error"):
         # What an older hpo kept may be megabytes, or what no terminal can print.
         result = {**result, "error": clean(result["error"])}
+    if result.get("model_file") and not is_kept_model(result["model_file"]):
+        result = {**result, "model_file": None}
     return TrialRecord(
         number=trial.number, state=STATES[trial.state], params=config_of(trial), seed=job.get("seed", 0),
         origin=origin_of(trial), attempt=attempt_of(trial), started=trial.datetime_start, ended=trial.datetime_complete,

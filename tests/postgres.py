@@ -6,12 +6,15 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 PASSWORD = "s3cret-of-the-tests"
 
@@ -40,10 +43,16 @@ class Server:
         self._do("-l", str(self.data / "log"), "-o", self.settings, "-m", "immediate", "-w", "restart")
 
 
-@pytest.fixture(scope="session")
-def postgres(postgres_server: Server) -> str:
-    """The URL of a server of the tests' own."""
-    return postgres_server.url
+@pytest.fixture
+def postgres(postgres_server: Server) -> Iterator[str]:
+    """The URL of a new, empty database, which goes with the test."""
+    name = f"test_{uuid.uuid4().hex}"
+    server = create_engine(postgres_server.url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield f"{postgres_server.url.rpartition('/')[0]}/{name}"
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

@@ -46,15 +46,17 @@ engine: {{workers: 1}}
 
 @pytest.fixture
 def storage(postgres: str) -> Iterator[str]:
-    """A database of its own, whose owner has one password in the URL and another in PostgreSQL's file."""
+    """A database of its own, whose user has one password in the URL and another in PostgreSQL's file."""
     admin = create_engine(postgres, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(sqlalchemy.text(f"CREATE ROLE canary LOGIN PASSWORD '{IN_URL}'".replace(":", "\\:")))
-        connection.exec_driver_sql("CREATE DATABASE canary OWNER canary")
+        connection.execute(
+            sqlalchemy.text(f"CREATE ROLE canary SUPERUSER LOGIN PASSWORD '{IN_URL}'".replace(":", "\\:"))
+        )
     url = make_url(postgres)
-    yield f"postgresql+psycopg2://canary:{quote(IN_URL, safe='')}@{url.host}:{url.port}/canary"
+    yield f"postgresql+psycopg2://canary:{quote(IN_URL, safe='')}@{url.host}:{url.port}/{url.database}"
     with admin.connect() as connection:
-        connection.exec_driver_sql("DROP DATABASE canary WITH (FORCE)")
+        connection.exec_driver_sql("REASSIGN OWNED BY canary TO hpo")
+        connection.exec_driver_sql("DROP OWNED BY canary")
         connection.exec_driver_sql("DROP ROLE canary")
     admin.dispose()
 

@@ -394,8 +394,6 @@ def test_a_whole_study_on_postgresql(postgres):
 
 
 def test_a_killed_study_on_postgresql_goes_on(postgres):
-    if "s" in study_names(postgres):
-        optuna.delete_study(study_name="s", storage=postgres)
     killed_in_the_middle(postgres)
     deadline = time.monotonic() + 5
     while True:

@@ -81,6 +81,12 @@ def test_the_server_shows_the_study_on_loopback_only_and_ends_cleanly(server, ho
     assert get(address, Host=f"localhost:{port}")
     with pytest.raises(urllib.error.HTTPError, match="403"):
         get(f"{address}/api/2.0/mlflow/experiments/get?experiment_id={experiment}", Host="evil.example")
+    change = json.dumps({"name": "made"}).encode()
+    for origin in ("http://evil.example", "http://localhost:1", "null"):
+        foreign = {"Content-Type": "application/json", "Origin": origin}
+        creation = urllib.request.Request(f"{address}/api/2.0/mlflow/experiments/create", change, foreign)
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(creation, timeout=60)
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     listening = {c.laddr for p in family for c in p.net_connections() if c.status == psutil.CONN_LISTEN}
     assert {place.ip for place in listening} == {"127.0.0.1"}

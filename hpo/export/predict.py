@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hpo.csv_file import write_csv
 from hpo.errors import DataError, HpoError, NotFound, UserError
 from hpo.export.samples import Samples, read_samples
+from hpo.platforms import refuse_other_backends
 from hpo.quiet import without_greetings
 from hpo.replacing import check_writable
 from hpo.scratch import scratch_folder
@@ -47,6 +48,7 @@ def predict(
     Raises:
         UserError: no such model or file, or samples that are not what the model was trained on.
     """
+    refuse_other_backends()
     with scratch_folder() as folder:
         file = _model_file(model, folder, home, uri)
         info = _info(file)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.errors import NotFound, StudyMismatch, UserError
+from hpo.private import private_folder
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -214,7 +215,7 @@ def _with_model(one: "Past", plan: "Plan") -> "Past":
     if kept is None or not Path(kept).is_file():
         return replace(one, record=replace(one.record, model_file=None))
     copy = plan.home / "models" / plan.experiment.name / f"carried-{one.record.number:04}.keras"
-    copy.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(copy.parent)
     shutil.copyfile(kept, copy)
     return replace(one, record=replace(one.record, model_file=str(copy)))
 

@@ -11,6 +11,8 @@ from mlflow.db import upgrade
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
+from hpo.private import private_file, private_folder
+
 
 def connect(uri: str) -> MlflowClient:
     """A client whose store was reached once."""
@@ -21,7 +23,7 @@ def connect(uri: str) -> MlflowClient:
     url = make_url(uri)
     if url.get_backend_name() == "sqlite" and url.database:
         file = Path(url.database).resolve()
-        file.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(file.parent)
         with _alone(file.parent):
             if not file.exists() or not file.stat().st_size:
                 _make(file)
@@ -38,6 +40,7 @@ def _make(file: Path) -> None:
     unfinished = file.with_name(f".{file.name}.new")
     for left in file.parent.glob(f"{unfinished.name}*"):
         left.unlink()
+    private_file(unfinished)
     upgrade.main([f"sqlite:///{unfinished}"], prog_name="mlflow db upgrade", standalone_mode=False)
     unfinished.replace(file)
 

@@ -14,6 +14,7 @@ from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
 from hpo.confirm.confirmation import Confirmation
 from hpo.confirm.decision import verdict
 from hpo.errors import UserError
+from hpo.private import private_folder
 from hpo.record import TrialRecord
 from hpo.texts import clean
 from hpo.tracking import entities
@@ -149,6 +150,8 @@ class Store:
         name = self._study.experiment
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
+            if artifacts is not None:
+                private_folder(artifacts)
             location = artifacts.resolve().as_uri() if artifacts is not None else None
             try:
                 created = self._client.create_experiment(name, location, _EXPERIMENT_TAGS)

@@ -44,6 +44,9 @@ def by_class(outputs: Array) -> Array:
 
 
 def _load(model_file: Path) -> keras.Model:
+    if model_file.suffix != ".keras":
+        # HDF5 files and folders of TensorFlow's are loaded without Keras's safe mode.
+        raise ModelError(f"{model_file}: must be a .keras file; files of other kinds may run code as they are loaded")
     try:
         return keras.saving.load_model(model_file, compile=False, safe_mode=True)
     except (OSError, zipfile.BadZipFile) as error:

@@ -1,5 +1,6 @@
 """What a process does before and beside training: its compute threads, and asking a model what it declares."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,14 +10,23 @@ from hpo import models
 from hpo.data import open_prepared
 from hpo.training.fresh import run_fresh
 
+_LOG = logging.getLogger("hpo")
+
 
 def limit_threads(count: int) -> None:
-    """Sets TensorFlow's compute threads; without effect once TensorFlow has run an operation."""
+    """Sets TensorFlow's compute threads; once TensorFlow has run an operation they stay as they are, which is said."""
     try:
         tf.config.threading.set_intra_op_parallelism_threads(count)
         tf.config.threading.set_inter_op_parallelism_threads(count)
     except RuntimeError:
-        return
+        # Of sums over other numbers of threads the last bits may differ.
+        _LOG.warning(
+            "TensorFlow has run in this process before, and keeps its compute threads (%s within an operation, %s "
+            "across; 0: as many as cores), not %s as wanted: figures may differ in their last digits",
+            tf.config.threading.get_intra_op_parallelism_threads(),
+            tf.config.threading.get_inter_op_parallelism_threads(),
+            count,
+        )
 
 
 def discover(model: str, data: str, import_paths: Sequence[str], own_process: bool = False) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ import keras
 
 from hpo.data.dataset import Dataset
 from hpo.errors import ModelError
+from hpo.private import private_folder
 from hpo.training.failures import one_line
 from hpo.training.saved import write_info
 
@@ -31,7 +32,7 @@ def save(model: keras.Model, dataset: Dataset, path: Path) -> Saved:
     """Saves a model. What keeps it from being saved is said and raises nothing: the trial's scores stand."""
     temporary = path.with_name(f"{path.stem}.{os.getpid()}.keras")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         with_scaling(model, dataset).save(temporary)
         write_info(temporary, dataset.info)
         note = _why_not_loadable(temporary)

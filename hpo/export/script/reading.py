@@ -64,7 +64,7 @@ def _idx(script: Script, folder: Path, info: DatasetInfo) -> list[str]:
 
 def _npz(script: Script, spec: DatasetSpec, info: DatasetInfo) -> list[str]:
     script.imports.add("import numpy as np")
-    lines = ["    data = np.load(DATA)"]
+    lines = ["    data = np.load(DATA, allow_pickle=False)"]
     for part in given_parts(info):
         key = {"training": "train", "validation": "val", "test": "test"}[part]
         lines.append(f'    x{SHORT[part]}, y{SHORT[part]} = data["x_{key}"], data["y_{key}"]')
