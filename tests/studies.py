@@ -1,6 +1,7 @@
 """Studies that run in milliseconds: real Optuna, a scripted engine in the place of training."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -152,6 +153,20 @@ def _jobs(study: Study, models: Path | None) -> Callable[[TrialRecord, float | N
 
 
 def _ignore(config: Any) -> None: ...
+
+
+class WriteLock:
+    """Somebody else's write lock on an SQLite database."""
+
+    def __init__(self, url: str) -> None:
+        self._path = url.removeprefix("sqlite:///")
+
+    def take(self) -> None:
+        self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=30)
+        self._connection.execute("BEGIN EXCLUSIVE")
+
+    def drop(self) -> None:
+        self._connection.close()
 
 
 def process(code: str, beside: str = __file__) -> subprocess.Popen[str]:

@@ -3,14 +3,16 @@
 import itertools
 import signal
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
 
 import optuna
 import pytest
-from studies import OBJECTIVE, Log, definition, process, run, two_epochs
+from studies import OBJECTIVE, Log, WriteLock, definition, process, run, two_epochs
 
+from hpo import database, writer
 from hpo.confirm.confirmation import Confirmation
 from hpo.confirm.confirming import Confirming, Wanted, fresh_seeds
 from hpo.confirm.finalists import confirmation_of
@@ -68,8 +70,8 @@ def confirm(url: str, script=noisy, *, top=3, seeds=3, workers=1, stop_early=Fal
         params = definition().space.settings(record.params)
         return Job(record.number, params, record.seed, "mlp", TrainingSpec(), OBJECTIVE, "")
 
-    with sole_coordinator(url, "s"):
-        record = Confirming(url, "s", Wanted(chosen, seeds, stop_early, retries=1))
+    with sole_coordinator(url, "s") as lock:
+        record = Confirming(url, "s", Wanted(chosen, seeds, stop_early, retries=1), lock)
         record.recover()
         deadline = None if timeout is None else time.monotonic() + timeout
         budget = Budget(None, deadline, None, None)
@@ -257,3 +259,20 @@ def test_an_unused_record_leaves_nothing(url):
 
 def record_label(confirms: Confirms) -> str:
     return TrialRecord(0, "running", {}, 0, 0, confirms=confirms).label
+
+
+def test_a_confirmation_whose_store_is_locked_for_a_while_goes_on(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(writer, "PROMPT_SECONDS", 0.5)
+    lock = WriteLock(url)
+
+    def script(job: Job):
+        yield 0.1
+        if job.trial == 1:
+            lock.take()
+            threading.Timer(1.0, lock.drop).start()
+        yield 0.2
+
+    confirm(url, script, top=2, seeds=2)
+    assert pairs(url) == [(finalist, ordinal) for ordinal in (1, 2) for finalist in best_trials(url)[:2]]
+    assert len(confirming_runs(url, "s")) == 4
