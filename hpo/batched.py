@@ -35,6 +35,7 @@ WRITE_SECONDS = 1.0
 _NEW = -1
 
 _T = TypeVar("_T")
+Seen = Callable[[list[FrozenTrial]], list[FrozenTrial]]
 
 
 @dataclass
@@ -55,12 +56,20 @@ class BatchedStorage(BaseStorage):
     that begins in a block `drafting` is written by `keep`, with its parameters: a kill leaves none without.
     """
 
-    def __init__(self, database: RDBStorage, lock: Lock | None = None, warn: Warn | None = None) -> None:
+    def __init__(
+        self,
+        database: RDBStorage,
+        lock: Lock | None = None,
+        warn: Warn | None = None,
+        seen: Seen = lambda trials: trials,
+    ) -> None:
+        """`seen`: the trials of a study as whoever reads all of them shall see them."""
         self._database = database
         self._backend = get_storage(database)
         self._writer = Writer(str(database.url), lock, warn)
         # A thread that nobody gives anything to do ends.
         weakref.finalize(self, self._writer.close)
+        self._seen = seen
         self._trials: dict[int, list[FrozenTrial]] = {}
         self._running: dict[int, FrozenTrial] = {}
         # Of those that ended here: what the database knows of them may be older.
@@ -326,7 +335,7 @@ class BatchedStorage(BaseStorage):
         """The trials of a study by number; those of others as of the last `refresh`."""
         if study_id not in self._trials:
             self.refresh(study_id)
-        found = [trial for trial in self._trials[study_id] if states is None or trial.state in states]
+        found = [trial for trial in self._seen(self._trials[study_id]) if states is None or trial.state in states]
         return copy.deepcopy(found) if deepcopy else found
 
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:

@@ -269,7 +269,7 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
     if result.get("model_file") and not is_kept_model(result["model_file"]):
         result = {**result, "model_file": None}
     return TrialRecord(
-        number=trial.number, state=STATES[trial.state], params=config_of(trial), seed=job.get("seed", 0),
+        number=trial.number, state=state_of(trial), params=config_of(trial), seed=job.get("seed", 0),
         origin=origin_of(trial), attempt=attempt_of(trial), started=trial.datetime_start, ended=trial.datetime_complete,
         confirms=Confirms(**trial.user_attrs[CONFIRMS]) if CONFIRMS in trial.user_attrs else None,
         source=source_of(trial), **result,
@@ -312,8 +312,13 @@ def source_of(trial: FrozenTrial) -> str | None:
 
 
 def failure_of(trial: FrozenTrial) -> str | None:
-    """Why the trial failed."""
+    """Why the trial failed, in whatever state Optuna keeps it."""
     failure: str | None = None
-    if trial.state is TrialState.FAIL:
+    if trial.state.is_finished():
         failure = trial.user_attrs.get(RESULT, {}).get("failure")
     return failure
+
+
+def state_of(trial: FrozenTrial) -> State:
+    """The trial's state: failed for whatever reason, though Optuna may have been told otherwise; see `hpo.told`."""
+    return "failed" if failure_of(trial) is not None else STATES[trial.state]

@@ -32,7 +32,6 @@ from hpo.store import (
     JOB,
     RESULT,
     RETRY,
-    STATES,
     VERSIONS,
     config_of,
     opened_patiently,
@@ -42,7 +41,8 @@ from hpo.store import (
     records_of,
     result_of,
 )
-from hpo.tried import Found, Tried, Wish, begun, not_yet, to_run_again, tried_again
+from hpo.told import as_sampled, told_state
+from hpo.tried import Found, Tried, Wish, begun, may_run_again, not_yet, to_run_again, tried_again
 from hpo.urls import masked
 from hpo.versions import versions
 from hpo.writer import Writer
@@ -173,8 +173,10 @@ class Study:
 
     def end(self, record: TrialRecord) -> TrialRecord:
         """Tells the end of a trial; what is told is kept. Returns the record with its times."""
-        self._running.pop(record.number, None)
-        return tell(self._storage, self._study, record)
+        began_here = self._running.pop(record.number, None) is not None
+        known = self._study.get_trials(deepcopy=False)
+        final = not may_run_again(record, known, self._spec.retries)
+        return tell(self._storage, self._study, record, instructive=began_here and final)
 
     def discard(self) -> None:
         """Takes the study out of the store."""
@@ -261,7 +263,7 @@ def open_study(
         StoreAway: it is away, for longer than it is waited for.
         StudyMismatch: a study of this name was defined otherwise; the message shows each difference.
     """
-    storage = BatchedStorage(opened_patiently(url, warn=warn), lock, warn)
+    storage = BatchedStorage(opened_patiently(url, warn=warn), lock, warn, as_sampled)
     identity = json.loads(json.dumps(definition.identity))
     direction = definition.identity["objective"]["direction"]
     study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
@@ -307,15 +309,22 @@ def discarded_if_unused(study: Study) -> Iterator[None]:
         raise
 
 
-def tell(storage: BaseStorage, study: optuna.Study, record: TrialRecord) -> TrialRecord:
-    """Writes the end of a trial; returns its record with its times."""
+def tell(storage: BaseStorage, study: optuna.Study, record: TrialRecord, instructive: bool = False) -> TrialRecord:
+    """Writes the end of a trial; returns its record with its times.
+
+    `instructive`: whether samplers shall learn from its failure, which says something of a whole configuration.
+    """
     study_id = storage.get_study_id_from_name(study.study_name)
     trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, record.number)
     # The state comes last: a trial that counts as ended has all its results.
     storage.set_trial_user_attr(trial_id, RESULT, result_of(record))
     for name, score in record.test.items():
         storage.set_trial_user_attr(trial_id, f"test_{name}", score)
-    state = next(state for state, name in STATES.items() if name == record.state)
+    state = told_state(record, instructive)
+    if record.state == "failed" and state is TrialState.PRUNED:
+        # Optuna's own `tell` would take the last epoch's value for the trial's.
+        storage.set_trial_state_values(trial_id, state)
+        return record_of(storage.get_trial(trial_id))
     value = record.value if state is TrialState.COMPLETE else None
     return record_of(study.tell(record.number, value, state))
 

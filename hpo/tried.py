@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from hpo.batched import BatchedStorage
 from hpo.experiment import Named, StudySpec
+from hpo.record import TrialRecord
 from hpo.samplers import make_sampler
 from hpo.space import SearchSpace
 from hpo.store import ENQUEUED, attempt_of, config_of, failure_of, origin_of, own
@@ -153,6 +154,12 @@ def to_run_again(trials: Sequence[FrozenTrial], retries: int) -> Iterator[Frozen
         failure = failure_of(trial)
         if failure in GIVEN_BACK or (failure in RETRIED and deaths[origin] <= retries):
             yield trial
+
+
+def may_run_again(record: TrialRecord, trials: Sequence[FrozenTrial], retries: int) -> bool:
+    """Whether the configuration of a trial that is about to end is to be tried again; Optuna was not told yet."""
+    deaths = 1 + sum(failure_of(trial) in RETRIED for trial in trials if origin_of(trial) == record.origin)
+    return record.failure in GIVEN_BACK or (record.failure in RETRIED and deaths <= retries)
 
 
 def begun(trials: Sequence[FrozenTrial]) -> list[int]:

@@ -10,7 +10,8 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from hpo.record import TrialRecord
 from hpo.space import SearchSpace
-from hpo.store import CARRIED, JOB, OBSERVED, RESULT, RETRY, STATES, open_storage, result_of
+from hpo.store import CARRIED, JOB, OBSERVED, RESULT, RETRY, open_storage, result_of
+from hpo.told import told_state
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -95,10 +96,11 @@ def frozen(
     asked = FixedTrial(space.to_optuna(record.params))
     config = space.suggest(asked)
     reported = record.reports(metric)
-    state = next(state for state, name in STATES.items() if name == record.state)
+    state = told_state(record, instructive=True)
     retry = {RETRY: {"origin": record.origin, "attempt": record.attempt}} if record.attempt else {}
     # As Optuna itself tells a pruned trial: by its last value.
-    values = {TrialState.COMPLETE: record.value, TrialState.PRUNED: reported.get(len(reported))}
+    pruned = None if record.state == "failed" else reported.get(len(reported))
+    values = {TrialState.COMPLETE: record.value, TrialState.PRUNED: pruned}
     trial = create_trial(
         state=state,
         value=values.get(state),
