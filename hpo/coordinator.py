@@ -265,10 +265,11 @@ class Coordinator:
         for name, value in event.metrics.items():
             running.curves.setdefault(name, []).append(value)
         prune = self._report(running, event)
-        if running.stopping is None:
-            if event.last:
-                running.at_end, running.ended_by = True, event.ended_by
-            elif prune:
+        if event.last:
+            # Also where a stop is on its way, which then comes too late.
+            running.at_end, running.ended_by = True, event.ended_by
+        elif running.stopping is None:
+            if prune:
                 self._stop(number, "pruner")
             else:
                 self._engine.proceed(number)

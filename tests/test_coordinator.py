@@ -11,7 +11,7 @@ import optuna
 import pytest
 from studies import OBJECTIVE, flat, process, run
 
-from hpo.engines.scripted import InFold
+from hpo.engines.scripted import InFold, StoppedEarly
 from hpo.errors import StudyFailed
 from hpo.record import ranked
 from hpo.store import read_study
@@ -141,6 +141,37 @@ def test_no_trial_is_begun_once_one_that_is_tested_has_reached_the_target(url):
     ran = run(url, lambda job: [0.9, 0.95], trials=3, target=0.8, takes_next=True, pruner=pruner)
     assert ran.ending == "target"
     assert ran.states == ["pruned"]
+
+
+# Early stopping, and what else would end a trial at the same epoch
+
+
+@pytest.mark.parametrize("takes_next", [True, False])
+def test_a_trial_that_early_stopping_ends_is_complete_though_the_pruner_would_stop_it_there(url, takes_next):
+    script = {0: [0.4, StoppedEarly(0.1)], 1: [0.4, 0.1, 0.4]}
+    pruner = {"name": "threshold", "lower": 0.2}
+    ran = run(url, lambda job: script[job.trial], trials=2, takes_next=takes_next, pruner=pruner)
+    assert ran.states == ["complete", "pruned"]
+    assert [trial.ended_by for trial in ran.trials] == ["early_stopping", "pruner"]
+    assert [(trial.value, trial.best_epoch, trial.epochs) for trial in ran.trials] == [(0.4, 1, 2)] * 2
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_deadline_while_it_is_tested_does_not_change_how_a_trial_ended(url, monkeypatch, hangs):
+    monkeypatch.setattr("hpo.coordinator._GRACE", 0.2)
+
+    def script(job):
+        yield 0.3
+        yield StoppedEarly(0.4)
+        time.sleep(0.5)
+        if hangs:
+            yield None
+
+    ran = run(url, script, timeout=0.4)
+    (trial,) = ran.trials
+    assert (ran.ending, trial.state, trial.ended_by, trial.value) == ("timeout", "complete", "early_stopping", 0.4)
+    assert trial.test == ({} if hangs else {"loss": 0.4})
+    assert (trial.test_note is not None) is hangs
 
 
 # The best

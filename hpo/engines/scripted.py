@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hpo.engines import Engine
 from hpo.record import FOLD
-from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason
+from hpo.training.messages import EndReason, EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,15 @@ class InFold:
     """Whether it is the fold's last."""
 
 
-Step = float | InFold | Failed | Lost | None
+@dataclass(frozen=True)
+class StoppedEarly:
+    """The last epoch of a trial that early stopping ends; what comes after it is the trial's test."""
+
+    value: float
+    """The objective after it."""
+
+
+Step = float | InFold | StoppedEarly | Failed | Lost | None
 """One step of a script: the objective after an epoch, the end of a trial that fails, or None: the trial hangs, and
 does not answer to `stop` either."""
 
@@ -41,6 +49,7 @@ class _Trial:
     hanging: bool = False
     at_end: bool = False
     stop: StopReason | None = None
+    own_end: EndReason | None = None
 
 
 class ScriptedEngine(Engine):
@@ -100,12 +109,12 @@ class ScriptedEngine(Engine):
         if not trial.started:
             trial.started = True
             return Started(number, os.getpid(), model_parameters=1)
-        if trial.stop is not None:
+        if trial.stop is not None and trial.own_end is None:
             return self._finish(trial, trial.stop)
         try:
             step = next(trial.steps)
         except StopIteration:
-            return self._finish(trial, "epochs")
+            return self._finish(trial, trial.own_end or "epochs")
         if isinstance(step, Failed | Lost):
             self.kill(number)
             return step
@@ -113,13 +122,17 @@ class ScriptedEngine(Engine):
         if step is None:
             return None
         trial.waiting = True
-        value, fold = (step.value, {FOLD: float(step.fold)}) if isinstance(step, InFold) else (step, {})
+        value = step.value if isinstance(step, InFold | StoppedEarly) else step
+        fold = {FOLD: float(step.fold)} if isinstance(step, InFold) else {}
         trial.curve.append(value)
         metrics = {trial.job.objective.metric: value, "learning_rate": 0.001, "seconds": 0.01, **fold}
+        last = isinstance(step, StoppedEarly)
+        if last:
+            trial.own_end, trial.waiting, trial.at_end = "early_stopping", False, self.takes_next
         ended = isinstance(step, InFold) and step.ended
-        return EpochDone(number, len(trial.curve), metrics, fold_ended=ended)
+        return EpochDone(number, len(trial.curve), metrics, last, trial.own_end, ended)
 
-    def _finish(self, trial: _Trial, ended_by: Literal["epochs"] | StopReason) -> Finished:
+    def _finish(self, trial: _Trial, ended_by: EndReason) -> Finished:
         job = trial.job
         self.kill(job.trial)
         if not trial.curve:
