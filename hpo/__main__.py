@@ -1,6 +1,35 @@
-"""`python -m hpo` is `hpo`."""
+"""`hpo`, and `python -m hpo`: the signals and streams of the process first, then the command."""
 
-from hpo.cli import main
+import atexit
+import sys
+from typing import NoReturn
+
+from hpo import signals
+from hpo.scratch import take_everything
+from hpo.streams import outlast_readers
+
+
+def main() -> NoReturn:
+    """Runs the command and leaves the process; exit codes as of `hpo.cli.command`, of a signal 128 and its number."""
+    code = 1
+    try:
+        # First of all, since the next file to be opened would take the place of a stream that was closed.
+        outlast_readers()
+        signals.heed()
+        take_everything()
+        from hpo.cli import command
+
+        code = command()
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except signals.Signalled as signalled:
+        sys.stderr.write("interrupted\n")
+        code = signalled.exit_code
+        atexit._run_exitfuncs()
+    # Python would take the imported libraries apart, one object after the other: a second or two.
+    signals.leave(code)
+
 
 if __name__ == "__main__":
     main()

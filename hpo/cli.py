@@ -1,17 +1,16 @@
 """The table of subcommands; no logic."""
 
-import atexit
-import contextlib
-import os
+import signal
 import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 import typer
 
-from hpo.errors import AllFailed, HpoError, StoreAway
+from hpo import signals
+from hpo.errors import AllFailed, HpoError, Interrupted, StoreAway
 from hpo.platforms import refuse_other_systems
 from hpo.texts import clean
 
@@ -430,17 +429,6 @@ def schema(
     print_schema(json_schema(kind))
 
 
-def main() -> NoReturn:
-    """Runs the command and leaves the process; exit codes as of `command`."""
-    code = command()
-    atexit._run_exitfuncs()
-    with contextlib.suppress(BrokenPipeError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    # Python would take the imported libraries apart, one object after the other: a second or two.
-    os._exit(code)
-
-
 def command() -> int:
     """Runs the command; 0 done, 1 failed, 2 a mistake of the user's, 3 failed trials, 4 no store, 130 interrupted."""
     from hpo.safe_console import spell_out_what_cannot_be_printed
@@ -452,12 +440,15 @@ def command() -> int:
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else int(left.code is not None)
     except HpoError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return 130
-    except Exception as error:
+        number = None if isinstance(error, Interrupted) else signals.first()
+        sys.stderr.write(f"{error}\n" if number is None else "interrupted\n")
+        return error.exit_code if number is None else signals.exit_code(number)
+    except BaseException as error:
+        # A library may have made an error of its own of the signal that met it.
+        number = signal.SIGINT if isinstance(error, KeyboardInterrupt) else signals.first()
+        if number is not None:
+            sys.stderr.write("interrupted\n")
+            return signals.exit_code(number)
         if (said := database_failure(error)) is None:
             # A bug of hpo's: its traceback may quote a URL, or what a user's code raised.
             sys.stderr.write(clean(traceback.format_exc()))
@@ -467,7 +458,7 @@ def command() -> int:
     return 0
 
 
-def database_failure(error: Exception) -> str | None:
+def database_failure(error: BaseException) -> str | None:
     """What a database says that failed in the midst of a command; None for every other error."""
     # What no command has imported cannot have failed.
     if "sqlalchemy" not in sys.modules:

@@ -1,14 +1,10 @@
 """The one loop: ask, hand out, listen, decide, tell, log. It alone writes Optuna's and MLflow's stores."""
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal, Protocol
 
 from hpo.confirm.confirming import Confirming
@@ -17,6 +13,8 @@ from hpo.errors import Interrupted, StudyFailed, UserError
 from hpo.experiment import Objective
 from hpo.models_folder import drop_model
 from hpo.record import FOLD, Score, State, TrialRecord, ranked, score_of
+from hpo.signals import Received, deferred
+from hpo.silence import Silence
 from hpo.study import Study
 from hpo.training.messages import EndReason, EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason, cleaned
 from hpo.writer import NotNow
@@ -25,6 +23,8 @@ from hpo.writer import NotNow
 _GRACE = 20.0
 # How long the store is waited for after Ctrl-C.
 _PARTING = 5.0
+# The same where the run was told to end.
+_LAST_GRACE = 2.0
 # How often the loop looks at the clock and at Ctrl-C while no trial has anything to say.
 _TICK = 0.2
 # This many configurations in a row that fail for good with the same error end a study.
@@ -50,6 +50,9 @@ class Observer(Protocol):
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """A trial ended; `best` is the best of the study so far."""
 
+    def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
+        """Nothing was heard of a trial for long; `limit` is when it would be ended, trial_timeout."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -72,6 +75,7 @@ class _Running:
     record: TrialRecord
     began: float
     save_to: str | None
+    silence: Silence
     curves: dict[str, list[float]] = field(default_factory=dict)
     folds_ended: int = 0
     """Of k-fold cross-validation, how many folds the pruner was told of."""
@@ -113,7 +117,8 @@ class Coordinator:
         self._same: list[str] = []
         self._hopeless: str | None = None
         self._succeeded = self._best is not None
-        self._interrupts = 0
+        self._signals = Received()
+        self._told_to_end = math.inf
         self._ending: Ending = "done"
 
     def run(self) -> Ending:
@@ -121,11 +126,11 @@ class Coordinator:
 
         Raises:
             StudyFailed: too many configurations in a row failed with the same error.
-            Interrupted: by Ctrl-C or SIGTERM; running trials are given back.
+            Interrupted: by Ctrl-C or another signal to end, once: trials are stopped and given back; twice: at once.
             StoreAway: the store has been away for too long; what it had been told is kept.
             StudyBusy: another process has taken the study meanwhile.
         """
-        with self._interruptible():
+        with deferred() as self._signals:
             while True:
                 put_off = not self._hand_out()
                 if not self._running and not put_off:
@@ -134,10 +139,14 @@ class Coordinator:
                     self._handle(cleaned(event))
                 self._check_clock()
                 self._study.store.check()
+            if self._signals:
+                # Workers need not wait for the store and the tracker, which may have much to be told.
+                self._engine.close()
             told = self._all_told()
-        if self._interrupts:
+        if self._signals:
             but = "" if told else ", but for those that the store did not take"
-            raise Interrupted(f"interrupted; finished trials are kept{but}, the same command goes on")
+            rest = f"finished trials are kept{but}, the same command goes on"
+            raise Interrupted(f"interrupted; {rest}", self._signals.numbers[0])
         if self._hopeless:
             raise StudyFailed(f"{len(self._same)} configurations in a row failed with the same error: {self._hopeless}")
         return "exhausted" if self._ending == "done" and self._study.exhausted else self._ending
@@ -146,7 +155,7 @@ class Coordinator:
         """Waits until the store has all that ended; after Ctrl-C not for long, and after another not at all."""
         began = time.monotonic()
         while not self._study.store.drain(_TICK):
-            if self._interrupts > 1 or (self._interrupts and time.monotonic() - began > _PARTING):
+            if len(self._signals) > 1 or (self._signals and time.monotonic() - began > _PARTING):
                 return False
         return True
 
@@ -169,7 +178,8 @@ class Coordinator:
                 invalid: dict[str, Any] = {"state": "failed", "failure": "invalid", "error": str(error)}
                 self._ended(self._study.end(replace(record, **invalid)))
                 continue
-            self._running[record.number] = _Running(record, time.monotonic(), job.save_to)
+            now = time.monotonic()
+            self._running[record.number] = _Running(record, now, job.save_to, Silence(now))
             self._engine.submit(job)
         return True
 
@@ -187,7 +197,7 @@ class Coordinator:
             self._ending = "timeout" if self._ending == "done" else self._ending
         if self._best is not None and self._reached(self._best.value):
             self._ending = "target"
-        return self._ending != "done" or self._interrupts > 0 or self._hopeless is not None
+        return self._ending != "done" or bool(self._signals) or self._hopeless is not None
 
     def _reached(self, value: float | None) -> bool:
         target, sign = self._budget.target, self._objective.sign
@@ -201,21 +211,26 @@ class Coordinator:
         """Stops what runs over its time, and what the end of the study leaves no reason to run."""
         now, limit = time.monotonic(), self._budget.trial_timeout
         reason = self._reason_to_stop()
+        if self._signals:
+            self._told_to_end = min(self._told_to_end, now)
         for number, running in list(self._running.items()):
-            if self._interrupts > 1:
+            if len(self._signals) > 1:
                 self._kill(Finished(number, "interrupt", None))
             elif running.stopping is not None:
-                if now - running.asked_to_stop > _GRACE:
+                if now - running.asked_to_stop > _GRACE or now - self._told_to_end > _LAST_GRACE:
                     self._kill(self._cut_short(running))
             elif reason is not None:
                 self._stop(number, reason)
             elif limit is not None and now - running.began > limit:
                 self._kill(Failed(number, "timeout", f"longer than trial_timeout, {limit:g} s"))
+            elif (silent := running.silence.to_be_told(now)) is not None:
+                for observer in self._observers:
+                    observer.trial_silent(running.record, silent, limit)
 
     def _reason_to_stop(self) -> StopReason | None:
         if not self._is_ending():
             return None
-        if self._interrupts or self._hopeless:
+        if self._signals or self._hopeless:
             return "interrupt"
         return "target" if self._ending == "target" else "deadline"
 
@@ -244,6 +259,7 @@ class Coordinator:
         running = self._running.get(event.trial)
         if running is None:
             return
+        running.silence.hear(time.monotonic())
         if isinstance(event, Started):
             if event.declared is not None:
                 self._declare(event.declared)
@@ -349,20 +365,3 @@ class Coordinator:
             beaten, self._best = self._best or record, record
         if beaten.model_file is not None and beaten is not self._best:
             drop_model(Path(beaten.model_file))
-
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM once: trials are stopped and given back; twice: at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def interrupt(number: int, frame: FrameType | None) -> None:
-            self._interrupts += 1
-
-        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

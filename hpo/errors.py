@@ -12,9 +12,10 @@ HpoError                      1    something failed
 ├── AllFailed                 1    no trial of a study has a score
 ├── StudyFailed               3    too many trials failed in a row
 ├── StoreAway                 4    the store of studies was locked, full or not reached for too long
-└── Interrupted             130    Ctrl-C or a termination signal
+└── Interrupted         128 + n    by signal n: 130 Ctrl-C, 143 termination, 129 hang-up
 """
 
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -118,7 +119,9 @@ class StoreAway(HpoError):
 class Interrupted(HpoError):
     """The user asked to stop; what was finished is kept, the same command goes on."""
 
-    exit_code = 130
+    def __init__(self, message: str, number: int = signal.SIGINT) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + number
 
 
 def nearest(name: object, valid: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from hpo.errors import ModelError, nearest
+from hpo.signals import Signalled
 
 _HERE = Path(__file__).resolve().parent
 _IN_TEXT = re.compile(r'File "([^"]+)", line (\d+)')
@@ -85,7 +86,9 @@ def _module(path: str, name: str, folders: Sequence[Path | str]) -> ModuleType:
         hint = f"; {nearest(name, beside)}" if beside else ""
         searched = ", ".join(first) or "the Python path"
         raise ModelError(f"{path}: no module {missing!r} in {searched}{hint}") from None
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, Signalled):
+        raise
+    except BaseException as error:
         raise _failed(path, error, folders) from error
 
 

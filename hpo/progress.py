@@ -111,6 +111,11 @@ class Progress:
         """A text as text: with nothing in it that the console would obey, or cannot print."""
         return printable(text, self._console.encoding)
 
+    def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
+        """Names a trial that has said nothing for long."""
+        ends = f"trial_timeout ends it after {limit:g} s" if limit is not None else "study.trial_timeout would end it"
+        self.warn(f"{record.label} silent for {seconds / 60:.0f} min; should it hang, {ends}")
+
     def _score(self, record: TrialRecord) -> str:
         if record.state == "failed":
             first = (record.error or "").splitlines()[0] if record.error else ""

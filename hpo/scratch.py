@@ -1,26 +1,100 @@
-"""The temporary folder of a run: the prepared data, and what workers print."""
+"""The temporary files of a process: one folder, held by a lock, which the next start sweeps once its holder is gone."""
 
+import atexit
+import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import psutil
+from typing import Any
 
 _PREFIX = "hpo-run-"
+_UNFINISHED = ".hpo-new-"
+_LOCK = "lock"
+# How old an unfinished folder is before it counts as left behind, seconds: making one takes milliseconds.
+_AGE = 60.0
+
+# By process, since a fork has those of its parent, and by the folder for temporary files: path and lock.
+_OWN: dict[tuple[int, str], tuple[Path, Any]] = {}
+_everything: str | None = None
+
+
+def take_everything() -> None:
+    """Has what libraries leave in the folder for temporary files lie in this process's own too: for commands."""
+    global _everything  # noqa: PLW0603 - a process has one folder for temporary files
+    _everything = tempfile.gettempdir()
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A folder that is removed at the end; those of runs that were killed are removed at the start."""
-    for old in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        pid = old.name.removeprefix(_PREFIX).partition("-")[0]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(old, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+    """A folder that is removed at the end; those of processes that were killed are removed at the start."""
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=process_folder()))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def process_folder() -> Path:
+    """The folder of this process, removed when it leaves."""
+    base = _everything or tempfile.gettempdir()
+    key = os.getpid(), base
+    if key not in _OWN or not _OWN[key][0].is_dir():
+        _sweep(Path(base))
+        _OWN[key] = _held_folder(base)
+        atexit.register(_remove, key)
+        if _everything is not None:
+            within = _OWN[key][0] / "tmp"
+            within.mkdir()
+            os.environ["TMPDIR"] = tempfile.tempdir = str(within)
+    return _OWN[key][0]
+
+
+def _held_folder(base: str) -> tuple[Path, Any]:
+    """A new folder with a lock that ends with this process, however that ends: its number would not do, since
+    containers share folders and count processes each for itself.
+    """
+    from filelock import FileLock
+
+    unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=base))
+    lock = FileLock(unfinished / _LOCK)
+    # Where the disk knows no locks, nobody can take the folder for left behind either.
+    with contextlib.suppress(NotImplementedError, OSError):
+        lock.acquire(timeout=0)
+    folder = unfinished.with_name(_PREFIX + unfinished.name.removeprefix(_UNFINISHED))
+    unfinished.rename(folder)
+    return folder, lock
+
+
+def _remove(key: tuple[int, str]) -> None:
+    if key[0] == os.getpid():
+        shutil.rmtree(_OWN[key][0], ignore_errors=True)
+
+
+def _sweep(base: Path) -> None:
+    for old in base.glob(f"{_PREFIX}*"):
+        if _is_left_behind(old):
+            shutil.rmtree(old, ignore_errors=True)
+    for old in base.glob(f"{_UNFINISHED}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > _AGE:
+                shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_left_behind(folder: Path) -> bool:
+    import psutil
+    from filelock import FileLock, Timeout
+
+    pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
+    if not (folder / _LOCK).is_file():
+        # As earlier versions made them: hpo-run-PID-...
+        return pid.isdigit() and "-" in folder.name.removeprefix(_PREFIX) and not psutil.pid_exists(int(pid))
+    lock = FileLock(folder / _LOCK)
+    try:
+        with lock.acquire(timeout=0):
+            return True
+    except (Timeout, NotImplementedError, OSError):
+        return False

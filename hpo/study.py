@@ -298,10 +298,10 @@ def open_study(
 
 @contextmanager
 def discarded_if_unused(study: Study) -> Iterator[None]:
-    """Takes a study out of the store again if an error ends the block before its first trial."""
+    """Takes a study out of the store again if an error or a signal ends the block before its first trial."""
     try:
         yield
-    except Exception:
+    except BaseException:
         if study.unused:
             # Where the store is away, or another's by now, the study stays.
             with suppress(StoreAway, StudyBusy):

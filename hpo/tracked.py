@@ -9,6 +9,7 @@ from hpo.confirm.decision import markdown
 from hpo.errors import Interrupted, StudyBusy
 from hpo.export.exported import as_yaml
 from hpo.record import TrialRecord, ranked
+from hpo.signals import Signalled
 from hpo.store import StudyView, confirming_runs, read_study
 from hpo.texts import markdown as escaped
 from hpo.tracking import Ending, Status, StudyInfo, Tracker
@@ -18,6 +19,11 @@ from hpo.versions import versions
 if TYPE_CHECKING:
     from hpo.data.dataset import DatasetInfo
     from hpo.plan import Plan
+
+
+# For how long the tracker is waited for that can tell nothing, once the study has ended, and where it was told to end.
+_SECONDS = 60.0
+_LAST_SECONDS = 5.0
 
 
 class Logged:
@@ -37,6 +43,9 @@ class Logged:
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """A trial ended."""
         self._tracker.end_trial(record)
+
+    def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
+        """Silence is no result."""
 
 
 class Reporter(Protocol):
@@ -77,13 +86,13 @@ def tracked(plan: "Plan", info: "DatasetInfo", resume: bool, reporter: Reporter)
         # Another process runs the study by now: how it ends is not for this one to say.
         status = None
         raise
-    except (Interrupted, KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (Interrupted, KeyboardInterrupt, Signalled, SystemExit, GeneratorExit):
         status = "interrupted"
         raise
     finally:
         if status is not None:
             tracker.finish(_ending(plan.storage, name, status))
-        _wait_for(tracker, reporter)
+        _wait_for(tracker, reporter, _LAST_SECONDS if status == "interrupted" else _SECONDS)
 
 
 def _ending(storage: str, name: str, status: Status) -> Ending:
@@ -94,11 +103,11 @@ def _ending(storage: str, name: str, status: Status) -> Ending:
         return Ending(status, f"The study ended as {status}; its record could not be read.")
 
 
-def _wait_for(tracker: Tracker, reporter: Reporter) -> None:
-    """Waits until everything is logged; Ctrl-C ends the waiting, not the command, whose study is done."""
+def _wait_for(tracker: Tracker, reporter: Reporter, seconds: float) -> None:
+    """Waits until everything is logged; in a notebook Ctrl-C ends the waiting, not the command, whose study is done."""
     complete = False
     with suppress(KeyboardInterrupt), reporter.logging() as left:
-        complete = tracker.close(left)
+        complete = tracker.close(left, seconds)
     if not complete:
         reporter.warn("not everything was logged to MLflow; the same command, or hpo log, logs what is missing")
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,7 @@ class Log:
     bests: list[float | None]
     epochs: int = 0
     started: int = 0
+    silent: list[tuple[int, float, float | None]] = field(default_factory=list)
 
     def trial_started(self, record: TrialRecord) -> None:
         self.started += 1
@@ -95,6 +96,9 @@ class Log:
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         self.ended.append(record)
         self.bests.append(best.value if best else None)
+
+    def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
+        self.silent.append((record.number, seconds, limit))
 
 
 @dataclass

@@ -351,9 +351,9 @@ def training(url, step):
     return other
 
 
-def ended(other: "subprocess.Popen[str]", within: float) -> str:
+def ended(other: "subprocess.Popen[str]", within: float, by: signal.Signals = signal.SIGINT) -> str:
     output, errors = other.communicate(timeout=within)
-    assert other.returncode == 130, errors
+    assert other.returncode == 128 + by, errors
     return output
 
 
@@ -361,7 +361,7 @@ def ended(other: "subprocess.Popen[str]", within: float) -> str:
 def test_a_signal_stops_running_trials_and_gives_them_back(url, number):
     other = training(url, 0.4)
     other.send_signal(number)
-    assert ended(other, within=5) == "interrupted; finished trials are kept, the same command goes on\n"
+    assert ended(other, within=5, by=number) == "interrupted; finished trials are kept, the same command goes on\n"
     before = read_study(url, "s").trials
     assert [trial.failure or trial.state for trial in before] == ["complete", "interrupted", "interrupted"]
     assert before[1].error == "given back: the run was stopped"
@@ -382,6 +382,22 @@ def test_a_second_signal_does_not_wait_for_trials_that_do_not_stop(url):
     ended(other, within=3)
     states = [trial.failure or trial.state for trial in read_study(url, "s").trials]
     assert states == ["complete", "interrupted", "interrupted"]
+
+
+def test_a_signal_does_not_wait_long_for_trials_that_do_not_stop(url):
+    other = training(url, None)
+    other.send_signal(signal.SIGTERM)
+    ended(other, within=5, by=signal.SIGTERM)
+    states = [trial.failure or trial.state for trial in read_study(url, "s").trials]
+    assert states == ["complete", "interrupted", "interrupted"]
+
+
+def test_a_trial_that_is_silent_for_long_is_named_ever_more_rarely(url, monkeypatch):
+    monkeypatch.setattr("hpo.silence._FIRST", 0.3)
+    ran = run(url, hanging, trials=1, trial_timeout=1.6)
+    assert [number for number, _, _ in ran.log.silent] == [0, 0]
+    (_, first, limit), (_, second, _) = ran.log.silent
+    assert (0.3 <= first < 0.6, 2 * first <= second, limit) == (True, True, 1.6)
 
 
 def test_signals_are_put_back_afterwards(url):

@@ -31,7 +31,7 @@ def test_it_is_gone_at_the_end_whatever_happened(tmp_path):
         (folder / "data").mkdir()
         (folder / "data" / "x").write_text("1")
         raise ValueError
-    assert folder.parent == tmp_path
+    assert folder.parent.parent == tmp_path
     assert not folder.exists()
 
 
@@ -56,6 +56,33 @@ def test_that_of_a_killed_run_is_removed_and_that_of_a_living_one_stays():
         for other in (killed, living):
             other.kill()
             other.communicate()
+
+
+def test_that_of_an_earlier_version_is_removed_once_its_process_is_gone(tmp_path):
+    (tmp_path / f"hpo-run-{os.getpid()}-abc").mkdir()
+    (tmp_path / "hpo-run-999999999-abc").mkdir()
+    with scratch_folder():
+        left = {path.name for path in tmp_path.iterdir()}
+    assert f"hpo-run-{os.getpid()}-abc" in left
+    assert "hpo-run-999999999-abc" not in left
+
+
+def test_one_that_was_killed_as_it_was_made_is_removed_after_a_while(tmp_path):
+    old, new = tmp_path / ".hpo-new-old", tmp_path / ".hpo-new-new"
+    old.mkdir()
+    new.mkdir()
+    os.utime(old, (0, 0))
+    with scratch_folder():
+        assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_what_libraries_leave_lies_in_it_too_and_goes_with_the_process(tmp_path):
+    code = "import tempfile; from hpo.scratch import scratch_folder, take_everything; take_everything()"
+    other = process(f"{code}\nwith scratch_folder(): print(tempfile.mkdtemp())")
+    output, errors = other.communicate(timeout=30)
+    assert other.returncode == 0, errors
+    assert Path(output.strip()).is_relative_to(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_foreign_folder_of_a_like_name_stays(tmp_path):

@@ -13,6 +13,8 @@ from hpo.data.dataset import PartName
 from hpo.data.raw import RawDataset, RawPart, RawPipelines, Values
 from hpo.errors import DataError, ModelError, nearest
 from hpo.imports import load_object, place_of
+from hpo.signals import Signalled
+from hpo.waiting import told_while_waiting
 
 _PARTS: Mapping[str, PartName] = {"train": "training", "validation": "validation", "test": "test"}
 
@@ -94,8 +96,11 @@ def _call(function: str, folders: tuple[Path, ...]) -> Mapping[PartName, Any]:
             ("dataset", "steps_per_epoch"),
         )
     try:
-        returned = called()
-    except Exception as error:
+        with told_while_waiting(lambda: f"still waiting for the data of {function}"):
+            returned = called()
+    except (KeyboardInterrupt, Signalled):
+        raise
+    except BaseException as error:  # whatever the user's own code raises, be it exit()
         where = place_of(error, folders)
         raise DataError(f"{function}: {where}: {type(error).__name__}: {error}") from error
     if isinstance(returned, tuple | list) and len(returned) == 2:

@@ -1,20 +1,25 @@
 """One pass over a user's `tf.data.Dataset`, batch by batch: all that must be known of it before training."""
 
 import hashlib
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from hpo.data.dataset import Array
+from hpo.data.endless import ADVICE, is_endless, may_be_endless
 from hpo.data.function import is_batched
 from hpo.data.raw import FiniteCheck, Values, check_types
 from hpo.data.scaling import Moments
 from hpo.errors import DataError
+from hpo.waiting import told_while_waiting
 
 _BATCH = 256
-_INFINITE = -1  # tf.data.INFINITE_CARDINALITY
+# How long a pipeline that may have no end is waited for, seconds.
+_PATIENCE = 180.0
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,15 @@ def survey(dataset: Any, place: str) -> Survey:
         DataError: it does not yield (x, y), has no end or no samples, raises, or yields NaN, infinite values,
             or samples of different shapes.
     """
+    with closing(_in_time(dataset, place)) as batches:
+        return _survey(batches, place)
+
+
+def _survey(batches: Iterable[tuple[Array, Array]], place: str) -> Survey:
     moments, checks, targets = None, [FiniteCheck(f"{place} {xy}") for xy in "xy"], []
     shape: tuple[int, ...] = ()
     kinds, content = "", 0
-    for x, y in _batches(dataset, place):
+    for x, y in batches:
         check_types(Values(x, f"{place} x"), Values(y, f"{place} y"))
         if len(x) != len(y):
             raise DataError(f"{place}: a batch must have as many samples as labels, got {len(x)} and {len(y)}")
@@ -69,14 +79,30 @@ def _row_hashes(x: Array, y: Array) -> int:
     )
 
 
+def _in_time(dataset: Any, place: str) -> Generator[tuple[Array, Array], None, None]:
+    """The batches of a pipeline; says how far it is, and that it has no end where none comes in time."""
+    began, samples, found = time.monotonic(), 0, _batches(dataset, place)
+    end = _PATIENCE if hasattr(dataset, "cardinality") and may_be_endless(dataset) else float("inf")
+    hint = f"; {ADVICE}" if end == _PATIENCE else ""
+    with told_while_waiting(lambda: f"still reading {place}, {samples} samples, and no end is known{hint}"):
+        for x, y in found:
+            yield x, y
+            samples += len(x)
+            if time.monotonic() - began > end:
+                raise DataError(
+                    f"{place}: must come to an end, and has not after {samples} samples in {end:g} s; {ADVICE}; of one "
+                    "that is just long, .apply(tf.data.experimental.assert_cardinality(batches)) says so"
+                )
+
+
 def _batches(dataset: Any, place: str) -> Iterator[tuple[Array, Array]]:
     spec = dataset.element_spec
     shapes = [getattr(one, "shape", None) for one in spec] if isinstance(spec, tuple) else []
     if len(shapes) != 2 or any(shape is None or shape.rank is None for shape in shapes):
         raise DataError(f"{place}: must yield pairs (x, y) of tensors whose number of dimensions is known, got {spec}")
     try:
-        if int(dataset.cardinality()) == _INFINITE:
-            raise DataError(f"{place}: must come to an end, and repeats forever; leave out .repeat()")
+        if is_endless(dataset):
+            raise DataError(f"{place}: must come to an end, and repeats forever; leave out .repeat(); {ADVICE}")
         yield from (dataset if is_batched(dataset) else dataset.batch(_BATCH)).as_numpy_iterator()
     except DataError:
         raise

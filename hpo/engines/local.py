@@ -5,21 +5,26 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from hpo.engines import Engine
+from hpo.engines.leaving import COORDINATOR
 from hpo.engines.worker import Answer, Discover, Discovered, Order, Proceed, Ready, Stop, main
 from hpo.errors import HpoError
+from hpo.scratch import process_folder
+from hpo.signals import ENDING
 from hpo.training.messages import EpochDone, Event, Failed, FailureReason, Finished, Job, Lost, StopReason
+from hpo.waiting import told_while_waiting
 
 # Keras keeps 3 to 6 MB a trial: a worker that has grown by this much is replaced between two trials.
 _GROWTH = 512 * 2**20
@@ -62,7 +67,8 @@ class LocalEngine(Engine):
         self._numbers = itertools.count(1)
         # The server begins to import TensorFlow; the caller has other things to prepare meanwhile. Workers are
         # forked when they are first needed, since a fork waits for the imports.
-        with _without_main_module():
+        multiprocessing.current_process()._config.setdefault("tempdir", str(process_folder()))  # type: ignore[attr-defined]
+        with _starting():
             forkserver.ensure_running()
 
     def submit(self, job: Job) -> None:
@@ -121,7 +127,8 @@ class LocalEngine(Engine):
         self._begin(worker, Discover(model, data, import_paths))
         while True:
             try:
-                answer = worker.connection.recv()
+                with told_while_waiting(lambda: f"still exploring the model {model}"):
+                    answer = worker.connection.recv()
             except (EOFError, OSError):
                 _, died_of = self._cause(worker)
                 self._replace(worker)
@@ -155,7 +162,7 @@ class LocalEngine(Engine):
         process = self._context.Process(
             target=main, args=(theirs, self._threads, str(log), dict(os.environ)), name="hpo-worker", daemon=True
         )
-        with _without_main_module():
+        with _starting():
             process.start()
         theirs.close()
         return _Worker(process, mine, log)
@@ -237,14 +244,26 @@ class LocalEngine(Engine):
 
 
 @contextmanager
-def _without_main_module() -> Iterator[None]:
-    """Hides `__main__` from multiprocessing, which would run the user's script again in each worker."""
+def _starting() -> Iterator[None]:
+    """Hides `__main__` from multiprocessing, which would run the user's script again in each worker.
+
+    Tells a forkserver that is started whose child it is, unless a thread starts it that may end before this process.
+    It begins with signals held back, and holds them back for good: what they mean is the coordinator's decision.
+    """
     main_module = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
+    lasts = threading.current_thread() is threading.main_thread()
+    os.environ[COORDINATOR] = str(os.getpid()) if lasts else ""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
+        # The start of this one lets Ctrl-C and SIGTERM through again, which it ignores by itself.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         sys.modules["__main__"] = main_module
+        del os.environ[COORDINATOR]
 
 
 def _last_lines(log: Path, start: int) -> str:

@@ -7,8 +7,12 @@ from typing import Any
 
 from hpo.engines import Engine
 from hpo.engines.line import QueueLine
+from hpo.errors import HpoError
 from hpo.quiet import without_greetings
 from hpo.training.messages import Event, Job, StopReason
+
+# How long a trial that was dropped may take to leave, before the next one begins beside it.
+_PATIENCE = 5.0
 
 
 class SerialEngine(Engine):
@@ -33,7 +37,8 @@ class SerialEngine(Engine):
             from hpo.training.trial import train
 
         if self._thread is not None:
-            self._thread.join()
+            # One that hangs in the user's code is left alone: it ends at its next batch, should there be one.
+            self._thread.join(timeout=_PATIENCE)
         limit_threads(self._threads)
         line = QueueLine(lambda event: self._events.put((line, event)))
         self._line, self._trial = line, job.trial
@@ -73,13 +78,16 @@ class SerialEngine(Engine):
             from hpo.training.process import discover, limit_threads
 
         limit_threads(self._threads)
-        return discover(model, data, import_paths)
+        try:
+            return discover(model, data, import_paths)
+        except SystemExit as error:
+            raise HpoError(f"{model}: while the model was explored, it left with exit({error.code!r})") from error
 
     def close(self) -> None:
         """Drops what is under way."""
         self._drop()
         if self._thread is not None:
-            self._thread.join(timeout=5)
+            self._thread.join(timeout=1.0)
 
     def _drop(self) -> None:
         if self._line is not None:

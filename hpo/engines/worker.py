@@ -4,15 +4,17 @@ import faulthandler
 import io
 import os
 import queue
-import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
+from hpo.engines.leaving import ignore_signals, leave_with
 from hpo.engines.line import QueueLine
 from hpo.errors import HpoError
 from hpo.training.messages import Event, Job, StopReason
@@ -63,12 +65,17 @@ def main(connection: Connection, threads: int, log: str, environment: Mapping[st
     # The forkserver's own is as old as the first engine of the process.
     os.environ.clear()
     os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "2", **environment})
-    # Ctrl-C reaches every process of the terminal; what to do about it is the coordinator's decision.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from hpo.engines.preload import SERVER
+
+    ignore_signals()
+    leave_with(SERVER)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+    temporary = Path(log).parent / "tmp"
+    temporary.mkdir(exist_ok=True)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
     # What the worker prints last says why it died: it must not be lost in a buffer.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)

@@ -28,6 +28,10 @@ def reason_of(error: BaseException) -> FailureReason:
 
 def one_line(error: BaseException, folders: Sequence[str] = ()) -> str:
     """Where in the user's own code, below `folders`, an error arose, its kind, and the first line of its message."""
+    try:
+        str(error)
+    except Exception:  # an error of the user's own class, whose message fails in its turn
+        return type(error).__name__
     if isinstance(error, Nonfinite | HpoError):
         return next(iter(str(error).strip().splitlines()), "")
     place = own_place(error, folders)

@@ -56,7 +56,7 @@ def _report(job: Job, line: Line, own_process: bool) -> None:
         dataset = open_prepared(job.data)
         paths = _import_paths(job, dataset)
         line.emit(run_fresh(paths, job.import_paths, own_process, lambda: _train(job, dataset, line)))
-    except (Exception, SystemExit) as error:  # SystemExit: the user's code called exit()
+    except BaseException as error:  # what the user's code raised, be it exit(), KeyboardInterrupt or its own
         line.emit(Failed(job.trial, reason_of(error), one_line(error, job.import_paths), traceback.format_exc()))
 
 

@@ -1,6 +1,7 @@
 """The user's own functions: arrays and tf.data pipelines, and what is wrong with them."""
 
 import itertools
+import re
 import textwrap
 import warnings
 from pathlib import Path
@@ -135,6 +136,10 @@ def test_one_hot_and_regression_pipelines(user) -> None:
     ("change", "message"),
     [
         ("slices(x, y).repeat()", "training: must come to an end, and repeats forever"),
+        (
+            "slices(x, y).repeat().filter(lambda a, b: b > 1).batch(8)",
+            "repeats forever; .* need dataset.steps_per_epoch",
+        ),
         ("slices(x, y).take(0)", "training: must have at least one sample, got none"),
         ("slices(np.where(x > 595, np.nan, x), y)", "training x: .* got 4 .* the first in row 198"),
         ("slices(x, y).map(lambda a, b: a)", r"training: must yield pairs \(x, y\)"),
@@ -154,6 +159,40 @@ def test_one_hot_and_regression_pipelines(user) -> None:
 def test_wrong_pipelines(user, change: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         user(PIPELINES.replace("slices(x, y)", change))
+
+
+ENDLESS = """
+import itertools
+import tensorflow as tf
+def endless():
+    for number in itertools.count():
+        yield x[0], number % 2
+kinds = (tf.TensorSpec((3,), tf.float32), tf.TensorSpec((), tf.int64))
+made = tf.data.Dataset.from_generator(endless, output_signature=kinds)
+"""
+
+
+@pytest.mark.parametrize("part", ["training", "validation"])
+def test_a_generator_that_does_not_end_in_time_is_refused_with_what_to_do(user, monkeypatch, capsys, part) -> None:
+    monkeypatch.setattr("hpo.data.survey._PATIENCE", 0.5)
+    monkeypatch.setattr("hpo.waiting.FIRST", 0.1)
+    train = "made" if part == "training" else "made.take(40)"
+    with pytest.raises(DataError, match=rf"{part}: must come to an end, and has .*steps_per_epoch.*assert_cardinality"):
+        user(f"{ENDLESS}return {{'train': {train}, 'validation': made, 'test': made.take(3)}}")
+    assert re.search(rf"note: still reading .*{part}, \d+ samples, .*steps_per_epoch", capsys.readouterr().err)
+
+
+def test_pipelines_that_end_may_take_their_time(user, monkeypatch) -> None:
+    monkeypatch.setattr("hpo.data.survey._PATIENCE", 0.0)
+    parts = "{'train': made.take(40), 'validation': slices(x, y).filter(lambda a, b: b < 2), 'test': known}"
+    known = "known = made.take(3).apply(tf.data.experimental.assert_cardinality(3))"
+    assert user(f"{ENDLESS}{known}\nreturn {parts}").info.sizes == {"training": 40, "validation": 100, "test": 3}
+
+
+@pytest.mark.parametrize("raised", ["SystemExit('x')", "GeneratorExit('x')", "type('Own', (BaseException,), {})('x')"])
+def test_whatever_the_function_raises_is_told_with_its_place(user, raised) -> None:
+    with pytest.raises(DataError, match=r"user_data_\d+\.py:8: \w+: x"):
+        user(f"raise {raised}")
 
 
 def test_pipelines_cannot_be_limited(user) -> None:

@@ -4,6 +4,7 @@ import re
 
 import keras
 import numpy as np
+import own_code
 import pytest
 
 from hpo.data import open_prepared
@@ -120,6 +121,13 @@ def test_out_of_memory_has_a_reason_of_its_own(run_job):
     failed = run_job("own_code:out_of_memory").last
     assert failed.reason == "out_of_memory"
     assert re.fullmatch(r"own_code\.py:\d+: MemoryError", failed.message)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, own_code.OwnInterrupt])
+def test_whatever_the_code_raises_fails_the_trial_alone(run_job, error):
+    failed = run_job("own_code:raises", params={"error": error}).last
+    assert failed.reason == "error"
+    assert failed.message.endswith(error.__name__)
 
 
 def test_a_call_of_exit_fails_the_trial_alone(run_job):

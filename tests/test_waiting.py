@@ -1,0 +1,21 @@
+"""Work that takes long is named."""
+
+import time
+
+from hpo.waiting import told_while_waiting
+
+
+def test_what_takes_long_is_named_ever_more_rarely(monkeypatch, capsys):
+    monkeypatch.setattr("hpo.waiting.FIRST", 0.1)
+    count = iter(range(9))
+    with told_while_waiting(lambda: f"still at {next(count)}"):
+        time.sleep(0.55)
+    time.sleep(0.3)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["note: still at 0 (0 s so far)", "note: still at 1 (0 s so far)"]
+
+
+def test_what_is_soon_done_is_not(capsys):
+    with told_while_waiting(lambda: "still at it"):
+        pass
+    assert capsys.readouterr().err == ""
