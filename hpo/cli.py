@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 import typer
 
 from hpo import signals
+from hpo.cli_options import Assignments, ExperimentFile, Home, Json, Name, Storage, StudyName, TrackingUri
+from hpo.cli_stores import extend, log, schema, ui, warm_start
 from hpo.errors import AllFailed, HpoError, Interrupted, StoreAway
 from hpo.platforms import refuse_other_systems
 from hpo.texts import clean
@@ -23,19 +25,6 @@ app = typer.Typer(
     help="Hyperparameter experiments for Keras: Optuna proposes, Keras trains, MLflow remembers.",
 )
 
-ExperimentFile = Annotated[Path, typer.Argument(help="The experiment's YAML file.", metavar="EXPERIMENT")]
-StudyName = Annotated[str, typer.Argument(help="The study's name.", metavar="STUDY")]
-Assignments = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Override a key: --set study.trials=10. May be repeated.", metavar="KEY=VALUE"),
-]
-Home = Annotated[Path | None, typer.Option(help="Folder of all that is left. [default: HPO_HOME, or ./mlruns]")]
-Storage = Annotated[str | None, typer.Option(help="SQLAlchemy URL of the studies, if not the home folder's.")]
-TrackingUri = Annotated[
-    str | None, typer.Option("--tracking-uri", help="MLflow tracking URI, if not the home folder's.")
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-Name = Annotated[str | None, typer.Option(help="Name of the study, instead of the file's.")]
 Listed = Literal["studies", "datasets", "models", "samplers", "pruners"]
 
 
@@ -343,90 +332,8 @@ def predict(
         console(stderr=True).print(f"columns that the model does not know: {', '.join(found.ignored)}", markup=False)
 
 
-@app.command()
-def log(
-    study: StudyName,
-    uri: TrackingUri = None,
-    home: Home = None,
-    storage: Storage = None,
-    json: Json = False,
-) -> None:
-    """Logs a whole study to MLflow: to another one, or what is missing in its own. Twice is the same as once."""
-    from hpo.retell import retell
-    from hpo.reuse.beginnings import print_told, told_json
-    from hpo.terminal import console, print_json
-
-    told = retell(study, uri, home=home, storage=storage, console=console(stderr=json))
-    print_json(told_json(told)) if json else print_told(console(), told)
-
-
-@app.command()
-def extend(
-    study: StudyName,
-    experiment: ExperimentFile,
-    assignments: Assignments = None,
-    name: Name = None,
-    home: Home = None,
-    storage: Storage = None,
-    json: Json = False,
-) -> None:
-    """Begins a study with edited ranges, and takes over the trials of an old one that lie within them."""
-    from hpo.reuse.beginnings import begun_json, print_begun
-    from hpo.reuse.extend import Options
-    from hpo.reuse.extend import extend as extend_study
-    from hpo.terminal import console, print_json
-
-    overrides = [*(assignments or ()), *([f"name={name}"] if name else ())]
-    begun = extend_study(study, experiment, Options(overrides, home, storage, console(stderr=json)))
-    options = {"--set": assignments or (), "--name": [name], "--home": [home]}
-    print_json(begun_json(begun)) if json else print_begun(console(), begun, experiment, options)
-
-
-@app.command("warm-start")
-def warm_start(
-    experiment: ExperimentFile,
-    source: Annotated[str, typer.Option("--from", help="A study, or the folder of a KerasTuner project.")],
-    assignments: Assignments = None,
-    name: Name = None,
-    home: Home = None,
-    storage: Storage = None,
-    json: Json = False,
-) -> None:
-    """Begins a study whose sampler knows past trials: of a study, or of a KerasTuner project."""
-    from hpo.reuse.beginnings import begun_json, print_begun
-    from hpo.reuse.extend import Options
-    from hpo.reuse.extend import warm_start as warm_start_study
-    from hpo.terminal import console, print_json
-
-    overrides = [*(assignments or ()), *([f"name={name}"] if name else ())]
-    begun = warm_start_study(experiment, source, Options(overrides, home, storage, console(stderr=json)))
-    options = {"--set": assignments or (), "--name": [name], "--home": [home]}
-    print_json(begun_json(begun)) if json else print_begun(console(), begun, experiment, options)
-
-
-@app.command()
-def ui(
-    study: Annotated[str | None, typer.Argument(help="Open at this study.")] = None,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
-    uri: Annotated[str | None, typer.Option(help="MLflow tracking URI, if not the home folder's.")] = None,
-    home: Home = None,
-) -> None:
-    """Starts MLflow's own UI on this machine alone, over the store of the runs."""
-    from hpo.plan import home_folder
-    from hpo.ui import serve
-
-    serve(home_folder(home), uri, study, port)
-
-
-@app.command()
-def schema(
-    kind: Annotated[Literal["experiment", "search-space"], typer.Argument(help="Which file.")],
-) -> None:
-    """Prints the JSON Schema of a file, for editors."""
-    from hpo.schemas import json_schema
-    from hpo.terminal import print_schema
-
-    print_schema(json_schema(kind))
+for command_of_studies, called in ((log, None), (extend, None), (warm_start, "warm-start"), (ui, None), (schema, None)):
+    app.command(called)(command_of_studies)
 
 
 def command() -> int:
