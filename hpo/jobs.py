@@ -19,6 +19,7 @@ from hpo.mistakes import explain
 from hpo.models_folder import drop_left_behind, file_of
 from hpo.plan import Plan
 from hpo.platforms import refuse_other_backends
+from hpo.record import ranked
 from hpo.scratch import scratch_folder
 from hpo.space import dataset_with, training_with
 from hpo.training.messages import Job
@@ -165,7 +166,8 @@ class Jobs:
         self._folders: dict[int, Path] = {}
         self._declared = study.declared or declared
         self._models = plan.home / "models" / plan.experiment.name
-        drop_left_behind(self._models, study.trials())
+        best = next(iter(ranked(study.trials(), plan.experiment.objective)), None)
+        drop_left_behind(self._models, study.trials(), best)
         study.widen(widened(plan, self._declared))
 
     def make(self, record: "TrialRecord", best: float | None) -> Job:

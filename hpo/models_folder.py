@@ -25,11 +25,13 @@ def drop_model(file: Path) -> None:
             found.unlink(missing_ok=True)
 
 
-def drop_left_behind(folder: Path, trials: Sequence[TrialRecord]) -> None:
-    """Removes what failed trials left, those of a killed coordinator among them."""
+def drop_left_behind(folder: Path, trials: Sequence[TrialRecord], best: TrialRecord | None) -> None:
+    """Removes what failed trials left, those of a killed coordinator among them, and models that were beaten."""
     failed = {trial.number for trial in trials if trial.state == "failed"}
+    beaten = {Path(trial.model_file) for trial in trials if trial.model_file}
+    beaten -= {Path(best.model_file)} if best is not None and best.model_file else set()
     with suppress(OSError):
         for file in list(folder.iterdir()):
             found = _NAME.fullmatch(file.name)
-            if found and int(found[1]) in failed:
+            if found and (int(found[1]) in failed or file in beaten):
                 file.unlink(missing_ok=True)

@@ -93,7 +93,7 @@ def data():
         mark()
     if os.environ["MOMENT"] == "end":
         from hpo.tracking.tracker import Tracker
-        Tracker.close = lambda self: mark()
+        Tracker.close = lambda *given: mark()
     x = np.arange(90.0).reshape(30, 3)
     return {"train": (x, np.arange(30) % 2)}
 
@@ -134,14 +134,11 @@ def test_a_signal_at_any_moment(moment, number, everyone, tmp_path, monkeypatch)
         assert other.poll() is None, other.communicate()
         assert time.monotonic() < end
         time.sleep(0.02)
-    began = time.monotonic()
     (os.killpg if everyone else os.kill)(other.pid, number)
     # The forkserver may stay as long as the coordinator, whose tracker has a few seconds more.
-    while living(other.pid, workers_alone=number is not signal.SIGKILL):
-        assert time.monotonic() - began < 5
-        time.sleep(0.05)
+    wait_for_the_end(other.pid, workers_alone=number is not signal.SIGKILL)
     _, errors = other.communicate(timeout=30)
-    assert living(other.pid, workers_alone=False) == []
+    wait_for_the_end(other.pid, workers_alone=False)
     if number is signal.SIGKILL:
         assert other.returncode == -signal.SIGKILL
         return
@@ -151,6 +148,13 @@ def test_a_signal_at_any_moment(moment, number, everyone, tmp_path, monkeypatch)
     assert list(temporary.iterdir()) == []
     states = {"preparation": [], "training": ["interrupted"], "end": ["error", "error"]}[moment]
     assert trials(tmp_path) == states
+
+
+def wait_for_the_end(leader: int, workers_alone: bool) -> None:
+    began = time.monotonic()
+    while left := living(leader, workers_alone):
+        assert time.monotonic() - began < 5, left
+        time.sleep(0.05)
 
 
 def living(leader: int, workers_alone: bool) -> list[psutil.Process]:
