@@ -93,3 +93,7 @@ def broken_tuned(hp):
 
 def exits_tuned(hp):
     exits(hp, None)
+
+
+def hangs(params, dataset):
+    time.sleep(30)
