@@ -16,7 +16,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from hpo.credentials import hidden, hidden_in, learn_url
 from hpo.errors import HpoError
 from hpo.texts import encodable
-from hpo.yaml_file import read_value
+from hpo.yaml_file import read_value, to_yaml
 
 _OF_STORES = re.compile(r"\b(storage|tracking|uri)\b")
 _OVERRIDE = "# overridden by --set "
@@ -100,9 +100,7 @@ def _learn_from(value: str) -> None:
 
 def dumped(data: Mapping[str, Any]) -> str:
     """Values as YAML."""
-    stream = io.StringIO()
-    YAML(typ="safe", pure=True).dump(dict(data), stream)
-    return stream.getvalue()
+    return to_yaml(data)
 
 
 def _without_stores(data: Any) -> dict[str, Any]:

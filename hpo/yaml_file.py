@@ -23,6 +23,7 @@ _MOST_LEVELS = 50
 _LARGEST = 2**63 - 1
 _TOO_DEEP = f"must be nested at most {_MOST_LEVELS} levels deep"
 
+_NEXT_LINE = "\x85"
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = (f"{_TAG}null", f"{_TAG}bool", f"{_TAG}int", f"{_TAG}float")
 # Dates stay the text that they are written as: no key of hpo takes a date.
@@ -126,6 +127,22 @@ def read_value(name: str, text: str) -> Any:
     if reader.mistakes:
         raise FileMistakes(reader.mistakes)
     return value
+
+
+def to_yaml(data: Mapping[str, Any], block: bool = False) -> str:
+    """Values as a text of YAML that reads as them again; `block`: a line for each key, in their order."""
+    yaml = YAML(typ="safe", pure=True)
+    if block:
+        yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+        yaml.default_flow_style = False
+    stream = io.StringIO()
+    yaml.dump(dict(data), stream)
+    if yaml.allow_unicode and _NEXT_LINE in stream.getvalue():
+        # ruamel.yaml writes this one as it is, and reads it as the end of a line.
+        yaml.allow_unicode = False
+        stream = io.StringIO()
+        yaml.dump(dict(data), stream)
+    return stream.getvalue()
 
 
 class _Reader:

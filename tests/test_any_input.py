@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 from tiny import tiny
 
 from hpo.agreement import experiment_mistakes, space_mistakes
@@ -20,7 +19,7 @@ from hpo.experiment import examine_experiment
 from hpo.plan import load_plan
 from hpo.section import seconds
 from hpo.space_file import examine_space
-from hpo.yaml_file import Document, read_value, read_yaml
+from hpo.yaml_file import Document, read_value, read_yaml, to_yaml
 
 # A larger run by hand: HPO_EXAMPLES=5000.
 EXAMPLES = int(os.environ.get("HPO_EXAMPLES", "60"))
@@ -131,11 +130,11 @@ def test_any_text_as_a_file(tmp_path: Path, text: str) -> None:
 
 
 @few
-@given(values)
-def test_what_is_written_is_read_again(tmp_path: Path, data: Any) -> None:
+@example(data={"\x85": "a\x85b"}, block=True)
+@given(values, st.booleans())
+def test_what_is_written_is_read_again(tmp_path: Path, data: Any, block: bool) -> None:
     file = tmp_path / "x.yaml"
-    with file.open("w", encoding="utf-8") as stream:
-        YAML(typ="safe", pure=True).dump({"key": data}, stream)
+    file.write_text(to_yaml({"key": data}, block=block), encoding="utf-8")
     read = complains(read_yaml, file)
     assert read is None or read.data == {"key": data}
 

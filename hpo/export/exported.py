@@ -1,6 +1,5 @@
 """The file of an exported trial: parameters, experiment, scores, versions, data digest. Written, and read again."""
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
 
 from hpo.confirm.confirmation import Estimate
 from hpo.errors import FileMistakes, Mistake
@@ -17,7 +15,7 @@ from hpo.plan_again import plan_of, plan_of_study
 from hpo.record import TrialRecord
 from hpo.replacing import replaced
 from hpo.store import StudyView
-from hpo.yaml_file import Document, read_yaml
+from hpo.yaml_file import Document, read_yaml, to_yaml
 
 _STOPPED = ("pruner", "deadline", "target", "interrupt")
 
@@ -103,13 +101,8 @@ def _confirmed(view: StudyView, trial: TrialRecord) -> dict[str, Any]:
 
 def as_yaml(view: StudyView, trial: TrialRecord) -> str:
     """A trial as YAML text; see `document`."""
-    stream = io.StringIO()
-    stream.write(f"# Trial {trial.number} of study {view.name}. Train it again: hpo train THIS_FILE\n")
-    yaml = YAML(typ="safe", pure=True)
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.default_flow_style = False
-    yaml.dump(document(view, trial), stream)
-    return stream.getvalue()
+    head = f"# Trial {trial.number} of study {view.name}. Train it again: hpo train THIS_FILE\n"
+    return head + to_yaml(document(view, trial), block=True)
 
 
 def write_exported(view: StudyView, trial: TrialRecord, path: Path) -> None:
