@@ -178,6 +178,7 @@ class Coordinator:
                 invalid: dict[str, Any] = {"state": "failed", "failure": "invalid", "error": str(error)}
                 self._ended(self._study.end(replace(record, **invalid)))
                 continue
+            record = self._study.resolve(record, job.resolved)
             now = time.monotonic()
             self._running[record.number] = _Running(record, now, job.save_to, Silence(now))
             self._engine.submit(job)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from hpo import models
 from hpo.agreement import metric_mistakes
+from hpo.credentials import hidden_in
 from hpo.engines import Engine
 from hpo.engines.table import make_engine
 from hpo.errors import DataError, FileMistakes, InvalidSettings
@@ -20,8 +21,9 @@ from hpo.models_folder import drop_left_behind, file_of
 from hpo.plan import Plan
 from hpo.platforms import refuse_other_backends
 from hpo.record import ranked
+from hpo.resolved import Resolved
 from hpo.scratch import scratch_folder
-from hpo.space import dataset_with, training_with
+from hpo.space import dataset_with, sets_section, training_with
 from hpo.training.messages import Job
 from hpo.training.rules import disagreements
 from hpo.variants import PreparedVariants, Variants
@@ -141,9 +143,16 @@ def make_job(
     training, dataset = sections(plan, params)
     for wrong in disagreements(training):
         raise InvalidSettings(f"training.{'.'.join(wrong.key)}: {wrong.message}")
+    space = widened(plan, declared)
     return Job(
         trial=0,
-        params=widened(plan, declared).settings(params),
+        params=space.settings(params),
+        resolved=Resolved(
+            training.model_dump(mode="json"),
+            # A path may be an address, with a password in it.
+            hidden_in(dataset.model_dump(mode="json")),
+            space.settings({name: value for name, value in params.items() if not _sets_section(plan, name)}),
+        ),
         seed=seed,
         model=plan.space.model,
         training=training,
@@ -154,6 +163,10 @@ def make_job(
         declared=declared or None,
         save_to=str(save_to) if save_to else None,
     )
+
+
+def _sets_section(plan: Plan, name: str) -> bool:
+    return name in plan.space.parameters and sets_section(plan.space.target(name))
 
 
 class Jobs:

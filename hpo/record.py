@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from hpo.experiment import Objective
+from hpo.resolved import Resolved
 
 State = Literal["running", "complete", "pruned", "failed"]
 
@@ -67,6 +68,8 @@ class TrialRecord:
     """Why the model could not be saved, or why its file cannot be loaded as it is."""
     started: datetime | None = None
     ended: datetime | None = None
+    resolved: Resolved | None = None
+    """Every setting that it had; None of trials that earlier code began, or that made no job."""
     source: str | None = None
     """Where it was run, if not in this study: the study and the trial's number there."""
     confirms: Confirms | None = None

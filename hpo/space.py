@@ -236,6 +236,11 @@ def section_with(spec: _Spec, section: str, settings: Mapping[str, Any]) -> _Spe
     return type(spec).model_validate(_changed(spec.model_dump(), changes)) if changes else spec
 
 
+def sets_section(key: str) -> bool:
+    """Whether a key is one of the experiment's sections `training` and `dataset`, and not the model's."""
+    return any(in_section(key, section) for section in ("training", "dataset"))
+
+
 def in_section(key: str, section: str) -> tuple[str, ...]:
     """The path within a section that a key sets; empty if it sets something else. `training` need not be named."""
     first, *rest = key.split(".")

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from hpo.paths import is_kept_model
 from hpo.private import private_file, private_folder
 from hpo.read_only import may_only_be_read, opener
 from hpo.record import Confirms, State, TrialRecord
+from hpo.resolved import Resolved
 from hpo.texts import clean
 from hpo.urls import masked
 
@@ -272,8 +273,14 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
         number=trial.number, state=state_of(trial), params=config_of(trial), seed=job.get("seed", 0),
         origin=origin_of(trial), attempt=attempt_of(trial), started=trial.datetime_start, ended=trial.datetime_complete,
         confirms=Confirms(**trial.user_attrs[CONFIRMS]) if CONFIRMS in trial.user_attrs else None,
-        source=source_of(trial), **result,
+        resolved=Resolved(**job["resolved"]) if job.get("resolved") else None, source=source_of(trial), **result,
     )  # fmt: skip
+
+
+def job_of(record: TrialRecord) -> dict[str, Any]:
+    """What is kept of a trial's beginning: its configuration, its seed, and once its job is made all its settings."""
+    job = {"config": record.params, "seed": record.seed}
+    return job if record.resolved is None else {**job, "resolved": asdict(record.resolved)}
 
 
 def result_of(record: TrialRecord) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from hpo.experiment import StudySpec
 from hpo.holder import Lock
 from hpo.kept import kept_experiment, kept_files
 from hpo.record import TrialRecord
+from hpo.resolved import Resolved
 from hpo.samplers import derive_seed, make_pruner
 from hpo.space import SearchSpace
 from hpo.store import (
@@ -34,6 +35,7 @@ from hpo.store import (
     RETRY,
     VERSIONS,
     config_of,
+    job_of,
     opened_patiently,
     origin_of,
     own,
@@ -164,6 +166,12 @@ class Study:
         """Whether the configuration of a failed trial is to be run again."""
         known = self._study.get_trials(deepcopy=False)
         return any(trial.number == record.number for trial in to_run_again(known, self._spec.retries))
+
+    def resolve(self, record: TrialRecord, resolved: Resolved | None) -> TrialRecord:
+        """Keeps with a trial that was begun what it resolved to; returns its record."""
+        record = replace(record, resolved=resolved)
+        self._storage.set_trial_user_attr(self._running[record.number], JOB, job_of(record))
+        return record
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Records the objective after an epoch; returns whether the pruner would stop the trial."""

@@ -3,7 +3,8 @@
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ def trial_json(trial: TrialRecord, metric: str) -> dict[str, Any]:
         "trial": trial.number, "state": trial.state, metric: trial.value, "best_epoch": trial.best_epoch,
         "epochs": trial.epochs, "seconds": trial.seconds, "model_parameters": trial.model_parameters,
         "params": dict(trial.params), "test": dict(trial.test), "seed": trial.seed, "attempt": trial.attempt,
-        "source": trial.source,
+        "source": trial.source, "resolved": asdict(trial.resolved) if trial.resolved else None,
         "ended_by": trial.ended_by, "failure": trial.failure, "error": trial.error, "curves": dict(trial.curves),
         "fold_best_epochs": list(trial.fold_best_epochs), "deviations": trial.deviations,
         "model_file": trial.model_file, "model_note": trial.model_note, "test_note": trial.test_note,
@@ -169,6 +170,8 @@ def print_trial(out: Console, view: "StudyView", trial: TrialRecord) -> None:
         if value is not None:
             facts.add_row(name, cell(value))
     facts.add_row("seed", str(trial.seed))
+    for name, value in _settings(trial):
+        facts.add_row(name, cell(value))
     if trial.source:
         facts.add_row("taken over from", trial.source)
     if trial.ended_by:
@@ -196,6 +199,14 @@ def _print_remarks(out: Console, trials: Sequence[TrialRecord]) -> None:
             said.setdefault(remark, []).append(str(trial.number))
     for remark, numbers in said.items():
         out.print(Text(f"Trial {', '.join(numbers)}, {remark}"), soft_wrap=True)
+
+
+def _settings(trial: TrialRecord) -> Iterator[tuple[str, Any]]:
+    """What the trial resolved to, key by key; of the model what its parameters do not say already."""
+    for section, settings in (asdict(trial.resolved) if trial.resolved else {}).items():
+        for name, value in settings.items():
+            if value is not None and (section != "model" or name not in trial.params):
+                yield f"{section}.{name}", value
 
 
 def _table(trials: Sequence[TrialRecord], metric: str, title: str) -> Table:

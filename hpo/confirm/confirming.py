@@ -20,6 +20,7 @@ from hpo.errors import StoreAway, StudyBusy
 from hpo.experiment import Objective
 from hpo.holder import Lock
 from hpo.record import Confirms, TrialRecord
+from hpo.resolved import Resolved
 from hpo.store import (
     CONFIRMATION,
     CONFIRMS,
@@ -28,6 +29,7 @@ from hpo.store import (
     JOB,
     RETRY,
     confirming_study,
+    job_of,
     known_study,
     opened_patiently,
     record_of,
@@ -155,6 +157,12 @@ class Confirming:
     def will_run_again(self, record: TrialRecord) -> bool:
         """Whether a run that failed is to be tried again."""
         return _is_owed([run for run in self.trials() if run.confirms == record.confirms], self._wanted.retries)
+
+    def resolve(self, record: TrialRecord, resolved: Resolved | None) -> TrialRecord:
+        """Keeps with a run that was begun what it resolved to; returns its record."""
+        record = replace(record, resolved=resolved)
+        self._storage.set_trial_user_attr(self._ids[record.number], JOB, job_of(record))
+        return record
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Records the objective after an epoch; no confirming run is ever pruned."""

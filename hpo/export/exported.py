@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,8 @@ def document(view: StudyView, trial: TrialRecord) -> dict[str, Any]:
         "experiment": dict(view.experiment),
         "folders": list(view.folders),
     }
+    if trial.resolved is not None:
+        content["resolved"] = asdict(trial.resolved)
     return {**content, "confirmed": _confirmed(view, trial)} if view.confirmation is not None else content
 
 

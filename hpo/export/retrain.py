@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hpo.experiment import Objective
     from hpo.export.exported import Exported
     from hpo.plan import Plan
+    from hpo.resolved import Resolved
     from hpo.training.messages import Event, Job
 
 _HOW_TO_GET_ONE = (
@@ -47,6 +48,8 @@ class Retrained:
     """The objective at the best epoch; of k-fold cross-validation, its mean over the folds."""
     test: Mapping[str, float] = field(default_factory=dict)
     curves: dict[str, list[float]] = field(default_factory=dict)
+    resolved: "Resolved | None" = None
+    """Every setting that it had."""
     model_saved: bool = False
     """Whether its model was saved, where that was wanted."""
     test_note: str | None = None
@@ -107,7 +110,7 @@ def retrain_all(
             replace(make_job(plan, params, one.seed, data.folder, declared, one.save_to), trial=number)
             for number, one in enumerate(wanted)
         ]
-        runs = [Retrained(dataset.info.digest, one.seed) for one in wanted]
+        runs = [Retrained(dataset.info.digest, job.seed, resolved=job.resolved) for job in jobs]
         _Training(engine, runs, wanted, plan.experiment.objective, on_end).run(jobs)
         return runs
 

@@ -1,6 +1,7 @@
 """What training an exported configuration again came to, beside the scores of the export."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,8 @@ def retrained_json(exported: "Exported", runs: Sequence[Retrained]) -> dict[str,
     return {
         "scores": {name: {"exported": before.get(name), "trained_again": value} for name, value in again.items()},
         "runs": [
-            {"seed": run.seed, "best_epoch": run.best_epoch, **scores_of(run, metric), "curves": run.curves}
+            {"seed": run.seed, "best_epoch": run.best_epoch, **scores_of(run, metric), "curves": run.curves,
+             "resolved": asdict(run.resolved) if run.resolved else None}
             for run in runs
         ],
         "mean": {name: one.mean for name, one in over_seeds.items()},

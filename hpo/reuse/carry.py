@@ -10,7 +10,7 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from hpo.record import TrialRecord
 from hpo.space import SearchSpace
-from hpo.store import CARRIED, JOB, OBSERVED, RESULT, RETRY, open_storage, result_of
+from hpo.store import CARRIED, JOB, OBSERVED, RESULT, RETRY, job_of, open_storage, result_of
 from hpo.told import told_state
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def frozen(
         params=asked.params,
         distributions=asked.distributions,
         user_attrs={
-            JOB: {"config": config, "seed": record.seed},
+            JOB: job_of(replace(record, params=config)),
             RESULT: result_of(record),
             **{f"test_{name}": score for name, score in record.test.items()},
             **retry,

@@ -180,10 +180,16 @@ def best_so_far(
 
 
 def trial_params(fixed: Mapping[str, Any], record: TrialRecord) -> list[Param]:
-    """A trial's params: its seed, its configuration, and what is the same in all trials.
+    """A trial's params: its seed, its configuration, what it resolved to, and what is the same in all trials.
 
-    Of the training section, what the configuration sets is left out: its value there is that of no trial.
+    Settings of the model stand under the names of the parameters that set them; under `model.` where those have names
+    of their own. Of trials of earlier code, which lack what they resolved to, what the configuration sets is
+    left out of the training section: its value there is that of no trial.
     """
+    if (resolved := record.resolved) is not None:
+        renamed = {f"model.{name}": value for name, value in resolved.model.items() if name not in record.params}
+        settings = {"training": resolved.training, "dataset": resolved.dataset, **renamed}
+        return params({"seed": record.seed, **fixed, **settings, **record.params})
     training = {
         name: value
         for name, value in (fixed.get("training") or {}).items()

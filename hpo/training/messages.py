@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from hpo.experiment import Augmentation, Objective, TrainingSpec
+from hpo.resolved import Resolved
 from hpo.texts import MOST_OF_A_LINE, MOST_OF_A_NAME, clean, shortened, visible
 
 StopReason = Literal["pruner", "deadline", "target", "interrupt"]
@@ -44,6 +45,8 @@ class Job:
     """Folders in which import paths of the user's code are looked for."""
     declared: Mapping[str, Any] | None = None
     """What a KerasTuner model declared so far: `HyperParameters.get_config()`."""
+    resolved: Resolved | None = None
+    """All its settings, for the record."""
     save_to: str | None = None
     """File (.keras) for the model at its best weights."""
     save_if_better_than: float | None = None

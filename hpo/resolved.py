@@ -1,0 +1,17 @@
+"""What a trial resolved to: every setting, as its job had them; worked out once, with the job."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The settings of one trial or run, whether its configuration or its experiment says them; JSON values."""
+
+    training: Mapping[str, Any]
+    """The section `training`."""
+    dataset: Mapping[str, Any]
+    """The section `dataset`."""
+    model: Mapping[str, Any]
+    """What its configuration sets of the model: key -> value."""
