@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from hpo.confirm.decision import markdown
-from hpo.errors import Interrupted, StudyBusy
+from hpo.errors import Interrupted, StoreAway, StudyBusy
 from hpo.export.exported import as_yaml
 from hpo.record import TrialRecord, ranked
 from hpo.signals import Signalled
@@ -86,6 +86,11 @@ def tracked(plan: "Plan", info: "DatasetInfo", resume: bool, reporter: Reporter)
         # Another process runs the study by now: how it ends is not for this one to say.
         status = None
         raise
+    except StoreAway:
+        # It has been waited for long enough: the record is not asked for the end.
+        tracker.finish(_unread("failed"))
+        status = None
+        raise
     except (Interrupted, KeyboardInterrupt, Signalled, SystemExit, GeneratorExit):
         status = "interrupted"
         raise
@@ -100,7 +105,11 @@ def _ending(storage: str, name: str, status: Status) -> Ending:
     try:
         return ending_of(read_study(storage, name), status)
     except Exception:  # what ended the study is the error to see, and the runs must end all the same
-        return Ending(status, f"The study ended as {status}; its record could not be read.")
+        return _unread(status)
+
+
+def _unread(status: Status) -> Ending:
+    return Ending(status, f"The study ended as {status}; its record could not be read.")
 
 
 def _wait_for(tracker: Tracker, reporter: Reporter, seconds: float) -> None:
