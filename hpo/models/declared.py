@@ -6,7 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hpo.errors import ModelError
 from hpo.space import SearchSpace
+from hpo.texts import MOST_OF_A_NAME, is_clean
 
 When = dict[str, Any]
 
@@ -40,6 +42,23 @@ def to_space(config: Mapping[str, Any], model: str) -> SearchSpace:
                 }
                 variants[name].append(key)
     return SearchSpace.model_validate({"model": model, "parameters": parameters})
+
+
+def refuse_what_nothing_can_hold(model: str, config: Mapping[str, Any]) -> None:
+    """Refuses names and choices that no database, file or terminal takes.
+
+    Raises:
+        ModelError: a name that is too long, or a text with NUL or half a surrogate pair.
+    """
+    for entry in config["space"]:
+        name = entry["config"]["name"]
+        if not is_clean(name) or len(name) > MOST_OF_A_NAME:
+            rule = f"must be text of at most {MOST_OF_A_NAME} characters, without NUL and surrogate characters"
+            raise ModelError(f"{model}: declares the name {name[:80]!r}; a name {rule}")
+        for choice in entry["config"].get("values") or ():
+            if isinstance(choice, str) and not is_clean(choice):
+                rule = "must be text without NUL and surrogate characters"
+                raise ModelError(f"{model}: declares {name} with the choice {choice[:80]!r}; a choice {rule}")
 
 
 def _parameter(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpo.errors import ModelError
 from hpo.imports import load_object, place_of
+from hpo.models.declared import refuse_what_nothing_can_hold
 from hpo.models.keras_tuner import NOTHING, checked, hypermodel_of, hyperparameters
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def discover(model: str, info: "DatasetInfo", import_paths: Sequence[Path | str]
         message = f"cannot be built at its default values: {type(error).__name__}: {error}"
         raise ModelError(f"{model}: {place_of(error, import_paths)}: {message}") from error
     exploration.run()
+    refuse_what_nothing_can_hold(model, exploration.found.get_config())
     found: Mapping[str, Any] = copy.deepcopy(exploration.found.get_config())
     return found
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpo.errors import ModelError
 from hpo.models.built import Built, InvalidModel
+from hpo.models.declared import refuse_what_nothing_can_hold
 
 if TYPE_CHECKING:
     import keras
@@ -80,7 +81,11 @@ def build(
             raise InvalidModel(str(error)) from error
 
     def news() -> Mapping[str, Any] | None:
-        return copy.deepcopy(hp.get_config()) if len(hp.space) > known else None
+        if len(hp.space) <= known:
+            return None
+        config: Mapping[str, Any] = copy.deepcopy(hp.get_config())
+        refuse_what_nothing_can_hold(model, config)
+        return config
 
     own_fit = type(hypermodel).fit is not HyperModel.fit
     return Built(network, fit if own_fit else None, news)

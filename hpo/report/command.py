@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from hpo.errors import UserError
 from hpo.report.page import Format, Reported, report
@@ -59,7 +60,7 @@ def report_command(  # noqa: PLR0913, PLR0917 - one argument, one option of the 
     with console.status("") as status:
         done = report(
             studies, path, form=form, log=log and form == "html", home=home, storage=storage,
-            tracking_uri=tracking_uri, tell=lambda what: status.update(f"{what} ..."),
+            tracking_uri=tracking_uri, tell=lambda what: status.update(Text(f"{what} ...")),
         )  # fmt: skip
     return Done(path, form, done)
 

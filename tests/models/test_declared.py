@@ -3,7 +3,9 @@
 import optuna
 import pytest
 
+from hpo.errors import ModelError
 from hpo.models import to_space
+from hpo.models.declared import refuse_what_nothing_can_hold
 
 
 def entry(kind, name, conditions=(), **config):
@@ -109,3 +111,17 @@ def test_truth_values_of_parents():
 def test_a_scope_within_a_scope_of_the_same_parent():
     found = space(number("Int", "n", 1, 4), choice("x", ["a"], [("n", [2, 3]), ("n", [3, 4])]))
     assert found.parameters["x"].when == {"n": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "rule"),
+    [
+        ("a\udc80", ["x"], "a name must be text of at most 250 characters"),
+        ("a" * 300, ["x"], "a name must be text of at most 250 characters"),
+        ("kind", ["x", "b\0"], r"declares kind with the choice 'b\\x00'"),
+    ],
+)
+def test_names_and_choices_that_nothing_can_hold_are_refused(name, values, rule):
+    config = {"space": [{"class_name": "Choice", "config": {"name": name, "values": values}}], "values": {}}
+    with pytest.raises(ModelError, match=rule):
+        refuse_what_nothing_can_hold("own:make", config)
