@@ -126,7 +126,7 @@ def _start(home: Path, uri: str, port: int) -> "subprocess.Popen[bytes]":
     }
     arguments = ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     hosts = ["--allowed-hosts", f"{HOST}:{port},localhost:{port}"]
-    # Without it, every page that any port of this machine serves might write.
+    # Beside these MLflow takes the pages of other ports of this machine, whatever it is told.
     hosts += ["--cors-allowed-origins", f"http://{HOST}:{port},http://localhost:{port}"]
     command = [sys.executable, "-m", "mlflow", "server", *arguments, *hosts]
     return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

@@ -143,7 +143,12 @@ def cleaned(event: Event) -> Event:
         return event if event.note is None else replace(event, note=clean(event.note, MOST_OF_A_LINE))
     if isinstance(event, EpochDone):
         return event if _sound(event.metrics) else replace(event, metrics=_named(event.metrics))
-    return event if _sound(event.test) else replace(event, test=_named(event.test))
+    test = event.test if _sound(event.test) else _named(event.test)
+    return replace(event, test=test, test_note=_note(event.test_note), model_note=_note(event.model_note))
+
+
+def _note(note: str | None) -> str | None:
+    return None if note is None else clean(note, MOST_OF_A_LINE)
 
 
 def _sound(values: Mapping[str, float]) -> bool:
