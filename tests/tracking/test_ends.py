@@ -109,7 +109,7 @@ def test_a_run_that_the_record_does_not_know_is_ended_by_the_next(plan):
 def test_ctrl_c_while_it_is_logged_ends_the_waiting_with_a_line(plan, monkeypatch):
     from hpo.tracking import Tracker
 
-    def close(self: Tracker, waiting: Any) -> bool:
+    def close(self: Tracker, *arguments: Any) -> bool:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Tracker, "close", close)
