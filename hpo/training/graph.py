@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import keras
 import numpy as np
@@ -18,7 +17,6 @@ import tensorflow as tf
 from hpo.data.dataset import Array, Dataset, Scaling
 from hpo.training.augmentation import Augment
 from hpo.training.compiling import labels_for
-from hpo.training.xla import asked_for_xla
 
 PIECE_SECONDS = 0.2
 """How long the graph runs between two looks at whether to stop, about."""
@@ -34,34 +32,6 @@ Weighted = tuple[Array, Array, Array | None]
 
 # TensorFlow ends the process when a tensor's memory does not begin at a multiple of this many bytes.
 _ALIGNMENT = 64
-
-
-# What `model.fit` calls beside what the graph does: of a model's own, it would not be heard.
-_PARTS_OF_FIT = (
-    "train_step", "test_step", "compute_metrics", "fit", "evaluate", "make_train_function", "make_test_function",
-    "reset_metrics", "get_metrics_result",
-)  # fmt: skip
-
-
-def why_not(model: keras.Model) -> str | None:
-    """Why a model cannot train inside the graph, or None where it can: for people to read."""
-    # A method may have been replaced in the model alone, too.
-    own = [name for name in _PARTS_OF_FIT if _function(model, name) is not getattr(keras.Model, name)]
-    if own or type(model).metrics is not keras.Model.metrics:
-        return f"the model has a {own[0]} of its own" if own else "the model has metrics of its own"
-    if any(getattr(layer, "stateful", False) for layer in model._flatten_layers()):
-        return "a layer is stateful"
-    if keras.config.floatx() != "float32":
-        return f"Keras computes in {keras.config.floatx()}"
-    if model.run_eagerly or tf.config.functions_run_eagerly():
-        return "the model is compiled with run_eagerly"
-    if asked_for_xla(model):
-        return "the model is compiled with jit_compile"
-    return None
-
-
-def _function(model: keras.Model, name: str) -> Any:
-    return getattr(getattr(model, name), "__func__", None)
 
 
 @dataclass(frozen=True)

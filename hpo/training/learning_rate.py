@@ -77,7 +77,10 @@ def decay_of(
 
 
 def _rate_of(model: keras.Model, key: str) -> float:
-    rate = model.optimizer.learning_rate
+    # One around several others has no rate of its own.
+    rate = getattr(model.optimizer, "learning_rate", None)
+    if rate is None:
+        raise InvalidModel(f"{key}: the model's own code gives it an optimizer without a learning rate")
     if not isinstance(rate, keras.Variable):
         raise InvalidModel(f"{key}: the model's own code gives its optimizer a learning-rate schedule already")
     return float(rate)

@@ -14,9 +14,10 @@ from hpo.data.dataset import Array, Dataset
 from hpo.data.generated import epoch_of
 from hpo.models import Built
 from hpo.training.augmentation import Augment, augment_for, augment_steps
+from hpo.training.by_fit import why_not
 from hpo.training.callbacks import own_callbacks, sees_batches
 from hpo.training.compiling import labels_for
-from hpo.training.graph import EVALUATION_BATCH, GraphLoop, Weighted, why_not
+from hpo.training.graph import EVALUATION_BATCH, GraphLoop, Weighted
 from hpo.training.kept import finalize
 from hpo.training.learning_rate import rates_of, reductions, schedules
 from hpo.training.messages import EndReason, Job

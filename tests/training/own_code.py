@@ -262,6 +262,9 @@ def surprising(params, dataset):
         optimizer = Around(optimizer)
     if kind == "scaled":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    if kind == "several":
+        first = keras.optimizers.OptimizerMap(optimizer, {".*bias": keras.optimizers.SGD(0.1)})
+        optimizer = keras.optimizers.MultiOptimizer(first)
     if kind == "averaging":
         optimizer = keras.optimizers.SGD(0.3, use_ema=True, ema_momentum=0.9)
     model = _network(*inside)

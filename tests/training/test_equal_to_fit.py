@@ -10,7 +10,8 @@ from drawn import Drawn, Trial, build, data_for, drawn_models, trials
 from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
-from hpo.training.graph import GraphLoop, why_not
+from hpo.training.by_fit import why_not
+from hpo.training.graph import GraphLoop
 from hpo.training.kept import kept_weights
 from hpo.training.template import Templates
 
@@ -37,7 +38,6 @@ def by_fit(drawn: Drawn, trial: Trial) -> Trained:
 
 def in_graph(templates: Templates, drawn: Drawn, trial: Trial, epochs: int = EPOCHS) -> Trained:
     data, model = data_for(drawn), build(drawn, trial)
-    assert why_not(model) is None
     with templates.lent(model, drawn.data, lambda copy: GraphLoop(copy, data)) as lent:
         own = lent.template is None
         loop = GraphLoop(model, data) if own else lent.template.loop
@@ -67,6 +67,8 @@ def check(drawn: Drawn, first: Trial | None, second: Trial) -> str | None:
         expected = by_fit(drawn, second)
     except (ValueError, TypeError, IndexError, tf.errors.OpError):
         reject()  # layers that do not fit together
+    if reason := why_not(build(drawn, second)):
+        return reason  # by fit itself
     templates = Templates()
     if first is not None:
         in_graph(templates, drawn, first, epochs=1)
@@ -76,7 +78,7 @@ def check(drawn: Drawn, first: Trial | None, second: Trial) -> str | None:
 
 
 @settings(
-    max_examples=8, derandomize=True, database=None, deadline=None, phases=[Phase.explicit, Phase.generate],
+    max_examples=5, derandomize=True, database=None, deadline=None, phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[*HealthCheck],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore")

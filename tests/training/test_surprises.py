@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from toys import FLAT, HEAD, dataset, layer, model_of
 
-from hpo.training.graph import GraphLoop, why_not
+from hpo.training.by_fit import why_not
+from hpo.training.graph import GraphLoop
 from hpo.training.messages import Finished
 
 ITSELF = "a graph is traced for each trial: "
@@ -17,7 +18,8 @@ BY_FIT = "training goes through Keras's fit, the slower way: "
     [
         ("unbuilt", None),
         ("own layer", ITSELF + "a layer is not Keras's own (Scale)"),
-        ("around", ITSELF + "the optimizer is Around"),
+        ("around", BY_FIT + "the optimizer is Around"),
+        ("several", ITSELF + "the optimizer is MultiOptimizer"),
         ("scaled", ITSELF + "the optimizer is LossScaleOptimizer"),
         ("patched", BY_FIT + "the model has a train_step of its own"),
     ],
@@ -67,6 +69,13 @@ def test_what_model_fit_would_call_of_a_models_own_is_heard():
     model = model_of(FLAT, HEAD)
     model.test_step = lambda data: keras.Model.test_step(model, data)
     assert why_not(model) == "the model has a test_step of its own"
+
+
+def test_an_optimizer_that_starts_otherwise_where_it_is_built_before_goes_through_fit():
+    inner = keras.optimizers.ScheduleFreeAdamW()
+    assert why_not(model_of(FLAT, HEAD, optimizer=inner)) == "the optimizer is ScheduleFreeAdamW"
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.ScheduleFreeAdamW())
+    assert why_not(model_of(FLAT, HEAD, optimizer=scaled)) == "the optimizer is ScheduleFreeAdamW"
 
 
 def test_layers_that_keep_a_state_between_batches_go_through_fit():
