@@ -1,4 +1,4 @@
-"""Hyperparameter experiments for Keras: Optuna proposes, Keras trains, MLflow remembers.
+"""Tunes hyperparameters of Keras models: Optuna proposes, Keras trains, MLflow logs.
 
 import hpo
 result = hpo.run("experiments/digits_mlp.yaml")

@@ -22,7 +22,7 @@ app = typer.Typer(
     # Rich would take as long to import as everything else together, and take "[default: ...]" for markup.
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Hyperparameter experiments for Keras: Optuna proposes, Keras trains, MLflow remembers.",
+    help="Tunes hyperparameters of Keras models: Optuna proposes, Keras trains, MLflow logs.",
 )
 
 Listed = Literal["studies", "datasets", "models", "samplers", "pruners"]
@@ -30,9 +30,9 @@ Listed = Literal["studies", "datasets", "models", "samplers", "pruners"]
 
 @app.callback(invoke_without_command=True)
 def options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
 ) -> None:
-    """Hyperparameter experiments for Keras: Optuna proposes, Keras trains, MLflow remembers."""
+    """Tunes hyperparameters of Keras models: Optuna proposes, Keras trains, MLflow logs."""
     if version:
         from hpo.versions import versions
 
@@ -42,14 +42,22 @@ def options(
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="Folder of the project; it is made if it does not exist.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="Folder of the project. It is created if it does not exist.")] = Path(),
     data: Annotated[
-        Path | None, typer.Option(help="Your data: a .csv, .parquet or .npz file, or a folder of IDX files.")
+        Path | None,
+        typer.Option(
+            help="Your data: a .csv, .parquet or .npz file, or a folder of IDX files. [default: handwritten digits]"
+        ),
     ] = None,
-    target: Annotated[str | None, typer.Option(help="The column to predict, of a .csv or .parquet file.")] = None,
-    model: Annotated[str | None, typer.Option(help="Your model: module:name of a function or a HyperModel.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict. A .csv or .parquet file needs it.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Your model: module:name of a build function or a KerasTuner HyperModel.")
+    ] = None,
 ) -> None:
-    """Writes a small project to begin with: an experiment, a search space, a model function, a notebook."""
+    """Writes a small project to start from.
+
+    It has an experiment, a search space, a model function and a notebook.
+    """
     from hpo.project.create import Wanted, create_project, print_created
     from hpo.terminal import console
 
@@ -62,14 +70,32 @@ def run(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
         Path | None, typer.Argument(help="The experiment's YAML file.", metavar="EXPERIMENT", show_default=False)
     ] = None,
     assignments: Assignments = None,
-    trials: Annotated[int | None, typer.Option(help="Configurations to bring to an end (study.trials).")] = None,
-    timeout: Annotated[str | None, typer.Option(help="90, 10m, 1h30m (study.timeout).")] = None,
-    workers: Annotated[int | None, typer.Option(help="Trials at a time (engine.workers).")] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="How many configurations to try (study.trials). [default: the file's, or 50]")
+    ] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            help="Time limit of this run: 90 (seconds), 10m, 1h30m (study.timeout). [default: the file's, or none]"
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="How many trials train at the same time (engine.workers). [default: the file's, or one a CPU core]"
+        ),
+    ] = None,
     name: Name = None,
     home: Home = None,
     json: Json = False,
 ) -> None:
-    """Runs an experiment: a study with live progress. The same command goes on where it stopped."""
+    """Runs an experiment: trains models and looks for the best.
+
+    Each trial trains one model with other parameters. The progress is shown.
+
+    Results go to ./mlruns (see --home): scores, curves and models of all trials, for hpo compare and hpo ui.
+    A stopped run continues when you type the same command again.
+    """
     if experiment is None:
         from hpo.project.create import no_experiment
 
@@ -98,10 +124,16 @@ def check(
     experiment: ExperimentFile,
     assignments: Assignments = None,
     home: Home = None,
-    traceback: Annotated[bool, typer.Option("--traceback", help="Show how an error came about.")] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show the traceback of an error in your code.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Says what would run: the data, the study, the smallest and the largest model, which it tries for one step."""
+    """Checks an experiment without running it.
+
+    Shows the data, the number of trials, and the smallest and the largest model. Trains both for one step, to see that
+    they work. Nothing is kept.
+    """
     from hpo.check import check as check_experiment
     from hpo.terminal import console, print_check, print_json
 
@@ -115,10 +147,16 @@ def check(
 @app.command("show-data")
 def show_data(
     experiment: ExperimentFile,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Draw a PNG instead: samples.png.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write a picture to this .png file. [default: draw in the terminal]"),
+    ] = None,
     assignments: Assignments = None,
 ) -> None:
-    """Draws samples of each class, as they are and as augmentation changes them, and the class balance."""
+    """Shows samples of the data, by class.
+
+    Also what augmentation makes of them, and how many samples each class has.
+    """
     from hpo.data_picture import draw
     from hpo.data_text import print_shown
     from hpo.show_data import show_data as show_experiment
@@ -134,12 +172,17 @@ def show_data(
 
 @app.command("list")
 def list_(
-    what: Annotated[Listed, typer.Argument(help="The studies of the store, or names that a file may use.")] = "studies",
+    what: Annotated[
+        Listed, typer.Argument(help="The studies here, or names that you can use in the files.")
+    ] = "studies",
     home: Home = None,
     storage: Storage = None,
     json: Json = False,
 ) -> None:
-    """Lists the studies of the store, or what a file may name: datasets, models."""
+    """Lists studies, or datasets, models, samplers, pruners.
+
+    Without an argument, the studies. The others are names that you can use in the files.
+    """
     from hpo.listing import known_names, print_listing
     from hpo.terminal import console, print_json, print_studies, studies_json
 
@@ -156,12 +199,17 @@ def list_(
 @app.command()
 def show(
     study: StudyName,
-    trial: Annotated[int | None, typer.Argument(help="A trial's number.")] = None,
+    trial: Annotated[
+        int | None, typer.Argument(help="Number of a trial. [default: the study as a whole]", show_default=False)
+    ] = None,
     home: Home = None,
     storage: Storage = None,
     json: Json = False,
 ) -> None:
-    """Shows a study, or one of its trials: parameters, curves, scores, failure."""
+    """Shows a study, or one of its trials.
+
+    Of a trial: its parameters, curves and scores, and why it failed.
+    """
     from hpo.compare.compare import read_studies
     from hpo.export.export import chosen
     from hpo.terminal import console, print_json, print_study, print_trial, study_json, trial_json
@@ -178,15 +226,16 @@ def show(
 def compare(
     studies: Annotated[list[str], typer.Argument(help="One study or several.", metavar="STUDY...")],
     where: Annotated[
-        str | None, typer.Option(help="Only trials for which this holds: \"state = 'complete' and depth >= 2\" (SQL).")
+        str | None,
+        typer.Option(help="Only the trials that meet an SQL condition: \"state = 'complete' and depth >= 2\"."),
     ] = None,
-    top: Annotated[int | None, typer.Option(help="Only the best so many trials.", min=1)] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write the table to a CSV file; - is stdout.")] = None,
+    top: Annotated[int | None, typer.Option(help="Only the best N trials.", metavar="N", min=1)] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file, or to stdout with `-`.")] = None,
     home: Home = None,
     storage: Storage = None,
     json: Json = False,
 ) -> None:
-    """Ranks the trials of studies by validation score; test scores stand beside, and rank nothing."""
+    """Ranks trials by validation score. Test scores are shown too, but never used for ranking."""
     from hpo.compare.compare import chosen, read_studies, table
     from hpo.compare.comparison import comparison_json, print_comparison
     from hpo.csv_file import write_csv
@@ -205,20 +254,36 @@ def compare(
 @app.command()
 def confirm(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     study: StudyName,
-    top: Annotated[int, typer.Option(help="So many of the best configurations.", min=1)] = 5,
-    seeds: Annotated[int, typer.Option(help="Runs of each, over the same fresh seeds.", min=2)] = 5,
-    trials: Annotated[str | None, typer.Option(help="These trials instead: 3,7,12.", metavar="NUMBERS")] = None,
+    top: Annotated[int, typer.Option(help="Take the N best configurations.", metavar="N", min=1)] = 5,
+    seeds: Annotated[
+        int, typer.Option(help="Train each of them N times, each time with another random seed.", metavar="N", min=2)
+    ] = 5,
+    trials: Annotated[
+        str | None, typer.Option(help="Take these trials instead of the best: 3,7,12.", metavar="NUMBERS")
+    ] = None,
     stop_early: Annotated[
-        bool, typer.Option("--stop-early", help="No more seeds for a finalist that is clearly out after three.")
+        bool,
+        typer.Option("--stop-early", help="After three seeds, stop training a configuration that is clearly worse."),
     ] = False,
-    workers: Annotated[int | None, typer.Option(help="Runs at a time.", min=1)] = None,
-    timeout: Annotated[str | None, typer.Option(help="90, 10m, 1h30m; the same command goes on.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="How many models train at the same time. [default: as in the study]", min=1)
+    ] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            help="Time limit: 90 (seconds), 10m, 1h30m. The same command continues afterwards. [default: none]"
+        ),
+    ] = None,
     home: Home = None,
     storage: Storage = None,
     uri: TrackingUri = None,
     json: Json = False,
 ) -> None:
-    """Trains the finalists again over fresh seeds, and says which to use and how sure that is."""
+    """Trains the best again with new seeds, and picks one.
+
+    A single good score can be luck. This trains the best configurations several times, says which to use, and how sure
+    that is.
+    """
     from hpo.confirm.confirm import confirm as confirm_study
     from hpo.confirm.confirm import numbers
     from hpo.confirm.finalist_table import confirmed_json, print_confirmed
@@ -235,19 +300,25 @@ def confirm(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
 def report(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     studies: Annotated[list[str], typer.Argument(help="One study or several.", metavar="STUDY...")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file. [default: report.html; stdout for md]")
+        Path | None,
+        typer.Option("--output", "-o", help="The file to write. [default: report.html; stdout for Markdown]"),
     ] = None,
     form: Annotated[
         Literal["html", "md"] | None,
-        typer.Option("--format", help="A page, or Markdown for a pull request. [default: by the file's suffix]"),
+        typer.Option(
+            "--format", help="html is a page, md is Markdown for a pull request. [default: from the file's suffix]"
+        ),
     ] = None,
-    log: Annotated[bool, typer.Option(help="Show the page of a study in its MLflow run as well.")] = True,
+    log: Annotated[bool, typer.Option(help="Also log the page to MLflow.")] = True,
     home: Home = None,
     storage: Storage = None,
     uri: TrackingUri = None,
     json: Json = False,
 ) -> None:
-    """Writes one self-contained page: what to use, how sure that is, what it costs, and the figures."""
+    """Writes a report: one HTML file with the results.
+
+    Which configuration to use, how sure that is, what it costs, and charts of the search.
+    """
     from hpo.report.command import report_command
     from hpo.terminal import console, print_json
 
@@ -263,25 +334,34 @@ def report(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
 def export(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     study: StudyName,
     to: Annotated[
-        Path | None, typer.Option(help="best.yaml or best.json for hpo train; best.py, a Keras script without hpo.")
+        Path | None, typer.Option(help="File to write: .yaml or .json for hpo train, .py for a plain Keras script.")
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="Keras file (.keras), its scaling in front.")] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Save the trained model to this .keras file. Its scaling of the inputs is included."),
+    ] = None,
     register: Annotated[
-        str | None, typer.Option(help="Name in MLflow's model registry: a version with alias champion.", metavar="NAME")
+        str | None,
+        typer.Option(help="Register the model in MLflow under this name, with the alias champion.", metavar="NAME"),
     ] = None,
-    trial: Annotated[int | None, typer.Option(help="A trial's number.")] = None,
+    trial: Annotated[
+        int | None, typer.Option(help="Export the trial with this number. [default: see --confirmed]")
+    ] = None,
     confirmed: Annotated[
         bool | None,
         typer.Option(
             "--confirmed/--no-confirmed",
-            help="The choice of hpo confirm, or the best single run. [default: confirmed, once there is one]",
+            help="Export what hpo confirm chose, or the trial with the best score. [default: what it chose, if it ran]",
         ),
     ] = None,
     home: Home = None,
     storage: Storage = None,
     uri: TrackingUri = None,
 ) -> None:
-    """Exports the trial to use: to train it again, as a Keras model or script, to MLflow's model registry."""
+    """Exports the best configuration or its model.
+
+    As a file to train again, a Keras model, a plain Keras script, or a model in MLflow's registry.
+    """
     from hpo.export.export import Targets, Which
     from hpo.export.export import export as export_trial
     from hpo.terminal import console
@@ -293,11 +373,18 @@ def export(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
 @app.command()
 def train(
     exported: Annotated[Path, typer.Argument(help="A file that hpo export wrote.", metavar="BEST.YAML")],
-    seeds: Annotated[int, typer.Option(help="Runs: the trial's own seed, then fresh ones.", min=1)] = 1,
-    model: Annotated[Path | None, typer.Option(help="Keras file (.keras) for the model of its own seed.")] = None,
+    seeds: Annotated[
+        int, typer.Option(help="Train N times: first with the trial's seed, then with new ones.", metavar="N", min=1)
+    ] = 1,
+    model: Annotated[
+        Path | None, typer.Option(help="Save the model trained with the trial's seed to this .keras file.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Trains an exported configuration again, and shows all scores side by side."""
+    """Trains an exported configuration again.
+
+    Shows the old and the new scores side by side.
+    """
     from hpo.export.exported import read_exported
     from hpo.export.retrained_table import print_retrained, require_saved, retrained_json, trained_again
     from hpo.terminal import console, print_json
@@ -310,17 +397,31 @@ def train(
 
 @app.command()
 def predict(
-    model: Annotated[str, typer.Argument(help="A .keras file, or models:/NAME@champion.", metavar="MODEL")],
-    source: Annotated[
-        Path, typer.Argument(help=".csv, .parquet, .npy, .npz, .png or a folder of pictures.", metavar="INPUT")
+    model: Annotated[
+        str, typer.Argument(help="A .keras file, or a registered model: models:/NAME@champion.", metavar="MODEL")
     ],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A .csv file. [default: stdout]")] = None,
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Inputs: a .csv, .parquet, .npy, .npz or .png file, or a folder of pictures.", metavar="INPUT"
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the predictions to this .csv file. [default: stdout]")
+    ] = None,
     home: Home = None,
     uri: Annotated[
-        str | None, typer.Option("--tracking-uri", help="MLflow with the model registry. [default: the home folder's]")
+        str | None,
+        typer.Option(
+            "--tracking-uri",
+            help="MLflow server with the model registry. [default: HPO_TRACKING_URI, or mlflow.db in the home folder]",
+        ),
     ] = None,
 ) -> None:
-    """Predicts with an exported or registered model: classes with their probabilities, or numbers."""
+    """Predicts with an exported or registered model.
+
+    The result is a class and its probabilities for each input, or a number.
+    """
     from hpo.export.predict import check_output, write
     from hpo.export.predict import predict as predicted
     from hpo.terminal import console

@@ -9,12 +9,28 @@ ExperimentFile = Annotated[Path, typer.Argument(help="The experiment's YAML file
 StudyName = Annotated[str, typer.Argument(help="The study's name.", metavar="STUDY")]
 Assignments = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Override a key: --set study.trials=10. May be repeated.", metavar="KEY=VALUE"),
+    typer.Option(
+        "--set", help="Set a key of the experiment's file: --set study.trials=10. May be repeated.", metavar="KEY=VALUE"
+    ),
 ]
-Home = Annotated[Path | None, typer.Option(help="Folder of all that is left. [default: HPO_HOME, or ./mlruns]")]
-Storage = Annotated[str | None, typer.Option(help="SQLAlchemy URL of the studies, if not the home folder's.")]
+Home = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for all results: studies, MLflow runs, models. [default: HPO_HOME, or ./mlruns]",
+        show_default=False,
+    ),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        help="SQLAlchemy URL of the database of studies. [default: HPO_STORAGE, or optuna.db in the home folder]"
+    ),
+]
 TrackingUri = Annotated[
-    str | None, typer.Option("--tracking-uri", help="MLflow tracking URI, if not the home folder's.")
+    str | None,
+    typer.Option(
+        "--tracking-uri", help="MLflow tracking URI. [default: HPO_TRACKING_URI, or mlflow.db in the home folder]"
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-Name = Annotated[str | None, typer.Option(help="Name of the study, instead of the file's.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
+Name = Annotated[str | None, typer.Option(help="Name of the study. [default: `name` in the experiment's file]")]

@@ -1,4 +1,4 @@
-"""Commands around a study: told to MLflow, begun anew from another, looked at; no logic."""
+"""Commands around a study: log it to MLflow, start one from another, look at it; no logic."""
 
 from typing import Annotated, Literal
 
@@ -14,7 +14,10 @@ def log(
     storage: Storage = None,
     json: Json = False,
 ) -> None:
-    """Logs a whole study to MLflow: to another one, or what is missing in its own. Twice is the same as once."""
+    """Logs a whole study to an MLflow server.
+
+    To another one than before, or to its own, which may have missed something. Repeating it changes nothing.
+    """
     from hpo.retell import retell
     from hpo.reuse.beginnings import print_told, told_json
     from hpo.terminal import console, print_json
@@ -32,7 +35,10 @@ def extend(
     storage: Storage = None,
     json: Json = False,
 ) -> None:
-    """Begins a study with edited ranges, and takes over the trials of an old one that lie within them."""
+    """Starts a study with edited ranges from an old one.
+
+    The trials of the old study that lie within the new ranges are taken over and count.
+    """
     from hpo.reuse.beginnings import begun_json, print_begun
     from hpo.reuse.extend import Options
     from hpo.reuse.extend import extend as extend_study
@@ -46,14 +52,17 @@ def extend(
 
 def warm_start(
     experiment: ExperimentFile,
-    source: Annotated[str, typer.Option("--from", help="A study, or the folder of a KerasTuner project.")],
+    source: Annotated[str, typer.Option("--from", help="Name of a study, or folder of a KerasTuner project.")],
     assignments: Assignments = None,
     name: Name = None,
     home: Home = None,
     storage: Storage = None,
     json: Json = False,
 ) -> None:
-    """Begins a study whose sampler knows past trials: of a study, or of a KerasTuner project."""
+    """Starts a study whose sampler learns from earlier trials.
+
+    The trials are those of a study or of a KerasTuner project. They do not count as trials of the new study.
+    """
     from hpo.reuse.beginnings import begun_json, print_begun
     from hpo.reuse.extend import Options
     from hpo.reuse.extend import warm_start as warm_start_study
@@ -66,12 +75,17 @@ def warm_start(
 
 
 def ui(
-    study: Annotated[str | None, typer.Argument(help="Open at this study.")] = None,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
-    uri: Annotated[str | None, typer.Option(help="MLflow tracking URI, if not the home folder's.")] = None,
+    study: Annotated[
+        str | None, typer.Argument(help="Name of a study to open the UI at. [default: all studies]", metavar="STUDY")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1, this machine alone.")] = 5000,
+    uri: Annotated[
+        str | None,
+        typer.Option(help="MLflow tracking URI. [default: HPO_TRACKING_URI, or mlflow.db in the home folder]"),
+    ] = None,
     home: Home = None,
 ) -> None:
-    """Starts MLflow's own UI on this machine alone, over the store of the runs."""
+    """Starts the MLflow UI over the logged runs. Only this machine can reach it."""
     from hpo.plan import home_folder
     from hpo.ui import serve
 
@@ -79,9 +93,9 @@ def ui(
 
 
 def schema(
-    kind: Annotated[Literal["experiment", "search-space"], typer.Argument(help="Which file.")],
+    kind: Annotated[Literal["experiment", "search-space"], typer.Argument(help="Which of the two files.")],
 ) -> None:
-    """Prints the JSON Schema of a file, for editors."""
+    """Prints the JSON Schema of a file, for editors. `hpo explain` is for people."""
     from hpo.schemas import json_schema
     from hpo.terminal import print_schema
 

@@ -39,7 +39,7 @@ class Plan:
 
     @property
     def trials(self) -> int | None:
-        """Configurations to bring to an end; None: as many as the time allows, or the whole grid."""
+        """How many configurations to try; None: as many as the time allows, or the whole grid."""
         study = self.experiment.study
         if study.trials is not None or study.timeout is not None or study.sampler.name == "grid":
             return study.trials
