@@ -7,23 +7,21 @@ database is done by a `Writer`, which waits for it while it is away: whatever en
 """
 
 import copy
-import json
 import time
 import weakref
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, final
 
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
-from optuna.storages import BaseStorage, RDBStorage, get_storage
-from optuna.study import StudyDirection
-from optuna.study._frozen import FrozenStudy
+from optuna.storages import RDBStorage, get_storage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpo.database import Warn
 from hpo.holder import Lock
+from hpo.study_storage import StudyStorage, as_json
 from hpo.unwritten import End, Unwritten, begin, begin_waiting, write_all
 from hpo.writer import NotNow, Writer
 
@@ -49,7 +47,8 @@ class _Draft:
     noted: dict[str, Any] = field(default_factory=dict)
 
 
-class BatchedStorage(BaseStorage):
+@final
+class BatchedStorage(StudyStorage):
     """A database of studies, for a process that alone writes the trials that it begins.
 
     A trial is written when `flush` is called, and before its state changes: one that counts as ended is whole. One
@@ -64,9 +63,8 @@ class BatchedStorage(BaseStorage):
         seen: Seen = lambda trials: trials,
     ) -> None:
         """`seen`: the trials of a study as whoever reads all of them shall see them."""
+        super().__init__(get_storage(database), Writer(str(database.url), lock, warn))
         self._database = database
-        self._backend = get_storage(database)
-        self._writer = Writer(str(database.url), lock, warn)
         # A thread that nobody gives anything to do ends.
         weakref.finalize(self, self._writer.close)
         self._seen = seen
@@ -75,7 +73,6 @@ class BatchedStorage(BaseStorage):
         # Of those that ended here: what the database knows of them may be older.
         self._ended: dict[int, FrozenTrial] = {}
         self._study_of: dict[int, int] = {}
-        self._known: dict[tuple[str, Any], Any] = {}
         self._unwritten: dict[int, Unwritten] = {}
         self._written = time.monotonic()
         self._draft: _Draft | None = None
@@ -281,7 +278,7 @@ class BatchedStorage(BaseStorage):
         if not self._mine(trial_id):
             self._writer.call(lambda: self._backend.set_trial_user_attr(trial_id, key, value))
             return
-        value = _as_json(value)
+        value = as_json(value)
         trial = self._renewed(trial_id)
         trial.user_attrs = {**trial.user_attrs, key: value}
         self._changes(trial_id).user_attrs[key] = value
@@ -291,7 +288,7 @@ class BatchedStorage(BaseStorage):
         if not self._mine(trial_id):
             self._writer.call(lambda: self._backend.set_trial_system_attr(trial_id, key, value))
             return
-        value = _as_json(value)
+        value = as_json(value)
         trial = self._renewed(trial_id)
         trial.system_attrs = {**trial.system_attrs, key: value}
         self._changes(trial_id).system_attrs[key] = value
@@ -346,70 +343,21 @@ class BatchedStorage(BaseStorage):
         find = self._backend.get_trial_id_from_study_id_trial_number
         return self._writer.call(lambda: find(study_id, trial_number))
 
-    # Studies: as the database had them when they were first asked for
-
-    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
-        """Creates a study."""
-        return self._writer.call(lambda: self._backend.create_new_study(directions, study_name))
+    # Studies, apart from what every storage of studies does alike
 
     def delete_study(self, study_id: int) -> None:
         """Deletes a study."""
-        self._writer.call(lambda: self._backend.delete_study(study_id))
+        super().delete_study(study_id)
         self._trials.pop(study_id, None)
-        self._known = {}
-
-    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Sets an attribute of a study."""
-        self._attributes("user", study_id)[key] = value = _as_json(value)
-        self._writer.post(lambda: self._backend.set_study_user_attr(study_id, key, value))
-        self._writer.settle()
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Sets a sampler's attribute of a study."""
+        """Sets a sampler's attribute of a study; while a trial is drafted, it is kept with it."""
         if self._draft is not None:
             self._draft.noted[key] = value
-            return
-        self._attributes("system", study_id)[key] = value = _as_json(value)
-        self._writer.post(lambda: self._backend.set_study_system_attr(study_id, key, value))
-        self._writer.settle()
-
-    def get_study_id_from_name(self, study_name: str) -> int:
-        """The database's key of a study."""
-        return self._once("id", study_name, self._backend.get_study_id_from_name)
-
-    def get_study_name_from_id(self, study_id: int) -> str:
-        """The name of a study."""
-        return self._once("name", study_id, self._backend.get_study_name_from_id)
-
-    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        """Whether a study maximizes or minimizes."""
-        return list(self._once("directions", study_id, self._backend.get_study_directions))
-
-    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        """The attributes of a study."""
-        return copy.deepcopy(self._attributes("user", study_id))
+        else:
+            super().set_study_system_attr(study_id, key, value)
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         """The samplers' attributes of a study."""
         noted = self._draft.noted if self._draft is not None else {}
-        return copy.deepcopy({**self._attributes("system", study_id), **noted})
-
-    def get_all_studies(self) -> list[FrozenStudy]:
-        """All studies of the database."""
-        return self._writer.call(self._backend.get_all_studies)
-
-    def _attributes(self, whose: str, study_id: int) -> dict[str, Any]:
-        read = self._backend.get_study_user_attrs if whose == "user" else self._backend.get_study_system_attrs
-        return self._once(whose, study_id, read)
-
-    def _once(self, what: str, key: Any, read: Callable[[Any], _T]) -> _T:
-        """What is read of a study, from memory the second time: nobody else changes it."""
-        if (what, key) not in self._known:
-            self._known[what, key] = self._writer.call(lambda: read(key))
-        known: _T = self._known[what, key]
-        return known
-
-
-def _as_json(value: Any) -> Any:
-    """A value as it is read back from the database."""
-    return json.loads(json.dumps(value))
+        return {**super().get_study_system_attrs(study_id), **copy.deepcopy(noted)}

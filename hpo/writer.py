@@ -9,8 +9,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, final
 
-from tenacity import wait_exponential
-
 from hpo import database
 from hpo.database import Warn, duration, is_away, is_database_error, reason_of, to_stderr
 from hpo.errors import HpoError, StoreAway, StudyBusy
@@ -23,7 +21,6 @@ WATCH_SECONDS = 5.0
 """How often the study's lock is looked at while nothing is written."""
 _WARN_AFTER = 0.5
 """What is over sooner goes unsaid."""
-_BACKOFF = wait_exponential(multiplier=0.1, max=5.0)
 # A store counts as away only while it is tried, and fails.
 _TRIED_WITHIN = 60.0
 

@@ -146,7 +146,11 @@ def test_what_is_kept_is_read_with_the_study(url):
     _, record = confirm(url)
     found = confirmation_of(record.results(ranked(read_study(url, "s").trials, OBJECTIVE)[:3]), OBJECTIVE)
     assert isinstance(found, Confirmation)
-    record.keep(found)
+    with sole_coordinator(url, "s") as lock:
+        finalists = ranked(read_study(url, "s").trials, OBJECTIVE)[:3]
+        record = Confirming(url, "s", Wanted(finalists, 3, stop_early=False, retries=1), lock)
+        record.keep(found)
+        assert record.store.drain()
     assert read_study(url, "s").confirmation == found
 
 
