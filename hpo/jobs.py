@@ -140,24 +140,27 @@ def make_job(
     Raises:
         InvalidSettings: a value, or what several make together, that a section of the experiment does not allow.
     """
+    from hpo.data.store import decided_in
+
     training, dataset = sections(plan, params)
     for wrong in disagreements(training):
         raise InvalidSettings(f"training.{'.'.join(wrong.key)}: {wrong.message}")
     space = widened(plan, declared)
+    prepared_in = folder(dataset)
     return Job(
         trial=0,
         params=space.settings(params),
         resolved=Resolved(
             training.model_dump(mode="json"),
             # A path may be an address, with a password in it.
-            hidden_in(dataset.model_dump(mode="json")),
+            hidden_in({**dataset.model_dump(mode="json"), **decided_in(prepared_in)}),
             space.settings({name: value for name, value in params.items() if not _sets_section(plan, name)}),
         ),
         seed=seed,
         model=plan.space.model,
         training=training,
         objective=plan.experiment.objective,
-        data=str(folder(dataset)),
+        data=str(prepared_in),
         augmentation=dataset.augmentation,
         import_paths=import_paths(plan),
         declared=declared or None,

@@ -12,6 +12,6 @@ class Resolved:
     training: Mapping[str, Any]
     """The section `training`."""
     dataset: Mapping[str, Any]
-    """The section `dataset`."""
+    """The section `dataset`, with the scaling and the task that the data decided where it says none."""
     model: Mapping[str, Any]
     """What its configuration sets of the model: key -> value."""

@@ -40,6 +40,7 @@ def test_what_a_trial_resolved_to_is_logged_kept_shown_and_exported(tmp_path):
     for record in (*view.trials, *runs):
         assert record.resolved is not None
         assert record.resolved.dataset["scaling"] == record.params["scaling"]
+        assert record.resolved.dataset["task"] == "classification"
         assert record.resolved.training["schedule"]["warmup_epochs"] == 1
         assert record.resolved.model == {"depth": 1, "width": record.params["units_wanted"]}
     for record in view.trials:

@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,18 @@ def open_prepared(folder: Path | str) -> Dataset:
     if (generator := meta.get("batches")) is not None:
         batches = FunctionBatches(generator["function"], tuple(map(Path, generator["folders"])))
     return Dataset(info, training, validation, test, batches=batches, extra_tests=extra)
+
+
+@lru_cache(maxsize=64)
+def decided_in(folder: Path) -> Mapping[str, str]:
+    """What the data of a prepared dataset decided of their section: `scaling`, `task`; empty where none is prepared.
+
+    No folder is prepared twice under one name.
+    """
+    if not (folder / "meta.json").is_file():
+        return {}
+    info = json.loads((folder / "meta.json").read_text(encoding="utf-8"))["info"]
+    return {"scaling": info["scaling"]["method"], "task": info["task"]}
 
 
 def _open_part(folder: Path, name: PartName) -> Part:
