@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import Discriminator, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Tag, model_validator
 
 from hpo.section import Section
 
@@ -14,10 +14,12 @@ Scalar = bool | int | float | str | None
 class Interval(Section):
     """A condition on a number: from `low` to `high`, both inclusive, either may be left out."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["low"]}, {"required": ["high"]}]})
+
     low: float | None = None
-    """The least value."""
+    """The smallest value. Unit: that of the parameter. Default: none. Example: 2"""
     high: float | None = None
-    """The largest value."""
+    """The largest value. Unit: that of the parameter. Default: none. Example: 4"""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

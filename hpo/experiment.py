@@ -40,7 +40,6 @@ class Named(Shorthand):
     stands_for = "name"
 
     name: str
-    """Its name."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -48,31 +47,60 @@ class Named(Shorthand):
         return dict(self.model_extra or {})
 
 
+class Sampler(Named):
+    """What proposes the parameters of the next trial."""
+
+    name: str
+    """The sampler's name. Values: random: every value as likely as any other; tpe: prefers values like those of the
+    best trials (Tree-structured Parzen Estimator); cmaes: an evolution strategy for numbers (CMA-ES); qmc: spreads
+    the trials evenly over the space (quasi-Monte Carlo); grid: every combination once, for parameters with choices or
+    steps; nsga2: a genetic algorithm; gp: a model of the score as a Gaussian process, which needs PyTorch.
+    Example: random"""
+
+
+class Pruner(Named):
+    """What stops trials early that are worse than others."""
+
+    name: str
+    """The pruner's name. Values: none: no trial is stopped; median: stops a trial that is worse than the median of
+    earlier trials at the same epoch; percentile: the same with another share than half; successive_halving: at certain
+    epochs only the best share goes on; hyperband: several successive halvings, from hasty to patient; patient: stops a
+    trial only after some epochs without improvement; threshold: stops a trial whose score leaves fixed bounds.
+    Example: median"""
+
+
 class StudySpec(Section):
     """How trials are proposed, stopped, counted and stored."""
 
     # Both defaults were chosen by `benchmarks.schedules`; ARCHITECTURE.md says from what.
-    sampler: Named = Named.model_validate({"name": "tpe", "multivariate": False})
-    """random, tpe, cmaes, qmc, grid, nsga2 or gp; a mapping adds options by Optuna's own names."""
-    pruner: Named = Named.model_validate({"name": "successive_halving", "min_resource": 1, "reduction_factor": 3})
-    """none, median, percentile, successive_halving, hyperband, patient or threshold; options likewise."""
+    sampler: Sampler = Sampler.model_validate({"name": "tpe", "multivariate": False})
+    """What proposes the parameters of the next trial: a name, or a mapping that adds options by Optuna's own names.
+    Example: {name: tpe, n_startup_trials: 20}"""
+    pruner: Pruner = Pruner.model_validate({"name": "successive_halving", "min_resource": 1, "reduction_factor": 3})
+    """What stops poor trials early: a name, or a mapping that adds options by Optuna's own names.
+    Example: {name: median, n_warmup_steps: 3}"""
     trials: Annotated[int, Field(ge=1), WHOLE] | None = None
-    """Configurations to bring to an end: complete, pruned or failed for good.
-    Where neither trials nor timeout is given: 50, or the whole grid."""
+    """How many configurations to try. Those that were stopped early or failed count, too.
+    Unit: trials. Default: 50, or the whole grid; no limit where timeout is given. Example: 30"""
     timeout: Duration | None = None
-    """Seconds, or 10m, 1h30m, for one run of the command; running trials stop at the deadline."""
+    """Time limit for one run of the command. Trials that still train are stopped then.
+    Unit: seconds, or a text such as 10m or 1h30m. Default: no limit. Example: 10m"""
     target: float | None = None
-    """The study ends once the objective has reached this value."""
+    """The study ends once a trial's objective has reached this value.
+    Unit: that of the objective. Default: none. Example: 0.98"""
     seed: Annotated[int, Field(ge=0, lt=2**32), WHOLE] = 0
-    """With the trial's number, the seed of all that is random in a trial."""
+    """Seed of all that is random in the study. Each trial draws its own from this and its number. Example: 1"""
     retries: Annotated[int, Field(ge=0), WHOLE] = 1
-    """How often a configuration is tried again whose worker died."""
+    """How often a configuration is tried again after its worker process died. Unit: times. Example: 2"""
     trial_timeout: Duration | None = None
-    """Seconds, or 10m, after which a trial is failed with reason timeout."""
+    """Time limit for a single trial, which then fails with reason timeout.
+    Unit: seconds, or a text such as 10m. Default: no limit. Example: 5m"""
     enqueue: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
-    """Configurations to try first; what they leave out is proposed by the sampler."""
+    """Configurations to try first. The sampler proposes the parameters that they leave out.
+    Example: [{learning_rate: 0.01}, {learning_rate: 0.001, dropout: 0.2}]"""
     storage: str | None = None
-    """SQLAlchemy URL of Optuna's database; by default optuna.db in the home folder."""
+    """SQLAlchemy URL of Optuna's database, where the trials are stored.
+    Default: HPO_STORAGE, or optuna.db in the home folder. Example: "postgresql://localhost/studies\""""
 
 
 class EngineSpec(Shorthand):
@@ -81,11 +109,14 @@ class EngineSpec(Shorthand):
     stands_for = "name"
 
     name: Literal["local", "serial"] = "local"
-    """local: worker processes; serial: one trial after the other in this process, for debugging."""
+    """How trials are run. Values: local: several at a time, each in a worker process; serial: one after the other in
+    this process, for debugging. Example: serial"""
     workers: Annotated[int, Field(ge=1), WHOLE] | Literal["auto"] = "auto"
-    """Trials at a time; auto: as many as this process may use cores."""
+    """How many trials train at the same time. Values: auto: one for each CPU core that may be used.
+    Unit: worker processes. Example: 2"""
     threads_per_worker: Annotated[int, Field(ge=1), WHOLE] = 1
-    """Compute threads of each worker."""
+    """How many threads TensorFlow uses in each worker. With one, the same seed gives the same trial, bit for bit.
+    Unit: threads. Example: 2"""
 
 
 class TrackingSpec(Shorthand):
@@ -94,28 +125,33 @@ class TrackingSpec(Shorthand):
     stands_for = "uri"
 
     uri: str | None = None
-    """MLflow tracking URI; by default mlflow.db in the home folder."""
+    """MLflow tracking URI. Default: HPO_TRACKING_URI, or mlflow.db in the home folder.
+    Example: "http://127.0.0.1:5000\""""
 
 
 class Experiment(Section):
     """What to tune and how."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
-    """Name of the study and of the MLflow experiment: letters, digits, dots, dashes, underscores."""
+    """Name of the study and of the MLflow experiment: letters, digits, dots, dashes, underscores.
+    Example: digits-mlp"""
     dataset: DatasetSpec
-    """What to train on."""
+    """What to train on: a dataset that hpo knows by name, a file or folder, a function, or a mapping of keys.
+    Example: digits"""
     search_space: str | dict[str, Any]
-    """What may vary: a name (search_spaces/NAME.yaml), a path, or the mapping itself."""
+    """What may vary: a name (for the file search_spaces/NAME.yaml), a path, or the search space itself.
+    Example: mlp"""
     objective: Objective
-    """What to improve, a metric on the validation part."""
+    """What to improve: a metric on the validation part of the data, or a mapping that says its direction, too.
+    Example: val_accuracy"""
     training: TrainingSpec = TrainingSpec()
-    """How each model is trained."""
+    """How each model is trained. Example: {epochs: 30, batch_size: 64}"""
     study: StudySpec = StudySpec()
-    """How trials are proposed, stopped, counted and stored."""
+    """How trials are proposed, stopped, counted and stored. Example: {trials: 30, timeout: 10m}"""
     engine: EngineSpec = EngineSpec()
-    """Where trials train."""
+    """Where trials train, and how many at a time. Example: {workers: 2}"""
     tracking: TrackingSpec = TrackingSpec()
-    """Where results are logged."""
+    """The MLflow server that results are logged to: its URI. Example: "http://127.0.0.1:5000\""""
 
 
 # For keys that are required, so that what is sound of the others can be checked further.

@@ -1,12 +1,16 @@
 """Metrics and which way is better: what a study improves, what a callback watches."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import WithJsonSchema, field_validator, model_validator
 
-from hpo.metric_names import direction_of, near
+from hpo.metric_names import METRICS, direction_of, near
 from hpo.mistakes import show
 from hpo.section import Shorthand
+
+# Offered by editors; Keras takes more spellings.
+_LOGGED = ["loss", *(name for name in METRICS if name.islower())]
+_VALIDATED = [f"val_{name}" for name in _LOGGED]
 
 
 class _Metric(Shorthand):
@@ -15,9 +19,10 @@ class _Metric(Shorthand):
     stands_for = "metric"
 
     metric: str
-    """Its name in Keras's logs: val_accuracy, val_loss, val_mae, ..."""
+    """The metric's name in Keras's logs. Example: val_accuracy"""
     direction: Literal["maximize", "minimize"] | None = None
-    """Known of Keras's own metrics and losses; of any other it must be said."""
+    """Which way is better. Values: maximize: higher; minimize: lower.
+    Default: known for Keras's own metrics and losses; any other needs it. Example: maximize"""
 
     @classmethod
     def _inferred(cls, value: dict[str, Any]) -> dict[str, Any]:
@@ -66,6 +71,12 @@ class _Metric(Shorthand):
 class Monitor(_Metric):
     """What a callback watches: a metric of the training or the validation part."""
 
+    metric: Annotated[
+        str,
+        WithJsonSchema({"type": "string", "anyOf": [{"enum": [*_VALIDATED, *_LOGGED]}, {"pattern": "^(?!test_)"}]}),
+    ]
+    """The metric's name in Keras's logs; val_ in front for the validation part. Example: val_loss"""
+
     @field_validator("metric")
     @classmethod
     def _not_on_test(cls, metric: str) -> str:
@@ -76,6 +87,9 @@ class Monitor(_Metric):
 
 class Objective(_Metric):
     """What a study improves: a metric on the validation part."""
+
+    metric: Annotated[str, WithJsonSchema({"type": "string", "anyOf": [{"enum": _VALIDATED}, {"pattern": "^val_"}]})]
+    """The metric's name in Keras's logs, with val_ in front. Example: val_accuracy"""
 
     @field_validator("metric")
     @classmethod

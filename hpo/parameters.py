@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from hpo.conditions import Condition, Scalar, is_number, same
 from hpo.mistakes import show
@@ -21,14 +21,21 @@ _LARGEST = 2**53
 _MOST_STEPS = 1_000_000
 
 
+def _on_log_scale(no_step: dict[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of what holds of a range with `log: true`."""
+    logarithmic = {"properties": {"log": {"const": True}}, "required": ["log"]}
+    return {"if": logarithmic, "then": {"properties": {"low": {"exclusiveMinimum": 0}, "step": no_step}}}
+
+
 class Parameter(Section):
     """What all parameters share."""
 
     when: dict[str, Condition] = Field(default_factory=dict)
-    """The parameter exists only when each named parameter exists and has this value, one of these
-    values, or a value within {low, high}."""
+    """A condition: the parameter is used only in trials in which the named parameters have this value, one of these
+    values, or a value from `low` to `high`. Default: always used. Example: {optimizer: sgd}"""
     sets: str | None = None
-    """The key that the parameter sets, where it is not the parameter's own name."""
+    """The key that the parameter sets, for a key of a section or for two parameters of one key. Default: the key of the
+    parameter's own name. Example: schedule.warmup_epochs"""
 
     @abstractmethod
     def values(self) -> Sequence[Any] | None:
@@ -54,16 +61,19 @@ class Parameter(Section):
 class IntParameter(Parameter):
     """A whole number from low to high, both inclusive."""
 
+    model_config = ConfigDict(json_schema_extra=_on_log_scale({"const": 1}))
+
     type: Literal["int"]
-    """A whole number."""
+    """What the parameter is. Values: int: a whole number. Example: int"""
     low: Annotated[int, Field(ge=-_LARGEST, le=_LARGEST), WHOLE]
-    """The least value."""
+    """The smallest value. Unit: that of the key it sets. Example: 1"""
     high: Annotated[int, Field(ge=-_LARGEST, le=_LARGEST), WHOLE]
-    """The largest value."""
+    """The largest value. Unit: that of the key it sets. Example: 4"""
     step: Annotated[int, Field(ge=1, le=_LARGEST), WHOLE] = 1
-    """The distance of neighbouring values."""
+    """The distance between neighbouring values. Unit: that of the key it sets. Example: 16"""
     log: bool = False
-    """Whether values are drawn evenly in the logarithm."""
+    """Whether values are drawn on a logarithmic scale, for ranges over orders of magnitude; `low` is above 0 then.
+    Example: true"""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -93,16 +103,20 @@ class IntParameter(Parameter):
 class FloatParameter(Parameter):
     """A number from low to high, both inclusive."""
 
+    model_config = ConfigDict(json_schema_extra=_on_log_scale({"type": "null"}))
+
     type: Literal["float"]
-    """A number."""
+    """What the parameter is. Values: float: a number. Example: float"""
     low: float
-    """The least value."""
+    """The smallest value. Unit: that of the key it sets. Example: 1.0e-4"""
     high: float
-    """The largest value."""
+    """The largest value. Unit: that of the key it sets. Example: 0.1"""
     step: Annotated[float, Field(gt=0)] | None = None
-    """The distance of neighbouring values; without it, any number."""
+    """The distance between neighbouring values. Unit: that of the key it sets. Default: any number in the range.
+    Example: 0.05"""
     log: bool = False
-    """Whether values are drawn evenly in the logarithm."""
+    """Whether values are drawn on a logarithmic scale, for ranges over orders of magnitude; `low` is above 0 then.
+    Example: true"""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -158,9 +172,9 @@ class CategoricalParameter(Parameter):
     """One of a list of values."""
 
     type: Literal["categorical"]
-    """One of a list."""
+    """What the parameter is. Values: categorical: one of a list. Example: categorical"""
     choices: Annotated[list[Any], Field(min_length=1, strict=False)]
-    """The values; lists among them, too."""
+    """The values to choose from; lists and mappings, too. Example: [relu, tanh]"""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -216,7 +230,7 @@ class BooleanParameter(Parameter):
     """True or false."""
 
     type: Literal["boolean"]
-    """True or false."""
+    """What the parameter is. Values: boolean: true or false. Example: boolean"""
 
     def values(self) -> Sequence[bool]:
         """Both values."""
@@ -236,12 +250,12 @@ class BooleanParameter(Parameter):
 
 
 class Constant(Parameter):
-    """A value that does not vary; a scalar or a list alone will do."""
+    """A value that does not vary; the value alone is enough."""
 
     type: Literal["constant"]
-    """A value that does not vary."""
+    """What the parameter is. Values: constant: a value that does not vary. Example: constant"""
     value: Any
-    """The value."""
+    """The value. Example: 128"""
 
     def values(self) -> Sequence[Any]:
         """The one value."""

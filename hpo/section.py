@@ -3,10 +3,11 @@
 import re
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler, WithJsonSchema, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from hpo.key_text import spread
 from hpo.mistakes import show
 
 _PART = r"(\d+(?:\.\d+)?)"
@@ -42,9 +43,22 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Duration = Annotated[float, BeforeValidator(seconds, json_schema_input_type=int | float | str)]
+# No more than what cannot be one: a text without a digit, or with another letter than those of the units.
+_DURATION_SCHEMA = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "string", "pattern": r"^[\d\s.+_eEhms-]*\d[\d\s.+_eEhms-]*$"},
+    ]
+}
+Duration = Annotated[
+    float, BeforeValidator(seconds, json_schema_input_type=Annotated[Any, WithJsonSchema(_DURATION_SCHEMA)])
+]
 WHOLE = BeforeValidator(_whole)
 """Lets an `int` be written as 20.0 or 1e3; comes after the field's bounds."""
+
+
+# What a JSON Schema says of a text, and not of the key whose value it is.
+_OF_VALUES = ("type", "anyOf", "enum", "enumDescriptions", "pattern")
 
 
 class Section(BaseModel):
@@ -53,6 +67,14 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler.resolve_ref_schema(handler(core))
+        for key in schema.get("properties", {}).values():
+            if "description" in key:
+                spread(key)
+        return schema
 
 
 class Shorthand(Section):
@@ -78,7 +100,9 @@ class Shorthand(Section):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        schema = handler.resolve_ref_schema(handler(core))
+        schema = super().__get_pydantic_json_schema__(core, handler)
         mapping = {key: schema.pop(key) for key in list(schema) if key not in ("title", "description")}
-        schema["anyOf"] = [{"type": "string"}, mapping]
+        whole = mapping["properties"][cls.stands_for]
+        short = next(form for form in (whole, *whole.get("anyOf", ())) if form.get("type") == "string")
+        schema["anyOf"] = [{key: short[key] for key in short if key in _OF_VALUES}, mapping]
         return schema

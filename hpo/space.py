@@ -52,9 +52,11 @@ class SearchSpace(Section):
     """What may vary, and the model that it varies."""
 
     model: str
-    """A model that hpo knows (`hpo list --models`), or an import path `package.module:name`."""
+    """The model: one that hpo knows (`hpo list models`), or the import path `package.module:name` of your own.
+    Example: mlp"""
     parameters: dict[str, AnyParameter] = Field(default_factory=dict)
-    """The parameters by name; a scalar or a list is a constant."""
+    """The parameters by name. A single value or a list is a constant, which does not vary.
+    Example: {depth: {type: int, low: 1, high: 4}, width: 128}"""
 
     @cached_property
     def order(self) -> tuple[str, ...]:

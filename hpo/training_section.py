@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from hpo.errors import nearest
 from hpo.mistakes import show
@@ -16,6 +16,10 @@ OPTIMIZERS = (
 """Keras's optimizers that a name alone makes, in small letters."""
 
 
+# Keras takes capital letters, too.
+_OPTIMIZER_SCHEMA = {"type": "string", "anyOf": [{"enum": list(OPTIMIZERS)}, {"pattern": "[A-Z]"}]}
+
+
 def _known_optimizer(name: str) -> str:
     if name.lower() not in OPTIMIZERS:
         raise ValueError(f"unknown name {show(name)}; {nearest(name.lower(), OPTIMIZERS)}")
@@ -23,54 +27,60 @@ def _known_optimizer(name: str) -> str:
 
 
 class EarlyStopping(Section):
-    """When a trial ends before its last epoch; the weights of its best epoch are always restored."""
+    """When a trial ends before its last epoch. The weights of its best epoch are always restored."""
 
     patience: Annotated[int, Field(ge=1), WHOLE] = 3
-    """Epochs without improvement of the metric after which a trial ends."""
+    """How long the metric may fail to improve before the trial ends. Unit: epochs. Example: 5"""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
-    """The least change of the metric that counts as improvement."""
+    """The smallest change of the metric that counts as an improvement. Unit: that of the metric. Example: 0.001"""
     monitor: Monitor | None = None
-    """The metric to stop on, any that is logged, of training as well (loss, accuracy); else the objective."""
+    """The metric to watch: any that is logged, also of the training part (loss, accuracy). Default: the objective.
+    Example: val_loss"""
     baseline: float | None = None
-    """Until the metric improves on this, improvements do not begin the count of `patience` anew."""
+    """A score that the metric must beat. Until it does, improvements do not restart the count of `patience`.
+    Unit: that of the metric. Default: none. Example: 0.5"""
 
 
 class Schedule(Shorthand):
-    """How the learning rate changes from step to step; `learning_rate` is where it starts, once warm."""
+    """How the learning rate changes while a model trains. `learning_rate` is where it starts, after any warm-up."""
 
     stands_for = "name"
 
     name: Literal["constant", "exponential", "step", "cosine", "polynomial"] = "constant"
-    """exponential: times `decay_rate` every `decay_epochs`, smoothly; step: the same in steps; cosine: down to `final`
-    along half a wave; polynomial: down to `final` by `power`."""
+    """The shape of the change. Values: constant: no change; exponential: falls smoothly, times `decay_rate` every
+    `decay_epochs`; step: falls at once, times `decay_rate` every `decay_epochs`; cosine: falls along half a cosine wave
+    to `final`; polynomial: falls to `final` along a curve of `power`. Example: cosine"""
     decay_rate: Annotated[float, Field(gt=0)] | None = None
-    """What the rate is multiplied with, for exponential and step."""
+    """What the learning rate is multiplied by, for exponential and step. Unit: factor. Default: none; exponential and
+    step need it. Example: 0.9"""
     decay_epochs: Annotated[float, Field(gt=0)] | None = None
-    """Epochs until the rate is multiplied once (exponential: 1, step: needed), or until it reaches `final` (cosine,
-    polynomial: all epochs)."""
+    """For exponential and step: how long until the rate is multiplied once more. For cosine and polynomial: how long
+    until it reaches `final`. Unit: epochs. Default: 1 for exponential, all epochs for cosine and polynomial; step needs
+    it. Example: 5"""
     final: Annotated[float, Field(ge=0)] | None = None
-    """Where cosine and polynomial end, as a share of the initial rate; 0 where not given."""
+    """Where cosine and polynomial end. Unit: share of the initial rate. Default: 0. Example: 0.01"""
     power: Annotated[float, Field(gt=0)] | None = None
-    """Power of polynomial; 1, a straight line, where not given."""
+    """Power of the curve of polynomial. Unit: exponent. Default: 1, a straight line. Example: 2"""
     warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
-    """Epochs, or a part of one, over which the rate rises linearly from 0; the schedule begins after them."""
+    """How long the rate first rises in a straight line from 0. The schedule begins after that.
+    Unit: epochs, also parts of one. Example: 0.5"""
 
 
 class ReduceOnPlateau(Section):
-    """Smaller steps once a metric improves no more; Keras's ReduceLROnPlateau."""
+    """Lowers the learning rate when a metric stops improving, like Keras's ReduceLROnPlateau."""
 
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """What the learning rate is multiplied with."""
+    """What the learning rate is multiplied by. Unit: factor. Example: 0.5"""
     patience: Annotated[int, Field(ge=1), WHOLE] = 2
-    """Epochs without improvement before that."""
+    """How long the metric may fail to improve before that. Unit: epochs. Example: 3"""
     min_delta: Annotated[float, Field(ge=0)] = 0.0001
-    """The least change of the metric that counts as improvement."""
+    """The smallest change of the metric that counts as an improvement. Unit: that of the metric. Example: 0.001"""
     cooldown: Annotated[int, Field(ge=0), WHOLE] = 0
-    """Epochs after a reduction that are not counted."""
+    """How long to wait after a reduction before counting again. Unit: epochs. Example: 2"""
     min_learning_rate: Annotated[float, Field(ge=0)] = 0.0
-    """The least learning rate."""
+    """The learning rate is not lowered below this. Unit: learning rate. Example: 1.0e-5"""
     monitor: Monitor | None = None
-    """The metric to watch; the objective where not given."""
+    """The metric to watch. Default: the objective. Example: val_loss"""
 
 
 def _switch(section: type[Section]) -> BeforeValidator:
@@ -85,50 +95,62 @@ def _switch(section: type[Section]) -> BeforeValidator:
 
 
 class TrainingSpec(Section):
-    """How one model is trained. A parameter of the search space with the name of a key here sets that key."""
+    """How one model is trained. A parameter of the search space that has the name of a key here sets that key."""
 
     epochs: Annotated[int, Field(ge=1), WHOLE] = 20
-    """The most epochs a trial trains."""
+    """The most epochs that a trial trains. Unit: epochs. Example: 50"""
     batch_size: Annotated[int, Field(ge=1), WHOLE] = 32
-    """Samples a gradient step."""
+    """How many samples each gradient step uses. Unit: samples. Example: 64"""
     early_stopping: Annotated[EarlyStopping | None, _switch(EarlyStopping)] = EarlyStopping()
-    """Early stopping on the objective; `false` trains all epochs."""
-    optimizer: Annotated[str, AfterValidator(_known_optimizer)] = "adam"
-    """A Keras optimizer by its name: adam, sgd, rmsprop, adamw, adadelta, ..."""
+    """When to stop a trial that no longer improves; `false` trains all epochs. Example: {patience: 5}"""
+    optimizer: Annotated[str, AfterValidator(_known_optimizer), WithJsonSchema(_OPTIMIZER_SCHEMA)] = "adam"
+    """The name of a Keras optimizer. Example: sgd"""
     learning_rate: Annotated[float, Field(gt=0)] | None = None
-    """Step size; the optimizer's own default where not given."""
+    """Step size of the optimizer. Unit: learning rate. Default: that of the optimizer in Keras. Example: 0.001"""
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Momentum of sgd and rmsprop."""
+    """Momentum, for sgd and rmsprop. Unit: share. Default: that of the optimizer in Keras. Example: 0.9"""
     nesterov: bool | None = None
-    """Nesterov momentum, for sgd."""
+    """Whether to use Nesterov momentum, for sgd. Default: that of the optimizer in Keras. Example: true"""
     weight_decay: Annotated[float, Field(ge=0)] | None = None
-    """Decoupled weight decay, a share of the weight for each step of rate 1."""
+    """Decoupled weight decay: each step takes this share, times the learning rate, off every weight. Unit: share.
+    Default: that of the optimizer in Keras. Example: 0.004"""
     rho: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Decay of the running mean of squared gradients, for rmsprop and adadelta."""
+    """Decay of the running mean of squared gradients, for rmsprop and adadelta. Unit: share.
+    Default: that of the optimizer in Keras. Example: 0.9"""
     beta_1: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Decay of the first moment, for adam and its kin."""
+    """Decay of the running mean of gradients, for adam and similar optimizers. Unit: share.
+    Default: that of the optimizer in Keras. Example: 0.9"""
     beta_2: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Decay of the second moment, for adam and its kin."""
+    """Decay of the running mean of squared gradients, for adam and similar optimizers. Unit: share.
+    Default: that of the optimizer in Keras. Example: 0.999"""
     epsilon: Annotated[float, Field(gt=0)] | None = None
-    """The constant that keeps the denominator from zero."""
+    """A small number that keeps the optimizer from dividing by zero. Unit: number.
+    Default: that of the optimizer in Keras. Example: 1.0e-7"""
     clipnorm: Annotated[float, Field(gt=0)] | None = None
-    """The largest norm of each weight's gradient."""
+    """Gradients are scaled down so that the norm of each weight matrix's gradient is at most this. Unit: norm.
+    Default: no clipping. Example: 1.0"""
     clipvalue: Annotated[float, Field(gt=0)] | None = None
-    """The largest size of each number of a gradient."""
+    """Every number of a gradient is cut to at most this size. Unit: gradient. Default: no clipping. Example: 0.5"""
     global_clipnorm: Annotated[float, Field(gt=0)] | None = None
-    """The largest norm of all gradients together."""
+    """Gradients are scaled down so that the norm of all together is at most this. Unit: norm.
+    Default: no clipping. Example: 1.0"""
     schedule: Schedule | None = None
-    """How the learning rate changes while training; constant where not given."""
+    """How the learning rate changes while a model trains: a name, or a mapping of keys. Default: constant.
+    Example: {name: cosine, warmup_epochs: 1}"""
     reduce_on_plateau: Annotated[ReduceOnPlateau | None, _switch(ReduceOnPlateau)] = None
-    """A smaller learning rate once the objective improves no more; `true` for the defaults."""
+    """Lowers the learning rate when the objective stops improving; `true` takes the defaults. Default: off.
+    Example: {factor: 0.5, patience: 2}"""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """How much of each label is spread evenly over all classes, for classification."""
+    """How much of each label is spread evenly over all classes, for classification. Unit: share. Default: 0.
+    Example: 0.1"""
     class_weight: Literal["balanced"] | dict[int, Annotated[float, Field(gt=0)]] | None = None
-    """How much the samples of each class count in training: class number -> weight, 1 where not given; or
-    balanced, in inverse proportion to how often the class occurs in the training part."""
+    """How much the samples of each class count in training: a weight for each class number, 1 for those left out.
+    Values: balanced: rare classes count more, in inverse proportion to how often they occur in the training part.
+    Unit: factor. Default: 1 for each class. Example: {0: 2.0}"""
     callbacks: Annotated[tuple[str, ...], Field(strict=False)] | None = None
-    """Import paths `package.module:name` of Keras callbacks: classes, or functions that return one."""
+    """Keras callbacks of your own, as import paths `package.module:name` of classes or of functions that return one.
+    Default: none. Example: ["callbacks:PrintLoss"]"""
     loss: str | None = None
-    """A Keras loss by its name; chosen from the task where not given."""
+    """The name of a Keras loss. Default: cross-entropy for classes, mean squared error for numbers. Example: huber"""
     metrics: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Further Keras metrics by name, beside accuracy (classes) or mae (numbers)."""
+    """Names of further Keras metrics, beside accuracy for classes or mae for numbers. Example: [auc]"""

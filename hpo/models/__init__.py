@@ -12,11 +12,23 @@ from hpo.models import cnn, keras_tuner, mlp
 from hpo.models.built import Built, InvalidModel
 from hpo.models.declared import to_space
 from hpo.models.discovery import discover
+from hpo.section import Section
 
 if TYPE_CHECKING:
     from hpo.data.dataset import DatasetInfo
 
-__all__ = ["KNOWN", "Built", "InvalidModel", "build", "check", "discover", "keys", "to_space", "unknown_keys"]
+__all__ = [
+    "KNOWN",
+    "Built",
+    "InvalidModel",
+    "build",
+    "check",
+    "described",
+    "discover",
+    "keys",
+    "to_space",
+    "unknown_keys",
+]
 
 _MODULES = {"mlp": mlp, "cnn": cnn}
 
@@ -31,11 +43,16 @@ def keys(model: str) -> tuple[str, ...] | None:
         ModelError: neither a known model nor an import path.
     """
     if model in _MODULES:
-        known: tuple[str, ...] = _MODULES[model].KEYS
-        return known
+        own, numbered = described(model)
+        return (*own.model_fields, *(f"{key}_N" for key in numbered.model_fields))
     if ":" not in model:
         raise ModelError(f"unknown model {model!r}; {nearest(model, KNOWN)} (one of your own: package.module:function)")
     return None
+
+
+def described(model: str) -> tuple[type[Section], type[Section]]:
+    """What describes the parameters of a known model: all of them, and those that each layer or block may have."""
+    return _MODULES[model].Keys, _MODULES[model].EachKeys
 
 
 def unknown_keys(model: str, names: Iterable[str]) -> dict[str, str]:
@@ -52,7 +69,7 @@ def unknown_keys(model: str, names: Iterable[str]) -> dict[str, str]:
         for name in names
         if not name.startswith(("training.", "dataset."))
         and name.partition(".")[0] not in TrainingSpec.model_fields
-        and re.sub(r"_[1-9]\d*$", "_N", name) not in known
+        and (name.endswith("_N") or re.sub(r"_[1-9][0-9]*$", "_N", name) not in known)
     }
 
 

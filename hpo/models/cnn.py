@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
 
 from hpo.errors import ModelError, nearest
 from hpo.models.built import InvalidModel
 from hpo.models.layers import activate, dense, options, output
-from hpo.models.parts import OF_HEAD, OF_LAYERS, Activation, Head, Weights, activation, head, weights
+from hpo.models.parts import Activation, Head, HeadKeys, LayerKeys, Weights, activation, head, weights
 from hpo.models.values import Values
 
 if TYPE_CHECKING:
@@ -15,12 +17,46 @@ if TYPE_CHECKING:
 
     from hpo.data.dataset import DatasetInfo
 
-_OF_BLOCKS = (
-    "filters", "kernel", "padding", "convolutions", "batch_normalization", "pooling", "pool_size", "block_dropout",
-    *OF_LAYERS,
-)  # fmt: skip
-KEYS = ("blocks", "dense", "dropout", *OF_HEAD, *_OF_BLOCKS, *(f"{key}_N" for key in _OF_BLOCKS))
-_WITHIN_A_BLOCK = tuple(key.removeprefix("block_") for key in _OF_BLOCKS)
+
+class EachKeys(LayerKeys):
+    """The parameters of all blocks, or of one as `filters_2`."""
+
+    filters: Annotated[int, Field(ge=1)] | None = None
+    """How many filters each convolution has. Unit: filters.
+    Default: 32 in the first block, twice as many in each further block. Example: 64"""
+    kernel: Annotated[int, Field(ge=1)] = 3
+    """Height and width of each convolution's kernel. Unit: pixels. Example: 5"""
+    padding: Literal["same", "valid"] = "same"
+    """What convolutions and pooling do at the edges. Values: same: pad with zeros, which keeps the size; valid: do not
+    pad. Example: valid"""
+    convolutions: Annotated[int, Field(ge=1)] = 1
+    """How many convolutions a block has before its pooling. Unit: layers. Example: 2"""
+    batch_normalization: bool = False
+    """Whether each convolution is followed by batch normalization. Example: true"""
+    pooling: Literal["max", "average", "none"] = "max"
+    """How a block ends. Values: max: max pooling; average: average pooling; none: no pooling. Example: average"""
+    pool_size: Annotated[int, Field(ge=1)] = 2
+    """Height and width of the pooling. Unit: pixels. Example: 3"""
+    block_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """How many of a block's outputs are dropped while training, at random; `dropout` within a list of blocks.
+    Unit: share. Example: 0.25"""
+
+
+class Keys(HeadKeys, EachKeys):
+    """The parameters of `cnn`."""
+
+    blocks: Annotated[int, Field(ge=0)] | list[dict[str, Any]] = 2
+    """How many blocks of convolutions and pooling there are; or a list of mappings, one a block, with the keys that
+    are named here for blocks. `kernel_2` and so on belong to the second block alone, whatever the list says.
+    Unit: blocks. Example: [{filters: 32, kernel: 5}, {filters: 64, convolutions: 2, dropout: 0.25}]"""
+    dense: Annotated[int, Field(ge=0)] | list[Annotated[int, Field(ge=1)]] = 128
+    """How many units the dense layer after the blocks has; 0 for no such layer, a list for several.
+    Unit: units. Example: [256, 64]"""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """How many of the dense layer's units are dropped while training, at random. Unit: share. Example: 0.5"""
+
+
+_WITHIN_A_BLOCK = tuple(key.removeprefix("block_") for key in EachKeys.model_fields)
 
 
 @dataclass(frozen=True)
@@ -54,15 +90,7 @@ def build(params: Mapping[str, Any], info: "DatasetInfo") -> "keras.Model":
     """Builds an uncompiled model; input shape `info.input_shape` (height, width, channels); output shape
     (info.outputs,), or (1,) for two classes with `output_activation: sigmoid`.
 
-    `blocks` is a number (2) or a list of mappings, whose keys are those below; `kernel_2` and so on are the second
-    block's own, whatever the list says. Each block has `convolutions` (1) of `filters` (32, twice as many in each
-    further block) and `kernel` pixels (3), each followed by `batch_normalization` (false) and its `activation`
-    (relu; `leaky_slope` is leaky_relu's, 0.2); then `pooling` (max, average or none) over `pool_size` pixels (2),
-    and a share `block_dropout` dropped (0), in a list's mappings `dropout`. `padding` (same or valid) is that of
-    the convolutions and of the pooling.
-
-    Then `dense` units (128; 0 for no such layer; a list for several layers), and a share `dropout` of them dropped
-    (0). `use_bias`, `kernel_initializer`, `bias_initializer`, `l1`, `l2` and the output layer are as in mlp.
+    `Keys` says what the parameters are. `kernel_2` is the second block's own, and so on.
 
     Raises:
         ModelError: the data are no images.

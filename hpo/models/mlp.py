@@ -4,11 +4,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
 
 from hpo.models.built import InvalidModel
 from hpo.models.layers import activate, dense, options, output
-from hpo.models.parts import OF_HEAD, OF_LAYERS, Activation, Head, Weights, activation, head, weights
+from hpo.models.parts import Activation, Head, HeadKeys, LayerKeys, Weights, activation, head, weights
 from hpo.models.values import Values
 
 if TYPE_CHECKING:
@@ -16,8 +18,29 @@ if TYPE_CHECKING:
 
     from hpo.data.dataset import DatasetInfo
 
-_OF_LAYERS = ("width", "dropout", "normalization", *OF_LAYERS)
-KEYS = ("depth", "units", "constant_input", *OF_HEAD, *_OF_LAYERS, *(f"{key}_N" for key in _OF_LAYERS))
+
+class EachKeys(LayerKeys):
+    """The parameters of all hidden layers, or of one as `width_2`."""
+
+    width: Annotated[int, Field(ge=1)] = 128
+    """How many units each hidden layer has. Unit: units. Example: 64"""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """How many of a hidden layer's units are dropped while training, at random. Unit: share. Example: 0.2"""
+    normalization: Literal["none", "batch", "layer"] = "none"
+    """What stands before each activation. Values: none: nothing; batch: batch normalization; layer: layer
+    normalization. Example: batch"""
+
+
+class Keys(HeadKeys, EachKeys):
+    """The parameters of `mlp`."""
+
+    depth: Annotated[int, Field(ge=0)] = 2
+    """How many hidden layers there are. Unit: layers. Example: 3"""
+    units: list[Annotated[int, Field(ge=1)]] | None = None
+    """The width of each hidden layer, instead of `depth` and `width`. Unit: units. Default: from depth and width.
+    Example: [500, 300, 100]"""
+    constant_input: bool = False
+    """Whether an input that is always 1 stands beside the features. Example: true"""
 
 
 @dataclass(frozen=True)
@@ -45,14 +68,7 @@ def build(params: Mapping[str, Any], info: "DatasetInfo") -> "keras.Model":
     """Builds an uncompiled model; input shape `info.input_shape`, flattened; output shape (info.outputs,), or (1,)
     for two classes with `output_activation: sigmoid`.
 
-    `depth` hidden layers (2) of `width` units (128); or `units`, a list of widths. Each layer has `activation`
-    (relu; `leaky_slope` is leaky_relu's, 0.2), `normalization` before it (none, batch or layer), a share `dropout`
-    of its units dropped (0), `use_bias` (true, but for batch normalization, which has its own), Keras's
-    `kernel_initializer` and `bias_initializer`, and `l1` and `l2`, which add to the loss the sum of its kernel's
-    absolute values or squares, times the number given. `activation_1` is the first layer's own, and so on.
-
-    `constant_input` (false) puts an input of ones beside the features. The output layer has `output_activation`
-    (softmax for classes, linear for numbers), `output_use_bias` (true), and the initializers of all layers.
+    `Keys` says what the parameters are. `activation_1` is the first layer's own, and so on.
 
     Raises:
         InvalidModel: a value that makes no layer.

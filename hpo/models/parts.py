@@ -2,21 +2,49 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, WithJsonSchema
 
 from hpo.errors import nearest
 from hpo.models.built import InvalidModel
 from hpo.models.keras_names import ACTIVATIONS, INITIALIZERS, OF_MATRICES
 from hpo.models.values import Found, Values, is_finite
+from hpo.section import Section
 
 if TYPE_CHECKING:
     from hpo.data.dataset import DatasetInfo
 
-OF_LAYERS = ("activation", "leaky_slope", "kernel_initializer", "bias_initializer", "use_bias", "l1", "l2")
-"""The parameters of all layers, or of one as `activation_2`."""
 
-OF_HEAD = ("output_activation", "output_use_bias")
-"""The parameters of the output layer; the initializers of all layers are its own, too."""
+class LayerKeys(Section):
+    """The parameters of all layers, or of one as `activation_2`. They are read by `activation` and `weights`."""
+
+    activation: Annotated[str, WithJsonSchema({"type": "string", "enum": list(ACTIVATIONS)})] = "relu"
+    """Activation of the hidden layers, by its name in Keras. Example: tanh"""
+    leaky_slope: Annotated[float, Field(ge=0)] = 0.2
+    """What leaky_relu multiplies negative numbers by. Unit: factor. Example: 0.01"""
+    kernel_initializer: str | dict[str, Any] | None = None
+    """How the kernels begin: the name of a Keras initializer, or a mapping of its name and arguments.
+    Default: glorot_uniform. Example: {name: random_normal, stddev: 0.05}"""
+    bias_initializer: str | dict[str, Any] | None = None
+    """How the biases begin, likewise. Default: zeros. Example: ones"""
+    use_bias: bool | None = None
+    """Whether the layers have a bias. Default: true, and false before batch normalization. Example: false"""
+    l1: Annotated[float, Field(ge=0)] = 0.0
+    """L1 penalty: the loss grows by the sum of the kernel's absolute values, times this. Unit: factor.
+    Example: 1.0e-4"""
+    l2: Annotated[float, Field(ge=0)] = 0.0
+    """L2 penalty: the loss grows by the sum of the kernel's squares, times this. Unit: factor. Example: 1.0e-4"""
+
+
+class HeadKeys(Section):
+    """The parameters of the output layer. The initializers of all layers are its own, too. They are read by `head`."""
+
+    output_activation: str | None = None
+    """Activation of the output layer: softmax or sigmoid for classes, any that Keras knows for numbers.
+    Default: softmax for classes, linear for numbers. Example: sigmoid"""
+    output_use_bias: bool = True
+    """Whether the output layer has a bias. Example: false"""
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,81 @@
-"""JSON Schemas of the YAML files, for editors: `hpo schema experiment > experiment.schema.json`.
+"""JSON Schemas of the YAML files, for editors and for `hpo explain`: `hpo schema experiment > experiment.schema.json`.
 
-The files beside this one are what `json_schema` returns; a test keeps them so.
+The files beside this one are what `json_schema` returns; a test keeps them so. What a schema refuses, hpo refuses too.
 """
 
 from typing import Any, Literal
 
 from pydantic.json_schema import models_json_schema
 
-from hpo.experiment import Experiment
+from hpo import models
+from hpo.data import KNOWN
+from hpo.experiment import Experiment, TrainingSpec
+from hpo.metric_names import LOSSES, METRICS
 from hpo.space import SearchSpace
 
+_Schema = dict[str, Any]
 
-def json_schema(kind: Literal["experiment", "search-space"]) -> dict[str, Any]:
+
+def json_schema(kind: Literal["experiment", "search-space"]) -> _Schema:
     """The JSON Schema (draft 2020-12) of a kind of file, its short forms included."""
     if kind == "search-space":
-        return _with_dialect(SearchSpace.model_json_schema())
+        space = SearchSpace.model_json_schema()
+        definitions = space.pop("$defs")
+        return _finished(_with_models(space), definitions)
     _, schema = models_json_schema([(Experiment, "validation"), (SearchSpace, "validation")])
     definitions = schema["$defs"]
     experiment = definitions.pop("Experiment")
-    space = experiment["properties"]["search_space"]
-    space["anyOf"] = [{"type": "string"}, {"$ref": "#/$defs/SearchSpace"}]
-    return _with_dialect({**experiment, "$defs": definitions})
+    experiment["properties"]["search_space"]["anyOf"] = [{"type": "string"}, {"$ref": "#/$defs/SearchSpace"}]
+    definitions["SearchSpace"] = _with_models(definitions["SearchSpace"])
+    _offer_names(definitions)
+    return _finished(experiment, definitions)
 
 
-def _with_dialect(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+def _finished(schema: _Schema, definitions: _Schema) -> _Schema:
+    described = {name: models.described(name)[0].model_json_schema() for name in models.KNOWN}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "$defs": {**definitions, **described},
+    }
+
+
+def _offer_names(definitions: _Schema) -> None:
+    """Names that editors offer; of datasets also what no other text can be."""
+    short, mapping = definitions["DatasetSpec"]["anyOf"]
+    known = {"enum": list(KNOWN), "enumDescriptions": list(KNOWN.values())}
+    # An import path, or a path.
+    short["anyOf"] = [known, {"pattern": "[:/]"}, {"pattern": r"\.(npz|csv|parquet)$"}]
+    mapping["properties"]["name"]["anyOf"].insert(0, known)
+    training = definitions["TrainingSpec"]["properties"]
+    training["loss"]["anyOf"].insert(0, {"enum": [name for name in LOSSES if name.islower()]})
+    items = training["metrics"]["items"]
+    training["metrics"]["items"] = {"anyOf": [{"enum": [name for name in METRICS if name.islower()]}, items]}
+
+
+def _with_models(space: _Schema) -> _Schema:
+    """The schema of a search space that knows what parameters the models of hpo read."""
+    space["properties"]["model"]["anyOf"] = [
+        {"enum": list(models.KNOWN), "enumDescriptions": list(models.KNOWN.values())},
+        {"pattern": ":"},
+    ]
+    return {**space, "allOf": [_of_model(name) for name in models.KNOWN]}
+
+
+def _of_model(name: str) -> _Schema:
+    """What holds of the parameters where the model is this one: each sets a key of it, of training or of dataset."""
+    keys, of_each = models.described(name)
+    read = {**TrainingSpec.model_json_schema()["properties"], **keys.model_json_schema()["properties"]}
+    one = rf"^({'|'.join(of_each.model_fields)})_[1-9][0-9]*$"
+    dotted = rf"^(training|dataset|{'|'.join(TrainingSpec.model_fields)})\."
+    settable = rf"^$|^({'|'.join(read)})$|{one}|{dotted}"
+    named = {
+        "properties": {key: {"description": schema["description"]} for key, schema in read.items()},
+        "patternProperties": {one: {"description": "As without a number, for one layer or block."}, dotted: {}},
+        "additionalProperties": {"type": "object", "required": ["sets"]},
+    }
+    sets = {"properties": {"sets": {"anyOf": [{"type": "null"}, {"pattern": settable}]}}}
+    return {
+        "if": {"properties": {"model": {"const": name}}, "required": ["model"]},
+        "then": {"properties": {"parameters": {**named, "allOf": [{"additionalProperties": sets}]}}},
+    }

@@ -1,0 +1,38 @@
+"""What the schemas and `hpo explain` say of the parameters of mlp and cnn is what their code does."""
+
+import pytest
+
+from hpo.models import KNOWN, InvalidModel, cnn, described, keys, mlp, unknown_keys
+
+PLANS = {"mlp": mlp._plan, "cnn": cnn._plan}
+FIELDS = [(model, key) for model in KNOWN for key in described(model)[0].model_fields]
+
+
+@pytest.fixture(params=KNOWN)
+def model(request):
+    return request.param
+
+
+@pytest.mark.parametrize(("model", "key"), FIELDS)
+def test_a_default_that_is_written_out_changes_nothing(model, key, info_of):
+    info = info_of((8, 8, 1), classes=3)
+    default = described(model)[0].model_fields[key].default
+    if default is not None:
+        others = {"activation": "leaky_relu"} if key == "leaky_slope" else {}
+        written = repr(PLANS[model]({**others, key: default}, info)).replace("slope=0.2", "slope=None")
+        assert written == repr(PLANS[model](others, info))
+
+
+@pytest.mark.parametrize(("model", "key"), FIELDS)
+def test_nothing_that_cannot_be_is_taken(model, key, info_of):
+    with pytest.raises(InvalidModel, match=key.removeprefix("block_")):
+        PLANS[model]({"activation": "leaky_relu", key: object()}, info_of((8, 8, 1), classes=3))
+
+
+def test_the_keys_of_one_layer_or_block_have_a_number(model):
+    numbered = next(key for key in keys(model) if key.endswith("_N"))
+    assert unknown_keys(model, [numbered.replace("_N", "_12")]) == {}
+    assert set(unknown_keys(model, [numbered, numbered.replace("_N", "_0")])) == {
+        numbered,
+        numbered.replace("_N", "_0"),
+    }
