@@ -86,9 +86,16 @@ class Log:
     epochs: int = 0
     started: int = 0
     silent: list[tuple[int, float, float | None]] = field(default_factory=list)
+    declared: list[Any] = field(default_factory=list)
+    notes: list[str | None] = field(default_factory=list)
+
+    def declare(self, config: Any) -> None:
+        """Takes what a model declared."""
+        self.declared.append(config)
 
     def trial_started(self, record: TrialRecord) -> None:
         self.started += 1
+        self.notes.append(record.note)
 
     def epoch_done(self, record: TrialRecord, epoch: int, metrics: Any) -> None:
         self.epochs += 1
@@ -129,34 +136,37 @@ def run(
     models: Path | None = None,
     name: str = "s",
     takes_next: bool = False,
+    objective: Objective = OBJECTIVE,
     **spec: Any,
 ) -> Ran:
     """Runs a study, or goes on with it, as `hpo.run` does; keyword arguments are those of the study section."""
     study_spec = StudySpec(**{"sampler": "random", "pruner": "none", **spec})
     engine = ScriptedEngine(script, workers, takes_next)
+    what = what or definition(objective=objective.model_dump(mode="json"))
     log = Log([], [])
     with sole_coordinator(url, name) as lock:
-        study = open_study(url, name, what or definition(), study_spec, lock)
+        study = open_study(url, name, what, study_spec, lock)
         study.recover()
         deadline = None if study_spec.timeout is None else time.monotonic() + study_spec.timeout
         budget = Budget(study_spec.trials, deadline, study_spec.target, study_spec.trial_timeout)
-        ending = Coordinator(study, engine, OBJECTIVE, budget, _jobs(study, models), _ignore, (log,)).run()
+        ending = Coordinator(
+            study, engine, objective, budget, jobs_of(study, models, objective), log.declare, (log,)
+        ).run()
         return Ran(ending, study.trials(), engine, log)
 
 
-def _jobs(study: Study, models: Path | None) -> Callable[[TrialRecord, float | None], Job]:
+def jobs_of(study: Study, models: Path | None, objective: Objective) -> Callable[[TrialRecord, float | None], Job]:
+    """Makes the jobs of a study's trials."""
+
     def make(record: TrialRecord, best: float | None) -> Job:
         save_to = str(models / f"trial-{record.number:04}.keras") if models else None
         params = study.space.settings(record.params)
         return Job(
-            record.number, params, record.seed, "mlp", TrainingSpec(), OBJECTIVE, "", save_to=save_to,
+            record.number, params, record.seed, "mlp", TrainingSpec(), objective, "", save_to=save_to,
             save_if_better_than=best,
         )  # fmt: skip
 
     return make
-
-
-def _ignore(config: Any) -> None: ...
 
 
 class WriteLock:

@@ -2,8 +2,10 @@
 
 from datetime import datetime, timedelta
 
+import pytest
+
 from hpo.experiment import Objective
-from hpo.record import TrialRecord, ranked
+from hpo.record import Confirms, Score, TrialRecord, lost, ranked, score_of
 
 HIGHER = Objective(metric="val_accuracy", direction="maximize")
 LOWER = Objective(metric="val_loss", direction="minimize")
@@ -37,3 +39,78 @@ def test_seconds_are_known_once_a_trial_has_ended():
     now = datetime(2025, 1, 2)
     assert record(0, started=now).seconds is None
     assert record(0, started=now, ended=now + timedelta(minutes=1.5)).seconds == 90.0
+
+
+FOLDED = {
+    "fold": [1.0, 1.0, 2.0, 2.0, 3.0],
+    "val_accuracy": [0.4, 0.6, 0.9, 0.7, 0.3],
+    "accuracy": [0.5, 0.8, 0.8, 0.9, 0.4],
+}
+
+
+def folded(**more):
+    return record(0, 0.6, best_epoch=3, fold_best_epochs=(2, 3, 5), curves=FOLDED, **more)
+
+
+def test_of_folds_each_counts_by_its_best_epoch():
+    trial = folded()
+    assert trial.best == {"val_accuracy": pytest.approx(0.6), "accuracy": pytest.approx(2 / 3)}
+    assert trial.deviations == {"val_accuracy": pytest.approx(0.3), "accuracy": pytest.approx(0.230940)}
+    assert trial.gaps == {"accuracy": pytest.approx(2 / 3 - 0.6)}
+    assert trial.best_fold == 2
+    assert trial.reached("val_accuracy") == "as mean of 3 folds, deviation 0.3000"
+    assert trial.reports("val_accuracy") == pytest.approx({1: 0.6, 2: 0.75, 3: 0.6})
+
+
+def test_a_trial_without_folds_counts_by_its_best_epoch_alone():
+    trial = record(0, 0.6, best_epoch=2, curves={"val_accuracy": [0.1, 0.6, 0.5], "loss": [3.0, 2.0, 1.0]})
+    assert (trial.deviations, trial.gaps, trial.best_fold) == ({}, {}, None)
+    assert trial.reached("val_accuracy") == "at epoch 2 of 3"
+    assert trial.reports("val_accuracy") == {1: 0.1, 2: 0.6, 3: 0.5}
+    assert trial.reports("val_loss") == {}
+    assert record(0, curves=FOLDED).best_fold is None
+
+
+@pytest.mark.parametrize(
+    ("objective", "found"),
+    [
+        (HIGHER, Score(pytest.approx(0.6), 3, (2, 3, 5))),
+        (Objective(metric="val_accuracy", direction="minimize"), Score(pytest.approx(1.4 / 3), 5, (1, 4, 5))),
+        (LOWER, Score()),
+    ],
+)
+def test_the_score_of_folds_is_the_mean_of_their_best_epochs(objective, found):
+    assert score_of(FOLDED, objective) == found
+
+
+def test_the_score_is_that_of_the_first_of_equal_epochs():
+    assert score_of({"val_accuracy": [0.4, 0.6, 0.6, 0.5]}, HIGHER) == Score(0.6, 2)
+    assert score_of({"val_loss": [2.0, 1.0, 1.0, 3.0]}, LOWER) == Score(1.0, 2)
+    assert score_of({"val_accuracy": [0.5, 0.3, 0.4, 0.6]}, HIGHER) == Score(0.6, 4)
+    assert score_of({"val_accuracy": [0.5, 0.3, 0.4]}, HIGHER) == Score(0.5, 1)
+    assert score_of({"val_loss": []}, LOWER) == score_of({}, LOWER) == Score()
+
+
+def test_what_nobody_goes_on_with_is_lost_and_everything_else_stays():
+    running = record(3, None, "running", best_epoch=1)
+    gone = lost(running)
+    assert (gone.state, gone.failure, gone.error) == ("failed", "lost", "its coordinator was killed")
+    assert (lost(record(3, 0.5, "running")).value, lost(running, "gone").error) == (None, "gone")
+    for state in ("complete", "pruned", "failed"):
+        ended = record(3, 0.5, state)
+        assert lost(ended) is ended
+
+
+def test_what_there_is_to_say_of_a_trial():
+    assert (record(3).label, record(3).remarks) == ("trial 3", [])
+    assert record(9, confirms=Confirms(3, 2)).label == "trial 3 seed 2"
+    assert record(3, test_note="none", model_note="large").remarks == ["test scores: none", "model: large"]
+    assert record(3, model_note="large").remarks == ["model: large"]
+
+
+def test_curves_of_several_lengths_are_as_many_epochs_as_the_longest():
+    assert record(0, curves={"loss": [1.0, 2.0], "val_loss": [1.0]}).epochs == 2
+
+
+def test_a_trial_has_seconds_only_with_both_its_times():
+    assert record(0, ended=datetime(2025, 1, 2)).seconds is None

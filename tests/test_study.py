@@ -54,7 +54,10 @@ def test_a_changed_definition_is_refused_with_the_difference(url, change, line):
     with pytest.raises(StudyMismatch, match="study s was defined otherwise:\n") as caught:
         run(url, flat, trials=2, what=definition(**change))
     assert f"\n  {line}" in str(caught.value)
-    assert str(caught.value).endswith("start another study with --name, or undo the change to go on with this one")
+    assert "\nundo the change to go on with this one, start another with --name, or " in str(caught.value)
+    inside = line.startswith("search_space.parameters")
+    how = "hpo extend s EXPERIMENT --name NEW" if inside else "hpo warm-start EXPERIMENT --from s --name NEW"
+    assert str(caught.value).endswith(how)
     assert len(run(url, flat, trials=1).trials) == 1
     assert len(run(url, flat, trials=1, name="other", what=definition(**change)).trials) == 1
 

@@ -24,7 +24,7 @@ def verdict(finalist: Finalist, confirmation: Confirmation) -> str:
     if finalist.trial == confirmation.chosen:
         return "chosen"
     if finalist.stopped_early:
-        return f"out after {len(finalist.values)} seeds"
+        return f"out after {_seeds(len(finalist.values))}"
     if finalist.tied:
         return "tied"
     if finalist.failures:

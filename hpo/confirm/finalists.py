@@ -137,11 +137,13 @@ def out(finalists: Sequence[Runs], objective: Objective) -> set[int]:
     sound = _sound(finalists)
     if not sound:
         return set()
-    leader = max(sound, key=lambda runs: objective.sign * sum(runs.values.values()) / len(runs.values))
+    leader = max(sound, key=lambda runs: objective.sign * _plain_mean(runs.values))
     others = {
         runs.trial.number: runs.values
         for runs in finalists
-        if len(runs.values.keys() & leader.values.keys()) >= OUT_AFTER and runs is not leader
+        if len(runs.values.keys() & leader.values.keys()) >= OUT_AFTER
+        # One that failed on a seed may not lead, and yet be the better on the others.
+        and objective.better(_plain_mean(leader.values), _plain_mean(runs.values))
     }
     return {trial for trial, p_value in compared(leader.values, others).items() if p_value < OUT}
 
@@ -184,6 +186,10 @@ def _sound(finalists: Sequence[Runs]) -> list[Runs]:
     able = [runs for runs in finalists if len(runs.values) >= 2 and not runs.stopped_early]
     fewest = min((len(runs.failed) for runs in able), default=0)
     return [runs for runs in able if len(runs.failed) == fewest]
+
+
+def _plain_mean(values: _Values) -> float:
+    return sum(values.values()) / len(values)
 
 
 def _mean(estimates: Mapping[int, Estimate | None], runs: Runs) -> float | None:

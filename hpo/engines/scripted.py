@@ -31,9 +31,9 @@ class StoppedEarly:
     """The objective after it."""
 
 
-Step = float | InFold | StoppedEarly | Failed | Lost | None
-"""One step of a script: the objective after an epoch, the end of a trial that fails, or None: the trial hangs, and
-does not answer to `stop` either."""
+Step = float | InFold | StoppedEarly | Started | Finished | Failed | Lost | None
+"""One step of a script: the objective after an epoch, what else a trial may say, its end among them, or None: the
+trial hangs, and does not answer to `stop` either."""
 
 Script = Callable[[Job], Iterable[Step]]
 """What happens in a job. A script that ends has trained all its epochs; an endless one is trained until stopped."""
@@ -115,8 +115,9 @@ class ScriptedEngine(Engine):
             step = next(trial.steps)
         except StopIteration:
             return self._finish(trial, trial.own_end or "epochs")
-        if isinstance(step, Failed | Lost):
-            self.kill(number)
+        if isinstance(step, Started | Finished | Failed | Lost):
+            if not isinstance(step, Started):
+                self.kill(number)
             return step
         trial.hanging = step is None
         if step is None:

@@ -62,6 +62,58 @@ def test_a_short_trial_inside_a_longer_one_of_two_workers_counts_once() -> None:
     assert line.by_time == pytest.approx(0.7)
 
 
+def test_each_pause_is_left_out_of_the_clock_and_what_overlaps_counts_once() -> None:
+    """Three spans of work: 0 to 10, 100 to 112 by two workers, 200 to 206; 28 seconds in all."""
+    trials = [
+        trial(0, 0.2, 0, 10), trial(1, 0.4, 100, 108), trial(2, 0.6, 104, 112), trial(3, 0.8, 200, 203),
+        trial(4, 0.9, 203, 206),
+    ]  # fmt: skip
+    (line,) = summaries([study("s", *trials)])
+    assert line.seconds == 28
+    # 0.2 from the start, 0.4 from second 18 on, 0.6 from 22, 0.8 from 25, 0.9 at the very end.
+    assert line.by_time == pytest.approx((0.2 * 18 + 0.4 * 4 + 0.6 * 3 + 0.8 * 3) / 28)
+    assert line.by_trials == pytest.approx((0.2 + 0.2 + 0.4 + 0.6 + 0.8) / 5)
+
+
+def test_what_still_runs_and_what_has_no_times_does_not_count() -> None:
+    running = replace(trial(1, None, 10, 20), state="running", ended=None)
+    begun = replace(trial(2, 0.9, 20, 30), started=None)
+    (line,) = summaries([study("s", trial(0, 0.5, 0, 10), running, begun)])
+    assert (line.trials, line.seconds, line.by_trials) == (1, 10, 0.5)
+
+
+def test_trials_count_in_the_order_of_their_ends_and_less_than_a_second_counts_too() -> None:
+    (line,) = summaries([study("s", trial(0, 0.9, 0, 0.5), trial(1, 0.5, 0, 0.25))])
+    # 0.5 at a quarter of a second, and before it; 0.9 at the end.
+    assert (line.trial, line.seconds) == (0, 0.5)
+    assert line.by_time == line.by_trials == pytest.approx(0.5)
+
+
+def test_a_study_without_a_score_is_behind_nobody_and_shortens_nobody() -> None:
+    empty = study("empty", trial(0, None, 0, 1))
+    first, second = summaries([SHORT, empty])
+    assert (first.behind, first.by_trials) == (0, pytest.approx((0.5 + 0.5) / 2))
+    assert (second.best, second.trial, second.behind, second.by_time) == (None, None, None, None)
+    (alone,) = summaries([study("none")])
+    assert (alone.trials, alone.seconds, alone.by_time) == (0, 0, None)
+
+
+def test_a_pruned_trial_has_a_score_and_a_failed_one_has_none() -> None:
+    pruned = replace(trial(0, 0.9, 0, 10), state="pruned")
+    failed = replace(trial(1, 0.95, 10, 20), state="failed")
+    (line,) = summaries([study("s", pruned, failed)])
+    assert (line.best, line.trial, line.by_trials) == (0.9, 0, pytest.approx(0.9))
+
+
+def test_what_is_exactly_at_the_noise_floor_is_not_beyond_it() -> None:
+    floor = Confirmation.model_construct(metric="val_accuracy", finalists=(), chosen=0, noise_floor=0.5, test={})
+    half, whole = study("half", trial(0, 0.5, 0, 1)), study("whole", trial(0, 1.0, 0, 1))
+    for noise, beyond in ((0.5, False), (0.4999, True)):
+        line, best = summaries([replace(half, confirmation=_floor(floor, noise)), whole])
+        assert (line.behind, line.beyond_noise, line.noise_floor) == (0.5, beyond, noise)
+        assert (best.behind, best.beyond_noise, best.noise_floor) == (0, None, None)
+
+
 def test_a_failed_trial_takes_its_time_and_scores_nothing() -> None:
     (line,) = summaries([study("s", trial(0, None, 0, 10), trial(1, 0.5, 10, 20), trial(2, 0.6, 20, 30))])
     assert (line.trials, line.by_trials) == (3, pytest.approx(0.5))
@@ -107,3 +159,11 @@ def test_differences_are_flat_keys_and_only_those_that_differ() -> None:
         "versions.keras": {"one": "3.15", "other": "3.16"},
     }
     assert differences([one, replace(one, name="same")]) == {}
+    # The seed and the name are no difference; what one of three studies lacks is.
+    identity = {**one.identity, "seed": 5, "dataset": {"name": "d", "digest": "1"}}
+    third = replace(one, name="third", identity=identity, experiment={**one.experiment, "dataset": {"limit": 9}})
+    second = replace(one, name="two")
+    assert differences([one, second, third]) == {
+        "dataset.digest": {"one": "0", "two": "0", "third": "1"},
+        "dataset.limit": {"third": 9},
+    }

@@ -1,6 +1,7 @@
 """The statistics of a confirmation against figures worked out with scipy, and against what they must not claim."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from scipy import stats
@@ -108,8 +109,6 @@ def test_the_cheapest_of_those_that_cannot_be_told_apart_is_chosen():
 
 
 def test_of_models_of_one_size_the_quicker_is_chosen():
-    from datetime import datetime, timedelta
-
     def timed(finalist: Runs, seconds: float) -> Runs:
         began = datetime(2026, 1, 1)
         ended = began + timedelta(seconds=seconds)
@@ -165,6 +164,95 @@ def test_a_clear_loser_is_out_after_three_seeds_and_others_are_not():
     assert out([best, close, runs(3, loser[:2])], ACCURACY) == set()
     got = found(best, close, runs(3, loser, stopped_early=True))
     assert (line(got, 3).stopped_early, verdict(line(got, 3), got)) == (True, "out after 3 seeds")
+
+
+def at(number: int, values: dict[int, float], **more) -> Runs:
+    """A finalist's runs over seeds of any numbers."""
+    return Runs(
+        trial(number, 0.9), [replace(trial(number, value), seed=seed) for seed, value in values.items()], **more
+    )
+
+
+def test_of_losses_the_highest_is_out():
+    best, close = at(1, {1: 0.10, 2: 0.12, 3: 0.11}), at(2, {1: 0.11, 2: 0.12, 3: 0.12})
+    loser = at(3, {1: 0.60, 2: 0.61, 3: 0.62})
+    assert out([best, close, loser], LOSS) == {3}
+    assert out([loser, close, best], LOSS) == {3}
+
+
+def test_only_seeds_that_the_leader_has_too_put_a_finalist_out():
+    best = at(1, {1: 0.95, 2: 0.97, 3: 0.96})
+    # Three seeds each, of which two are common: too few to end anything, however clear they are.
+    assert out([best, at(2, {1: 0.550, 2: 0.571, 9: 0.56})], ACCURACY) == set()
+    assert out([best, at(2, {1: 0.550, 2: 0.571, 3: 0.56})], ACCURACY) == {2}
+
+
+def test_the_leader_has_the_best_mean_whatever_the_number_of_its_seeds():
+    few, many = at(1, {1: 0.95, 2: 0.97, 3: 0.96}), at(2, {seed: 0.6 + 0.01 * (seed % 2) for seed in range(1, 8)})
+    assert out([few, many], ACCURACY) == {2}
+    assert out([replace(few, stopped_early=True), many], ACCURACY) == set()
+    assert out([at(1, {1: 0.9}), at(2, {1: 0.9})], ACCURACY) == set()
+
+
+def test_one_that_may_not_lead_since_it_failed_is_not_out_for_being_better():
+    steady, unstable = at(2, {seed: 0.6 + 0.01 * (seed % 2) for seed in range(1, 5)}), {1: 0.95, 2: 0.97, 3: 0.96}
+    failed = [TrialRecord(1, "failed", {}, 4, 0, failure="nonfinite")]
+    assert out([at(1, unstable, failed=failed), steady], ACCURACY) == set()
+    worse = {seed: value - 0.9 for seed, value in unstable.items()}
+    assert out([at(1, worse, failed=failed), steady], ACCURACY) == {1}
+
+
+def test_a_finalist_is_out_below_one_in_a_hundred_and_worse_below_one_in_twenty():
+    differences = [0.02, 0.03, 0.04]
+    best = at(1, {seed: 0.9 + 0.001 * seed for seed in (1, 2, 3)})
+    worse = at(2, {seed: best.values[seed] - difference for seed, difference in enumerate(differences, 1)})
+    (p_value,) = compared(best.values, {2: worse.values}).values()
+    assert 0.01 < p_value < 0.05
+    assert out([best, worse], ACCURACY) == set()
+    got = found(best, worse)
+    assert (line(got, 2).tied, verdict(line(got, 2), got)) == (False, "worse")
+
+
+def test_those_that_failed_least_often_may_lead_and_those_without_runs_come_last():
+    got = found(
+        runs(1, [None, None, 0.99, 0.98]), runs(2, [0.9, 0.91, None]), runs(3, [0.95, None, 0.97]), runs(4, [None]),
+        runs(5, [0.2], searched=0.99),
+    )  # fmt: skip
+    assert leader(got).trial == 3
+    assert [one.trial for one in got.finalists] == [1, 3, 2, 5, 4]
+    assert (line(got, 4).validation, line(got, 5).validation) == (None, None)
+
+
+def test_what_is_not_known_of_a_cost_is_no_saving():
+    unknown, known = runs(1, [0.95, 0.97, 0.96], size=0), runs(2, [0.95, 0.96, 0.96], size=5000)
+    got = found(unknown, known)
+    assert (leader(got).trial, got.chosen) == (1, 2)
+    # Of the runs of one finalist, those that know their size count, then the trial itself.
+    partly = replace(known, scored=[replace(known.scored[0], model_parameters=None), *known.scored[1:]])
+    assert partly.model_parameters == 5000
+    assert replace(known, scored=()).model_parameters == 5000
+    assert replace(known, scored=()).seconds is None
+
+
+def test_a_finalist_is_timed_by_the_mean_of_its_runs_and_its_failures_are_named():
+    began = datetime(2026, 1, 1)
+    scored = [
+        replace(run, started=began, ended=began + timedelta(seconds=seconds))
+        for run, seconds in zip(runs(1, [0.9, 0.91, 0.92]).scored, (2, 4, 9), strict=True)
+    ]
+    assert replace(runs(1, []), scored=scored).seconds == 5.0
+    nameless = Runs(trial(1, 0.9), runs(1, [0.9, 0.91]).scored, [TrialRecord(1, "failed", {}, 8, 0)])
+    assert line(found(nameless), 1).failures == {8: "error"}
+
+
+def test_scores_are_tested_over_the_runs_that_have_them():
+    first, second, third = runs(1, [0.9, 0.92, 0.94]).scored
+    some = replace(second, test={"auc": 0.7, **second.test}), replace(third, test={"auc": 0.9, **third.test})
+    got = found(Runs(trial(1, 0.9), [first, *some]))
+    assert (got.test["auc"].mean, got.test["auc"].seeds) == (pytest.approx(0.8), 2)
+    assert got.test["accuracy"].seeds == 3
+    got = found(Runs(trial(1, 0.9), [first, second, replace(third, test={"auc": 0.9})]))
+    assert got.test.keys() == {"accuracy"}
 
 
 def test_the_noise_floor_is_pooled_by_degrees_of_freedom():

@@ -70,6 +70,17 @@ def test_folds_are_not_stratified_without_classes_where_not_wanted_or_where_clas
     assert not rows.draws[-1].stratified
 
 
+def test_a_class_that_does_not_occur_keeps_no_fold_from_being_stratified() -> None:
+    rows = cut(5, np.repeat([0, 3], [80, 20]), frozenset({"test"}))
+    assert rows.draws[-1].stratified
+
+
+def test_as_many_folds_as_samples_leave_one_out() -> None:
+    rows = cut(100, None, frozenset({"test"}))
+    assert [len(validation) for _, validation in rows.folds] == [1] * 100
+    assert (rows.draws[-1].count, rows.draws[-1].stratified) == (1, False)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

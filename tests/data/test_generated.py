@@ -116,3 +116,55 @@ def test_what_changes_on_the_way_is_found_in_training(generated: Callable[..., D
     classes = "for most in (2, 7):\n    yield rng.random((batch_size, 2)), np.arange(batch_size) % most"
     with pytest.raises(DataError, match=r"epoch 1: labels must be classes 0 to 1, .* got up to 6"):
         list(epoch_of(generated(classes), 8, 0, 0))
+
+
+def test_the_training_part_is_a_thousand_samples_unless_limited(generated: Callable[..., Dataset]) -> None:
+    assert generated(limit=40).info.sizes["training"] == 40
+    assert generated(limit=1001).info.sizes["training"] == 1000
+    with pytest.raises(DataError, match=r"must be a number of samples, got 0\.5") as caught:
+        generated(test=0.5)
+    assert caught.value.key == ("dataset", "test")
+    with pytest.raises(DataError) as caught:
+        generated(validation=0.5)
+    assert caught.value.key == ("dataset", "validation")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("np.arange(batch_size) % 2 - number", "labels must be classes 0 to 1, .* got up to 0"),
+        ("np.arange(batch_size) % 2 + number", "labels must be classes 0 to 1, .* got up to 2"),
+        ("np.eye(2)[np.arange(batch_size) % 2][:, : 2 - number]", "y must have 2 numbers a sample, got 1"),
+        ("rng.random((batch_size, 2 + number))", "y must have 2 numbers a sample, got 3"),
+        (
+            "rng.random(batch_size)[:, None] if number == 0 else rng.random((batch_size, 2))",
+            "y must have 1 numbers a sample, got 2",
+        ),
+    ],
+)
+def test_labels_that_change_are_found_in_training(generated: Callable[..., Dataset], labels: str, message: str) -> None:
+    # The first batch of each draw is as it should be.
+    dataset = generated(f"for number in (0, 1):\n    yield rng.random((batch_size, 3)), {labels}")
+    with pytest.raises(DataError, match=f"epoch 3: {message}"):
+        list(epoch_of(dataset, 8, 0, 2))
+
+
+@pytest.mark.parametrize(
+    ("x", "shape"),
+    [("rng.random((batch_size + number, 3))", r"\(9, 3\) and \(8,\)"), ("rng.random(batch_size)", r"\(1000,\) and")],
+)
+def test_batches_of_another_size_are_refused(generated: Callable[..., Dataset], x: str, shape: str) -> None:
+    def load_and_train() -> None:
+        dataset = generated(f"for number in (0, 1):\n    yield {x}, np.arange(batch_size) % 2")
+        list(epoch_of(dataset, 8, 0, 0))
+
+    with pytest.raises(DataError, match=f"must have batch_size samples and labels, .* {shape}"):
+        load_and_train()
+
+
+def test_labels_of_regression_and_of_one_column(generated: Callable[..., Dataset]) -> None:
+    dataset = generated("while True:\n    yield rng.random((batch_size, 3)), rng.random((batch_size, 1))")
+    batches = list(epoch_of(dataset, 8, 0, 0))
+    assert [(y.shape, y.dtype) for _, y in batches] == [((8,), np.float32)] * 4
+    dataset = generated("while True:\n    yield rng.random((batch_size, 3)), np.eye(2)[np.arange(batch_size) % 2]")
+    assert [(y.shape, y.dtype) for _, y in epoch_of(dataset, 8, 0, 0)] == [((8, 2), np.float32)] * 4

@@ -84,3 +84,68 @@ def test_named_classes_need_not_all_occur() -> None:
     assert read([0, 2], class_names=("a", "b", "c")).outputs == 3
     with pytest.raises(DataError, match=r"label 3 in row 1 .* is not one of the classes 0 to 2"):
         read([0, 3], class_names=("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("y", "is_table", "task"),
+    [
+        (np.arange(40) % 20, True, "classification"),
+        (np.arange(42) % 21, True, "regression"),
+        (np.arange(42) % 21, False, "classification"),
+        # Each twice on average, or not quite.
+        ([0, 0, 1, 1, 2, 2], True, "classification"),
+        ([0, 0, 1, 1, 2], True, "regression"),
+        ([0, 0, 1, 1, 2], False, "classification"),
+    ],
+)
+def test_whole_numbers_of_a_table_are_classes_where_there_are_few_of_them(y, is_table: bool, task: str) -> None:
+    assert read(y, is_table=is_table).task == task
+
+
+def test_one_row_that_is_not_as_the_others_decides() -> None:
+    rows = np.eye(3)[[0, 1, 2, 0]]
+    for row, wrong in ((3, [0, 0, 0]), (2, [0, 1, 1]), (1, [0, 0, 2])):
+        odd = rows.copy()
+        odd[row] = wrong
+        assert read(odd).task == "regression"
+        with pytest.raises(DataError, match=rf"got \[.*\] in row {row}"):
+            read(odd, task="classification")
+        with pytest.raises(DataError, match=rf"test.gz: labels must be .* in row {row}"):
+            read(rows, odd)
+    with pytest.raises(DataError, match="class labels must be whole numbers"):
+        read([0.0, 1.0, 2.0], [0.0, 0.5], task="classification")
+
+
+def test_numbers_and_columns_as_they_come() -> None:
+    labels = read([[0.5, 1.5], [1.0, 2.0]], [[3.0, 4.0]])
+    assert (labels.outputs, labels.class_numbers("training")) == (2, None)
+    np.testing.assert_array_equal(labels.targets["test"], [[3, 4]])
+    with pytest.raises(DataError, match=r"test.gz: targets must have the shape .*, \(2,\), got \(3,\)"):
+        read([[0.5, 1.5]], [[1.0, 2.0, 3.0]])
+    with pytest.raises(DataError, match=r"test.gz: regression needs numbers, got b"):
+        read([0.5, 1.5], ["b", "a"])
+    # One column is none; two stay two.
+    assert read(np.array([[0.5], [1.5]])).targets["training"].shape == (2,)
+
+
+def test_names_of_bytes_and_numbers_of_tables() -> None:
+    labels = read([b"dog", b"cat"], [b"cat"])
+    assert (labels.class_names, labels.targets["test"].tolist()) == (("cat", "dog"), [0])
+    labels = read([10, 50, -3] * 3, [50], is_table=True)
+    assert (labels.class_names, labels.targets["test"].tolist()) == (("-3", "10", "50"), [2])
+    assert read([0, 1, 2] * 3, is_table=True).class_names == ()
+    assert read([1, 2, 3] * 3, is_table=True).class_names == ("1", "2", "3")
+    for unknown in (49, 51, -4):
+        with pytest.raises(DataError, match=f"label {unknown} in row 1 .* is not one of the 3 classes"):
+            read([10, 50, -3] * 3, [10, unknown], is_table=True)
+    assert read([True, False], [True]).class_names == ("False", "True")
+
+
+def test_class_names_say_how_many_there_are() -> None:
+    labels = read([0, 2], [1], class_names=("a", "b", "c"))
+    assert (labels.class_names, labels.targets["test"].tolist()) == (("a", "b", "c"), [1])
+    assert read(np.eye(3), class_names=("a", "b", "c")).class_names == ("a", "b", "c")
+    assert read([0, 1]).outputs == 2
+    with pytest.raises(DataError, match="needs at least two classes"):
+        read([0, 0], class_names=("a",))
+    np.testing.assert_array_equal(read([0, 1, 1]).class_numbers("training"), [0, 1, 1])

@@ -76,3 +76,53 @@ def test_falls_back_where_classes_are_too_small() -> None:
 def test_parts_larger_than_the_data(option: dict[str, float], message: str) -> None:
     with pytest.raises(DataError, match=message):
         cut(**option)
+
+
+def strata_of(rows: Rows) -> list[tuple[str, int, bool]]:
+    return [(draw.purpose, draw.count, draw.stratified) for draw in rows.draws]
+
+
+def test_how_each_part_was_drawn_is_kept() -> None:
+    assert strata_of(cut(limit=500)) == [("limit", 500, True), ("test", 100, True), ("validation", 80, True)]
+    assert strata_of(cut(limit=1000, stratify=False)) == [("test", 200, False), ("validation", 160, False)]
+    assert strata_of(cut(None)) == [("test", 200, False), ("validation", 160, False)]
+
+
+def test_a_draw_is_stratified_where_both_sides_just_hold_every_class() -> None:
+    fours = np.arange(1000) % 4
+    given = frozenset({"test"})
+    assert strata_of(cut(fours, given=given, validation=4)) == [("validation", 4, True)]
+    assert strata_of(cut(fours, given=given, validation=3)) == [("validation", 3, False)]
+    # The rest must hold them as well.
+    assert strata_of(cut(fours, given=given, validation=996)) == [("validation", 996, True)]
+    assert strata_of(cut(fours, given=given, validation=997)) == [("validation", 997, False)]
+    with pytest.raises(DataError, match="cannot stratify for validation: 3 samples cannot hold 4 classes"):
+        cut(fours, given=given, validation=997, stratify=True)
+    # What `limit` leaves out need not hold any.
+    assert strata_of(cut(fours, given=given, limit=996))[0] == ("limit", 996, True)
+    assert strata_of(cut(fours, given=given, limit=997))[0] == ("limit", 997, False)
+
+
+def test_two_members_of_a_class_are_enough_and_classes_that_do_not_occur_do_not_count() -> None:
+    pair = np.concatenate([np.zeros(998, int), [3, 3]])
+    rows = cut(pair, given=frozenset({"test"}), validation=500)
+    assert strata_of(rows) == [("validation", 500, True)]
+    assert (pair[rows.validation] == 3).sum() == 1
+    single = np.concatenate([np.zeros(999, int), [3]])
+    with pytest.raises(DataError, match="class 3 has a single sample"):
+        cut(single, stratify=True)
+
+
+def test_shares_are_rounded_up_and_leave_a_sample_to_train_on() -> None:
+    given = frozenset({"test"})
+    assert len(cut(None, given, total=11, validation=0.1).validation) == 2
+    assert len(cut(None, given, total=10, validation=0.1).validation) == 1
+    assert len(cut(None, given, total=10, validation=2).validation) == 2
+    assert len(cut(None, given, total=10, validation=9).training) == 1
+    assert len(cut(None, given, total=11, limit=10, validation=3).training) == 7
+
+
+def test_the_validation_part_has_a_seed_of_its_own() -> None:
+    one, other = (cut(validation={"size": 0.2, "seed": seed}) for seed in (1, 2))
+    np.testing.assert_array_equal(one.test, other.test)
+    assert not np.array_equal(one.validation, other.validation)

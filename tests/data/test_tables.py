@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from hpo.data import Dataset, load
+from hpo.data.dataset import Column
+from hpo.data.tables import columns_of, encode, read_features
 from hpo.errors import DataError
 from hpo.experiment import DatasetSpec
 
@@ -119,3 +121,67 @@ def test_unreadable_tables(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=rf"{name}: cannot be read as \.(csv|parquet)"):
         load(DatasetSpec(path=name, target="a"), [tmp_path])
+
+
+COLUMNS = (Column("size", None), Column("town", ("Bonn", "Jena", "Ulm")), Column("old", ("no", "yes")))
+TABLE = pd.DataFrame({"old": ["yes", "no", "no"], "kind": [1, 2, 3], "town": ["Ulm", "Ulm", "Bonn"], "size": [4, 5, 6]})
+
+
+def features(folder: Path, frame: pd.DataFrame, columns: tuple[Column, ...] = COLUMNS) -> tuple[np.ndarray, list[str]]:
+    frame.to_csv(folder / "f.csv", index=False)
+    return read_features(folder / "f.csv", columns)
+
+
+def test_features_are_found_by_name_in_the_order_of_training(tmp_path: Path) -> None:
+    x, ignored = features(tmp_path, TABLE)
+    assert ignored == ["kind"]
+    np.testing.assert_array_equal(x, [[4, 0, 0, 1, 0, 1], [5, 0, 0, 1, 1, 0], [6, 1, 0, 0, 1, 0]])
+    # Categories of which none occurs keep their column.
+    np.testing.assert_array_equal(features(tmp_path, TABLE[:2])[0], x[:2])
+
+
+@pytest.mark.parametrize("row", [0, 1, 2])
+def test_one_unknown_category_in_any_row_is_refused(tmp_path: Path, row: int) -> None:
+    town = TABLE["town"].where(np.arange(3) != row, "Köln")
+    message = rf"f\.csv: column 'town': must hold one of Bonn, Jena, Ulm, got Köln in row {row} \(counted from 0\)"
+    with pytest.raises(DataError, match=message):
+        features(tmp_path, TABLE.assign(town=town))
+    with pytest.raises(DataError, match=rf"'old': must have a value in every row, 1 are missing .* row {row} "):
+        features(tmp_path, TABLE.assign(old=TABLE["old"].where(np.arange(3) != row, None)))
+
+
+def test_features_that_are_not_those_of_training(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match="trained on columns size, town, old; missing: town, old; town: did you mean twn"
+    ):
+        features(tmp_path, TABLE.rename(columns={"town": "twn"}).drop(columns="old"))
+    with pytest.raises(DataError, match="missing: town, old; the file has no others"):
+        features(tmp_path, TABLE[["size"]])
+    with pytest.raises(DataError, match="'size': must hold numbers, holds names, such as big"):
+        features(tmp_path, TABLE.assign(size="big"))
+    TABLE.rename(columns={"kind": "size"}).to_csv(tmp_path / "f.csv", index=False)
+    with pytest.raises(DataError, match="must have at least one row"):
+        features(tmp_path, TABLE[:0])
+    # Numbers that are categories are read as such.
+    x, _ = features(tmp_path, TABLE, (Column("kind", ("1", "2", "3")),))
+    np.testing.assert_array_equal(x, np.eye(3))
+
+
+@pytest.mark.parametrize(("names", "fits"), [(20, True), (21, False)])
+def test_up_to_twenty_names_are_categories(names: int, fits: bool) -> None:
+    frame = pd.DataFrame({"n": [1.5] * names, "town": [f"t{number:02}" for number in range(names)]})
+    if not fits:
+        with pytest.raises(DataError, match="'town': a column of names may have at most 20 different ones, got 21"):
+            columns_of(Path("t.csv"), frame)
+        return
+    columns = columns_of(Path("t.csv"), frame)
+    assert columns == (Column("n", None), Column("town", tuple(sorted(frame["town"]))))
+    x = encode(Path("t.csv"), frame, columns)
+    assert x.shape == (20, 21)
+    assert x.dtype == np.float64
+
+
+def test_a_table_of_two_columns_is_enough_and_parquet_may_have_unnamed_ones(tmp_path: Path) -> None:
+    assert read(tmp_path, FRAME[["size", "price"]]).info.input_shape == (1,)
+    frame = FRAME[["size", "price"]].rename(columns={"size": "Unnamed: 0"})
+    assert read(tmp_path, frame, ".parquet").info.input_shape == (1,)

@@ -1,0 +1,1 @@
+"""Mutants: single changes to the modules that users lean on most, and whether their tests notice."""
