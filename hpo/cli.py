@@ -12,7 +12,7 @@ import typer
 from hpo import signals
 from hpo.cli_decision import confirm, export, predict, report, train
 from hpo.cli_options import Assignments, ExperimentFile, Home, Json, Name, Storage, StudyName
-from hpo.cli_stores import extend, log, schema, ui, warm_start
+from hpo.cli_stores import explain, extend, log, schema, ui, warm_start
 from hpo.errors import AllFailed, HpoError, Interrupted, StoreAway
 from hpo.platforms import refuse_other_systems
 from hpo.texts import clean
@@ -254,7 +254,7 @@ def compare(
 
 for registered, called in (
     (confirm, None), (report, None), (export, None), (train, None), (predict, None),
-    (log, None), (extend, None), (warm_start, "warm-start"), (ui, None), (schema, None),
+    (log, None), (extend, None), (warm_start, "warm-start"), (ui, None), (explain, None), (schema, None),
 ):  # fmt: skip
     app.command(called)(registered)
 

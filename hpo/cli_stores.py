@@ -100,3 +100,36 @@ def schema(
     from hpo.terminal import print_schema
 
     print_schema(json_schema(kind))
+
+
+def _keys(incomplete: str) -> list[str]:
+    from hpo.explain.keys import complete
+
+    return complete(incomplete)
+
+
+def explain(
+    key: Annotated[
+        str | None,
+        typer.Argument(
+            help="A key of the files, such as training.schedule. [default: all sections]", metavar="KEY",
+            autocompletion=_keys,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Explains a key of the files: meaning, unit, default, example.
+
+    Without a key, it lists the sections of both files. The keys of mlp and cnn and the options of Optuna's samplers and
+    pruners are known, too: mlp.width, study.sampler.tpe.n_startup_trials.
+    """
+    from hpo.explain.keys import find, root
+    from hpo.explain.text import as_json, explanation, overview
+    from hpo.terminal import console, print_json
+
+    out = console()
+    if json:
+        print_json(as_json(find(key) if key else root()))
+        return
+    for line in explanation(find(key), out.width) if key else overview(out.width):
+        out.print(line, soft_wrap=True, markup=False, highlight=False)

@@ -125,7 +125,7 @@ def _pruner_mistakes(key: Key, named: Named, epochs: int) -> list[tuple[Key, str
 def _mistakes(key: Key, named: Named, table: Mapping[str, type], make: Callable[[], Any]) -> list[tuple[Key, str]]:
     if named.name not in table:
         return [(key, f"unknown {key[1]} {named.name!r}; {nearest(named.name, table)}")]
-    takes = {} if named.name == "grid" else _options(table[named.name])
+    takes = {} if named.name == "grid" else options_of(table[named.name])
     found: list[tuple[Key, str]] = []
     for option, value in named.options.items():
         if option not in takes:
@@ -145,7 +145,7 @@ def _mistakes(key: Key, named: Named, table: Mapping[str, type], make: Callable[
     return []
 
 
-def _options(kind: type) -> dict[str, tuple[str, ...]]:
+def options_of(kind: type) -> dict[str, tuple[str, ...]]:
     """The options of a sampler or pruner that a file can set, each with the kinds of value that it takes."""
     found: dict[str, tuple[str, ...]] = {}
     for name, parameter in inspect.signature(kind).parameters.items():
