@@ -55,7 +55,7 @@ class SearchSpace(Section):
     """The model: one that hpo knows (`hpo list models`), or the import path `package.module:name` of your own.
     Example: mlp"""
     parameters: dict[str, AnyParameter] = Field(default_factory=dict)
-    """The parameters by name. A single value or a list is a constant, which does not vary.
+    """The parameters by name. A single value or a list is a constant, which does not vary. Default: none.
     Example: {depth: {type: int, low: 1, high: 4}, width: 128}"""
 
     @cached_property

@@ -10,6 +10,11 @@ _BOUNDS = (
     ("minimum", "of at least {}"), ("exclusiveMinimum", "above {}"),
     ("maximum", "at most {}"), ("exclusiveMaximum", "below {}"),
 )  # fmt: skip
+# Keys that a mapping is read by; JSON Schemas keep examples in the order of the alphabet.
+_FIRST = ("name", "path", "metric", "type", "low", "high")
+# Above this a bound is the computer's.
+_LARGEST = 2**50
+_WIDEST = 100
 _NAMES = {
     "integer": "whole number", "number": "number", "string": "text", "boolean": "true or false", "object": "mapping",
     "null": "nothing",
@@ -18,6 +23,7 @@ _NAMES = {
 
 def overview(width: int) -> Iterator[str]:
     """The sections, a line each."""
+    width = min(width, _WIDEST)
     for title, keys in sections().items():
         yield f"{title}:"
         yield from _lines(keys, width)
@@ -27,6 +33,7 @@ def overview(width: int) -> Iterator[str]:
 
 def explanation(key: Key, width: int) -> Iterator[str]:
     """All there is to say of a key."""
+    width = min(width, _WIDEST)
     yield key.path
     if key.text.meaning:
         yield from textwrap.wrap(key.text.meaning, width, initial_indent="  ", subsequent_indent="  ")
@@ -78,7 +85,7 @@ def type_of(schema: Mapping[str, Any]) -> str:
 def flow(value: Any) -> str:
     """A value as YAML in one line."""
     if isinstance(value, Mapping):
-        first = sorted(value, key=lambda name: name not in ("name", "type", "metric"))
+        first = sorted(value, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
         return "{" + ", ".join(f"{name}: {flow(value[name])}" for name in first) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(flow, value)) + "]"
@@ -118,7 +125,9 @@ def _plain_kind(schema: Mapping[str, Any]) -> Iterator[str]:
         items = type_of(schema.get("items", {}))
         yield f"list of {items}" if items else "list"
     else:
-        bounds = " and ".join(text.format(schema[name]) for name, text in _BOUNDS if name in schema)
+        bounds = " and ".join(
+            text.format(schema[name]) for name, text in _BOUNDS if abs(schema.get(name, _LARGEST)) < _LARGEST
+        )
         yield f"{_NAMES[kind]} {bounds}".strip()
 
 
@@ -141,11 +150,13 @@ def _fact(name: str, said: str, width: int) -> Iterator[str]:
 
 
 def _lines(keys: tuple[Key, ...], width: int, indent: str = "  ") -> Iterator[str]:
+    keys = tuple(sorted(keys, key=lambda key: default_of(key) != "required"))
     names = [key.path.rpartition(".")[2] for key in keys]
     longest = max(map(len, names), default=0)
     for key, name in zip(keys, names, strict=True):
         sentence = key.text.meaning.partition(". ")[0].removesuffix(".")
         default = default_of(key)
-        said = f"{sentence} [{default}]" if default and len(default) <= 24 and not key.keys else sentence
-        room = max(width - longest - len(indent) - 2, 20)
-        yield f"{indent}{name:<{longest}}  {textwrap.shorten(said, room, placeholder=' ...')}".rstrip()
+        behind = f" [{default}]" if default and len(default) <= 24 and not key.keys else ""
+        room = max(width - longest - len(indent) - 2 - len(behind), 20)
+        said = textwrap.shorten(sentence, room, placeholder=" ...")
+        yield f"{indent}{name:<{longest}}  {said}{behind}".rstrip()

@@ -42,8 +42,9 @@ class EachKeys(LayerKeys):
     Unit: share. Example: 0.25"""
 
 
-class Keys(HeadKeys, EachKeys):
-    """The parameters of `cnn`."""
+class Keys(EachKeys, HeadKeys):
+    """A small convolutional network: blocks of convolution and pooling, then dense layers. `filters_2` is the second
+    block's."""
 
     blocks: Annotated[int, Field(ge=0)] | list[dict[str, Any]] = 2
     """How many blocks of convolutions and pooling there are; or a list of mappings, one a block, with the keys that

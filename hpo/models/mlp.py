@@ -31,8 +31,8 @@ class EachKeys(LayerKeys):
     normalization. Example: batch"""
 
 
-class Keys(HeadKeys, EachKeys):
-    """The parameters of `mlp`."""
+class Keys(EachKeys, HeadKeys):
+    """A multilayer perceptron: dense layers, all alike or each with values of its own, as `width_2`."""
 
     depth: Annotated[int, Field(ge=0)] = 2
     """How many hidden layers there are. Unit: layers. Example: 3"""

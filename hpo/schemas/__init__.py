@@ -3,6 +3,7 @@
 The files beside this one are what `json_schema` returns; a test keeps them so. What a schema refuses, hpo refuses too.
 """
 
+import inspect
 from typing import Any, Literal
 
 from pydantic.json_schema import models_json_schema
@@ -32,12 +33,20 @@ def json_schema(kind: Literal["experiment", "search-space"]) -> _Schema:
 
 
 def _finished(schema: _Schema, definitions: _Schema) -> _Schema:
-    described = {name: models.described(name)[0].model_json_schema() for name in models.KNOWN}
+    described = {name: _parameters(name) for name in models.KNOWN}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
         "$defs": {**definitions, **described},
     }
+
+
+def _parameters(model: str) -> _Schema:
+    """The parameters of a model of hpo's: its own, then those of each layer, then those of the output layer."""
+    keys, _ = models.described(model)
+    schema = keys.model_json_schema()
+    names = [name for part in keys.__mro__ for name in inspect.get_annotations(part)]
+    return {**schema, "properties": {name: schema["properties"][name] for name in names if name in keys.model_fields}}
 
 
 def _offer_names(definitions: _Schema) -> None:
@@ -64,8 +73,8 @@ def _with_models(space: _Schema) -> _Schema:
 
 def _of_model(name: str) -> _Schema:
     """What holds of the parameters where the model is this one: each sets a key of it, of training or of dataset."""
-    keys, of_each = models.described(name)
-    read = {**TrainingSpec.model_json_schema()["properties"], **keys.model_json_schema()["properties"]}
+    _, of_each = models.described(name)
+    read = {**TrainingSpec.model_json_schema()["properties"], **_parameters(name)["properties"]}
     one = rf"^({'|'.join(of_each.model_fields)})_[1-9][0-9]*$"
     dotted = rf"^(training|dataset|{'|'.join(TrainingSpec.model_fields)})\."
     settable = rf"^$|^({'|'.join(read)})$|{one}|{dotted}"
