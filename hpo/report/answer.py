@@ -1,11 +1,17 @@
-"""The answer that a study gives: what to use, how sure that is, what it costs."""
+"""The answer that a study gives: what to use, how sure that is, what it costs; or why there is nothing to use."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hpo.record import TrialRecord, ranked
-from hpo.report.formats import count, duration, listing, score, setting
+from hpo.report.charts import failures
+from hpo.report.choice import choice_of
+from hpo.report.commands import USUAL, Stores
+from hpo.report.formats import count, cut, duration, gist, listing, score, setting
 from hpo.store import StudyView
+
+_LETTERS = 160
+"""Of an error's message in a headline."""
 
 
 @dataclass(frozen=True)
@@ -24,25 +30,77 @@ class Answer:
     """(command, what it does)."""
 
 
-def answer(view: StudyView) -> Answer:
+def answer(view: StudyView, stores: Stores = USUAL) -> Answer:
     """The confirmed winner, or the best trial."""
-    confirmed = view.confirmation
-    if confirmed is not None:
-        trial = next((trial for trial in view.trials if trial.number == confirmed.chosen), None)
-    else:
-        trial = next(iter(ranked(view.trials, view.objective)), None)
-    if trial is None:
-        what = "no trial has a score" if view.trials else "no trial has begun"
-        return Answer(None, False, f"Nothing to use yet: {what}.", (), (), (), ())
+    choice = choice_of(view)
+    if choice is None:
+        return _nothing(view, stores)
+    trial = choice.trial
+    failed = _mostly_failed(view, stores)
     return Answer(
         trial,
-        confirmed is not None,
+        choice.confirmed,
         f"Use trial {trial.number}.",
-        _confirmed(view) if confirmed is not None else _single(view, trial),
+        [*(_confirmed(view) if choice.confirmed else _single(view, trial)), *(sentence for sentence, _ in failed)],
         _cost(view, trial),
         [(name, setting(value)) for name, value in trial.params.items()],
-        _next(view, trial),
+        [*_next(view, stores), *(command for _, command in failed)],
     )
+
+
+def _nothing(view: StudyView, stores: Stores) -> Answer:
+    """What is said where no trial has a score: what became of them instead, and the command that shows more."""
+    states = [trial.state for trial in view.trials]
+    total, failed, last = len(states), states.count("failed"), _why(view)
+    sure: list[str] = []
+    if not total:
+        headline = "Nothing to use yet: no trial has begun."
+        sure.append("hpo run with the experiment's file goes on with it.")
+    elif last is not None and failed == total:
+        whole = {1: "its only trial", 2: "both trials"}.get(total, f"all {total:,} trials")
+        headline = f"Nothing to use: {whole} failed{_reasons(view)}: {_message(last)}"
+    else:
+        others = [f"{states.count(state):,} {state}" for state in dict.fromkeys(states)]
+        what = "none of its trials has" if total > 1 else "its only trial does not have"
+        headline = f"Nothing to use yet: {what} a score ({', '.join(others)})."
+        if "pruned" in states:
+            sure.append("A pruned trial has a score only once it finished an epoch; with folds, once it finished all.")
+        if last is not None:
+            sure.append(f"Trial {last.number} failed: {_message(last)}")
+    if last is not None and failed == total:
+        sure.append(f"So ended trial {last.number}; all failures are listed below.")
+    return Answer(None, False, headline, sure, (), (), [] if last is None else [_show(view, last, stores)])
+
+
+def _reasons(view: StudyView) -> str:
+    """How many trials failed for each reason, where there are several reasons."""
+    rows = failures(view.trials)
+    return f" ({', '.join(f'{len(row.numbers):,} {row.reason}' for row in rows)})" if len(rows) > 1 else ""
+
+
+def _why(view: StudyView) -> TrialRecord | None:
+    """A trial that failed for the most frequent reason: the last of them."""
+    rows = failures(view.trials)
+    return view.trial(rows[0].numbers[-1]) if rows else None
+
+
+def _message(trial: TrialRecord) -> str:
+    said = cut(gist(trial.error), _LETTERS) if trial.error else f"failed, {trial.failure}, without a message"
+    return said if said.endswith((".", "!", "?")) else f"{said}."
+
+
+def _show(view: StudyView, trial: TrialRecord, stores: Stores) -> tuple[str, str]:
+    return stores.read(f"hpo show {view.name} {trial.number}"), f"shows all that is known of trial {trial.number}"
+
+
+def _mostly_failed(view: StudyView, stores: Stores) -> list[tuple[str, tuple[str, str]]]:
+    """What is said, and the command to it, where at least half of all trials failed: little was searched."""
+    failed, total = sum(trial.state == "failed" for trial in view.trials), len(view.trials)
+    last = _why(view)
+    if last is None or 2 * failed < total:
+        return []
+    sentence = f"{failed:,} of the {total:,} trials failed, so little was tried; trial {last.number}: {_message(last)}"
+    return [(sentence, _show(view, last, stores))]
 
 
 def _confirmed(view: StudyView) -> list[str]:
@@ -102,7 +160,12 @@ def _cost(view: StudyView, trial: TrialRecord) -> list[tuple[str, str]]:
     ]
 
 
-def _next(view: StudyView, trial: TrialRecord) -> list[tuple[str, str]]:
-    confirm = (f"hpo confirm {view.name} --top 5 --seeds 5", "trains the five best again over five seeds")
-    export = (f"hpo export {view.name} --to best.yaml --model best.keras", "takes it home")
+def _next(view: StudyView, stores: Stores) -> list[tuple[str, str]]:
+    finalists = min(5, len(ranked(view.trials, view.objective)))
+    what = f"trains the {finalists} best again over 5 seeds" if finalists > 1 else "trains it again over 5 seeds"
+    confirm = (stores.all(f"hpo confirm {view.name} --top {finalists} --seeds 5"), what)
+    export = (
+        stores.all(f"hpo export {view.name} --to best.yaml --model best.keras"),
+        "writes its configuration and its model to files",
+    )
     return [export] if view.confirmation else [confirm, export]

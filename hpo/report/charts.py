@@ -1,63 +1,17 @@
-"""What Optuna has no figure for: scores against time, where the time went, failures, studies side by side."""
+"""Where the time went, why trials failed, what a model takes for what."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from hpo.report.drawing import BEST, COMPLETE, PRUNED, Drawing, Missing, drawing
-from hpo.report.formats import count, duration, percent, score
+from hpo.report.axes import whole_axis
+from hpo.report.course import began
+from hpo.report.drawing import COMPLETE, FAILED, PRUNED, UNITS, Drawing, Missing, drawing
+from hpo.report.formats import count, duration, percent
 
 if TYPE_CHECKING:
     from hpo.record import TrialRecord
-    from hpo.report.thinning import Source
-
-_FAILED = "rgba(214,51,66,0.75)"
-_UNITS = ((3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
-
-
-def over_time(sources: "Sequence[Source]") -> Drawing | Missing:
-    """The best score so far against the time since a study's first trial began; a line for each study."""
-    import plotly.graph_objects as go
-
-    lines = {source.view.name: best_so_far(source) for source in sources}
-    lines = {name: line for name, line in lines.items() if line}
-    if not lines:
-        return Missing("No trial has a score yet.")
-    longest = max(line[-1][0] for line in lines.values())
-    size, unit = next((size, unit) for size, unit in _UNITS if longest >= 2 * size or size == 1)
-    figure = go.Figure()
-    for name, line in lines.items():
-        x, y = [seconds / size for seconds, _ in line], [value for _, value in line]
-        figure.add_scatter(x=x, y=y, name=name, line={"shape": "hv", "width": 2}, mode="lines")
-    single = len(lines) == 1
-    if single:
-        figure.update_traces(line_color=BEST)
-    metrics = dict.fromkeys(source.view.objective.metric for source in sources)
-    figure.update_layout(xaxis_title=unit, yaxis_title=", ".join(metrics), showlegend=not single)
-    figure.update_xaxes(rangemode="tozero")
-    ends = "; ".join(f"{name} reached {score(line[-1][1])}" for name, line in lines.items())
-    return drawing(figure, f"Best score so far against time: {ends}.")
-
-
-def best_so_far(source: "Source") -> list[tuple[float, float]]:
-    """(seconds since the first trial began, best score), at each improvement and at the last end."""
-    begun = _began(source.view.trials)
-    ended = sorted(
-        ((trial.ended - begun).total_seconds(), trial.value)
-        for trial in source.scored
-        if begun and trial.ended and trial.value is not None
-    )
-    line: list[tuple[float, float]] = []
-    for seconds, value in ended:
-        if not line or source.view.objective.better(value, line[-1][1]):
-            line.append((seconds, value))
-    return [*line, (ended[-1][0], line[-1][1])] if line else []
-
-
-def _began(trials: "Sequence[TrialRecord]") -> datetime | None:
-    return min((trial.started for trial in trials if trial.started), default=None)
 
 
 @dataclass(frozen=True)
@@ -101,7 +55,7 @@ def _training(trial: "TrialRecord") -> float:
 
 def wall_time(trials: "Sequence[TrialRecord]") -> float | None:
     """Seconds from the first trial's beginning to the last one's end, pauses between runs included."""
-    begun, ended = _began(trials), max((trial.ended for trial in trials if trial.ended), default=None)
+    begun, ended = began(trials), max((trial.ended for trial in trials if trial.ended), default=None)
     return (ended - begun).total_seconds() if begun and ended else None
 
 
@@ -112,7 +66,7 @@ def time_chart(rows: Sequence[Spent]) -> Drawing | Missing:
     if not rows:
         return Missing("No trial has ended yet.")
     kinds = [f"{row.kind} ({count(row.trials)})" for row in rows]
-    size, unit = next((size, unit) for size, unit in _UNITS if rows[0].total >= 2 * size or size == 1)
+    size, unit = next((size, unit) for size, unit in UNITS if rows[0].total >= 2 * size or size == 1)
     figure = go.Figure()
     for name, color, values in (
         ("training", COMPLETE, [row.training for row in rows]),
@@ -158,8 +112,10 @@ def failure_chart(rows: Sequence[Failures]) -> Drawing:
 
     counts = [len(row.numbers) for row in rows]
     names = [row.reason for row in rows]
-    figure = go.Figure(go.Bar(y=names, x=counts, text=counts, orientation="h", marker_color=_FAILED))
-    figure.update_layout(xaxis_title="trials", yaxis_autorange="reversed", xaxis_dtick=1 if max(counts) <= 10 else None)
+    figure = go.Figure(go.Bar(y=names, x=counts, text=counts, orientation="h", marker_color=FAILED))
+    figure.update_layout(xaxis_title="trials", yaxis_autorange="reversed")
+    # Room for the number at the end of the longest bar.
+    figure.update_xaxes(**{**whole_axis(0, max(counts)), "range": [0, 1.08 * max(counts)]})
     words = ", ".join(f"{row.reason} {len(row.numbers)}" for row in rows)
     return drawing(figure, f"Failed trials by reason: {words}.", height=110 + 34 * len(rows))
 
@@ -186,4 +142,4 @@ def confusion_chart(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> Dr
     figure.update_layout(xaxis={**axis, "title": "predicted"}, yaxis={**axis, "title": "true", "autorange": "reversed"})
     hits, total = sum(row[place] for place, row in enumerate(matrix)), sum(map(sum, matrix))
     alt = f"Confusion matrix of {len(names)} classes: {hits:,} of {total:,} predictions are right."
-    return drawing(figure, alt, height=min(760, 180 + 34 * len(names)), wide=len(names) > 12)
+    return drawing(figure, alt, height=min(760, 180 + 34 * len(names)), width=620 if len(names) > 12 else 0)

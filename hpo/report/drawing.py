@@ -1,14 +1,17 @@
 """A figure as the page carries it: plotly's JSON without title and colours, which the page sets for light and dark."""
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-BEST, COMPLETE, PRUNED = "rgb(232,89,12)", "rgba(66,133,214,0.6)", "rgba(128,136,150,0.3)"
+BEST, COMPLETE, PRUNED, FAILED = "rgb(232,89,12)", "rgb(66,133,214)", "rgb(128,136,150)", "rgb(214,51,66)"
 WEAK = "rgb(140,165,200)"
 """Colours that stand out against white and black alike."""
+
+UNITS = ((3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 
 BAR = {"thickness": 10, "outlinewidth": 0, "title": {"side": "right"}}
 """A colour bar that leaves room for the figure."""
@@ -29,8 +32,10 @@ class Drawing:
     """What was left out."""
     height: int = 380
     """In pixels."""
-    wide: bool = False
-    """Whether it scrolls sideways on a narrow screen."""
+    width: int = 0
+    """Pixels below which it scrolls sideways."""
+    trials: frozenset[int] = frozenset()
+    """The trials of which it says more under the pointer: those of its traces' `customdata`."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +45,19 @@ class Missing:
     reason: str
 
 
-def drawing(figure: "go.Figure", alt: str, note: str = "", height: int = 380, wide: bool = False) -> Drawing:
+def drawing(figure: "go.Figure", alt: str, note: str = "", height: int = 380, width: int = 0) -> Drawing:
     """A plotly figure for the page."""
-    import json
-
     figure.layout.template = None
     figure.update_layout(title=None, width=None, height=None)
-    content = json.dumps(_escaped(json.loads(figure.to_json())), allow_nan=False, separators=(",", ":"))
-    return Drawing(content.replace("<", "\\u003c"), alt, note, height, wide)
+    content = for_script(_escaped(json.loads(figure.to_json())))
+    numbers = [number for trace in figure.data for number in getattr(trace, "customdata", None) or ()]
+    trials = frozenset(number for number in numbers if number is not None)
+    return Drawing(content, alt, note, height, width, trials)
+
+
+def for_script(value: Any) -> str:
+    """JSON that may stand within a script element."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def themed(figure: "go.Figure") -> None:

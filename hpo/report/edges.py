@@ -12,6 +12,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from hpo.report.figures import ENOUGH
 from hpo.report.formats import setting
 from hpo.report.thinning import Source
 
@@ -44,8 +45,10 @@ def alarms(source: Source) -> list[Alarm]:
 
     The best are the best tenth, at least 5 and at most 20; the edge is the outermost 5% of the range, in the
     logarithm where the parameter is drawn so, or the last of the values that can be counted. Chance is
-    `scipy.stats.binomtest` against values drawn evenly, at 1%.
+    `scipy.stats.binomtest` against values drawn evenly, at 1%. Of few trials nothing is said.
     """
+    if len(source.scored) < ENOUGH:
+        return []
     best = source.scored[: min(_MOST, max(_FEWEST, len(source.scored) // 10))]
     chosen = [source.sampled[trial.number].params for trial in best if trial.number in source.sampled]
     found = []

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from hpo.record import TrialRecord
 from hpo.report.answer import answer
 from hpo.report.charts import failures
+from hpo.report.commands import USUAL, Stores
 from hpo.report.edges import alarms
 from hpo.report.formats import count, duration, score, setting
 from hpo.report.thinning import Source
@@ -14,19 +15,20 @@ from hpo.texts import markdown as escaped
 _TOP = 5
 
 
-def markdown(sources: Sequence[Source]) -> str:
+def markdown(sources: Sequence[Source], stores: Stores = USUAL) -> str:
     """The answer of each study and its best trials."""
-    return "\n".join("\n".join(_study(source)) for source in sources)
+    return "\n".join("\n".join(_study(source, stores)) for source in sources)
 
 
-def _study(source: Source) -> list[str]:
-    view, said = source.view, answer(source.view)
-    lines = [f"## {escaped(view.name)}", "", f"**{said.headline}** {escaped(' '.join(said.sure))}".rstrip(), ""]
+def _study(source: Source, stores: Stores) -> list[str]:
+    view, said = source.view, answer(source.view, stores)
+    lines = [f"## {escaped(view.name)}", ""]
+    lines += [f"**{escaped(said.headline)}** {escaped(' '.join(said.sure))}".rstrip(), ""]
     if said.trial is not None:
         lines += ["; ".join(f"{name}: {value}" for name, value in said.cost), ""]
         lines += [", ".join(f"{code(name)} {code(value)}" for name, value in said.params), ""]
         lines += _table(source)
-        lines += [f"{code(command)} {what}" + "  " for command, what in said.next] + [""]
+    lines += [f"{code(command)} {what}" + "  " for command, what in said.next] + [""]
     for alarm in alarms(source):
         lines.append(
             f"- {code(alarm.parameter)}: {alarm.found} of the best {alarm.among} trials lie at the {alarm.edge} end of "

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from hpo.report.parts import Overview, StudyPart
 
 Format = Literal["html", "md"]
-_PIXELS = 620
-"""A figure that scrolls sideways is at least this wide."""
+_SCRIPTS = ("figures.js", "sorting.js", "copying.js")
 
 
 @dataclass(frozen=True)
@@ -57,23 +56,30 @@ def report(  # noqa: PLR0913 - one argument, one option of the command
         UserError: there is no such study, or the file cannot be written.
     """
     from hpo.plan import default_storage, default_tracking, home_folder
+    from hpo.report.commands import Stores
+    from hpo.report.links import links_of
     from hpo.report.markdown import markdown
     from hpo.report.parts import overview, study_part
+    from hpo.report.table import listed
     from hpo.report.thinning import read_source
 
     _check_writable(output)
     url = storage or default_storage(home_folder(home))
+    uri = tracking_uri or default_tracking(home_folder(home))
+    stores = Stores(Path(home) if home is not None else None, storage, tracking_uri)
     sources = []
     for name in dict.fromkeys(names):
         tell(f"reading {name}")
         sources.append(read_source(url, name))
     if form == "md":
-        text = markdown(sources)
+        text = markdown(sources, stores)
     else:
         parts = []
         for source in sources:
             tell(f"drawing {source.view.name}")
-            parts.append(study_part(source))
+            numbers = [trial.number for trial in listed(source)]
+            links = links_of(uri, source.view.name, numbers, stores.ui(source.view.name))
+            parts.append(study_part(source, stores, links))
         text = render(parts, overview(sources) if len(sources) > 1 else None)
     if output is not None:
         with replaced(output) as temporary:
@@ -81,7 +87,6 @@ def report(  # noqa: PLR0913 - one argument, one option of the command
     wanted = log and form == "html"
     if wanted:
         tell("logging to MLflow")
-    uri = tracking_uri or default_tracking(home_folder(home))
     logged = _log(uri, [s.view.name for s in sources], text) if wanted else ""
     return Reported(text, logged)
 
@@ -92,7 +97,7 @@ def render(parts: "Sequence[StudyPart]", together: "Overview | None") -> str:
     from markupsafe import Markup
 
     from hpo.report import formats
-    from hpo.report.drawing import Drawing
+    from hpo.report.drawing import Drawing, for_script
 
     environment = Environment(
         loader=PackageLoader("hpo", "report"), autoescape=True, undefined=StrictUndefined,
@@ -100,6 +105,7 @@ def render(parts: "Sequence[StudyPart]", together: "Overview | None") -> str:
     )  # fmt: skip
     for name in ("score", "setting", "count", "duration", "percent", "listing", "gist"):
         environment.filters[name] = getattr(formats, name)
+    environment.filters["for_script"] = for_script
     environment.tests["drawing"] = lambda value: isinstance(value, Drawing)
     folder = Path(__file__).parent
     names = [part.view.name for part in parts]
@@ -109,9 +115,8 @@ def render(parts: "Sequence[StudyPart]", together: "Overview | None") -> str:
         together=together,
         made=datetime.now().strftime("%Y-%m-%d %H:%M"),
         version=versions()["hpo"],
-        min_width=_PIXELS,
         style=Markup((folder / "style.css").read_text(encoding="utf-8")),
-        script=Markup((folder / "page.js").read_text(encoding="utf-8")),
+        script=Markup("\n".join((folder / name).read_text(encoding="utf-8") for name in _SCRIPTS)),
         plotly=Markup(_plotly()),
     )
 

@@ -13,7 +13,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo.compare.trial_tables import Sampled
 from hpo.record import TrialRecord, ranked
+from hpo.report.choice import Choice, choice_of
 from hpo.store import StudyView, read_sampled, read_study
+
+_ENOUGH = 10
+"""So many complete trials are compared without pruned ones."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,17 @@ class Source:
     def distributions(self) -> dict[str, BaseDistribution]:
         """Parameter -> its range or choices in the last trial that has it."""
         return {name: one for trial in self.sampled.values() for name, one in trial.distributions.items()}
+
+    @cached_property
+    def choice(self) -> Choice | None:
+        """What the study says to use; None while no trial has a score."""
+        return choice_of(self.view)
+
+    @property
+    def chosen(self) -> list[TrialRecord]:
+        """The trial of the choice, where it can be drawn."""
+        choice = self.choice
+        return [trial for trial in self.drawn if choice and trial.number == choice.trial.number]
 
 
 def read_source(url: str, name: str) -> Source:
@@ -74,13 +89,29 @@ def thin(trials: Sequence[TrialRecord], most: int, what: str, keep: Sequence[Tri
         keep: trials that are shown in any case, beside the others.
     """
     if len(trials) <= most:
-        return Thinned(frozenset(trial.number for trial in trials), "")
+        return Thinned(frozenset(trial.number for trial in [*trials, *keep]), "")
     best, drawn = most // 4, most - most // 4
     rest = np.random.default_rng(0).choice(np.arange(best, len(trials)), drawn, replace=False)
     kept = {trial.number for trial in trials[:best]} | {trials[int(place)].number for place in rest}
     more = {trial.number for trial in keep} - kept
     note = f"{len(kept) + len(more):,} of {len(trials):,} {what}: the best {best} and {drawn} drawn at random"
-    return Thinned(frozenset(kept | more), note + (f", and the {len(more)} others that set a record" if more else ""))
+    others = f", and the {len(more)} other{'s' if len(more) > 1 else ''} that must be seen" if more else ""
+    return Thinned(frozenset(kept | more), note + others)
+
+
+def comparable(source: Source) -> list[TrialRecord]:
+    """The complete trials, best first; where there are fewer than ten, the pruned ones as well.
+
+    What a pruned trial reached in one epoch says little beside what others reached in twenty.
+    """
+    complete = [trial for trial in source.drawn if trial.state == "complete"]
+    return complete if len(complete) >= _ENOUGH else list(source.drawn)
+
+
+def thin_comparable(trials: Sequence[TrialRecord], most: int, keep: Sequence[TrialRecord] = ()) -> Thinned:
+    """At most `most` of comparable trials, named by what they are; see `thin`."""
+    complete = all(trial.state == "complete" for trial in trials)
+    return thin(trials, most, "complete trials" if complete else "trials", keep)
 
 
 class Sample(optuna.Study):

@@ -23,6 +23,7 @@ class Page(HTMLParser):
         super().__init__()
         self.words: list[str] = []
         self.figures: list[dict] = []
+        self.hovers: dict[str, str] = {}
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self._within: tuple[str, dict[str, str | None]] = ("", {})
         self.feed(html)
@@ -37,7 +38,8 @@ class Page(HTMLParser):
     def handle_data(self, data):
         tag, attributes = self._within
         if tag == "script" and attributes.get("type") == "application/json":
-            self.figures.append(json.loads(data, parse_constant=pytest.fail))
+            content = json.loads(data, parse_constant=pytest.fail)
+            self.hovers.update(content) if "id" in attributes else self.figures.append(content)
         elif tag not in ("script", "style"):
             self.words.append(data)
 
@@ -67,6 +69,8 @@ def test_every_study_makes_a_page_whose_figures_are_sound(store, name):
     for figure in made.figures:
         assert figure["data"]
         assert "template" not in figure["layout"]
+        for trace in figure["data"]:
+            assert {str(number) for number in trace.get("customdata", ()) if number is not None} <= set(made.hovers)
 
 
 def test_the_answer_comes_first_and_says_what_one_run_is_worth(store):
@@ -92,11 +96,12 @@ def test_a_confirmed_study_names_the_winner_its_interval_the_ties_and_the_noise(
 def test_studies_without_scores_say_so(store):
     assert "Nothing to use yet: no trial has begun." in page(store, "none").text
     failed = page(store, "failed").text
-    assert "Nothing to use yet: no trial has a score." in failed
-    assert "Too few trials to tell." in failed
+    assert "Nothing to use: both trials failed: <img src=x onerror='window.hacked = true'> & <b>more</b>." in failed
+    assert re.search(r"hpo show failed 1 --storage sqlite:\S+optuna.db shows all that is known of trial 1", failed)
+    assert "Learning curves" not in failed
+    assert "The test part" not in failed
     one = page(store, "one").text
     assert "Use trial 0." in one
-    assert "Needs at least two trials with a score." in one
     assert "The best model was not kept, or its file is gone." in one
 
 
@@ -105,8 +110,10 @@ def test_hostile_names_and_messages_stay_text(store):
     assert "<script>window.hacked" not in html(store, "wild")
     assert "<img src=x" not in html(store, "wild")
     assert "<img src=x onerror=" in made.text
-    assert "&lt;script&gt;window.hacked" in json.dumps(made.figures)
-    assert "<" not in re.sub(r"<br>|<extra></extra>", "", json.dumps(made.figures))
+    assert "&lt;script&gt;window" in json.dumps(made.figures)
+    assert "<" not in json.dumps(made.figures)
+    assert "<" not in re.sub(r"<br>|</?b>", "", json.dumps(made.hovers))
+    assert any("word: &lt;script&gt;window.hacked" in text for text in made.hovers.values())
 
 
 def test_failures_are_counted_by_reason_with_a_message(store):

@@ -51,7 +51,7 @@ def test_a_sample_keeps_numbers_values_and_ranges_as_optuna_has_them(store):
 
 
 def test_optunas_best_line_through_a_sample_is_that_of_all_trials(store):
-    from hpo.report.figures import records
+    from hpo.report.course import records
 
     source = read_source(store, "many")
     best = plot_optimization_history(Sample(source)).data[1]

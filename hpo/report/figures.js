@@ -24,14 +24,35 @@
         yaxis: axis,
         margin: { l: 56, r: 16, t: 14, b: 48 },
         legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-        hoverlabel: { bgcolor: value("--card"), bordercolor: value("--line"), font: { color: value("--ink") } },
+        hoverlabel: { align: "left", bgcolor: value("--card"), bordercolor: value("--line"), font: { color: value("--ink") } },
+        annotationdefaults: { bgcolor: value("--card"), borderpad: 0 },
         dragmode: coarse ? false : "zoom",
       },
     };
   }
 
+  // What is said of trials under the pointer is kept once for all figures of a study.
+  const known = new Map();
+  function trials(name) {
+    const kept = document.getElementById(`trials-${name}`);
+    if (!known.has(name)) known.set(name, kept === null ? {} : JSON.parse(kept.textContent));
+    return known.get(name);
+  }
+
+  function read(place) {
+    const figure = JSON.parse(place.nextElementSibling.textContent);
+    const said = trials(place.dataset.study);
+    for (const trace of figure.data.filter((trace) => trace.customdata)) {
+      const more = trace.hovertext ?? [];
+      const lines = (number, at) => [said[number], more[at]].filter(Boolean).join("<br>");
+      trace.hovertext = trace.customdata.map((number, at) => (number === null ? "" : lines(number, at)));
+      trace.hoverinfo = "text";
+    }
+    return figure;
+  }
+
   function draw(place) {
-    const figure = drawn.get(place) ?? JSON.parse(place.nextElementSibling.textContent);
+    const figure = drawn.get(place) ?? read(place);
     drawn.set(place, figure);
     const layout = { ...figure.layout, autosize: true, template: template() };
     const settings = { responsive: true, displaylogo: false, displayModeBar: false };

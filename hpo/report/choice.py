@@ -1,0 +1,37 @@
+"""The trial that a study says to use, and what it is called wherever it is marked."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hpo.record import ranked
+
+if TYPE_CHECKING:
+    from hpo.record import TrialRecord
+    from hpo.store import StudyView
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The confirmed choice, or before a study is confirmed its best single run."""
+
+    trial: "TrialRecord"
+    confirmed: bool
+
+    @property
+    def title(self) -> str:
+        """What it is."""
+        return "confirmed choice" if self.confirmed else "best single run"
+
+    @property
+    def name(self) -> str:
+        """What it is called in a legend."""
+        return f"{self.title}: trial {self.trial.number}"
+
+
+def choice_of(view: "StudyView") -> Choice | None:
+    """The choice of a study; None while no trial has a score."""
+    if view.confirmation is not None:
+        chosen = next((trial for trial in view.trials if trial.number == view.confirmation.chosen), None)
+        return Choice(chosen, True) if chosen is not None else None
+    best = next(iter(ranked(view.trials, view.objective)), None)
+    return Choice(best, False) if best is not None else None

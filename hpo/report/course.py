@@ -1,0 +1,237 @@
+"""The course of a search: the score of each trial, the best so far, and the learning curves."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from hpo.record import FOLD
+from hpo.report.axes import limits, score_axis, whole_axis
+from hpo.report.drawing import BEST, UNITS, Drawing, Missing, drawing
+from hpo.report.formats import score
+from hpo.report.marks import COLORS, STAR, marker, points, star
+from hpo.report.thinning import Source, thin
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from hpo.record import TrialRecord
+
+_POINTS, _CURVES, _FAILURES = 600, 400, 300
+_CORNERS = 60
+"""Up to so many improvements each is a point on the line."""
+
+
+def history(source: Source) -> Drawing | Missing:
+    """The score of each trial, the best so far, and at the foot those that failed."""
+    import plotly.graph_objects as go
+
+    if not source.scored:
+        return Missing("No trial has a score yet.")
+    metric = source.view.objective.metric
+    thinned = thin(source.drawn, _POINTS, "points", keep=[*records(source), *source.chosen])
+    shown = [trial for trial in source.drawn if trial.number in thinned.numbers]
+    figure = go.Figure()
+    last = max(trial.number for trial in source.view.trials)
+    figure.add_traces([*_best_line(source, last), *points(source, shown, lambda t: (t.number, t.value))])
+    failed, note = _failed(source)
+    if failed is not None:
+        figure.add_trace(failed)
+        figure.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
+    figure.update_layout(
+        xaxis={"title": "trial", **whole_axis(0, last)},
+        yaxis=score_axis(metric, [trial.value or 0.0 for trial in shown]),
+        showlegend=True, hovermode="closest",
+    )  # fmt: skip
+    best = source.scored[0]
+    chosen = f" {source.choice.name}." if source.choice else ""
+    alt = f"Score of each trial; the best, {metric} {score(best.value)}, came with trial {best.number}.{chosen}"
+    return drawing(figure, alt, "; ".join(text for text in (thinned.note, note) if text))
+
+
+def records(source: Source) -> "list[TrialRecord]":
+    """The trials that were the best of all up to their number."""
+    found: list[TrialRecord] = []
+    for trial in sorted(source.scored, key=lambda trial: trial.number):
+        if not found or source.view.objective.better(trial.value or 0.0, found[-1].value):
+            found.append(trial)
+    return found
+
+
+def _best_line(source: Source, last: int) -> "list[go.Scatter]":
+    """The best so far by its corners alone, of 10,000 trials a few dozen; none where it would have no length."""
+    import plotly.graph_objects as go
+
+    drawn = {trial.number for trial in source.drawn}
+    corners = [(trial.number, trial.value) for trial in records(source) if trial.number in drawn]
+    corners.append((last, corners[-1][1]))
+    if corners[0][0] == last:
+        return []
+    x, y = zip(*corners, strict=True)
+    line = {"shape": "hv", "color": BEST, "width": 2}
+    return [go.Scatter(x=x, y=y, mode="lines", name="best so far", line=line, hoverinfo="skip")]
+
+
+def _failed(source: Source) -> "tuple[go.Scatter | None, str]":
+    """Failed trials have no score, and so no height; and what is said where only some are shown."""
+    import plotly.graph_objects as go
+
+    numbers = [trial.number for trial in source.view.trials if trial.state == "failed"]
+    if not numbers:
+        return None, ""
+    step = -(-len(numbers) // _FAILURES)
+    shown = numbers[::step]
+    note = f"of the {len(numbers):,} failed trials, at the foot, one in {step} is shown" if step > 1 else ""
+    trace = go.Scatter(
+        x=shown, y=[0.025] * len(shown), yaxis="y2", mode="markers", name="failed",
+        marker=marker("failed", len(source.view.trials)), customdata=shown, cliponaxis=False,
+    )  # fmt: skip
+    return trace, note
+
+
+def over_time(sources: Sequence[Source]) -> Drawing | Missing:
+    """The best score so far against the time since a study's first trial began; a line for each study."""
+    import plotly.graph_objects as go
+
+    lines = {source.view.name: best_so_far(source) for source in sources}
+    lines = {name: line for name, line in lines.items() if line}
+    single = len(sources) == 1
+    if not lines or (single and len(sources[0].scored) < 2):
+        return Missing("Fewer than two trials have a score: there is nothing to compare over time.")
+    longest = max(line[-1][0] for line in lines.values())
+    size, unit = next((size, unit) for size, unit in UNITS if longest >= 2 * size or size == 1)
+    figure = go.Figure()
+    for name, line in lines.items():
+        figure.add_trace(_time_line(name, line, size))
+    if single:
+        figure.update_traces(line_color=BEST, name="best so far")
+        chosen = star(sources[0], sources[0].chosen, lambda trial: (_seconds(sources[0], trial) / size, trial.value))
+        if chosen is not None:
+            figure.add_trace(chosen)
+    metrics = ", ".join(dict.fromkeys(source.view.objective.metric for source in sources))
+    values = [value for trace in figure.data for value in trace.y]
+    figure.update_layout(
+        xaxis={"title": unit, "range": [0, 1.03 * longest / size or 1.0], "minallowed": 0},
+        yaxis={**score_axis(metrics, values), "title": metrics}, showlegend=True, hovermode="closest",
+    )  # fmt: skip
+    ends = "; ".join(f"{name} reached {score(line[-1][1])}" for name, line in lines.items())
+    return drawing(figure, f"Best score so far against time: {ends}.")
+
+
+def _time_line(name: str, line: Sequence[tuple[float, float]], size: float) -> "go.Scatter":
+    import plotly.graph_objects as go
+
+    from hpo.report.formats import duration
+
+    said = [f"{name}: {score(value)} after {duration(seconds)}" for seconds, value in line]
+    return go.Scatter(
+        x=[seconds / size for seconds, _ in line], y=[value for _, value in line], name=name,
+        mode="lines+markers" if len(line) <= _CORNERS else "lines", line={"shape": "hv", "width": 2},
+        marker={"size": 6}, hovertext=said, hoverinfo="text", cliponaxis=False,
+    )  # fmt: skip
+
+
+def best_so_far(source: Source) -> list[tuple[float, float]]:
+    """(seconds since the first trial began, best score), at each improvement and at the last end."""
+    ended = sorted(
+        (_seconds(source, trial), trial.value) for trial in source.scored if trial.ended and trial.value is not None
+    )
+    line: list[tuple[float, float]] = []
+    for seconds, value in ended:
+        if not line or source.view.objective.better(value, line[-1][1]):
+            line.append((seconds, value))
+    return [*line, (ended[-1][0], line[-1][1])] if line else []
+
+
+def _seconds(source: Source, trial: "TrialRecord") -> float:
+    """From the beginning of the study's first trial to the end of this one."""
+    begun = began(source.view.trials)
+    return (trial.ended - begun).total_seconds() if begun and trial.ended else 0.0
+
+
+def began(trials: "Sequence[TrialRecord]") -> datetime | None:
+    """When the first trial began."""
+    return min((trial.started for trial in trials if trial.started), default=None)
+
+
+def curves(source: Source) -> Drawing | Missing:
+    """The objective after each epoch, or its mean after each fold: a line for each trial, dim for pruned ones."""
+    import plotly.graph_objects as go
+
+    metric = source.view.objective.metric
+    thinned = thin(source.drawn, _CURVES, "curves", keep=source.chosen)
+    drawn = [(t, _curve(t, metric)) for t in reversed(source.drawn) if t.number in thinned.numbers]
+    lines = [(trial, line) for trial, line in drawn if line]
+    if not lines:
+        return Missing("No trial has finished an epoch and kept its score yet.")
+    step = "fold" if FOLD in source.scored[0].curves else "epoch"
+    chosen = {trial.number for trial in source.chosen}
+    figure = go.Figure()
+    for state in ("pruned", "complete"):
+        some = [(t, line) for t, line in lines if t.state == state and t.number not in chosen]
+        if some:
+            figure.add_trace(_joined(some, state, step, len(lines)))
+    for trial, line in lines:
+        if source.choice and trial.number in chosen:
+            trace = _joined([(trial, line)], trial.state, step, 1)
+            dots = {**STAR, "size": 7, "symbol": "circle"} if len(line) > 1 else STAR
+            trace.update(name=source.choice.name, line={"color": BEST, "width": 3, "dash": "solid"}, marker=dots)
+            figure.add_trace(trace)
+    longest = max(max(line) for _, line in lines)
+    values = [value for _, line in lines for value in line.values()]
+    figure.update_layout(
+        xaxis={"title": step, **whole_axis(1, longest)}, yaxis=_curve_axis(source, values), showlegend=True,
+        hovermode="closest", legend_traceorder="reversed",
+    )  # fmt: skip
+    said = f"; {source.choice.name}" if source.choice else ""
+    alt = f"{metric} after each {step} of {len(lines)} trials; pruned ones are dim{said}."
+    return drawing(figure, alt, thinned.note, height=440)
+
+
+def _curve(trial: "TrialRecord", metric: str) -> dict[int, float]:
+    import math
+
+    return {step: value for step, value in trial.reports(metric).items() if math.isfinite(value)}
+
+
+def _joined(
+    lines: "Sequence[tuple[TrialRecord, dict[int, float]]]", state: str, step: str, trials: int
+) -> "go.Scatter":
+    """Many curves as one trace, with gaps between: hundreds of traces are slow to draw. One point is a marker."""
+    import plotly.graph_objects as go
+
+    x: list[int | None] = []
+    y: list[float | None] = []
+    numbers: list[int | None] = []
+    said: list[str] = []
+    sizes: list[int] = []
+    crowd = trials > 40
+    for trial, line in lines:
+        x += [*line, None]
+        y += [*line.values(), None]
+        numbers += [trial.number] * len(line) + [None]
+        said += [*(f"{step} {place}: {score(value)}" for place, value in line.items()), ""]
+        size = (4 if crowd else 8) if len(line) == 1 else 0 if crowd else 5
+        sizes += [size] * (len(line) + 1)
+    line_of = {"color": COLORS[state], "width": 1.2 if crowd else 2, "dash": "dot" if state == "pruned" else "solid"}
+    return go.Scatter(
+        x=x, y=y, mode="lines+markers", name=state, line=line_of, connectgaps=False, customdata=numbers,
+        opacity=(0.6 if state == "complete" else 0.4) if crowd else 0.9,
+        hovertext=said, cliponaxis=False, marker={"size": sizes, "color": COLORS[state], "line": {"width": 0}},
+    )  # fmt: skip
+
+
+def _curve_axis(source: Source, values: list[float]) -> dict[str, Any]:
+    """Where first epochs are far worse than any final score, the axis ends at what nine values in ten reach."""
+    import numpy as np
+
+    objective = source.view.objective
+    axis = score_axis(objective.metric, values)
+    losses = -objective.sign * np.array(values)
+    usual, best = float(np.quantile(losses, 0.9)), float(losses.min())
+    if losses.max() <= usual + 10 * (usual - best):
+        return axis
+    limit = -objective.sign * (usual + 2 * (usual - best))
+    near = [value for value in values if objective.sign * (value - limit) >= 0]
+    # The limits are those of all values, so that what is left out can be come to.
+    low, high = limits(objective.metric, values)
+    return {**score_axis(objective.metric, near), "minallowed": low, "maxallowed": high}
