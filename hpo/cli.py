@@ -11,7 +11,7 @@ import typer
 
 from hpo import signals
 from hpo.cli_decision import confirm, export, predict, report, train
-from hpo.cli_options import Assignments, ExperimentFile, Home, Json, Name, Storage, StudyName
+from hpo.cli_options import Assignments, ExperimentFile, Home, Json, Name, Storage, StudyName, Wide
 from hpo.cli_stores import explain, extend, log, schema, ui, warm_start
 from hpo.errors import AllFailed, HpoError, Interrupted, StoreAway
 from hpo.platforms import refuse_other_systems
@@ -136,7 +136,8 @@ def check(
     they work. Nothing is kept.
     """
     from hpo.check import check as check_experiment
-    from hpo.terminal import console, print_check, print_json
+    from hpo.check_text import print_check
+    from hpo.terminal import console, print_json
 
     checked = check_experiment(experiment, assignments or (), home, traceback)
     if json:
@@ -178,20 +179,21 @@ def list_(
     ] = "studies",
     home: Home = None,
     storage: Storage = None,
+    wide: Wide = False,
     json: Json = False,
 ) -> None:
     """Lists studies, or datasets, models, samplers, pruners.
 
     Without an argument, the studies. The others are names that you can use in the files.
     """
-    from hpo.listing import known_names, print_listing
-    from hpo.terminal import console, print_json, print_studies, studies_json
+    from hpo.listing import known_names, print_listing, print_studies, studies_json
+    from hpo.terminal import console, print_json
 
     if what == "studies":
-        from hpo.compare.compare import read_studies
+        from hpo.study_lines import study_lines
 
-        views = read_studies((), home, storage)
-        print_json(studies_json(views)) if json else print_studies(console(), views)
+        lines = study_lines(home, storage)
+        print_json(studies_json(lines)) if json else print_studies(console(), lines, wide)
     else:
         names = known_names(what)
         print_json(dict(names)) if json else print_listing(console(), what, names)
@@ -205,6 +207,7 @@ def show(
     ] = None,
     home: Home = None,
     storage: Storage = None,
+    wide: Wide = False,
     json: Json = False,
 ) -> None:
     """Shows a study, or one of its trials.
@@ -217,14 +220,17 @@ def show(
 
     (view,) = read_studies([study], home, storage)
     if trial is None:
-        print_json(study_json(view)) if json else print_study(console(), view)
+        print_json(study_json(view)) if json else print_study(console(), view, wide)
     else:
         record = chosen(view, trial)
-        print_json(trial_json(record, view.objective.metric)) if json else print_trial(console(), view, record)
+        if json:
+            print_json(trial_json(record, view.objective.metric))
+        else:
+            print_trial(console(), view, record, wide)
 
 
 @app.command()
-def compare(
+def compare(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     studies: Annotated[list[str], typer.Argument(help="One study or several.", metavar="STUDY...")],
     where: Annotated[
         str | None,
@@ -234,6 +240,7 @@ def compare(
     csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file, or to stdout with `-`.")] = None,
     home: Home = None,
     storage: Storage = None,
+    wide: Wide = False,
     json: Json = False,
 ) -> None:
     """Ranks trials by validation score. Test scores are shown too, but never used for ranking."""
@@ -249,7 +256,7 @@ def compare(
     elif json:
         print_json(comparison_json(views, frame))
     else:
-        print_comparison(console(), views, frame)
+        print_comparison(console(), views, frame, wide)
 
 
 for registered, called in (

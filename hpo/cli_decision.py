@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from hpo.cli_options import Home, Json, Storage, StudyName, TrackingUri
+from hpo.cli_options import Home, Json, Storage, StudyName, TrackingUri, Wide
 
 
 def confirm(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
@@ -33,6 +33,7 @@ def confirm(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     home: Home = None,
     storage: Storage = None,
     uri: TrackingUri = None,
+    wide: Wide = False,
     json: Json = False,
 ) -> None:
     """Trains the best again with new seeds, and picks one.
@@ -49,7 +50,7 @@ def confirm(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
         study, numbers(trials) if trials else top, seeds, stop_early=stop_early, workers=workers, timeout=timeout,
         home=home, storage=storage, tracking_uri=uri, console=console(stderr=json),
     )  # fmt: skip
-    print_json(confirmed_json(confirmed)) if json else print_confirmed(console(), confirmed)
+    print_json(confirmed_json(confirmed)) if json else print_confirmed(console(), confirmed, wide)
 
 
 def report(  # noqa: PLR0913, PLR0917 - one argument, one option of the command

@@ -34,3 +34,4 @@ TrackingUri = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
 Name = Annotated[str | None, typer.Option(help="Name of the study. [default: `name` in the experiment's file]")]
+Wide = Annotated[bool, typer.Option("--wide", help="Show all columns, even if the lines do not fit the window.")]

@@ -86,7 +86,7 @@ def ui(
     home: Home = None,
 ) -> None:
     """Starts the MLflow UI over the logged runs. Only this machine can reach it."""
-    from hpo.plan import home_folder
+    from hpo.home import home_folder
     from hpo.ui import serve
 
     serve(home_folder(home), uri, study, port)

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from hpo.terminal import cell
+from hpo.safe_console import width_of
+from hpo.tables import Column, cell, print_table
 
 if TYPE_CHECKING:
     from hpo.data.dataset import Array
@@ -17,6 +17,7 @@ _WIDEST = 28
 """Characters for an image; larger ones are made smaller."""
 _BAR = 24
 _COLUMNS = 10
+_WIDER = "a wider window shows them"
 _DARK_TO_BRIGHT = " .:-=+*#%@"
 
 
@@ -89,27 +90,30 @@ def _rgb(color: "Array") -> str:
 
 def _print_rows(out: Console, shown: "Shown") -> None:
     assert shown.rows is not None
-    names = [column.name for column in shown.columns][:_COLUMNS]
-    left_out = len(shown.columns) - len(names)
-    more = f" and {left_out} more columns" if left_out else ""
-    table = Table(*names, "label", title=f"The first training samples{more}", title_justify="left")
-    for row, label in zip(shown.rows, shown.labels, strict=True):
-        table.add_row(*(f"{value:.4g}" for value in row[:_COLUMNS]), Text(label))
-    out.print(table)
+    more = f" and {len(shown.columns) - _COLUMNS} more columns" if len(shown.columns) > _COLUMNS else ""
+    features = [
+        Column(column.name, [f"{row[place]:.4g}" for row in shown.rows], 1)
+        for place, column in enumerate(shown.columns[:_COLUMNS])
+    ]
+    label = Column("label", list(shown.labels), text=True)
+    print_table(out, [*features, label], title=f"The first training samples{more}", more=_WIDER)
 
 
 def _print_spreads(out: Console, title: str, spreads: "Sequence[Spread]") -> None:
-    table = Table("", "least", "mean", "largest", "deviation", title=title, title_justify="left")
-    for one in spreads:
-        table.add_row(Text(one.name), *(cell(value) for value in (one.least, one.mean, one.largest, one.deviation)))
-    out.print(table)
+    values = {name: [cell(getattr(one, name)) for one in spreads] for name in ("least", "mean", "largest", "deviation")}
+    names = Column("", [one.name for one in spreads], text=True)
+    print_table(out, [names, *(Column(*one) for one in values.items())], title=title, more=_WIDER)
 
 
 def _print_balance(out: Console, balance: Mapping[str, Mapping[str, int]]) -> None:
     """A line for each class, a bar for each part: its length is the class's share, the largest one's full."""
-    table = Table("class", *balance, title="Samples of each class", title_justify="left")
     most = {part: max(*counts.values(), 1) for part, counts in balance.items()}
-    for name in next(iter(balance.values())):
-        bars = (f"{'█' * round(_BAR * counts[name] / most[part])} {counts[name]:,}" for part, counts in balance.items())
-        table.add_row(Text(name), *bars)
-    out.print(table)
+    classes = list(next(iter(balance.values())))
+    room, longest = width_of(out), max(map(len, classes), default=0)
+    bar = _BAR if room is None else max(4, min(_BAR, (room - longest) // len(balance) - 10))
+    bars = {
+        part: [f"{'█' * round(bar * counts[name] / most[part])} {counts[name]:,}" for name in classes]
+        for part, counts in balance.items()
+    }
+    columns = [Column("class", classes, text=True), *(Column(part, lines, text=True) for part, lines in bars.items())]
+    print_table(out, columns, title="Samples of each class", more=_WIDER)

@@ -12,6 +12,7 @@ from hpo.assignments import examine_assignments
 from hpo.credentials import hidden
 from hpo.errors import FileMistakes, Mistake
 from hpo.experiment import Experiment, examine_experiment
+from hpo.home import default_storage, default_tracking, home_folder
 from hpo.kept import dumped, kept_text, learn_from
 from hpo.space import SearchSpace
 from hpo.space_file import ExaminedSpace, examine_space
@@ -54,21 +55,6 @@ class Plan:
     def tracking_uri(self) -> str:
         """MLflow tracking URI."""
         return self.experiment.tracking.uri or default_tracking(self.home)
-
-
-def home_folder(home: str | Path | None = None) -> Path:
-    """The folder of all that runs leave: the argument, else HPO_HOME, else ./mlruns."""
-    return Path(home or os.environ.get("HPO_HOME") or "mlruns").absolute()
-
-
-def default_storage(home: Path) -> str:
-    """SQLAlchemy URL of Optuna's database where no file or option names one: HPO_STORAGE, else the home folder's."""
-    return os.environ.get("HPO_STORAGE") or f"sqlite:///{home / 'optuna.db'}"
-
-
-def default_tracking(home: Path) -> str:
-    """MLflow tracking URI where no file or option names one: HPO_TRACKING_URI, else the home folder's database."""
-    return os.environ.get("HPO_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
 
 
 def load_plan(

@@ -4,10 +4,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from hpo.experiment import Objective
 from hpo.resolved import Resolved
+
+if TYPE_CHECKING:
+    # pydantic, for which whoever only reads a list should not wait.
+    from hpo.experiment import Objective
 
 State = Literal["running", "complete", "pruned", "failed"]
 
@@ -164,7 +167,7 @@ class Score:
     fold_best_epochs: Sequence[int] = ()
 
 
-def score_of(curves: Mapping[str, Sequence[float]], objective: Objective) -> Score:
+def score_of(curves: Mapping[str, Sequence[float]], objective: "Objective") -> Score:
     """The best epoch and its objective; of k-fold cross-validation, the mean over the folds that were begun."""
     curve = curves.get(objective.metric, ())
     folds = curves.get(FOLD, ())
@@ -179,7 +182,7 @@ def score_of(curves: Mapping[str, Sequence[float]], objective: Objective) -> Sco
     return Score(statistics.fmean(values.values()), best_epoch, tuple(values) if folds else ())
 
 
-def ranked(trials: Sequence[TrialRecord], objective: Objective) -> list[TrialRecord]:
+def ranked(trials: Sequence[TrialRecord], objective: "Objective") -> list[TrialRecord]:
     """The trials that have a score, best validation score first; ties by number. Test scores play no part."""
     scored = [trial for trial in trials if trial.state in ("complete", "pruned") and trial.value is not None]
     return sorted(scored, key=lambda trial: (-objective.sign * (trial.value or 0.0), trial.number))

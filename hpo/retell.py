@@ -105,7 +105,9 @@ def _status(view: "StudyView", confirming: "Sequence[TrialRecord]") -> "Status":
 
 
 def _quiet(console: "Console | None") -> bool:
-    return console is None or not console.is_terminal
+    from hpo.safe_console import is_live
+
+    return console is None or not is_live(console)
 
 
 def _artifacts(uri: str, home: Path) -> Path:

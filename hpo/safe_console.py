@@ -1,6 +1,7 @@
 """The console of the commands: what comes from users is text there, and never acts."""
 
 import io
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +13,7 @@ from hpo.credentials import hidden
 from hpo.texts import visible
 
 # Where nobody looks at a window, lines are as wide as tables need.
-_PLAIN_WIDTH = 200
+_ENDLESS = 10_000
 
 
 class SafeConsole(Console):
@@ -29,13 +30,29 @@ class SafeConsole(Console):
 
 
 def console(stderr: bool = False) -> Console:
-    """A console on stdout or stderr; without control sequences where that is no terminal."""
+    """A console on stdout or stderr; without control sequences where that is no terminal.
+
+    NO_COLOR takes the colours away. FORCE_COLOR gives them to a file too, but no display that moves.
+    """
     stream = sys.stderr if stderr else sys.stdout
     terminal = stream.isatty()
-    width = None if terminal else _PLAIN_WIDTH
+    forced = not terminal and os.environ.get("FORCE_COLOR") and not os.environ.get("NO_COLOR")
+    columns = os.environ.get("COLUMNS", "")
     return SafeConsole(
-        stderr=stderr, highlight=False, markup=False, emoji=False, width=width, no_color=not terminal
+        stderr=stderr, highlight=False, markup=False, emoji=False, force_terminal=terminal,
+        color_system="standard" if forced else "auto",
+        width=None if terminal else int(columns) if columns.isdecimal() and int(columns) else _ENDLESS,
     )  # fmt: skip
+
+
+def is_live(out: Console) -> bool:
+    """Whether a display may move there: somebody looks, and the terminal can take back what it showed."""
+    return out.is_terminal and not out.is_dumb_terminal and os.environ.get("CI", "").lower() not in ("true", "1")
+
+
+def width_of(out: Console) -> int | None:
+    """How wide lines may be; None: as wide as they are, since nobody looks at a window."""
+    return None if out.width >= _ENDLESS and not out.is_terminal else out.width
 
 
 def spell_out_what_cannot_be_printed() -> None:

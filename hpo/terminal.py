@@ -9,19 +9,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from hpo.compare.compare import ranking, row
 from hpo.record import TrialRecord, ranked
 from hpo.safe_console import console
-from hpo.urls import masked
+from hpo.tables import Column, by_variation, cell, parameter_columns, print_facts, print_settings, print_table
 
 if TYPE_CHECKING:
-    from hpo.check import Checked, Tried
-    from hpo.experiment import DatasetSpec
     from hpo.run import Result
-    from hpo.section import Section
     from hpo.store import StudyView
 
 __all__ = ["console"]
@@ -78,12 +74,12 @@ def print_result(out: Console, result: "Result") -> None:
     why = _WHY[result.ended]
     out.print(f"\nStudy {result.name}: {why} after {result.seconds:.0f} s; trials: {states}")
     best = ranked(result.trials, result.objective)[:_TOP]
+    home = "" if result.home == type(result.home).cwd() / "mlruns" else f" --home {result.home}"
     if best:
-        out.print(_table(best, result.objective.metric, "The best trials, by validation score"))
+        _print_best(out, best, result.objective.metric, more=f"hpo compare {result.name}{home} --wide shows them")
         out.print("Test scores chose nothing; they are shown beside the trials.")
         _print_remarks(out, best)
-    out.print(f"Study store: {result.storage}\nMLflow store: {result.tracking_uri}\n")
-    home = "" if result.home == type(result.home).cwd() / "mlruns" else f" --home {result.home}"
+    out.print(f"Study store: {result.storage}\nMLflow store: {result.tracking_uri}\n", soft_wrap=True)
     if not best:
         out.print("No trial has a score yet; the same command goes on.")
         return
@@ -96,20 +92,21 @@ def print_result(out: Console, result: "Result") -> None:
         out.print(f"  {command}   # {what}", soft_wrap=True)
 
 
-def print_study(out: Console, view: "StudyView") -> None:
+def print_study(out: Console, view: "StudyView", wide: bool = False) -> None:
     """A study: what it is, how far it is, its best trials."""
     states = ", ".join(f"{count} {state}" for state, count in counts(view.trials).items()) or "none"
     data, space = view.identity["dataset"], view.identity["search_space"]
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("study", view.name)
-    facts.add_row("objective", f"{view.objective.metric}, {view.objective.direction}")
-    facts.add_row("dataset", f"{data['name']} ({data['digest']})")
-    facts.add_row("model", f"{space['model']}, parameters {', '.join(space['parameters'])}")
-    facts.add_row("trials", states)
-    out.print(facts)
+    facts = [
+        ("study", view.name),
+        ("objective", f"{view.objective.metric}, {view.objective.direction}"),
+        ("dataset", f"{data['name']} ({data['digest']})"),
+        ("model", f"{space['model']}, parameters {', '.join(space['parameters'])}"),
+        ("trials", states),
+    ]
+    print_facts(out, facts)
     best = ranked(view.trials, view.objective)[:_TOP]
     if best:
-        out.print(_table(best, view.objective.metric, "The best trials, by validation score"))
+        _print_best(out, best, view.objective.metric, wide, f"hpo show {view.name} --wide shows them")
         _print_remarks(out, best)
     for failure, count in counts_of_failures(view.trials).items():
         out.print(f"failed: {count} x {failure}")
@@ -126,67 +123,36 @@ def study_json(view: "StudyView") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def studies_json(views: "Sequence[StudyView]") -> dict[str, Any]:
-    """The studies of a store for programs."""
-    return {"studies": [_study_line(view) for view in views]}
-
-
-def _study_line(view: "StudyView") -> dict[str, Any]:
-    best = next(iter(ranked(view.trials, view.objective)), None)
-    return {
-        "study": view.name, "objective": view.objective.metric, "best": best.value if best else None,
-        "trial": best.number if best else None, "states": counts(view.trials),
-        "dataset": view.identity["dataset"]["name"], "model": view.identity["search_space"]["model"],
-    }  # fmt: skip
-
-
 def counts_of_failures(trials: Sequence[TrialRecord]) -> dict[str, int]:
     """How many trials failed for each reason."""
     reasons = [trial.failure for trial in trials if trial.failure]
     return {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
 
 
-def print_studies(out: Console, views: "Sequence[StudyView]") -> None:
-    """A line for each study."""
-    if not views:
-        out.print("no studies yet; start one with hpo run EXPERIMENT")
-        return
-    table = Table("study", "objective", "best", "trial", "trials", "dataset", "model")
-    for view in views:
-        best = next(iter(ranked(view.trials, view.objective)), None)
-        states = ", ".join(f"{count} {state}" for state, count in counts(view.trials).items())
-        score = [cell(best.value), str(best.number)] if best else ["-", "-"]
-        table.add_row(
-            view.name, view.objective.metric, *score, states or "none",
-            view.identity["dataset"]["name"], view.identity["search_space"]["model"],
-        )  # fmt: skip
-    out.print(table)
-
-
-def print_trial(out: Console, view: "StudyView", trial: TrialRecord) -> None:
+def print_trial(out: Console, view: "StudyView", trial: TrialRecord, wide: bool = False) -> None:
     """All of one trial: its line, its parameters, its curves, its failure."""
-    facts = Table.grid(padding=(0, 2))
-    for name, value in row(view, trial).items():
-        if value is not None:
-            facts.add_row(name, cell(value))
-    facts.add_row("seed", str(trial.seed))
-    for name, value in _settings(trial):
-        facts.add_row(name, cell(value))
-    if trial.source:
-        facts.add_row("taken over from", trial.source)
-    if trial.ended_by:
-        facts.add_row("ended by", trial.ended_by)
-    if trial.test_note:
-        facts.add_row("of its test scores", Text(trial.test_note))
-    if trial.model_note:
-        facts.add_row("of its model", Text(trial.model_note))
-    out.print(facts)
+    known = {
+        **row(view, trial),
+        "seed": trial.seed,
+        **dict(_settings(trial)),
+        "taken over from": trial.source or None,
+        "ended by": trial.ended_by or None,
+        "of its test scores": trial.test_note or None,
+        "of its model": trial.model_note or None,
+    }
+    print_facts(out, [(name, cell(value)) for name, value in known.items() if value is not None])
     if trial.curves:
-        table = Table("epoch", *trial.curves, title="Curves")
-        for epoch in range(1, trial.epochs + 1):
-            mark = " best" if epoch == trial.best_epoch else ""
-            table.add_row(f"{epoch}{mark}", *(cell(curve[epoch - 1]) for curve in trial.curves.values()))
-        out.print(table)
+        epochs = range(1, trial.epochs + 1)
+        first = [view.objective.metric, "val_loss", "loss", "fold"]
+        marks = [f"{epoch} best" if epoch == trial.best_epoch else str(epoch) for epoch in epochs]
+        columns = [
+            Column(name, [cell(value) for value in curve], 1 + (first.index(name) if name in first else len(first)))
+            for name, curve in trial.curves.items()
+        ]
+        best = None if trial.best_epoch is None else trial.best_epoch - 1
+        print_table(
+            out, [Column("epoch", marks, states=False, text=True), *columns], title="Curves", wide=wide, bold=best
+        )
     if trial.error:
         out.print(Text(trial.error, style="red"))
 
@@ -203,38 +169,45 @@ def _print_remarks(out: Console, trials: Sequence[TrialRecord]) -> None:
 
 def _settings(trial: TrialRecord) -> Iterator[tuple[str, Any]]:
     """What the trial resolved to, key by key; of the model what its parameters do not say already."""
-    for section, settings in (asdict(trial.resolved) if trial.resolved else {}).items():
-        for name, value in settings.items():
+    for section, resolved in (asdict(trial.resolved) if trial.resolved else {}).items():
+        for name, value in resolved.items():
             if value is not None and (section != "model" or name not in trial.params):
                 yield f"{section}.{name}", value
 
 
-def _table(trials: Sequence[TrialRecord], metric: str, title: str) -> Table:
-    names = list(dict.fromkeys(name for trial in trials for name in trial.params))
+def _print_best(
+    out: Console, trials: Sequence[TrialRecord], metric: str, wide: bool = False, more: str = "--wide shows them"
+) -> None:
+    """The table of the best trials; where it lacks parameters, the configuration of the first in words."""
+    columns = trial_columns(trials, metric)
+    title = "The best trials, by validation score"
+    left_out = print_table(out, columns, title=title, wide=wide, more=more, bold=0)
+    best = trials[0]
+    if any(name in best.params for name in left_out):
+        print_settings(out, f"Trial {best.number}:", best.params)
+
+
+def trial_columns(trials: Sequence[TrialRecord], metric: str) -> list[Column]:
+    """A row for each trial: its score, what it took, the parameters that vary most first, its test scores."""
+    params = {
+        name: [trial.params.get(name) for trial in trials]
+        for name in dict.fromkeys(n for t in trials for n in t.params)
+    }
+    varied = [name for name in by_variation(params) if len(set(map(repr, params[name]))) > 1]
     tests = list(dict.fromkeys(name for trial in trials for name in trial.test))
-    varied = [name for name in names if len({repr(trial.params.get(name)) for trial in trials}) > 1]
-    table = Table("#", "trial", "state", metric, "epoch", "seconds", "weights", title=title, title_justify="left")
-    for name in (*(varied or names), *(f"test_{name}" for name in tests)):
-        table.add_column(name, overflow="fold")
-    for place, trial in enumerate(trials, 1):
-        table.add_row(
-            str(place) if trial.value is not None else "-", str(trial.number), trial.failure or trial.state,
-            cell(trial.value), f"{trial.best_epoch or '-'}/{trial.epochs}", cell(trial.seconds, ".1f"),
-            f"{trial.model_parameters:,}" if trial.model_parameters else "-",
-            *(cell(trial.params.get(name), ".3g") for name in varied or names),
-            *(cell(trial.test.get(name)) for name in tests),
-        )  # fmt: skip
-    return table
-
-
-def cell(value: Any, form: str = ".4f") -> str:
-    """A value as a cell of a table."""
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        # Fixed decimals would show a learning rate of 0.00002 as zero.
-        return f"{value:{form}}" if abs(value) >= 0.001 or value == 0 else f"{value:.2e}"
-    return str(value)
+    first = metric.removeprefix("val_")
+    return [
+        Column("#", [str(place) if one.value is not None else "-" for place, one in enumerate(trials, 1)]),
+        Column("trial", [str(trial.number) for trial in trials]),
+        Column("state", [trial.failure or trial.state for trial in trials], 4, states=True),
+        Column(metric, [cell(trial.value) for trial in trials]),
+        Column("epoch", [f"{trial.best_epoch or '-'}/{trial.epochs}" for trial in trials], 3),
+        Column("seconds", [cell(trial.seconds, ".1f") for trial in trials], 6),
+        Column("size", [f"{one.model_parameters:,}" if one.model_parameters else "-" for one in trials], 6),
+        *parameter_columns(params, varied or list(params)),
+        *(Column(f"test_{name}", [cell(trial.test.get(name)) for trial in trials], 2 if name == first else 7)
+          for name in tests),
+    ]  # fmt: skip
 
 
 def _plain(value: object) -> object:
@@ -245,62 +218,6 @@ def _plain(value: object) -> object:
     if hasattr(value, "item"):
         return value.item()
     return str(value)
-
-
-def print_check(out: Console, checked: "Checked") -> None:
-    """What would run."""
-    plan, info = checked.plan, checked.dataset
-    study = plan.experiment.study
-    facts = Table.grid(padding=(0, 2))
-    sizes = ", ".join(f"{count:,} {part}" for part, count in info.sizes.items())
-    facts.add_row("experiment", f"{plan.experiment.name}: {plan.experiment.objective.metric}, "
-                  f"{plan.experiment.objective.direction}")  # fmt: skip
-    facts.add_row("dataset", f"{info.name}: {info.task}, {sizes}; input {info.input_shape}, {info.outputs} outputs")
-    facts.add_row("scaling", f"{info.scaling.method}, fitted on the training part")
-    if info.folds is not None:
-        facts.add_row("validation", f"{info.folds} folds, of which these are the sizes of the first; a model for each")
-    for name, text in _besides(plan.experiment.dataset).items():
-        facts.add_row(name, text)
-    budget = [f"{plan.trials} trials" if plan.trials else "any number of trials"]
-    budget += [f"{study.timeout:g} s"] if study.timeout else []
-    facts.add_row("study", f"{study.sampler.name}, {study.pruner.name}; at most {' and '.join(budget)}")
-    for size, tried in checked.tried.items():
-        facts.add_row(f"{size} model", _tried(tried))
-    for remark in dict.fromkeys(remark for tried in checked.tried.values() for remark in tried.remarks):
-        facts.add_row("note", Text(remark))
-    if checked.note is not None:
-        facts.add_row("note", Text(checked.note))
-    if checked.seconds is not None:
-        low, high = checked.seconds
-        facts.add_row("time", f"about {low:.0f} s to {high:.0f} s, if no trial is stopped early")
-    facts.add_row("stores", f"{masked(plan.storage)}, {masked(plan.tracking_uri)}")
-    out.print(facts)
-    out.print("Both were tried for one step of training, validation and test; nothing was written.")
-
-
-def _tried(tried: "Tried") -> Text:
-    if tried.failure is not None:
-        return Text(f"such trials fail: {tried.failure}: {tried.error}")
-    if tried.cost is None:
-        return Text(f"{tried.parameters:,} parameters; its fit is its own, and its cost not known")
-    cost = tried.cost
-    return Text(f"{cost.parameters:,} parameters, {cost.memory / 2**20:.1f} MB, {cost.epoch_seconds:.2f} s an epoch")
-
-
-def _besides(spec: "DatasetSpec") -> dict[str, str]:
-    """What is done to the data beside splitting and scaling them."""
-    found = {}
-    if spec.steps_per_epoch is not None:
-        found["epoch"] = f"{spec.steps_per_epoch:,} fresh batches; the training samples are drawn to fit the scaling"
-    if spec.augmentation is not None:
-        found["augmentation"] = _flat(spec.augmentation)
-    for name, extra in (spec.extra_tests or {}).items():
-        found[f"test_{name}"] = f"the test part, {_flat(extra)}"
-    return found
-
-
-def _flat(section: "Section") -> str:
-    return ", ".join(f"{key} {value}" for key, value in section.model_dump(exclude_none=True, mode="json").items())
 
 
 def print_schema(schema: Mapping[str, Any]) -> None:

@@ -9,10 +9,11 @@ from tiny import tiny
 
 import hpo
 from hpo.check import check
+from hpo.check_text import print_check
 from hpo.compare.compare import read_studies, table
 from hpo.csv_file import write_csv
 from hpo.errors import FileMistakes
-from hpo.terminal import console, print_check
+from hpo.terminal import console
 
 
 def test_scores_of_extra_tests_are_logged_and_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,7 +69,7 @@ def read_studies(
     Raises:
         NotFound: there is no such study, or no store.
     """
-    from hpo.plan import default_storage, home_folder
+    from hpo.home import default_storage, home_folder
     from hpo.store import read_study, study_names
 
     url = storage or default_storage(home_folder(home))

@@ -3,45 +3,51 @@
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 
-from hpo.confirm.confirmation import Confirmation, Finalist
+from hpo.confirm.confirmation import Confirmation
 from hpo.confirm.decision import overstated, sentences, verdict
 from hpo.experiment import Objective
+from hpo.tables import Column, print_table
 
 if TYPE_CHECKING:
     from hpo.confirm.confirm import Confirmed
 
+_MORE = "the same command with --wide shows them, and trains nothing again"
 
-def print_confirmed(out: Console, confirmed: "Confirmed") -> None:
+
+def print_confirmed(out: Console, confirmed: "Confirmed", wide: bool = False) -> None:
     """The finalists, best mean first, and below them the decision."""
     confirmation = confirmed.confirmation
     why = {"done": "done", "timeout": "out of time, the same command goes on"}.get(confirmed.ended, confirmed.ended)
     runs = f"{confirmed.trained} runs trained" if confirmed.trained else "nothing was left to train"
     out.print(f"\nConfirmation of {confirmed.name}: {why} after {confirmed.seconds:.0f} s; {runs}")
-    out.print(finalist_table(confirmation))
+    chosen = [one.trial for one in confirmation.finalists].index(confirmation.chosen)
+    title = f"{confirmation.metric} of the finalists over fresh seeds"
+    print_table(out, finalist_columns(confirmation), title=title, wide=wide, more=_MORE, bold=chosen)
     for sentence in sentences(confirmation, confirmed.objective):
-        out.print(sentence, soft_wrap=True)
+        out.print(sentence)
     home = "" if confirmed.home == confirmed.home.cwd() / "mlruns" else f" --home {confirmed.home}"
     out.print(
         f"\n  hpo export {confirmed.name}{home} --to best.yaml --model best.keras   # take it home", soft_wrap=True
     )
 
 
-def finalist_table(confirmation: Confirmation) -> Table:
-    """A line for each finalist."""
-    columns = ("trial", "verdict", "searched", "mean", "deviation", "95% interval", "seeds", "p", "weights", "seconds")
-    title = f"{confirmation.metric} of the finalists over fresh seeds"
-    table = Table(*columns, title=title, title_justify="left")
-    for one in confirmation.finalists:
-        table.add_row(
-            str(one.trial), verdict(one, confirmation), f"{one.searched:.4f}", *_estimated(one), str(len(one.values)),
-            "-" if one.p_value is None else f"{one.p_value:.3g}",
-            "-" if one.model_parameters is None else f"{one.model_parameters:,}",
-            "-" if one.seconds is None else f"{one.seconds:.1f}",
-            style="bold" if one.trial == confirmation.chosen else None,
-        )  # fmt: skip
-    return table
+def finalist_columns(confirmation: Confirmation) -> list[Column]:
+    """A row for each finalist."""
+    found = confirmation.finalists
+    means = [one.validation for one in found]
+    return [
+        Column("trial", [str(one.trial) for one in found]),
+        Column("verdict", [verdict(one, confirmation) for one in found], 1, text=True),
+        Column("searched", [f"{one.searched:.4f}" for one in found], 3),
+        Column("mean", ["-" if one is None else f"{one.mean:.4f}" for one in means]),
+        Column("deviation", ["-" if one is None else f"{one.deviation:.4f}" for one in means], 4),
+        Column("95% interval", ["-" if one is None else f"{one.low:.4f} to {one.high:.4f}" for one in means], 2),
+        Column("seeds", [str(len(one.values)) for one in found], 6),
+        Column("p", ["-" if one.p_value is None else f"{one.p_value:.3g}" for one in found], 5),
+        Column("size", ["-" if one.model_parameters is None else f"{one.model_parameters:,}" for one in found], 7),
+        Column("seconds", ["-" if one.seconds is None else f"{one.seconds:.1f}" for one in found], 8),
+    ]
 
 
 def confirmed_json(confirmed: "Confirmed") -> dict[str, Any]:
@@ -60,10 +66,3 @@ def confirmation_json(confirmation: Confirmation, objective: Objective) -> dict[
     ]
     decision = list(sentences(confirmation, objective))
     return {**confirmation.model_dump(mode="json"), "finalists": finalists, "decision": decision}
-
-
-def _estimated(one: Finalist) -> tuple[str, str, str]:
-    if one.validation is None:
-        return "-", "-", "-"
-    found = one.validation
-    return f"{found.mean:.4f}", f"{found.deviation:.4f}", f"{found.low:.4f} to {found.high:.4f}"

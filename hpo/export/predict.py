@@ -86,7 +86,7 @@ def _model_file(model: str, folder: Path, home: str | Path | None, uri: str | No
         return file
     if not re.fullmatch(r"models:/[^/@]+(@[^/@]+|/\d+)", model):
         raise UserError(f"{model}: must be models:/NAME@ALIAS or models:/NAME/VERSION")
-    from hpo.plan import default_tracking, home_folder
+    from hpo.home import default_tracking, home_folder
     from hpo.tracking.address import cannot_open, set_environment
     from hpo.urls import missing_database
 

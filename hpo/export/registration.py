@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from hpo.errors import HpoError, UserError
 from hpo.export.exported import Exported, exported_of
-from hpo.plan import Plan, default_tracking, home_folder
+from hpo.home import default_tracking, home_folder
+from hpo.plan import Plan
 from hpo.texts import code, markdown
 from hpo.tracking.address import cannot_open, set_environment
 from hpo.versions import versions

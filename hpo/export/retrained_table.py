@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from hpo.errors import UserError
 from hpo.export.retrain import Retrained, require_model, retrain_all, runs_of, scores_of, spread
 from hpo.replacing import check_writable
+from hpo.safe_console import is_live
+from hpo.tables import Column, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +31,7 @@ def trained_again(out: "Console", exported: "Exported", seeds: int, model: Path 
             raise UserError(f"{model}: must end in .keras")
         check_writable(model)
     columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as shown:
+    with Progress(*columns, console=out, transient=True, disable=not is_live(out)) as shown:
         task = shown.add_task("training", total=seeds)
         plan, wanted = exported.plan, runs_of(exported, seeds, model)
         return retrain_all(plan, exported.parameters, wanted, on_end=lambda done: shown.advance(task))
@@ -51,21 +52,24 @@ def print_retrained(out: "Console", exported: "Exported", runs: Sequence[Retrain
     metric = exported.plan.experiment.objective.metric
     before = _exported_scores(exported)
     names = list(dict.fromkeys([*before, *(name for run in runs for name in scores_of(run, metric))]))
-    table = Table("", "seed", "best epoch", *names)
-    table.add_row("exported", str(exported.seed), _text(exported.scores.get("best_epoch")), *_cells(before, names))
+    rows: list[tuple[str, ...]] = []
+    rows.append(("exported", str(exported.seed), _text(exported.scores.get("best_epoch")), *_cells(before, names)))
     confirmed = _confirmed_scores(exported)
     if exported.confirmed is not None and exported.confirmed.validation is not None:
         seeds = f"{exported.confirmed.validation.seeds} seeds"
-        table.add_row("confirmed mean", seeds, "", *_cells({n: mean for n, (mean, _) in confirmed.items()}, names))
-        table.add_row("confirmed deviation", seeds, "", *_cells({n: dev for n, (_, dev) in confirmed.items()}, names))
+        rows.append(("confirmed mean", seeds, "", *_cells({n: mean for n, (mean, _) in confirmed.items()}, names)))
+        rows.append(("confirmed deviation", seeds, "", *_cells({n: dev for n, (_, dev) in confirmed.items()}, names)))
     for run in runs:
-        table.add_row("trained again", str(run.seed), _text(run.best_epoch), *_cells(scores_of(run, metric), names))
+        rows.append(("trained again", str(run.seed), _text(run.best_epoch), *_cells(scores_of(run, metric), names)))
     alike = _alike(exported, runs)
     if len(alike) > 1:
         found, seeds = spread(alike, metric), f"{len(alike)} seeds"
-        table.add_row("mean", seeds, "", *_cells({name: one.mean for name, one in found.items()}, names))
-        table.add_row("deviation", seeds, "", *_cells({name: one.deviation for name, one in found.items()}, names))
-    out.print(table)
+        rows.append(("mean", seeds, "", *_cells({name: one.mean for name, one in found.items()}, names)))
+        rows.append(("deviation", seeds, "", *_cells({name: one.deviation for name, one in found.items()}, names)))
+    columns = list(zip(*rows, strict=True))
+    first = [Column("", columns[0], text=True), Column("seed", columns[1]), Column("best epoch", columns[2], 2)]
+    scores = [Column(name, columns[place], int(place > 3)) for place, name in enumerate(names, 3)]
+    print_table(out, [*first, *scores], more="a wider window shows them, and --json")
     if exported.limit != exported.stopped_after and len(runs) > 1:
         out.print(
             f"The trial was stopped after epoch {exported.stopped_after}; the others trained in full, as confirmed."

@@ -55,7 +55,7 @@ def report(  # noqa: PLR0913 - one argument, one option of the command
     Raises:
         UserError: there is no such study, or the file cannot be written.
     """
-    from hpo.plan import default_storage, default_tracking, home_folder
+    from hpo.home import default_storage, default_tracking, home_folder
     from hpo.report.commands import Stores
     from hpo.report.links import links_of
     from hpo.report.markdown import markdown

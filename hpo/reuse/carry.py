@@ -9,6 +9,7 @@ import optuna
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from hpo.record import TrialRecord
+from hpo.safe_console import is_live
 from hpo.space import SearchSpace
 from hpo.store import CARRIED, JOB, OBSERVED, RESULT, RETRY, job_of, open_storage, result_of
 from hpo.told import told_state
@@ -68,7 +69,7 @@ def _add(url: str, study: str, into: _Into, past: Sequence[Past], console: "Cons
     missing = [one for one in past if json.dumps(one.mark) not in marks]
     # The numbers that the trials will have, by those that they had: an attempt names the first of its configuration.
     marks |= {json.dumps(one.mark): number for number, one in enumerate(missing, len(known))}
-    shown = console is not None and console.is_terminal
+    shown = console is not None and is_live(console)
     for one in track(missing, "Trials", console=console, transient=True, disable=not shown):
         own = marks[json.dumps(one.mark)]
         first = json.dumps(replace(one, name=str(one.record.origin)).mark)

