@@ -145,7 +145,7 @@ class Coordinator:
             told = self._all_told()
         if self._signals:
             but = "" if told else ", but for those that the store did not take"
-            rest = f"finished trials are kept{but}, the same command goes on"
+            rest = f"finished trials are kept{but}, the same command continues"
             raise Interrupted(f"interrupted; {rest}", self._signals.numbers[0])
         if self._hopeless:
             raise StudyFailed(f"{len(self._same)} configurations in a row failed with the same error: {self._hopeless}")
@@ -248,7 +248,7 @@ class Coordinator:
         ended = Finished(running.record.number, own or running.stopping or "interrupt", best_epoch)
         if best_epoch is None:
             return ended
-        why = f"its worker did not come to an end within {_GRACE:g} s, and was ended"
+        why = f"its worker did not finish within {_GRACE:g} s, and was stopped"
         return replace(ended, test_note=f"not tested: {why}", model_note=f"not saved: {why}")
 
     def _stop(self, number: int, reason: StopReason) -> None:

@@ -111,13 +111,13 @@ class StudyFailed(HpoError):
 
 
 class StoreAway(HpoError):
-    """The store of studies was locked, full or not reached for longer than it is waited for; the command goes on."""
+    """The store of studies was locked, full or not reached for too long; the same command continues."""
 
     exit_code = 4
 
 
 class Interrupted(HpoError):
-    """The user asked to stop; what was finished is kept, the same command goes on."""
+    """The user asked to stop; what was finished is kept, the same command continues."""
 
     def __init__(self, message: str, number: int = signal.SIGINT) -> None:
         super().__init__(message)

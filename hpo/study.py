@@ -340,8 +340,8 @@ def tell(storage: BaseStorage, study: optuna.Study, record: TrialRecord, instruc
 def _taken_over(name: str, found: Sequence[str]) -> str:
     """The command by which a changed study has the use of the trials of the one before."""
     if all(line.startswith("search_space.parameters") for line in found):
-        return f"take over the trials that lie in the changed space: hpo extend {name} EXPERIMENT --name NEW"
-    return f"let another know of its trials: hpo warm-start EXPERIMENT --from {name} --name NEW"
+        return f"take over the trials that lie within the changed ranges: hpo extend {name} EXPERIMENT --name NEW"
+    return f"start a study that learns from its trials: hpo warm-start EXPERIMENT --from {name} --name NEW"
 
 
 def differences(known: Any, wanted: Any, key: str = "") -> Iterator[str]:

@@ -175,7 +175,7 @@ class Writer:
                 return
         raise StoreAway(
             f"storage {masked(self._url)} has been away for {duration(database.AWAY_SECONDS)}: {trouble.reason}\n"
-            "what was told before is kept; trials that ended since are trained again by the same command"
+            "what was written before is kept; the same command trains again the trials that ended since"
         )
 
     def close(self) -> None:

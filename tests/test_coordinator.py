@@ -225,7 +225,7 @@ def test_a_model_of_which_its_worker_said_nothing_is_not_kept(url, tmp_path, mon
     assert list(models.iterdir()) == []
     (trial,) = ran.trials
     assert (trial.state, trial.value, trial.model_file) == ("pruned", 0.4, None)
-    why = "its worker did not come to an end within 0.2 s, and was ended"
+    why = "its worker did not finish within 0.2 s, and was stopped"
     assert (trial.test_note, trial.model_note) == (f"not tested: {why}", f"not saved: {why}")
     assert read_study(url, "s").trials[0] == trial
 
@@ -361,7 +361,7 @@ def ended(other: "subprocess.Popen[str]", within: float, by: signal.Signals = si
 def test_a_signal_stops_running_trials_and_gives_them_back(url, number):
     other = training(url, 0.4)
     other.send_signal(number)
-    assert ended(other, within=5, by=number) == "interrupted; finished trials are kept, the same command goes on\n"
+    assert ended(other, within=5, by=number) == "interrupted; finished trials are kept, the same command continues\n"
     before = read_study(url, "s").trials
     assert [trial.failure or trial.state for trial in before] == ["complete", "interrupted", "interrupted"]
     assert before[1].error == "given back: the run was stopped"

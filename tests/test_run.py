@@ -195,7 +195,7 @@ def test_ctrl_c_gives_running_trials_back(tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert "the same command goes on" in errors
+    assert "the same command continues" in errors
     assert "Traceback" not in errors
     trials = read_study(store(home), "tiny").trials
     assert {trial.failure for trial in trials if trial.state != "complete"} == {"interrupted"}

@@ -86,7 +86,7 @@ def test_a_store_that_stays_locked_ends_the_run_and_the_same_command_goes_on(
     lock = WriteLock(url)
     script, _ = broken_at(1, lock.take, lambda: None)
     monkeypatch.setattr(database, "AWAY_SECONDS", 1.0)
-    said = r"^storage sqlite:\S+ has been away for 1 s: database is locked\nwhat was told before is kept; trials that"
+    said = r"^storage sqlite:\S+ has been away for 1 s: database is locked\nwhat was written before is kept; the same"
     with pytest.raises(StoreAway, match=said) as caught:
         run(url, script, trials=3)
     assert caught.value.exit_code == 4

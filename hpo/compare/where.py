@@ -31,7 +31,7 @@ def where(frame: "pd.DataFrame", expression: str) -> "pd.DataFrame":
             plain = frame.map(_plain) if len(frame) else frame
             plain.reset_index(drop=True).to_sql(_TABLE, connection, index_label="_place")
         except (sqlite3.Error, ValueError) as error:
-            raise UserError(f"--where cannot tell the columns apart: {error}") from None
+            raise UserError(f"--where cannot use these columns: {error}") from None
         connection.set_authorizer(_authorize)
         query = f"SELECT _place FROM {_TABLE} WHERE (\n{_named(expression)}\n) ORDER BY _place"
         try:
@@ -66,5 +66,5 @@ def _reason(message: str, columns: list[str]) -> str:
         return f"there is no column {name}; {nearest(name, columns)}; text goes in single quotes: '{name}'"
     if "syntax error" in message or "incomplete input" in message:
         example = "state = 'complete' and depth >= 2"
-        return f"{message}; write SQL, as {example}, and names that SQL knows otherwise in double quotes"
+        return f"{message}; write SQL, as {example}, and put names that mean something else in SQL in double quotes"
     return message

@@ -222,7 +222,7 @@ def _same_data(view: "StudyView", dataset: "Dataset") -> None:
 
 def _too_little(study: str, record: "Confirming", ended: "Ending") -> str:
     if ended == "timeout":
-        return f"out of time before any finalist of study {study} had two scores; the same command goes on"
+        return f"out of time before any finalist of study {study} had two scores; the same command continues"
     errors = {
         run.label: f"{run.failure}: {(run.error or '-').splitlines()[0]}" for run in record.trials() if run.failure
     }

@@ -98,13 +98,15 @@ def _cost(winner: Finalist, other: Finalist) -> str:
 def _reservations(confirmation: Confirmation) -> Iterator[str]:
     for one in confirmation.finalists:
         if one.stopped_early:
-            yield f"Trial {one.trial} was clearly worse after {_seeds(len(one.values))}, and was given no more."
+            after = _seeds(len(one.values))
+            yield f"Trial {one.trial} was clearly worse after {after}, and was not trained with more seeds."
         if one.failures:
             reasons = ", ".join(dict.fromkeys(one.failures.values()))
             yield f"Trial {one.trial} failed on {_seeds(len(one.failures))} ({reasons}): see its runs in MLflow."
     seeds = len(confirmation.winner.values)
     if seeds < _FEW:
-        yield f"{_seeds(seeds).capitalize()} tell little apart; the same command with more --seeds adds to them."
+        hint = "the same command with more --seeds adds to them"
+        yield f"{_seeds(seeds).capitalize()} cannot show small differences; {hint}."
 
 
 def _seeds(count: int) -> str:

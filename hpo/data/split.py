@@ -127,7 +127,7 @@ def split(classes: Array | None, total: int, spec: DatasetSpec, given: frozenset
     divider, folds = replace(divider, seed=spec.validation_seed), spec.validation.folds
     if folds is not None:
         if "validation" in given:
-            rule = "the data bring a validation part of their own, which folds would not be drawn from"
+            rule = "the data have a validation part of their own, so they cannot be split into folds"
             raise DataError(f"{source}: {rule}; leave out folds", ("dataset", "validation", "folds"))
         pairs = divider.into_folds(rows, folds)
         return Rows(*pairs[0], test, tuple(divider.draws), pairs)

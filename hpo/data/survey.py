@@ -90,7 +90,7 @@ def _in_time(dataset: Any, place: str) -> Generator[tuple[Array, Array], None, N
             samples += len(x)
             if time.monotonic() - began > end:
                 raise DataError(
-                    f"{place}: must come to an end, and has not after {samples} samples in {end:g} s; {ADVICE}; of one "
+                    f"{place}: must end, and did not after {samples} samples in {end:g} s; {ADVICE}; of one "
                     "that is just long, .apply(tf.data.experimental.assert_cardinality(batches)) says so"
                 )
 
@@ -102,7 +102,7 @@ def _batches(dataset: Any, place: str) -> Iterator[tuple[Array, Array]]:
         raise DataError(f"{place}: must yield pairs (x, y) of tensors whose number of dimensions is known, got {spec}")
     try:
         if is_endless(dataset):
-            raise DataError(f"{place}: must come to an end, and repeats forever; leave out .repeat(); {ADVICE}")
+            raise DataError(f"{place}: must end, and repeats forever; leave out .repeat(); {ADVICE}")
         yield from (dataset if is_batched(dataset) else dataset.batch(_BATCH)).as_numpy_iterator()
     except DataError:
         raise

@@ -69,7 +69,7 @@ def read_features(path: Path, columns: Sequence[Column]) -> tuple[Array, list[st
         )
     repeated = frame.columns[frame.columns.duplicated()].unique()
     if len(repeated):
-        raise DataError(f"{path}: each column may stand there once, and there are several {', '.join(repeated)}")
+        raise DataError(f"{path}: each column must have a name of its own, and there are several {', '.join(repeated)}")
     if not len(frame):
         raise DataError(f"{path}: must have at least one row, has none")
     ignored = [name for name in frame.columns if name not in wanted]

@@ -206,7 +206,7 @@ class LocalEngine(Engine):
         if -code != signal.SIGKILL:
             return "crashed", f"the worker's process was ended by {signal.Signals(-code).name}{printed}"
         if _oom_kills() > worker.oom_kills:
-            return "out_of_memory", f"the system killed the worker's process for want of memory (SIGKILL){printed}"
+            return "out_of_memory", f"the system killed the worker's process because memory ran out (SIGKILL){printed}"
         return "killed", f"the worker's process was killed (SIGKILL){printed}"
 
     def _replace(self, worker: _Worker) -> _Worker:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from hpo.training.messages import Event, Job
 
 _HOW_TO_GET_ONE = (
-    "The scores stand, and the configuration can be exported: hpo export STUDY --to best.yaml. Once the cause is "
-    "mended (layers and models of your own need a get_config, see keras.saving.register_keras_serializable), "
+    "The scores are valid, and the configuration can be exported: hpo export STUDY --to best.yaml. Once the cause is "
+    "repaired (layers and models of your own need a get_config, see keras.saving.register_keras_serializable), "
     "hpo train best.yaml --model best.keras trains it again and saves it."
 )
 

@@ -79,12 +79,12 @@ def print_created(out: "Console", created: Created) -> None:
             out.print(f"wrote {_near(path)}", soft_wrap=True, markup=False)
     if created.guessed:
         out.print(
-            f"The ranges of {', '.join(created.guessed)} are guesses: mend them in search_space.yaml first.",
+            f"The ranges of {', '.join(created.guessed)} are guesses: correct them in search_space.yaml first.",
             soft_wrap=True, markup=False,
         )  # fmt: skip
     for command, what in (
         ("hpo check experiment.yaml", "what would run, without training"),
-        ("hpo run experiment.yaml", "the study; the same command goes on after a stop"),
+        ("hpo run experiment.yaml", "the study; the same command continues after a stop"),
     ):
         out.print(f"  {created.enter}{command}   # {what}", soft_wrap=True, markup=False)
 
@@ -93,7 +93,7 @@ def no_experiment() -> UserError:
     """What to say where a command needs an experiment's file and was given none."""
     found = sorted([*Path().glob("*.yaml"), *Path("experiments").glob("*.yaml")])
     known = [str(path) for path in found if re.search(r"^search_space:", _text(path), re.MULTILINE)]
-    hint = f"here are: {', '.join(known)}" if known else "hpo init writes one to begin with"
+    hint = f"here are: {', '.join(known)}" if known else "hpo init writes one to start from"
     return UserError(f"hpo run needs an experiment's file: hpo run EXPERIMENT; {hint}")
 
 

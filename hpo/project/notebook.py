@@ -6,13 +6,13 @@ from typing import Any
 _CELLS = (
     (
         "markdown",
-        "# A study\n\nThe study of `{experiment}`. After a stop, run the cells again: it goes on where it was.",
+        "# A study\n\nThe study of `{experiment}`. After a stop, run the cells again: it continues where it stopped.",
     ),
     (
         "code",
         'import hpo\n\nresult = hpo.run("{experiment}")\nresult.best.params, result.best.value, result.best.test',
     ),
-    ("markdown", "All trials, the best first. Test scores stand beside them, and rank nothing."),
+    ("markdown", "All trials, the best first. Test scores are shown, but not used for ranking."),
     ("code", 'trials = hpo.compare("{name}")\ntrials.head(10)'),
     ("markdown", "The validation score of each trial, in the order in which they ended."),
     (
@@ -23,7 +23,7 @@ _CELLS = (
     ),
     (
         "markdown",
-        "One run's score is partly luck. `hpo.confirm` trains the best again over fresh seeds, "
+        "One run's score is partly luck. `hpo.confirm` trains the best again with new random seeds, "
         "and says which to use and how sure that is.",
     ),
     ("code", 'hpo.confirm("{name}", finalists=3, seeds=3).confirmation.chosen'),

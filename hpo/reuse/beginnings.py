@@ -23,11 +23,11 @@ def print_begun(out: Console, begun: Begun, experiment: Path, options: Mapping[s
         out.print(f"  {count} left out: {reason}")
     if begun.counting:
         left = "" if begun.budget is None else f" of {begun.budget}"
-        out.print(f"They count as {begun.counting} configurations{left} that it may begin; give more with --trials.")
+        out.print(f"They count as {begun.counting} trials{left} of the new study. Add trials with --trials.")
     else:
-        out.print("They count towards no budget, and are in no table: its sampler and its pruner know of them.")
+        out.print("They do not count as trials of the new study. Its sampler and pruner learn from them.")
     words = [word for option, values in options.items() for value in values if value for word in (option, str(value))]
-    out.print(f"\n  {shlex.join(['hpo', 'run', str(experiment), *words])}   # goes on from there", soft_wrap=True)
+    out.print(f"\n  {shlex.join(['hpo', 'run', str(experiment), *words])}   # continues from there", soft_wrap=True)
 
 
 def begun_json(begun: Begun) -> dict[str, Any]:

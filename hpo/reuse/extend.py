@@ -159,7 +159,7 @@ def _check_comparable(view: "StudyView", definition: "Definition") -> None:
         raise StudyMismatch(
             f"study {view.name} cannot be extended so, since new scores would not compare with its own:\n"
             + "\n".join(f"  {line}" for line in found)
-            + f"\nundo the change, or let a new study merely know of its trials: hpo warm-start FILE --from {view.name}"
+            + f"\nundo the change, or only learn from its trials: hpo warm-start FILE --from {view.name}"
         )
 
 
@@ -205,7 +205,7 @@ def _check_own(plan: "Plan", extends: str | None) -> None:
         return
     if any(trial.user_attrs.get(CARRIED, {}).get("source") != extends or extends is None for trial in trials):
         raise UserError(
-            f"study {name} has trials of its own already; begin another: change name in the file, or --name"
+            f"study {name} has trials of its own already; use another name: change name in the file, or --name"
         )
 
 

@@ -99,7 +99,8 @@ def _loss_of_head(head: Head, info: DatasetInfo) -> str:
     if head.activation == "sigmoid":
         if head.units == 1 and info.classes != 2:
             raise InvalidModel(
-                f"one sigmoid unit tells two classes apart, and {info.name} has {info.classes}; use a unit a class"
+                f"one sigmoid unit can predict two classes only, and {info.name} has {info.classes}; "
+                "use one unit for each class"
             )
         return "binary_crossentropy"
     return "categorical_crossentropy" if info.one_hot else "sparse_categorical_crossentropy"

@@ -125,7 +125,7 @@ def with_scaling(model: keras.Model, dataset: Dataset) -> keras.Model:
     try:
         whole = keras.Sequential([keras.Input(shape, dtype=dtype), rescale, model], name="scaled")
     except ValueError as error:
-        rule = f"the scaling cannot stand in front of it, since it does not take samples of shape {shape}"
+        rule = f"the scaling cannot be put in front of it, since it does not take samples of shape {shape}"
         raise ModelError(f"{rule}: {one_line(error)}") from error
     if model.compiled:
         whole.compile_from_config(config)

@@ -79,7 +79,7 @@ def _why_fit(built: Built, dataset: Dataset, callbacks: Sequence[Any]) -> str | 
     if dataset.stream is not None:
         return "the data are a tf.data pipeline"
     if any(map(sees_batches, callbacks)):
-        return "a callback wants to see each batch"
+        return "a callback needs each batch"
     return why_not(built.model)
 
 

@@ -43,6 +43,7 @@ def weights_by_class(class_weight: ClassWeight) -> Mapping[int, float] | None:
     """
     if class_weight == "balanced":
         raise InvalidModel(
-            "class_weight: balanced counts the labels, which neither a pipeline nor a generator shows; name weights"
+            "class_weight: balanced counts the labels, which is not possible for a pipeline or a generator; "
+            "give the weights: {0: 1.0, 1: 2.5}"
         )
     return class_weight

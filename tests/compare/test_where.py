@@ -67,7 +67,7 @@ def test_what_is_wrong_is_said(expression: str, message: str) -> None:
 
 
 def test_columns_that_sql_cannot_tell_apart() -> None:
-    with pytest.raises(UserError, match="cannot tell the columns apart: duplicate column name"):
+    with pytest.raises(UserError, match="--where cannot use these columns: duplicate column name"):
         where(pd.DataFrame({"units": [1], "Units": [2]}), "units = 1")
 
 

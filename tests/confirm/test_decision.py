@@ -86,15 +86,15 @@ def test_what_was_set_aside_is_said_with_its_reason() -> None:
     ]  # fmt: skip
     told = said(found)
     assert "Worse than the best mean by more than chance (p < 0.05): trials 5, 6." in told
-    assert "Trial 7 was clearly worse after 1 seed, and was given no more." in told
+    assert "Trial 7 was clearly worse after 1 seed, and was not trained with more seeds." in told
     assert "Trial 8 failed on 3 seeds (nonfinite, timeout): see its runs in MLflow." in told
-    assert not any("either" in line or "tell little apart" in line for line in told)
+    assert not any("either" in line or "small differences" in line for line in told)
 
 
 @pytest.mark.parametrize(("seeds", "few"), [(2, True), (3, False)])
 def test_fewer_than_three_seeds_tell_little(seeds: int, few: bool) -> None:
     told = said(confirmation(finalist(3, values=dict.fromkeys(range(seeds), 0.9)), chosen=3))
-    hint = "2 seeds tell little apart; the same command with more --seeds adds to them."
+    hint = "2 seeds cannot show small differences; the same command with more --seeds adds to them."
     assert (hint in told) is few
 
 

@@ -143,7 +143,7 @@ def test_with_two_seeds_hardly_anything_can_be_told_apart():
     got = found(runs(1, [0.97, 0.95]), runs(2, [0.90, 0.91], size=10))
     assert got.chosen == 2
     assert line(got, 2).p_value == pytest.approx(stats.ttest_rel([0.97, 0.95], [0.90, 0.91]).pvalue)
-    assert "2 seeds tell little apart" in "\n".join(sentences(got, ACCURACY))
+    assert "2 seeds cannot show small differences" in "\n".join(sentences(got, ACCURACY))
 
 
 def test_too_few_runs_are_no_confirmation():

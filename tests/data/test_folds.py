@@ -87,7 +87,7 @@ def test_as_many_folds_as_samples_leave_one_out() -> None:
         ({"folds": 101}, "101 folds need as many samples, and there are 100 to train on; ask for fewer"),
         ({"folds": 21, "stratify": True}, "cannot stratify 21 folds: each fold would need a sample of each class"),
         ({"folds": 3, "stratify": True, "classes": None}, "cannot stratify 3 folds: the task is regression"),
-        ({"folds": 3, "given": frozenset({"test", "validation"})}, "the data bring a validation part of their own"),
+        ({"folds": 3, "given": frozenset({"test", "validation"})}, "the data have a validation part of their own"),
     ],
 )
 def test_folds_that_cannot_be(options: dict, message: str) -> None:

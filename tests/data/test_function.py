@@ -135,7 +135,7 @@ def test_one_hot_and_regression_pipelines(user) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("slices(x, y).repeat()", "training: must come to an end, and repeats forever"),
+        ("slices(x, y).repeat()", "training: must end, and repeats forever"),
         (
             "slices(x, y).repeat().filter(lambda a, b: b > 1).batch(8)",
             "repeats forever; .* need dataset.steps_per_epoch",
@@ -177,7 +177,7 @@ def test_a_generator_that_does_not_end_in_time_is_refused_with_what_to_do(user, 
     monkeypatch.setattr("hpo.data.survey._PATIENCE", 0.5)
     monkeypatch.setattr("hpo.waiting.FIRST", 0.1)
     train = "made" if part == "training" else "made.take(40)"
-    with pytest.raises(DataError, match=rf"{part}: must come to an end, and has .*steps_per_epoch.*assert_cardinality"):
+    with pytest.raises(DataError, match=rf"{part}: must end, and did not .*steps_per_epoch.*assert_cardinality"):
         user(f"{ENDLESS}return {{'train': {train}, 'validation': made, 'test': made.take(3)}}")
     assert re.search(rf"note: still reading .*{part}, \d+ samples, .*steps_per_epoch", capsys.readouterr().err)
 

@@ -61,7 +61,7 @@ def test_names_are_numbered_in_order() -> None:
     [
         ([1, 2, 3], None, "train.gz: labels must run from 0 .* got 3 different ones from 1 to 3: subtract 1"),
         ([0, 1, 3], None, "train.gz: labels must run from 0 .* with none left out, got 3 .* from 0 to 3"),
-        ([-1, 0, 1], None, "from -1 to 1: number them anew"),
+        ([-1, 0, 1], None, "from -1 to 1: number them again from 0"),
         ([0, 1], [1, 0, 2], r"test.gz: label 2 in row 2 \(counted from 0\) is not one of the classes 0 to 1"),
         ([0, 1], [1, -1], "test.gz: label -1 in row 1"),
         (["a", "b"], ["b", "zebra"], "test.gz: label zebra in row 1 .* is not one of the 2 classes"),

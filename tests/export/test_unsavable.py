@@ -84,7 +84,7 @@ def test_its_configuration_is_exported_and_trained_and_its_model_is_not(
     out = StringIO()
     print_retrained(Console(file=out, width=300), file, runs)
     assert f"model: {NOTE}\n" in out.getvalue()
-    with pytest.raises(HpoError, match=f"best.keras: there is no model: {NOTE}\nThe scores stand, .*") as raised:
+    with pytest.raises(HpoError, match=f"best.keras: there is no model: {NOTE}\nThe scores are valid, .*") as raised:
         require_saved(runs, model)
     assert raised.value.exit_code == 1
     with pytest.raises(HpoError, match=r"hpo train best\.yaml --model best\.keras trains it again and saves it"):

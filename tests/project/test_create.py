@@ -136,7 +136,7 @@ def test_what_is_there_stays(folder: Path) -> None:
 
 def test_a_run_without_a_file_names_the_files_that_are_there(folder: Path) -> None:
     assert str(no_experiment()) == (
-        "hpo run needs an experiment's file: hpo run EXPERIMENT; hpo init writes one to begin with"
+        "hpo run needs an experiment's file: hpo run EXPERIMENT; hpo init writes one to start from"
     )
     create_project(folder, Wanted())
     assert str(no_experiment()).endswith("here are: experiment.yaml")

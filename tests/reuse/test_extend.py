@@ -191,7 +191,7 @@ def test_a_study_with_trials_of_its_own_is_not_added_to(home: Path) -> None:
         lambda: extend("old", experiment("new"), Options(home=home)),
         lambda: warm_start(experiment("new"), "old", Options(home=home)),
     ):
-        with pytest.raises(UserError, match="study new has trials of its own already; begin another"):
+        with pytest.raises(UserError, match="study new has trials of its own already; use another name"):
             begin()
     assert read_study(url(home), "new").trials == before
     with pytest.raises(NotFound, match=r"no study 'odl'.*did you mean old"):
@@ -265,7 +265,7 @@ def test_the_commands_say_what_was_taken_and_how_to_go_on(home: Path, tmp_path: 
     assert "left out: depth outside the space" in told.stdout
     assert f"hpo run {file} --name narrow --home {home}" in told.stdout
     told = CliRunner().invoke(app, ["warm-start", str(file), "--from", "old", *where, "w"], catch_exceptions=False)
-    assert "They count towards no budget" in told.stdout
+    assert "They do not count as trials" in told.stdout
     begin = ["warm-start", str(file), "--from", str(KERAS_TUNER / "random"), "--json", *where, "k"]
     told = CliRunner().invoke(app, begin, catch_exceptions=False)
     assert json.loads(told.stdout)["taken"] + sum(json.loads(told.stdout)["left_out"].values()) == 8

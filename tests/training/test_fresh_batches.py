@@ -65,7 +65,7 @@ def test_the_same_trial_is_the_same_and_by_fit_too(train: Any, trained: Any, mon
     monkeypatch.setattr(graph, "FRESH_BYTES", 1)
     one_by_one = train()
     fitted = train(callbacks=["own_code:CountBatches"])
-    assert fitted.events[0].note.endswith("a callback wants to see each batch")
+    assert fitted.events[0].note.endswith("a callback needs each batch")
     for name, curve in trained.curves.items():
         assert one_by_one.curves[name] == pytest.approx(curve, rel=1e-5)
         assert fitted.curves[name] == pytest.approx(curve, rel=1e-3)

@@ -77,7 +77,9 @@ def test_the_head_chooses_the_loss_and_the_loss_the_labels(tumours, irises):
     assert labels_for(single, np.eye(2)[two], tumours).tolist() == [0, 1]
     for model in (compiled(irises, 3, "sigmoid"), compiled(irises, 3, "sigmoid", loss="mean_squared_error")):
         assert labels_for(model, three, irises).tolist() == one_hot
-    with pytest.raises(InvalidModel, match="one sigmoid unit tells two classes apart, and iris has 3; use a unit a cl"):
+    with pytest.raises(
+        InvalidModel, match="one sigmoid unit can predict two classes only, and iris has 3; use one unit"
+    ):
         compiled(irises, 1, "sigmoid")
 
 

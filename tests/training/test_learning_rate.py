@@ -171,7 +171,7 @@ def test_another_metric_than_the_objective_may_be_watched(run_job) -> None:
     watches = {"patience": 1, "min_delta": 100.0, "monitor": "loss"}
     training = {"epochs": 3, "learning_rate": 0.02, "callbacks": ["own_code:CountBatches"]}
     line = run_job(training={**training, "reduce_on_plateau": watches})
-    assert line.events[0].note.endswith("a callback wants to see each batch")
+    assert line.events[0].note.endswith("a callback needs each batch")
     assert line.curves["learning_rate"] == pytest.approx([0.02, 0.02, 0.002])
     failed = run_job(training={"reduce_on_plateau": {"monitor": "val_mae"}}).last
     assert failed.message == (

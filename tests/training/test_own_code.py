@@ -29,7 +29,7 @@ def test_a_test_that_fails_leaves_the_trial_its_score(run_job, tmp_path):
     assert (line.last.ended_by, line.last.best_epoch, line.last.test) == ("epochs", 1, {})
     assert re.match(r"the HyperModel has a fit of its own.*; test failed: \w+: .+", line.last.test_note)
     assert line.last.model_note.startswith(
-        "cannot be saved: the scaling cannot stand in front of it, since it does not"
+        "cannot be saved: the scaling cannot be put in front of it, since it does not"
     )
 
 

@@ -40,7 +40,7 @@ def test_class_weights_count_alike_in_the_graph_and_through_fit(run_job):
     in_graph = run_job(training=training)
     by_fit = run_job(training={**training, "callbacks": ["own_code:CountBatches"]})
     assert in_graph.events[0].note is None
-    assert by_fit.events[0].note.endswith("a callback wants to see each batch")
+    assert by_fit.events[0].note.endswith("a callback needs each batch")
     for name, curve in in_graph.curves.items():
         assert curve == pytest.approx(by_fit.curves[name], rel=1e-3), name
     plain = run_job(training={**training, "class_weight": None})
