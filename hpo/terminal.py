@@ -77,17 +77,20 @@ def print_result(out: Console, result: "Result") -> None:
     home = "" if result.home == type(result.home).cwd() / "mlruns" else f" --home {result.home}"
     if best:
         _print_best(out, best, result.objective.metric, more=f"hpo compare {result.name}{home} --wide shows them")
-        out.print("Test scores chose nothing; they are shown beside the trials.")
+        out.print("No trial was chosen by its test score.")
         _print_remarks(out, best)
     out.print(f"Study store: {result.storage}\nMLflow store: {result.tracking_uri}\n", soft_wrap=True)
     if not best:
-        out.print("No trial has a score yet; the same command goes on.")
+        out.print("No trial has a score yet; the same command continues.")
         return
     for command, what in (
         (f"hpo ui {result.name}{home}", "compare the trials in the MLflow UI"),
         (f"hpo compare {result.name}{home}", "all trials, ranked"),
         (f"hpo confirm {result.name}{home}", "the best five again over fresh seeds: which to use, and how sure"),
-        (f"hpo export {result.name}{home} --to best.yaml --model best.keras", "take the best one home"),
+        (
+            f"hpo export {result.name}{home} --to best.yaml --model best.keras",
+            "save the best configuration and its model",
+        ),
     ):
         out.print(f"  {command}   # {what}", soft_wrap=True)
 

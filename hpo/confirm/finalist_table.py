@@ -18,7 +18,7 @@ _MORE = "the same command with --wide shows them, and trains nothing again"
 def print_confirmed(out: Console, confirmed: "Confirmed", wide: bool = False) -> None:
     """The finalists, best mean first, and below them the decision."""
     confirmation = confirmed.confirmation
-    why = {"done": "done", "timeout": "out of time, the same command goes on"}.get(confirmed.ended, confirmed.ended)
+    why = {"done": "done", "timeout": "out of time, the same command continues"}.get(confirmed.ended, confirmed.ended)
     runs = f"{confirmed.trained} runs trained" if confirmed.trained else "nothing was left to train"
     out.print(f"\nConfirmation of {confirmed.name}: {why} after {confirmed.seconds:.0f} s; {runs}")
     chosen = [one.trial for one in confirmation.finalists].index(confirmation.chosen)
@@ -28,7 +28,8 @@ def print_confirmed(out: Console, confirmed: "Confirmed", wide: bool = False) ->
         out.print(sentence)
     home = "" if confirmed.home == confirmed.home.cwd() / "mlruns" else f" --home {confirmed.home}"
     out.print(
-        f"\n  hpo export {confirmed.name}{home} --to best.yaml --model best.keras   # take it home", soft_wrap=True
+        f"\n  hpo export {confirmed.name}{home} --to best.yaml --model best.keras   # save it and its model",
+        soft_wrap=True,
     )
 
 
