@@ -24,7 +24,7 @@
         yaxis: axis,
         margin: { l: 56, r: 16, t: 14, b: 48 },
         legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-        hoverlabel: { align: "left", bgcolor: value("--card"), bordercolor: value("--line"), font: { color: value("--ink") } },
+        hoverlabel: { align: "left", bgcolor: value("--card"), bordercolor: value("--line"), font: { family: "system-ui, sans-serif", color: value("--ink") } },
         annotationdefaults: { bgcolor: value("--card"), borderpad: 0 },
         dragmode: coarse ? false : "zoom",
       },

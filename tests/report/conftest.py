@@ -32,13 +32,18 @@ def _fails(job: Job) -> Sequence[Failed]:
     return [Failed(job.trial, "error", MESSAGE, "Traceback ...\nValueError: no")]
 
 
+def _perfect(job: Job) -> Sequence[float]:
+    """All come to 1.0, the first within one epoch."""
+    return [1.0] if job.trial == 0 else [0.5, 1.0]
+
+
 def _sometimes(job: Job) -> Any:
     return _fails(job) if job.trial % 4 == 3 else [0.1, 0.1 * job.params["depth"] + 0.01 * job.trial]
 
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The URL of a store with the studies few, many, losses, none, one, failed, single, wild, confirmed."""
+    """The URL of a store with the studies few, many, losses, none, one, three, failed, single, wild, confirmed."""
     url = f"sqlite:///{tmp_path_factory.mktemp('report')}/optuna.db"
     synthetic_study(url, "few", 12)
     synthetic_study(url, "many", 450)
@@ -47,6 +52,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     confirm(url, "confirmed", chosen=3, other=5)
     open_study(url, "none", definition(), StudySpec())
     run(url, name="one", trials=1)
+    run(url, _perfect, name="three", trials=3)
     run(url, _fails, name="failed", trials=2)
     run(url, lambda job: [0.1 * job.params["depth"]], name="single", trials=8, what=definition(SINGLE))
     run(url, _sometimes, name="wild", trials=14, what=definition(WILD))

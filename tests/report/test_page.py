@@ -13,7 +13,7 @@ from hpo.errors import NotFound, UserError
 from hpo.report.command import chosen_format
 from hpo.report.page import report
 
-STUDIES = ("few", "many", "losses", "none", "one", "failed", "single", "wild", "confirmed")
+STUDIES = ("few", "many", "losses", "none", "one", "three", "failed", "single", "wild", "confirmed")
 
 
 class Page(HTMLParser):

@@ -73,7 +73,7 @@ def test_the_page_is_logged_once_with_the_studys_run(home, made):
     assert page.file_size == len(again.text.encode())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(home) -> Iterator[str]:
     """The address of `hpo ui`."""
     code = "import sys; from pathlib import Path; from hpo import ui; "
@@ -101,6 +101,24 @@ def test_mlflows_ui_shows_the_page_with_its_figures_and_pictures(home, made, ser
     assert set(browser.run(pictures)) == {8}
     browser.driver.switch_to.default_content()
     assert all(url.startswith(server) for url in browser.requests())
+
+
+def test_a_page_leads_to_the_runs_on_a_server_and_has_no_password(home, server, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "token-0f-the-server")
+    uri = server.replace("//", "//anna:s3cret-pa55word@")
+    text = report(["tiny"], None, log=False, home=home, tracking_uri=f"{uri}/").text
+    client, run = study_run(f"sqlite:///{home}/mlflow.db", "tiny")
+    runs = client.search_runs([run.info.experiment_id], "tags.`hpo.role` = 'trial'")
+    page = f'href="{server}/#/experiments/{run.info.experiment_id}/runs'
+    assert f'{page}/{run.info.run_id}"' in text
+    linked = dict(re.findall(rf'{re.escape(page)}/(\w+)"[^>]*>(\d+)</a>', text))
+    assert linked == {one.info.run_id: one.data.tags["hpo.trial"] for one in runs}
+    assert not re.search("anna|s3cret|token-0f", text)
+
+
+def test_a_store_without_a_server_is_shown_by_a_command(home, made):
+    assert f'<code class="command">hpo ui tiny --home {home}</code>' in made.text
+    assert not re.search("The study in MLflow|<td[^>]*><a ", made.text)
 
 
 def test_the_command_writes_the_page_and_says_what_it_did(home, command, tmp_path):
