@@ -12,7 +12,7 @@ import optuna
 from mlflow.entities import Run
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.store import record_of
+from hpo.store import open_storage, record_of
 
 _AGAIN = ("lost", "interrupted", "killed", "crashed")
 """Failures after which a configuration is trained again: what the kills of a soak may do to a trial."""
@@ -41,7 +41,8 @@ class Place:
 def trials_of(place: Place) -> list[FrozenTrial]:
     """All trials of the study; none where it does not exist yet."""
     try:
-        study = optuna.load_study(study_name=place.study, storage=place.storage)
+        # Opened as hpo does: the run may be making its tables at this moment, with which Optuna's own way collides.
+        study = optuna.load_study(study_name=place.study, storage=open_storage(place.storage))
     except KeyError:
         return []
     return study.get_trials(deepcopy=False)
