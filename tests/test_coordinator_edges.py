@@ -45,14 +45,14 @@ def test_of_a_loss_the_least_is_the_best_and_its_model_is_kept(url, tmp_path):
 
 
 def test_a_target_that_is_reached_stays_the_reason_though_the_time_is_up_meanwhile(url, monkeypatch):
-    monkeypatch.setattr("hpo.coordinator._GRACE", 0.4)
+    monkeypatch.setattr("hpo.coordinator._GRACE", 1.3)
 
     def script(job):
         if job.trial == 0:
             return [0.95]
         return [0.4, None]
 
-    ran = run(url, script, workers=2, target=0.9, timeout=0.3)
+    ran = run(url, script, workers=2, target=0.9, timeout=1.0)
     assert ran.ending == "target"
     assert [trial.ended_by for trial in ran.trials] == ["epochs", "target"]
 
@@ -265,7 +265,7 @@ def test_a_trial_of_folds_that_has_all_of_them_though_it_was_stopped_has_a_score
         yield InFold(0.7, 3)
         yield None
 
-    (trial,) = run(url, script, timeout=0.3).trials
+    (trial,) = run(url, script, timeout=1.5).trials
     assert (trial.state, trial.value, list(trial.fold_best_epochs)) == ("pruned", None, [1, 2])
 
 

@@ -9,7 +9,7 @@ from optuna.trial import FixedTrial
 
 from hpo.errors import FileMistakes
 from hpo.experiment import TrainingSpec
-from hpo.space import FloatParameter, IntParameter, SearchSpace, training_with
+from hpo.space import FloatParameter, IntParameter, SearchSpace, in_section, sets_section, training_with
 from hpo.space_file import parse_space
 from hpo.yaml_file import Document, read_yaml
 
@@ -380,3 +380,82 @@ def test_a_space_written_in_python():
         parse_space(
             Document("space", {"model": "mlp", "parameters": {"a": {"type": "categorical", "choices": [float("nan")]}}})
         )
+
+
+@pytest.mark.parametrize(("high", "fits"), [(1_000_000, True), (1_000_001, False)])
+def test_a_step_gives_at_most_a_million_values(high, fits):
+    def make():
+        return FloatParameter(type="float", low=-5, high=high - 5, step=1)
+
+    if fits:
+        assert make().extremes() == (-5.0, 999_995.0)
+        return
+    with pytest.raises(ValueError, match="step must give at most 1,000,000 values, got step 1"):
+        make()
+
+
+def test_values_at_the_ends_of_a_range_are_in_it():
+    number = FloatParameter(type="float", low=0.1, high=0.9)
+    assert [number.complaint(value) is None for value in (0.1, 0.9, 0.0999, 0.9001, True, "0.5")] == [
+        True, True, False, False, False, False,
+    ]  # fmt: skip
+    assert (number.values(), number.extremes()) == (None, (0.1, 0.9))
+    whole = IntParameter(type="int", low=1, high=9, step=3)
+    assert [value for value in range(-2, 12) if whole.complaint(value) is None] == [1, 4, 7]
+    assert whole.complaint(True) == "must be a whole number from 1 to 9 in steps of 3, got true"
+    assert IntParameter(type="int", low=1, high=2).complaint(3) == "must be a whole number from 1 to 2, got 3"
+
+
+def test_the_same_values_have_one_spelling(tmp_path):
+    space = space_of(
+        tmp_path,
+        "{a: {type: float, low: 0, high: 1, step: 0.1}, b: {type: float, low: 0, high: 9}, n: {type: int, low: 1, "
+        "high: 4}, c: {type: categorical, choices: [1, [2], x]}, k: {type: constant, value: 3}}",
+    )
+    one = {"a": 0.3, "b": 1, "n": 2, "c": 1, "k": 3}
+    assert space.key(one) == space.key({"k": 3, "c": 1.0, "n": 2, "b": 1.0, "a": 0.1 + 0.2})
+    for other in ({"a": 0.4}, {"b": 1.5}, {"n": 3}, {"c": [2]}, {"c": "x"}):
+        assert space.key({**one, **other}) != space.key(one)
+    assert space.key({**one, "unknown": 5}) != space.key(one)
+
+
+def test_examples_are_the_extremes_and_then_draws_that_the_space_allows(tmp_path):
+    space = parse(tmp_path, NESTED + "  any: {type: float, low: 2.0, high: 3.0}\n")
+    found = list(space.examples(20))
+    assert found[:2] == list(space.extremes())
+    assert (found, len(found)) == (list(space.examples(20)), 22)
+    assert all(space.complaints(config) == {} for config in found)
+    drawn = {config["any"] for config in found[2:]}
+    assert len(drawn) == 20
+    assert (min(drawn) < 2.3, max(drawn) > 2.7) == (True, True)
+    assert {config["optimizer"] for config in found[2:]} == {"adam", "sgd", "rmsprop"}
+
+
+def test_what_must_hold_for_a_parameter_is_said_once_for_each_way(tmp_path):
+    space = parse(tmp_path, NESTED)
+    assert [parent for parent, _ in space.demands("nesterov")] == ["momentum", "optimizer"]
+    assert list(space.demands("depth")) == []
+    # Two ways to the same parent: its own conditions are said once.
+    diamond = space_of(
+        tmp_path,
+        "{z: {type: boolean}, a: {type: boolean, when: {z: true}}, b: {type: boolean, when: {a: true}}, "
+        "c: {type: boolean, when: {a: true}}, d: {type: boolean, when: {b: true, c: true}}}",
+    )
+    assert sorted(parent for parent, _ in diamond.demands("d")) == ["a", "a", "b", "c", "z"]
+
+
+def test_keys_within_sections():
+    training = TrainingSpec(epochs=9)
+    assert training_with(training, {"depth": 2}) is training
+    deep = training_with(training, {"early_stopping.patience": 7, "training.early_stopping.min_delta": 0.5})
+    assert (deep.early_stopping.patience, deep.early_stopping.min_delta, deep.epochs) == (7, 0.5, 9)
+    # The whole section first, then the keys within it, in whatever order they are named.
+    both = training_with(training, {"early_stopping.patience": 7, "early_stopping": {"patience": 2, "min_delta": 0.1}})
+    assert (both.early_stopping.patience, both.early_stopping.min_delta) == (7, 0.1)
+    none = training_with(TrainingSpec(early_stopping=None), {"early_stopping.patience": 7})
+    assert none.early_stopping.patience == 7
+    assert [in_section(key, "training") for key in ("epochs", "training", "training.epochs", "depth", "dataset.x")] == [
+        ("epochs",), (), ("epochs",), (), (),
+    ]  # fmt: skip
+    assert [in_section(key, "dataset") for key in ("limit", "dataset", "dataset.limit")] == [(), (), ("limit",)]
+    assert [sets_section(key) for key in ("epochs", "dataset.limit", "depth")] == [True, True, False]

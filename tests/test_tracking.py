@@ -1,7 +1,6 @@
 """The tracker against real MLflow stores, read again by plain MLflow clients."""
 
 import json
-import math
 import os
 import shutil
 import signal
@@ -389,38 +388,6 @@ def test_the_commit_is_that_of_the_working_directory(uri, home, tmp_path, monkey
     monkeypatch.chdir(code)
     assert opened(uri, home).close()
     assert look(uri)["toy-study"]["tags"]["mlflow.source.git.commit"] == commit
-
-
-def test_a_gap_is_positive_where_the_training_part_has_more():
-    from hpo.tracking import entities
-
-    curves = {"accuracy": [0.5, 0.95], "val_accuracy": [0.4, 0.75], "loss": [1.0, 0.125], "val_loss": [1.1, 0.5]}
-    record = replace(complete(0), curves=curves)
-    values = {point.key: point.value for point in entities.scores(record)}
-    assert (values["gap_accuracy"], values["gap_loss"]) == (pytest.approx(0.2), -0.375)
-
-
-@pytest.mark.parametrize(
-    ("name", "allowed"),
-    [("top(5)", "top_5_"), ("a/b", "a/b"), ("a//b", "a__b"), ("../x", "___x"), ("/", "_"), ("", "_")],
-)
-def test_names_are_as_mlflow_allows_them(name, allowed):
-    from hpo.tracking import entities
-
-    assert entities.key(name) == allowed
-
-
-def test_only_finite_metrics_and_allowed_names_reach_mlflow():
-    from hpo.tracking import entities
-
-    points = entities.metrics({"loss": math.inf, "mae": math.nan, "top(5)": 0.5}, timestamp=1, step=2)
-    assert [(point.key, point.value, point.step) for point in points] == [("top_5_", 0.5, 2)]
-    long = entities.params({"layers": [64, 32], "text": "x" * 7000, "unset": None, "rate": 1e-05})
-    assert [param.key for param in long] == ["layers", "text", "rate"]
-    assert long[0].value == "[64, 32]"
-    assert len(long[1].value) == 6000
-    record = replace(complete(0), curves={"loss": [1.0, math.nan]})
-    assert [point.step for point in entities.curves(record)] == [1]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 _ENTITIES = ("tests/tracking/test_entities.py",)
 
 TESTS: Mapping[str, Sequence[str]] = {
-    "coordinator.py": ("tests/test_coordinator.py",),
+    "coordinator.py": ("tests/test_coordinator_edges.py", "tests/test_coordinator.py"),
     "record.py": ("tests/test_record.py",),
     "study.py": ("tests/test_study.py", "tests/test_tried.py", "tests/test_told.py"),
     "tried.py": ("tests/test_tried.py", "tests/test_study.py"),
@@ -16,10 +16,10 @@ TESTS: Mapping[str, Sequence[str]] = {
     "writer.py": ("tests/test_writer.py", "tests/test_store_away.py"),
     "space.py": ("tests/test_space.py",),
     "parameters.py": ("tests/test_space.py",),
-    "conditions.py": ("tests/test_space.py",),
+    "conditions.py": ("tests/test_conditions.py", "tests/test_space.py"),
     "confirm/finalists.py": ("tests/confirm/test_finalists.py",),
     "confirm/decision.py": ("tests/confirm/test_decision.py",),
-    "compare/compare.py": ("tests/compare/test_table.py", "tests/compare/test_compare.py"),
+    "compare/compare.py": ("tests/compare/test_compare.py"),
     "compare/summary.py": ("tests/compare/test_summary.py",),
     "compare/where.py": ("tests/compare/test_where.py",),
     "data/labels.py": ("tests/data/test_labels.py",),

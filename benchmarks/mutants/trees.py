@@ -83,6 +83,8 @@ class Tree:
 
     def _become(self, log: Path) -> None:
         """Makes this process one that was started in the tree."""
+        # A shell has what runs in the background ignore Ctrl-C, which tests send.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         here = os.getcwd()
         os.chdir(self.folder)
         sys.path[:] = [str(self.folder), *(path for path in sys.path if path not in ("", here))]

@@ -101,6 +101,10 @@ def test_a_study_without_a_score_is_behind_nobody_and_shortens_nobody() -> None:
 def test_a_pruned_trial_has_a_score_and_a_failed_one_has_none() -> None:
     pruned = replace(trial(0, 0.9, 0, 10), state="pruned")
     failed = replace(trial(1, 0.95, 10, 20), state="failed")
+    # A trial of folds that was stopped has none.
+    folds = replace(trial(2, None, 20, 30), state="pruned")
+    (folded,) = summaries([study("s", folds)])
+    assert (folded.best, folded.by_trials) == (None, None)
     (line,) = summaries([study("s", pruned, failed)])
     assert (line.best, line.trial, line.by_trials) == (0.9, 0, pytest.approx(0.9))
 

@@ -15,6 +15,7 @@ FRAME = pd.DataFrame(
         'say "so"': [1, 2, 3],
         "nesterov": [True, None, False],
         "widths": [[8], [8, 4], [8]],
+        "options": [{"a": 1}, (8, 4), None],
     },
     index=[5, 6, 7],
 )
@@ -33,6 +34,7 @@ FRAME = pd.DataFrame(
         ("nesterov", [1]),
         ("nesterov = false", [3]),
         ("widths = '[8, 4]'", [2]),
+        ("options = '[8, 4]' or options = '{\"a\": 1}'", [1, 2]),
         ("state like 'p%' or state in ('failed')", [2, 3]),
         ("depth > (select avg(depth) from trials)", [3]),
         ("state = 'it''s'", []),
@@ -57,6 +59,7 @@ def test_rows_for_which_it_holds(expression: str, depths: list[int]) -> None:
         ("max(depth) = 2", "misuse of aggregate"),
         ("1) ; drop table trials; --", "one statement at a time"),
         ("load_extension('x')", "not authorized"),
+        ("depth in (select 1 from pragma_database_list)", "not authorized"),
         ("", "syntax error"),
     ],
 )

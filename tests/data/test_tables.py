@@ -159,7 +159,10 @@ def test_features_that_are_not_those_of_training(tmp_path: Path) -> None:
         features(tmp_path, TABLE[["size"]])
     with pytest.raises(DataError, match="'size': must hold numbers, holds names, such as big"):
         features(tmp_path, TABLE.assign(size="big"))
-    TABLE.rename(columns={"kind": "size"}).to_csv(tmp_path / "f.csv", index=False)
+    # A CSV file's are told apart by pandas.
+    TABLE.rename(columns={"kind": "size"}).iloc[:, 1:].to_csv(tmp_path / "f.csv", index=False)
+    with pytest.raises(DataError, match=r"missing: old; old: valid: size\.1"):
+        read_features(tmp_path / "f.csv", COLUMNS)
     with pytest.raises(DataError, match="must have at least one row"):
         features(tmp_path, TABLE[:0])
     # Numbers that are categories are read as such.
