@@ -55,7 +55,7 @@ def _nothing(view: StudyView, stores: Stores) -> Answer:
     sure: list[str] = []
     if not total:
         headline = "Nothing to use yet: no trial has begun."
-        sure.append("hpo run with the experiment's file goes on with it.")
+        sure.append("hpo run with the experiment's file begins the first.")
     elif last is not None and failed == total:
         whole = {1: "its only trial", 2: "both trials"}.get(total, f"all {total:,} trials")
         headline = f"Nothing to use: {whole} failed{_reasons(view)}: {_message(last)}"
@@ -85,7 +85,7 @@ def _why(view: StudyView) -> TrialRecord | None:
 
 
 def _message(trial: TrialRecord) -> str:
-    said = cut(gist(trial.error), _LETTERS) if trial.error else f"failed, {trial.failure}, without a message"
+    said = cut(gist(trial.error), _LETTERS) if trial.error else f"{trial.failure}, without a message"
     return said if said.endswith((".", "!", "?")) else f"{said}."
 
 
