@@ -41,6 +41,12 @@ class Parameter(Section):
     def values(self) -> Sequence[Any] | None:
         """All values in order, or None where they cannot be counted."""
 
+    @property
+    def varies(self) -> bool:
+        """Whether it may take more than one value."""
+        values = self.values()
+        return values is None or len(values) > 1
+
     @abstractmethod
     def suggest(self, trial: "BaseTrial", name: str) -> Any:
         """Asks a trial for a value."""

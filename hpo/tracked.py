@@ -143,6 +143,7 @@ def study_info(plan: "Plan", info: "DatasetInfo", links: Mapping[str, str]) -> S
         objective=experiment.objective,
         version=versions()["hpo"],
         links=links,
+        varied=[name for name, parameter in plan.space.parameters.items() if parameter.varies],
         fixed={
             "model": plan.space.model,
             "training": experiment.training.model_dump(mode="json"),

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -22,7 +22,7 @@ _START_SECONDS = 60.0
 
 
 def link(uri: str, study: str | None = None, server: str = f"http://{HOST}:5000") -> str:
-    """The address of the UI; of a study: its trials, best first, with charts, in machine-learning mode.
+    """The address of the UI; of a study: the view of its trials, best first, with charts.
 
     Args:
         uri: MLflow tracking URI of the store.
@@ -33,10 +33,15 @@ def link(uri: str, study: str | None = None, server: str = f"http://{HOST}:5000"
         NotFound: the store has no such study.
         UserError: the store cannot be opened.
     """
+    return links(uri, study, server)[0]
+
+
+def links(uri: str, study: str | None, server: str) -> list[str]:
+    """As `link`; behind it the address of a study's confirming runs, where it was confirmed."""
     if study is None:
-        return f"{server}/#/experiments"
+        return [f"{server}/#/experiments"]
     set_environment()
-    from hpo.tracking.store import find_study
+    from hpo.tracking.found import find_study
 
     try:
         found = find_study(uri, study)
@@ -44,15 +49,20 @@ def link(uri: str, study: str | None = None, server: str = f"http://{HOST}:5000"
         raise cannot_open(uri, error) from None
     if found is None:
         raise NotFound(f"{masked(uri)} has no study {study!r}; `hpo list` names the studies")
-    experiment, tags = found
     # The names are those of the UI's own addresses in MLflow 3.17.
-    query = {
-        "workflowType": "machine_learning",
-        "compareRunsMode": "CHART",
-        "orderByKey": f"metrics.`best_{tags['hpo.objective']}`",
-        "orderByAsc": str(tags["hpo.direction"] == "minimize").lower(),
+    place = f"{server}/#/experiments/{found.experiment}/runs"
+    charts = {"workflowType": "machine_learning", "compareRunsMode": "CHART"}
+    views = [{"viewStateShareKey": key} for key in (found.trials, found.confirmation) if key is not None]
+    by_score = {
+        "orderByKey": f"metrics.`best_{found.tags['hpo.objective']}`",
+        "orderByAsc": str(found.tags["hpo.direction"] == "minimize").lower(),
     }
-    return f"{server}/#/experiments/{experiment}/runs?{urlencode(query, quote_via=quote)}"
+    return [f"{place}?{urlencode({**charts, **view}, quote_via=quote)}" for view in views or [by_score]]
+
+
+def _printed(text: str) -> None:
+    # At once: whoever reads a pipe waits for it, while the server runs on.
+    print(text, flush=True)
 
 
 def serve(
@@ -60,7 +70,7 @@ def serve(
     uri: str | None = None,
     study: str | None = None,
     port: int = 5000,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = _printed,
 ) -> None:
     """Runs MLflow's server on 127.0.0.1 until Ctrl-C; a URI that is a server already is only linked to.
 
@@ -76,7 +86,7 @@ def serve(
         HpoError: the server does not start.
     """
     if uri is not None and uri.startswith(("http:", "https:")):
-        say(link(uri, study, re.sub("//[^/@]*@", "//", uri).rstrip("/")))
+        _say(say, links(uri, study, re.sub("//[^/@]*@", "//", uri).rstrip("/")))
         return
     if uri is None:
         database = home.resolve() / "mlflow.db"
@@ -84,14 +94,14 @@ def serve(
             raise NotFound(f"{database}: no such file; `hpo run EXPERIMENT` creates it, --home names its folder")
         uri = f"sqlite:///{database}"
     server = f"http://{HOST}:{port}"
-    address = link(uri, study, server)
+    addresses = links(uri, study, server)
     _check_free(port)
     process = _start(home, uri, port)
     # Also SIGINT, which a shell has its background jobs ignore.
     previous = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         _wait_until_up(process, server)
-        say(address)
+        _say(say, addresses)
         process.wait()
         raise HpoError(f"MLflow's server ended by itself, exit {process.returncode}")
     except KeyboardInterrupt:
@@ -100,6 +110,13 @@ def serve(
         for number, handler in previous.items():
             signal.signal(number, handler)
         _stop(process)
+
+
+def _say(say: Callable[[str], None], addresses: Sequence[str]) -> None:
+    """Says the link, and that of the confirmation."""
+    say(addresses[0])
+    for more in addresses[1:]:
+        say(f"its confirmation: {more}")
 
 
 def _check_free(port: int) -> None:

@@ -17,6 +17,7 @@ from browser import Browser, browser  # noqa: F401
 from tiny import tiny
 
 import hpo
+from hpo.confirm.confirm import confirm
 from hpo.data import load
 from hpo.engines.scripted import ScriptedEngine, Step
 from hpo.experiment import DatasetSpec
@@ -27,12 +28,16 @@ from hpo.training.saved import write_info
 SPACE = {
     "model": "mlp",
     "parameters": {
+        "activation": "relu",
         "depth": {"type": "int", "low": 1, "high": 4},
         "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True},
         "optimizer": {"type": "categorical", "choices": ["adam", "sgd"]},
+        "momentum": {"type": "float", "low": 0.0, "high": 0.9, "when": {"optimizer": "sgd"}},
     },
 }
 TRIALS = 30
+FINALISTS, SEEDS = 3, 2
+RUNS = 1 + TRIALS + FINALISTS * SEEDS
 # Early enough that no pruner stops it first.
 FAILS = 3
 EXPERIMENT = tiny(
@@ -58,14 +63,22 @@ def script(job: Job) -> Iterator[Step]:
         yield max(0.1, top * (1 - 0.5**epoch))
 
 
+def again(job: Job) -> list[Step]:
+    """A finalist over another seed: better than any trial."""
+    return [0.5, 0.98 + 0.001 * (job.seed % 7)]
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real pipeline and real stores; scripts in the place of training. The best model is registered."""
+    """The real pipeline and real stores; scripts in the place of training. The best model is registered, then the study
+    confirmed."""
     home = tmp_path_factory.mktemp("many")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hpo.jobs.make_engine", lambda *_: ScriptedEngine(script, 2))
         hpo.run(EXPERIMENT, home=home)
-    assert len(list(export("many", Targets(register="flowers"), home=home))) == 2
+        assert len(list(export("many", Targets(register="flowers"), home=home))) == 2
+        patch.setattr("hpo.jobs.make_engine", lambda *_: ScriptedEngine(again, 2))
+        confirm("many", FINALISTS, SEEDS, home=home)
     return home
 
 
@@ -89,7 +102,8 @@ def server(home: Path) -> Iterator[Any]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     link = process.stdout.readline().strip()
-    yield SimpleNamespace(link=link, address=link.partition("/#/")[0])
+    confirmation = process.stdout.readline().strip().removeprefix("its confirmation: ")
+    yield SimpleNamespace(link=link, confirmation=confirmation, address=link.partition("/#/")[0])
     process.terminate()
     process.wait(60)
     process.stdout.close()
@@ -114,7 +128,9 @@ def has(browser: Browser, *wanted: str) -> str:  # noqa: F811
 def names(browser: Browser) -> list[str]:  # noqa: F811
     """The runs of the table, from above."""
     links = "[...document.querySelectorAll(\"a[href*='/runs/']\")].map(one => one.innerText.trim())"
-    return [name for name in browser.run(f"return {links}") if name == "many" or name.startswith("trial-")]
+    return [
+        name for name in browser.run(f"return {links}") if name == "many" or name.startswith(("trial-", "confirm-"))
+    ]
 
 
 def visit(browser: Browser, address: str) -> None:  # noqa: F811
@@ -127,25 +143,59 @@ def page(server: Any, run: Any, tab: str = "") -> str:
     return f"{server.address}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}{tab}"
 
 
-def test_the_link_shows_charts_of_trials_best_first(browser: Browser, server: Any, runs: dict[str, Any]) -> None:  # noqa: F811
-    browser.size(1600, 2400)
+AXES = "[...document.querySelectorAll('.parcoords .dimension:not([style*=none]) .label')].map(one => one.textContent)"
+HEADINGS = "[...document.querySelectorAll('.ag-header-cell')].map(one => one.innerText.trim()).filter(Boolean)"
+
+
+def test_the_link_opens_on_the_trials(browser: Browser, server: Any, runs: dict[str, Any], home: Path) -> None:  # noqa: F811
+    browser.size(1400, 2400)
     visit(browser, server.link)
-    has(browser, f"{TRIALS + 1} matching runs", "Sort: best_val_accuracy")
-    best = sorted(
-        (name for name in runs if "best_val_accuracy" in runs[name].data.metrics),
-        key=lambda name: -runs[name].data.metrics["best_val_accuracy"],
+    text = has(browser, f"{TRIALS} matching runs", "Sort: best_val_accuracy", "Trials of many", "Parallel Coordinates")
+    assert "Something went wrong" not in text
+    scores = {
+        name: run.data.metrics["best_val_accuracy"]
+        for name, run in runs.items()
+        if name.startswith("trial-") and "best_val_accuracy" in run.data.metrics
+    }
+    found = names(browser)
+    assert {name for name in found if not name.startswith("trial-")} == set()
+    assert [scores[name] for name in found[:10]] == sorted(scores.values(), reverse=True)[:10]
+    # What all trials have, and what is not the same in all of them; the objective colours the lines.
+    browser.until(f"return {AXES}.length")
+    assert browser.run(f"return {AXES}") == ["depth", "learning_rate", "optimizer", "best_val_accuracy"]
+    # The curves of the best in a chart, and their losses; the charts of all other metrics are a click away.
+    best = max(scores, key=scores.__getitem__)
+    text = has(browser, f"{best} (val_accuracy)", "Parameters and val_accuracy", "The best of them", "Model metrics")
+    assert "\nbest_epoch\n" not in text
+
+
+def test_the_link_has_a_table_of_what_varies(browser: Browser, server: Any) -> None:  # noqa: F811
+    browser.size(1800, 1400)
+    visit(browser, server.link.replace("=CHART", "=TABLE"))
+    has(browser, f"{TRIALS} matching runs")
+    varied = ["depth", "learning_rate", "optimizer", "momentum"]
+    browser.until(f"return {HEADINGS}.includes('momentum')")
+    shown = browser.run(f"return {HEADINGS}")
+    first = shown.index("best_val_accuracy")
+    assert shown[first : first + 5] == ["best_val_accuracy", *varied]
+    assert not {"activation", "seed", "model", "loss"} & set(shown)
+
+
+def test_the_second_link_opens_on_the_confirmation(browser: Browser, server: Any, runs: dict[str, Any]) -> None:  # noqa: F811
+    browser.size(1400, 1400)
+    visit(browser, server.confirmation)
+    finalists = {run.data.tags["hpo.trial"] for name, run in runs.items() if name.startswith("confirm-")}
+    assert len(finalists) == FINALISTS
+    text = has(
+        browser, f"{FINALISTS * SEEDS} matching runs", "Confirmation of many", *(f"Group: {n}" for n in finalists)
     )
-    shown = names(browser)
-    # The study has the score of its best trial; the trial that failed after a good epoch has none.
-    assert set(shown[:2]) == set(best[:2])
-    assert "many" in shown[:2]
-    scores = [runs[name].data.metrics["best_val_accuracy"] for name in shown[:10]]
-    assert scores == [runs[name].data.metrics["best_val_accuracy"] for name in best[:10]]
-    assert shown[-1] == f"trial-{FAILS:04}"
-    # A line for each of several trials, from epoch 1 on; the best so far of the study in a chart of its own.
-    text = has(browser, f"{best[2]} (val_accuracy)", f"{best[3]} (val_accuracy)", "many (best_so_far_val_accuracy)")
-    for chart in ("best_epoch", "best_val_accuracy", "model_parameters", "test_loss", "learning_rate"):
-        assert f"\n{chart}\n" in text
+    assert "Something went wrong" not in text
+    found = names(browser)
+    assert len(found) == FINALISTS * SEEDS
+    assert all(name.startswith("confirm-") for name in found)
+    # Those of a finalist stand together.
+    order = [name.split("-seed-")[0] for name in found]
+    assert len(list(dict.fromkeys(order))) == sum(1 for n, name in enumerate(order) if n == 0 or order[n - 1] != name)
 
 
 def test_the_best_so_far_never_goes_back(home: Path, runs: dict[str, Any]) -> None:
@@ -162,7 +212,7 @@ def test_the_best_so_far_never_goes_back(home: Path, runs: dict[str, Any]) -> No
 def test_children_stand_under_the_study(browser: Browser, server: Any) -> None:  # noqa: F811
     by_time = "?workflowType=machine_learning&orderByKey=attributes.start_time&orderByAsc=false"
     visit(browser, re.sub(r"\?.*", by_time, server.link))
-    has(browser, f"{TRIALS + 1} matching runs", "Sort: Created")
+    has(browser, f"{RUNS} matching runs", "Sort: Created")
     browser.until(f"return {TEXT}.includes('many') && !/trial-\\d{{4}}/.test({TEXT})")
     # The data's digest is short enough to be read.
     assert re.search(r"iris \([0-9a-f]{8}\)", has(browser, "iris ("))
@@ -180,7 +230,8 @@ def test_trials_compared_in_parallel_coordinates(browser: Browser, server: Any, 
     axes = "return [...document.querySelectorAll('.parcoords text, .axis-title, .parcoords .axis-title')]"
     browser.until(f"{axes}.some(one => one.textContent.includes('val_accuracy'))", seconds=40)
     shown = set(browser.run(f"{axes}.map(one => one.textContent)"))
-    assert {"depth", "learning_rate", "optimizer"} <= shown
+    # The page chooses some of the parameters that differ.
+    assert {"depth", "learning_rate"} <= shown
 
 
 def test_pages_of_a_pruned_and_of_a_failed_trial(browser: Browser, server: Any, runs: dict[str, Any]) -> None:  # noqa: F811
@@ -189,7 +240,8 @@ def test_pages_of_a_pruned_and_of_a_failed_trial(browser: Browser, server: Any, 
     text = has(browser, "About this run", "Killed", "pruned, val_accuracy", "hpo.ended_by", "Parent run")
     # The optimizer varies: the file's own would be that of no trial.
     assert "\noptimizer\n" in text
-    assert "training.optimizer" not in text
+    own = pruned.data.params["optimizer"]
+    assert pruned.data.params.get("training.optimizer", own) == own
     failed = runs[f"trial-{FAILS:04}"]
     visit(browser, page(server, failed))
     has(browser, "Failed", "failed (nonfinite)", "hpo.failure")

@@ -23,6 +23,7 @@ from hpo.record import TrialRecord
 from hpo.retell import retell
 from hpo.reuse.extend import Options, _definition, extend
 from hpo.store import CONFIRMS, DATA, JOB, known_study, read_study
+from hpo.tracking.found import find_study
 from hpo.training.messages import Failed, Job
 
 EXPERIMENT = tiny(name="told", training={"epochs": 3})
@@ -105,6 +106,9 @@ def test_twice_gives_the_same_as_once(home: Path, tmp_path: Path) -> None:
     again = retell("told", uri, home=home)
     assert again.mended == 0
     assert look(tmp_path / "other") == once
+    found = find_study(uri, "told")
+    assert found is not None
+    assert (found.trials, found.confirmation) == ("hpo-trials-told", "hpo-confirmation-told")
 
     view = read_study(f"sqlite:///{home}/optuna.db", "told")
     _, status, params, tags, points, files, data = once["told"]

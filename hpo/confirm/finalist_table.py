@@ -31,6 +31,7 @@ def print_confirmed(out: Console, confirmed: "Confirmed", wide: bool = False) ->
         f"\n  hpo export {confirmed.name}{home} --to best.yaml --model best.keras   # save it and its model",
         soft_wrap=True,
     )
+    out.print(f"  hpo ui {confirmed.name}{home}   # the trials, and these runs, in the MLflow UI", soft_wrap=True)
 
 
 def finalist_columns(confirmation: Confirmation) -> list[Column]:

@@ -16,7 +16,7 @@ def log_page(uri: str, study: str, name: str, text: str) -> str | None:
     if (database := missing_database(uri)) is not None:
         return f"there is no {database}"
     with quiet():
-        from hpo.tracking.store import study_run
+        from hpo.tracking.found import study_run
 
         try:
             found = study_run(uri, study)
@@ -44,8 +44,8 @@ def run_pages(uri: str, study: str, numbers: Collection[int]) -> RunPages | None
     if server is None:
         return None
     with quiet():
+        from hpo.tracking.found import study_run
         from hpo.tracking.paging import search_runs
-        from hpo.tracking.store import study_run
 
         try:
             found = study_run(uri, study)

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlflow import MlflowClient
 from mlflow.entities import Experiment, LifecycleStage, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
@@ -18,15 +17,15 @@ from hpo.private import private_folder
 from hpo.record import TrialRecord
 from hpo.texts import clean
 from hpo.tracking import entities
-from hpo.tracking.address import quiet
 from hpo.tracking.client_runs import ClientRuns
 from hpo.tracking.connection import connect
 from hpo.tracking.model_artifact import KerasModel, log_model
-from hpo.tracking.paging import find_run, search_runs
+from hpo.tracking.paging import search_runs
 from hpo.tracking.runs import Birth, Change, Child, End, RunRef
 from hpo.tracking.study_info import Ending, StudyInfo
 from hpo.tracking.table_runs import table_runs
 from hpo.tracking.untold import Key, News, key
+from hpo.tracking.views import Views
 from hpo.versions import git_commit
 
 # The UI opens such an experiment in machine-learning mode rather than in its mode for language models.
@@ -67,6 +66,8 @@ class Store:
         """How the study's run had ended before it was opened now."""
         self._trials: dict[Key, _Trial] = {}
         self.run_id = self._open_parent(resume)
+        self._views = Views(self._client, experiment, study, self._client.get_run(self.run_id))
+        self._views.begin()
 
     def close(self) -> None:
         """Gives back what it holds of the store."""
@@ -89,6 +90,7 @@ class Store:
             known[one.key].described = True
             if one.ended:
                 del self._trials[one.key]
+        self._views.see(one.record for one in news)
 
     def missing(
         self, records: Sequence[TrialRecord], points: Sequence[Metric]
@@ -97,6 +99,7 @@ class Store:
 
         Runs of other trials that are still running are ended: nobody else writes while this study is open.
         """
+        self._views.see(records)
         runs = {_own_tag(child.tags): child for child in self._runs.children(self.run_id)}
         missing: list[TrialRecord] = []
         for record in entities.in_order(records):
@@ -128,6 +131,7 @@ class Store:
         end = End(_STATUS[ending.status], entities.milliseconds(ending.ended))
         end = self.ended_before or end if as_before else end
         self._client.set_terminated(self.run_id, end.status, end.time)
+        self._views.write()
 
     def _confirm(self, run: Run, confirmation: Confirmation) -> None:
         """Logs the decision with the study's run, and to each finalist's what its seeds came to."""
@@ -281,17 +285,3 @@ def _is_final(child: Child, record: TrialRecord) -> bool:
     if child.deleted:
         return True  # by the user, who wants it gone
     return child.status == entities.STATUS[record.state] and child.tags.get("hpo.state") == record.state
-
-
-@quiet()
-def find_study(uri: str, study: str) -> tuple[str, dict[str, str]] | None:
-    """The MLflow experiment id and the run's tags of the newest study of that name; None where there is none."""
-    found = study_run(uri, study)
-    return None if found is None else (str(found[1].info.experiment_id), dict(found[1].data.tags))
-
-
-def study_run(uri: str, study: str) -> tuple[MlflowClient, Run] | None:
-    """A client of the store, and the run of the newest study of that name; None where there is none."""
-    client = connect(uri)
-    run = find_run(client, study)
-    return None if run is None else (client, run)

@@ -1,6 +1,6 @@
 """What the tracker is told of a study: at its start and at its end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -37,6 +37,8 @@ class StudyInfo:
     """When its run begins: before the first trial, though MLflow may hear of that one sooner."""
     links: Mapping[str, str] = field(default_factory=dict)
     """extends, extended_by -> other studies."""
+    varied: Sequence[str] = ()
+    """The parameters that may vary by the search space; what a model declares itself shows in the trials."""
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """What does not vary: key -> value, mappings inside too. None stands for not set and is not logged."""
 

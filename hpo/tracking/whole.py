@@ -80,7 +80,7 @@ def tag_study(uri: str, study: str, key: str, value: str) -> bool:
     if missing_database(uri) is not None:
         return False
     with quiet():
-        from hpo.tracking.store import study_run
+        from hpo.tracking.found import study_run
 
         try:
             found = study_run(uri, study)

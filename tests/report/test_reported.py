@@ -14,7 +14,7 @@ from test_ui import free_port
 from hpo.report.page import Reported, report
 from hpo.report.predictions import predictions
 from hpo.store import read_study
-from hpo.tracking.store import study_run
+from hpo.tracking.found import study_run
 
 
 @pytest.fixture(scope="module")
