@@ -57,22 +57,40 @@ def whole_axis(low: int, high: int) -> dict[str, Any]:
     }
 
 
-def parameter_axis(name: str, distribution: BaseDistribution) -> dict[str, Any]:
-    """The axis of a parameter, over the whole of its range."""
+def parameter_axis(name: str, distribution: BaseDistribution, values: Iterable[Any] = ()) -> dict[str, Any]:
+    """The axis of a parameter, over the whole of its range and these values."""
     if isinstance(distribution, CategoricalDistribution):
-        words = [setting(choice) for choice in distribution.choices]
-        return {"title": name, "type": "category", "categoryorder": "array", "categoryarray": words,
-                "range": [-0.5, len(words) - 0.5]}  # fmt: skip
-    low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
-    if distribution.log:  # type: ignore[attr-defined]
+        known = words(distribution, values)
+        return {"title": name, "type": "category", "categoryorder": "array", "categoryarray": known,
+                "range": [-0.5, len(known) - 0.5]}  # fmt: skip
+    low, high = reach(distribution, values)
+    if is_log(distribution):
         ends = math.log10(low), math.log10(high)
         margin = _MARGIN * (ends[1] - ends[0]) or 0.1
         ticks = labelled(log_ticks(low, high))
         return {"title": name, "type": "log", "range": [ends[0] - margin, ends[1] + margin], **ticks}
     if isinstance(distribution, IntDistribution):
-        return {"title": name, **whole_axis(low, high)}
+        return {"title": name, **whole_axis(int(low), int(high))}
     margin = _MARGIN * (high - low) or 0.5
     return {"title": name, "range": [low - margin, high + margin], "zeroline": False}
+
+
+def words(distribution: CategoricalDistribution, values: Iterable[Any]) -> list[str]:
+    """The choices as they are written, and behind them values that are no longer a choice."""
+    return list(dict.fromkeys([*map(setting, distribution.choices), *map(setting, values)]))
+
+
+def reach(distribution: BaseDistribution, values: Iterable[Any]) -> tuple[float, float]:
+    """The ends of a range; further out where trials have values from when it was wider: a study may be extended."""
+    least = 0 if is_log(distribution) else -math.inf
+    known = [value for value in values if isinstance(value, int | float) and value > least]
+    low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
+    return min([low, *known]), max([high, *known])
+
+
+def is_log(distribution: BaseDistribution) -> bool:
+    """Whether a range is one of powers."""
+    return bool(getattr(distribution, "log", False))
 
 
 def log_ticks(low: float, high: float) -> list[float]:

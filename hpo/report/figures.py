@@ -78,7 +78,8 @@ def slices(source: Source, names: Sequence[str]) -> Drawing | Missing:
         some = [trial for trial in trials if name in trial.params]
         for trace in points(source, some, lambda t, name=name: (_at(source, t, name), t.value), legend=column == 1):  # type: ignore[misc]
             figure.add_trace(trace, row=1, col=column)
-        figure.update_xaxes(parameter_axis(name, source.distributions[name]), row=1, col=column)
+        values = [trial.params[name] for trial in some]
+        figure.update_xaxes(parameter_axis(name, source.distributions[name], values), row=1, col=column)
     axis = score_axis(metric, [trial.value or 0.0 for trial in trials])
     figure.update_yaxes({**axis, "title": None})
     figure.update_yaxes(title=metric, row=1, col=1)
@@ -98,7 +99,9 @@ def contour(source: Source, names: Sequence[str]) -> Drawing | Missing:
 
     if len(names) < 2:
         return Missing("Needs two parameters that vary.")
-    both = [trial for trial in comparable(source) if all(name in trial.params for name in names)]
+    # As Optuna has them, which may not know of all that trials of another study had.
+    drawn = [trial for trial in comparable(source) if trial.number in source.sampled]
+    both = [trial for trial in drawn if all(name in source.sampled[trial.number].params for name in names)]
     if len(both) < ENOUGH or any(len({str(trial.params[name]) for trial in both}) < 2 for name in names):
         kind = "complete " if all(trial.state == "complete" for trial in both) else ""
         return Missing(

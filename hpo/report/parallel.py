@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from hpo.report.axes import log_ticks
+from hpo.report.axes import is_log, log_ticks, reach, words
 from hpo.report.drawing import BEST, WEAK, Drawing, Missing, drawing
 from hpo.report.formats import NOTHING, cut, score, setting
 from hpo.report.marks import STAR
@@ -46,7 +46,7 @@ def parallel(source: Source) -> Drawing | Missing:
     thinned = thin_comparable(comparable(source), _LINES, keep=source.chosen)
     trials = [trial for trial in source.drawn if trial.number in thinned.numbers]
     metric = source.view.objective.metric
-    axes = [_scores(metric, trials), *(_axis(name, one) for name, one in source.distributions.items())]
+    axes = [_scores(metric, trials), *(_axis(name, one, trials) for name, one in source.distributions.items())]
     figure = go.Figure(_lines(source, trials, axes))
     figure.update_layout(
         xaxis={"tickmode": "array", "tickvals": list(range(len(axes))), "range": [-0.5, len(axes) - 0.8],
@@ -102,25 +102,28 @@ def _scores(metric: str, trials: "Sequence[TrialRecord]") -> _Axis:
     return _Axis(metric, lambda trial: place(trial.value or 0.0), [(place(tick), score(tick)) for tick in ticks])
 
 
-def _axis(name: str, distribution: BaseDistribution) -> _Axis:
+def _axis(name: str, distribution: BaseDistribution, trials: "Sequence[TrialRecord]") -> _Axis:
     """The axis of a parameter over its whole range."""
+    values = [trial.params[name] for trial in trials if name in trial.params]
     if isinstance(distribution, CategoricalDistribution):
-        choices = list(distribution.choices)
-        at = _linear(0, len(choices) - 1)
+        known = words(distribution, values)
+        at = _linear(0, len(known) - 1)
         return _Axis(
             name,
-            lambda trial: at(choices.index(trial.params[name])) if trial.params.get(name) in choices else None,
-            [(at(place), cut(setting(choice), _LETTERS)) for place, choice in enumerate(choices)],
+            lambda trial: at(known.index(setting(trial.params[name]))) if name in trial.params else None,
+            [(at(place), cut(word, _LETTERS)) for place, word in enumerate(known)],
         )
-    low, high, log = distribution.low, distribution.high, distribution.log  # type: ignore[attr-defined]
-    whole = isinstance(distribution, IntDistribution)
+    log, whole = is_log(distribution), isinstance(distribution, IntDistribution)
+    low, high = reach(distribution, values)
     place = _logarithmic(low, high) if log else _linear(low, high)
     ticks = log_ticks(low, high) if log else _linear_ticks(low, high, whole)
-    return _Axis(
-        name,
-        lambda trial: place(trial.params[name]) if trial.params.get(name) is not None else None,
-        [(place(tick), setting(tick)) for tick in ticks],
-    )
+
+    def found(trial: "TrialRecord") -> float | None:
+        value = trial.params.get(name)
+        # What was drawn when the range was another may be no number, or have no logarithm.
+        return place(value) if isinstance(value, int | float) and (value > 0 or not log) else None
+
+    return _Axis(name, found, [(place(tick), setting(tick)) for tick in ticks])
 
 
 def _linear(low: float, high: float) -> Callable[[float], float]:

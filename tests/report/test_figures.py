@@ -1,6 +1,7 @@
 """What figures show of small studies, and where their axes end."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -11,7 +12,7 @@ from hpo.report.commands import Stores
 from hpo.report.course import curves, history, over_time
 from hpo.report.drawing import Drawing, Missing
 from hpo.report.figures import contour, importance, importances, slices
-from hpo.report.parallel import parallel
+from hpo.report.parallel import _axis, parallel
 from hpo.report.thinning import Source, read_source
 from hpo.tracking.pages import server_address
 
@@ -100,6 +101,31 @@ def test_the_choice_is_marked_in_every_figure_of_trials(store, name):
         marked = [trace for trace in traces(figure) if trace.get("name") == title]
         assert marked, title
         assert set(marked[0]["customdata"]) - {None} == {source.choice.trial.number}
+
+
+def test_every_value_has_its_place_on_the_axis_of_its_parameter(store):
+    source = read_source(store, "few")
+    depth, word = IntDistribution(1, 2), CategoricalDistribution(["[8]", "[8, 4]"])
+    some = [replace(source.scored[0], params=params) for params in (
+        {"depth": 1, "widths": [8]}, {"depth": 5, "widths": [8, 4]}, {"widths": [16]}, {"depth": 2},
+    )]  # fmt: skip
+    # A depth of 5 and widths of 16 are from when the ranges were wider.
+    assert [_axis("depth", depth, some).place(trial) for trial in some] == [0, 1, None, 0.25]
+    assert [text for _, text in _axis("depth", depth, some).ticks] == ["1", "2", "3", "4", "5"]
+    assert [_axis("widths", word, some).place(trial) for trial in some] == [0, 0.5, 1, None]
+    assert parameter_axis("widths", word, [[16]])["categoryarray"] == ["[8]", "[8, 4]", "[16]"]
+    rate = _axis("rate", FloatDistribution(0.01, 1.0, log=True), [replace(some[0], params={"rate": 0.0})])
+    assert rate.place(replace(some[0], params={"rate": 0.0})) is None
+    assert rate.place(replace(some[0], params={"rate": 0.1})) == pytest.approx(0.5)
+
+
+def test_an_axis_of_curves_leaves_out_first_epochs_that_are_far_off(tmp_path):
+    url = f"sqlite:///{tmp_path}/optuna.db"
+    run(url, lambda job: [-1e6, *(0.5 + 0.01 * epoch for epoch in range(12))], name="far", trials=3)
+    axis = json.loads(curves(read_source(url, "far")).content)["layout"]["yaxis"]
+    assert 0 < axis["range"][0] < 0.5
+    assert 0.61 < axis["range"][1] <= 1
+    assert "minallowed" not in axis
 
 
 def test_states_are_told_apart_and_failures_seen(store):
