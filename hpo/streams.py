@@ -47,5 +47,6 @@ def _outlasting(stream: TextIO | None, number: int) -> TextIO:
         io.BufferedWriter(raw),
         encoding=getattr(stream, "encoding", None) or "utf-8",
         errors=getattr(stream, "errors", None) or "backslashreplace",
-        line_buffering=number == 2 or raw.isatty(),
+        # A stream that was asked to keep nothing back, by `python -u` for one, keeps nothing back.
+        line_buffering=number == 2 or raw.isatty() or bool(getattr(stream, "write_through", False)),
     )

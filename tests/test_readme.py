@@ -20,7 +20,10 @@ COMMANDS = [line.strip().partition("  #")[0].strip() for line in re.findall(r"^ 
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The commands run in the repository, and leave what they leave elsewhere."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "HPO_HOME": str(tmp_path_factory.mktemp("home"))}
+    environment = {**os.environ, "PATH": path, "HPO_HOME": str(tmp_path_factory.mktemp("home"))}
+    # As it is for most: what is said shows whether or not a stream is kept back.
+    environment.pop("PYTHONUNBUFFERED", None)
+    return environment
 
 
 def run(command: str, environment: dict[str, str], folder: Path) -> str:

@@ -1,5 +1,6 @@
 """Output that nobody reads: it is dropped, and the work goes on."""
 
+import select
 import subprocess
 import sys
 
@@ -30,3 +31,14 @@ def test_work_outlives_its_readers(redirection, tmp_path):
     assert told.stderr in ("", "more\n")
     # Nothing that was printed went into a file that was opened afterwards.
     assert (tmp_path / "file").read_text() == "done"
+
+
+def test_a_stream_that_keeps_nothing_back_stays_so():
+    code = "from hpo.streams import outlast_readers; outlast_readers(); print('at once'); input()"
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert select.select([process.stdout], [], [], 30)[0], "nothing was said before the process ended"
+        assert process.stdout.readline() == "at once\n"
+        process.communicate("\n")
