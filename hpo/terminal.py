@@ -84,7 +84,7 @@ def print_result(out: Console, result: "Result") -> None:
         out.print("No trial has a score yet; the same command continues.")
         return
     for command, what in (
-        (f"hpo ui {result.name}{home}", "compare the trials in the MLflow UI"),
+        (f"hpo ui {result.name}{_uri(result) or home}", "compare the trials in the MLflow UI"),
         (f"hpo compare {result.name}{home}", "all trials, ranked"),
         (f"hpo confirm {result.name}{home}", "the best five again over fresh seeds: which to use, and how sure"),
         (
@@ -93,6 +93,14 @@ def print_result(out: Console, result: "Result") -> None:
         ),
     ):
         out.print(f"  {command}   # {what}", soft_wrap=True)
+
+
+def _uri(result: "Result") -> str | None:
+    """The option that names the tracking server, where the runs are on one."""
+    from hpo.tracking.pages import server_address
+
+    server = server_address(result.tracking_uri)
+    return None if server is None else f" --uri {server}"
 
 
 def print_study(out: Console, view: "StudyView", wide: bool = False) -> None:
