@@ -76,7 +76,7 @@ def serve(
 
     Args:
         home: The folder that runs are left in.
-        uri: MLflow tracking URI; mlflow.db in the home folder where not given.
+        uri: MLflow tracking URI; HPO_TRACKING_URI where not given, else mlflow.db in the home folder.
         study: The study that the link opens.
         port: Where to listen.
         say: Told the link, once the server answers.
@@ -85,6 +85,7 @@ def serve(
         UserError: the port is taken, or there is nothing to show.
         HpoError: the server does not start.
     """
+    uri = uri or os.environ.get("HPO_TRACKING_URI") or None
     if uri is not None and uri.startswith(("http:", "https:")):
         _say(say, links(uri, study, re.sub("//[^/@]*@", "//", uri).rstrip("/")))
         return

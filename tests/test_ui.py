@@ -151,3 +151,10 @@ def test_a_server_of_the_users_is_only_linked_to(tmp_path):
     said: list[str] = []
     ui.serve(tmp_path, "http://ada:s3cret@tracking.example:5000/", say=said.append)
     assert said == ["http://tracking.example:5000/#/experiments"]
+
+
+def test_the_server_that_runs_are_logged_to_is_the_one_that_is_opened(tmp_path, monkeypatch):
+    monkeypatch.setenv("HPO_TRACKING_URI", "http://tracking.example:5000")
+    said: list[str] = []
+    ui.serve(tmp_path, say=said.append)
+    assert said == ["http://tracking.example:5000/#/experiments"]
