@@ -1,6 +1,8 @@
 """`hpo explain`: every key of both files has a meaning, a default and an example that holds."""
 
+import os
 import sys
+from pathlib import Path
 from subprocess import run
 
 import pytest
@@ -155,3 +157,12 @@ def test_the_command():
     shown = CliRunner().invoke(app, ["explain", "training.schedule.power"])
     assert (shown.exit_code, shown.stdout) == (0, said("training.schedule.power", 200) + "\n")
     assert facts(find("training.schedule.power"))["default"] == "1, a straight line"
+
+
+def test_the_shell_completes_keys():
+    words = {"_HPO_COMPLETE": "complete_bash", "COMP_WORDS": "hpo explain training.sch", "COMP_CWORD": "2"}
+    told = run(
+        [Path(sys.executable).parent / "hpo"], cwd=ROOT, env={**os.environ, **words}, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert told.stdout.split() == ["training.schedule"]
