@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hpo.engines import Engine
     from hpo.experiment import Objective
     from hpo.plan import Plan
+    from hpo.progress import Opening
     from hpo.record import TrialRecord
     from hpo.study import Definition
     from hpo.variants import PreparedVariants
@@ -78,17 +79,36 @@ def run(
         StoreAway: the store of the study was locked, full or not reached for too long; the same call goes on.
         Interrupted: by Ctrl-C; the same call goes on.
     """
-    from hpo.jobs import prepared
-    from hpo.plan import load_plan
+    from hpo.progress import Opening
 
     began = time.monotonic() if began is None else began
-    plan = load_plan(experiment, overrides, home)
-    with prepared(plan) as (engine, dataset, data):
-        ended, trials = _study(plan, engine, dataset, data, console, began)
+    with Opening(console) as opening:
+        from hpo.finished import finished, log_what_is_missing, say_finished
+        from hpo.jobs import prepared
+        from hpo.plan import load_plan
+
+        plan = load_plan(experiment, overrides, home)
+        if (over := finished(plan)) is not None:
+            opening.close()
+            say_finished(console, plan, over)
+            log_what_is_missing(plan, over, console)
+            ended, trials = over.ended, over.trials
+        else:
+            opening.start_workers()
+            with prepared(plan) as (engine, dataset, data):
+                ended, trials = _study(plan, engine, dataset, data, _Shown(console, opening), began)
     result = _result(plan, ended, trials, time.monotonic() - began)
     if result.best is None and (failed := _failed(trials)):
         raise AllFailed(_why_all_failed(result, failed), result)
     return result
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Where progress is shown, and what is shown until there is any."""
+
+    console: "Console | None"
+    opening: "Opening"
 
 
 def _failed(trials: "Sequence[TrialRecord]") -> "Sequence[TrialRecord]":
@@ -117,7 +137,7 @@ def _study(
     engine: "Engine",
     dataset: "Dataset",
     data: "PreparedVariants",
-    console: "Console | None",
+    shown: "_Shown",
     began: float,
 ) -> "tuple[Ending, Sequence[TrialRecord]]":
     from hpo.coordinator import Budget, Coordinator
@@ -131,7 +151,7 @@ def _study(
     spec, objective = experiment.study, experiment.objective
     declared = declared_by_model(plan, engine, data.base)
     definition = definition_of(plan, dataset, declared)
-    progress = Progress(console, objective, plan.trials, spec.timeout)
+    progress = Progress(shown.console, objective, plan.trials, spec.timeout)
     with sole_coordinator(plan.storage, experiment.name, progress.warn) as lock:
         study = open_study(plan.storage, experiment.name, definition, spec, lock, progress.warn)
         resumed = bool(study.trials())
@@ -143,6 +163,7 @@ def _study(
             coordinator = Coordinator(study, engine, objective, budget, jobs.make, jobs.declare, (log, progress))
             if data.note is not None:
                 progress.note(data.note)
+            shown.opening.close()
             with progress.shown(study.trials()):
                 try:
                     ended = coordinator.run()

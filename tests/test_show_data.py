@@ -58,7 +58,7 @@ def test_in_a_terminal_and_piped(digits: Shown) -> None:
     assert "The same, augmented" in plain
     assert "▀" not in plain
     assert re.search(r"[-=+*#%@]{2}", plain)
-    assert re.search(r"│ 3 +│ █+ \d+ +│ █+ \d+ +│ █+ \d+ +│", plain)
+    assert re.search(r"\n3 +█+ \d+ +█+ \d+ +█+ \d+ *\n", plain)
     colored = printed(digits, width=60, color_system="truecolor", force_terminal=True)
     assert "▀" in colored
     assert "38;2;" in colored
@@ -67,7 +67,7 @@ def test_in_a_terminal_and_piped(digits: Shown) -> None:
 def test_tables_and_numbers_to_predict() -> None:
     text = printed(shown("iris"))
     assert "iris: classification, 96 training, 24 validation, 30 test; samples of shape (4,)" in text
-    assert re.search(r"│ setosa +│ █+ 32 +│ █+ 8 +│ █+ 10 +│", text)
+    assert re.search(r"\nsetosa +█+ 32 +█+ 8 +█+ 10 *\n", text)
     assert text.count("versicolor") + text.count("virginica") + text.count("setosa") == 8 + 3
     found = shown("diabetes", objective="val_mae")
     text = printed(found)

@@ -151,7 +151,7 @@ def _train(
 ) -> "Ending":
     from hpo.coordinator import Budget, Coordinator
     from hpo.jobs import prepared
-    from hpo.progress import Progress
+    from hpo.progress import Opening, Progress
     from hpo.tracked import tracked
 
     left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -159,16 +159,19 @@ def _train(
     for warning in _other_versions(view):
         progress.warn(warning)
     budget = Budget(None, deadline, None, plan.experiment.study.trial_timeout)
-    with prepared(plan, max(1, record.owed)) as (engine, dataset, data):
-        _same_data(view, dataset)
-        make = _jobs(plan, record, engine, data)
-        with tracked(plan, dataset.info, True, progress) as log:
-            coordinator = Coordinator(record, engine, view.objective, budget, make, _declared, (log, progress))
-            with progress.shown(record.trials()):
-                ended = coordinator.run()
-            if (found := _found(view, record)) is not None:
-                record.keep(found)
-                record.store.drain()
+    with Opening(console) as opening:
+        opening.start_workers()
+        with prepared(plan, max(1, record.owed)) as (engine, dataset, data):
+            _same_data(view, dataset)
+            make = _jobs(plan, record, engine, data)
+            with tracked(plan, dataset.info, True, progress) as log:
+                coordinator = Coordinator(record, engine, view.objective, budget, make, _declared, (log, progress))
+                opening.close()
+                with progress.shown(record.trials()):
+                    ended = coordinator.run()
+                if (found := _found(view, record)) is not None:
+                    record.keep(found)
+                    record.store.drain()
     return ended
 
 
