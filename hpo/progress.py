@@ -136,8 +136,10 @@ class Progress:
             f"[{len(self._done)}{total}] {record.label:<9} ",
             (f"{record.state:<8}", style_of(record.state)),
             self._fit(f" {self._score(record)}"),
-            ("  best so far", "bold green") if is_best else "",
         )
+        if is_best:
+            mark, room = "  best so far", width_of(self._console)
+            line.append(mark if room is None or line.cell_len + len(mark) <= room else "  best", style="bold green")
         line.append(self._params(record, line.cell_len))
         self._console.print(line, soft_wrap=True)
         for remark in record.remarks:
