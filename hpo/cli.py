@@ -11,8 +11,9 @@ import typer
 
 from hpo import signals
 from hpo.cli_decision import confirm, export, predict, report, train
-from hpo.cli_options import Assignments, ExperimentFile, Home, Json, Name, Storage, StudyName, Wide
+from hpo.cli_options import Assignments, ExperimentFile, Home, Json, Name, Storage, Studies, StudyName, Wide
 from hpo.cli_stores import explain, extend, log, schema, ui, warm_start
+from hpo.completion import experiment_files
 from hpo.errors import AllFailed, HpoError, Interrupted, StoreAway
 from hpo.platforms import refuse_other_systems
 from hpo.texts import clean
@@ -68,7 +69,13 @@ def init(
 @app.command()
 def run(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     experiment: Annotated[
-        Path | None, typer.Argument(help="The experiment's YAML file.", metavar="EXPERIMENT", show_default=False)
+        Path | None,
+        typer.Argument(
+            help="The experiment's YAML file.",
+            metavar="EXPERIMENT",
+            autocompletion=experiment_files,
+            show_default=False,
+        ),
     ] = None,
     assignments: Assignments = None,
     trials: Annotated[
@@ -231,7 +238,7 @@ def show(
 
 @app.command()
 def compare(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
-    studies: Annotated[list[str], typer.Argument(help="One study or several.", metavar="STUDY...")],
+    studies: Studies,
     where: Annotated[
         str | None,
         typer.Option(help="Only the trials that meet an SQL condition: \"state = 'complete' and depth >= 2\"."),

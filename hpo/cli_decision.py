@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from hpo.cli_options import Home, Json, Storage, StudyName, TrackingUri, Wide
+from hpo.cli_options import Home, Json, Storage, Studies, StudyName, TrackingUri, Wide
 
 
 def confirm(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
@@ -54,7 +54,7 @@ def confirm(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
 
 
 def report(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
-    studies: Annotated[list[str], typer.Argument(help="One study or several.", metavar="STUDY...")],
+    studies: Studies,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The file to write. [default: report.html; stdout for Markdown]"),

@@ -5,8 +5,15 @@ from typing import Annotated
 
 import typer
 
-ExperimentFile = Annotated[Path, typer.Argument(help="The experiment's YAML file.", metavar="EXPERIMENT")]
-StudyName = Annotated[str, typer.Argument(help="The study's name.", metavar="STUDY")]
+from hpo.completion import experiment_files, study_names
+
+ExperimentFile = Annotated[
+    Path, typer.Argument(help="The experiment's YAML file.", metavar="EXPERIMENT", autocompletion=experiment_files)
+]
+StudyName = Annotated[str, typer.Argument(help="The study's name.", metavar="STUDY", autocompletion=study_names)]
+Studies = Annotated[
+    list[str], typer.Argument(help="One study or several.", metavar="STUDY...", autocompletion=study_names)
+]
 Assignments = Annotated[
     list[str] | None,
     typer.Option(

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from hpo.cli_options import Assignments, ExperimentFile, Home, Json, Name, Storage, StudyName, TrackingUri
+from hpo.completion import study_names
 
 
 def log(
@@ -76,7 +77,12 @@ def warm_start(
 
 def ui(
     study: Annotated[
-        str | None, typer.Argument(help="Name of a study to open the UI at. [default: all studies]", metavar="STUDY")
+        str | None,
+        typer.Argument(
+            help="Name of a study to open the UI at. [default: all studies]",
+            metavar="STUDY",
+            autocompletion=study_names,
+        ),
     ] = None,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1, this machine alone.")] = 5000,
     uri: Annotated[
@@ -84,12 +90,15 @@ def ui(
         typer.Option(help="MLflow tracking URI. [default: HPO_TRACKING_URI, or mlflow.db in the home folder]"),
     ] = None,
     home: Home = None,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the UI in a browser, where there is a screen.")
+    ] = True,
 ) -> None:
     """Starts the MLflow UI over the logged runs. Only this machine can reach it."""
     from hpo.home import home_folder
-    from hpo.ui import serve
+    from hpo.ui import serve, shown_in_browser
 
-    serve(home_folder(home), uri, study, port)
+    serve(home_folder(home), uri, study, port, shown_in_browser if browser else print)
 
 
 def schema(

@@ -1,5 +1,6 @@
 """MLflow's own user interface over the store, on the loopback address only."""
 
+import contextlib
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -118,6 +120,23 @@ def _say(say: Callable[[str], None], addresses: Sequence[str]) -> None:
     say(addresses[0])
     for more in addresses[1:]:
         say(f"its confirmation: {more}")
+
+
+def shown_in_browser(said: str) -> None:
+    """Prints what is said, and opens an address in a browser where somebody looks at a screen of this machine."""
+    print(said, flush=True)
+    if said.startswith(("http:", "https:")) and has_screen():
+        # What a browser says of itself, and that there is none, is nobody's concern here.
+        with contextlib.suppress(webbrowser.Error, OSError):
+            webbrowser.open(said)
+
+
+def has_screen() -> bool:
+    """Whether a browser may open a window: the command was typed in a terminal, and not over a network."""
+    if not sys.stdout.isatty() or "SSH_CONNECTION" in os.environ or os.environ.get("CI"):
+        return False
+    displays = (os.environ.get("DISPLAY"), os.environ.get("WAYLAND_DISPLAY"))
+    return sys.platform == "darwin" or any(displays)
 
 
 def _check_free(port: int) -> None:

@@ -158,3 +158,29 @@ def test_the_server_that_runs_are_logged_to_is_the_one_that_is_opened(tmp_path, 
     said: list[str] = []
     ui.serve(tmp_path, say=said.append)
     assert said == ["http://tracking.example:5000/#/experiments"]
+
+
+@pytest.mark.parametrize(
+    ("terminal", "environment", "opened"),
+    [
+        (True, {"DISPLAY": ":0"}, True),
+        (True, {"WAYLAND_DISPLAY": "wayland-0"}, True),
+        (True, {}, False),
+        (False, {"DISPLAY": ":0"}, False),
+        (True, {"DISPLAY": ":0", "SSH_CONNECTION": "there"}, False),
+        (True, {"DISPLAY": ":0", "CI": "true"}, False),
+    ],
+)
+def test_a_browser_opens_where_somebody_looks_at_a_screen(
+    terminal: bool, environment: dict[str, str], opened: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    asked: list[str] = []
+    monkeypatch.setattr("webbrowser.open", asked.append)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    ui.shown_in_browser("http://127.0.0.1:5000/#/experiments")
+    ui.shown_in_browser("its confirmation: http://127.0.0.1:5000")
+    assert asked == ["http://127.0.0.1:5000/#/experiments"] * opened
