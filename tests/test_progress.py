@@ -1,11 +1,16 @@
 """What the user sees while a run only waits for its logging."""
 
 import io
+import re
 
+import pytest
 from rich.console import Console
 
 from hpo.experiment import Objective
 from hpo.progress import Progress
+from hpo.record import TrialRecord
+from hpo.safe_console import SafeConsole, is_live
+from hpo.safe_console import console as console_of
 
 
 def shown(terminal: bool) -> str:
@@ -33,3 +38,38 @@ def test_where_nothing_is_left_nothing_is_said() -> None:
         pass
     assert isinstance(console.file, io.StringIO)
     assert "logging" not in console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [70, 80, 200])
+def test_a_trial_is_a_line_that_fits_the_window(width: int) -> None:
+    console = SafeConsole(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
+    params = {f"parameter_{number}": 0.1234 * number for number in range(16)}
+    trial = TrialRecord(
+        number=3, state="complete", params=params, seed=0, origin=3, value=0.5, best_epoch=1, curves={"loss": [1.0]}
+    )
+    progress = Progress(console, Objective(metric="val_loss"), 12, 600)
+    progress.trial_ended(trial, trial)
+    assert isinstance(console.file, io.StringIO)
+    (line,) = console.file.getvalue().splitlines()
+    assert len(line) <= width
+    assert line.startswith("[1/12] trial 3   complete val_loss 0.5000 at epoch 1 of 1")
+    assert "  best" in line
+    assert all(re.fullmatch(r"parameter_\d+=[\d.]+", word) for word in line.split() if "=" in word)
+
+
+def test_no_estimate_before_the_first_trial() -> None:
+    console = SafeConsole(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
+    with Progress(console, Objective(metric="val_loss"), 12, 600).shown([]):
+        pass
+    assert isinstance(console.file, io.StringIO)
+    assert "Starting workers..." in console.file.getvalue()
+    assert "left" not in console.file.getvalue()
+
+
+def test_colours_in_a_file_where_they_are_forced_and_nothing_that_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    assert (console_of().color_system, is_live(console_of())) == ("standard", False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert console_of().color_system is None
