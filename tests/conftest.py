@@ -1,6 +1,7 @@
 """What tests share: a home of their own, small experiments, and one finished study for all that only read."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -12,6 +13,10 @@ from browser import browser  # noqa: F401
 from postgres import postgres, postgres_server  # noqa: F401
 from processes import _no_process_outlives_its_test  # noqa: F401
 from tiny import Command, tiny
+
+# A shell has what it starts in the background ignore Ctrl-C, and so would all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # TensorFlow's chatter would drown a failing test's own words.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
