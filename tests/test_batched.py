@@ -1,6 +1,7 @@
 """Optuna's storage from memory and in batches: Optuna's own contract, and what a kill leaves."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -82,6 +83,19 @@ def test_epochs_are_written_in_batches(url: str, monkeypatch: pytest.MonkeyPatch
     assert trial.intermediate_values == {1: 0.1, 2: 0.2, 3: 0.3}
 
 
+def test_epochs_are_written_within_a_trial(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def script(job: object) -> Iterator[float]:
+        for epoch in range(1, 4):
+            yield epoch / 10
+            until = time.monotonic() + 10
+            while len(optuna.load_study(study_name="s", storage=url).trials[0].intermediate_values) < epoch:
+                assert time.monotonic() < until
+                time.sleep(0.01)
+
+    monkeypatch.setattr(batched, "WRITE_SECONDS", 0.0)
+    assert run(url, script, trials=1).states == ["complete"]
+
+
 @pytest.mark.parametrize("sampler", ["tpe", "qmc", "cmaes", "nsga2"])
 def test_what_is_read_back_is_what_was_in_memory(url: str, sampler: str) -> None:
     """All that samplers and pruners keep in trials is in the database: a study that was stopped goes on alike."""
@@ -100,3 +114,46 @@ def test_what_is_read_back_is_what_was_in_memory(url: str, sampler: str) -> None
     studies = [optuna.load_study(study_name="s", storage=there).trials for there in (one, parts)]
     for attribute in stored:
         assert list(map(attribute, studies[0])) == list(map(attribute, studies[1]))
+
+
+def test_a_draft_that_is_not_kept_was_never_there(url: str) -> None:
+    run(url, two_epochs, trials=2)
+    storage = BatchedStorage(RDBStorage(url))
+    study = storage.get_study_id_from_name("s")
+    before = storage.get_all_trials(study)
+    waiting = storage.create_new_trial(study, optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING))
+    with storage.drafting(study):
+        storage.set_study_system_attr(study, "noted", 1)
+        assert storage.get_study_system_attrs(study)["noted"] == 1
+        assert storage.set_trial_state_values(waiting, optuna.trial.TrialState.RUNNING)
+        assert storage.get_all_trials(study)[2].state is optuna.trial.TrialState.RUNNING
+        # Another in its place: the last one alone is the draft.
+        draft = storage.create_new_trial(study)
+        assert [trial.state.name for trial in storage.get_all_trials(study)[2:]] == ["WAITING", "RUNNING"]
+        assert storage.get_trial(draft).number == 3
+    assert storage.get_all_trials(study)[:2] == before
+    assert [trial.state.name for trial in storage.get_all_trials(study)] == ["COMPLETE", "COMPLETE", "WAITING"]
+    assert "noted" not in storage.get_study_system_attrs(study)
+    assert len(optuna.load_study(study_name="s", storage=url).trials) == 3
+
+
+def test_what_was_given_out_does_not_change_afterwards(url: str) -> None:
+    run(url, two_epochs, trials=1)
+    storage = BatchedStorage(RDBStorage(url))
+    study = storage.get_study_id_from_name("s")
+    trial = storage.create_new_trial(study)
+    seen = storage.get_all_trials(study, deepcopy=False)[1]
+    storage.set_trial_intermediate_value(trial, 1, 0.5)
+    storage.set_trial_user_attr(trial, "a", (1, 2))
+    storage.set_trial_system_attr(trial, "b", {"c": 1})
+    assert (seen.intermediate_values, seen.user_attrs, seen.system_attrs) == ({}, {}, {})
+    now = storage.get_trial(trial)
+    assert (now.intermediate_values, now.user_attrs, now.system_attrs) == ({1: 0.5}, {"a": [1, 2]}, {"b": {"c": 1}})
+    storage.flush()
+    stored = optuna.load_study(study_name="s", storage=url).trials[1]
+    assert (stored.intermediate_values, stored.user_attrs, stored.system_attrs) == (
+        {1: 0.5}, {"a": [1, 2]}, {"b": {"c": 1}},
+    )  # fmt: skip
+    assert storage.get_trial_id_from_study_id_trial_number(study, 1) == trial
+    with pytest.raises(KeyError):
+        storage.get_trial_id_from_study_id_trial_number(study, 2)

@@ -140,6 +140,26 @@ def test_what_a_plain_optuna_user_enqueues_is_run(url):
     assert plain.trials[1].user_attrs["by"] == "hand"
 
 
+@pytest.mark.parametrize("spec", [{"trials": 5}, {"timeout": 60}, {"timeout": 60, "sampler": "grid"}])
+def test_all_that_somebody_enqueued_is_run_to_the_last(url, spec):
+    what = definition({"model": "mlp", "parameters": {"depth": {"type": "int", "low": 1, "high": 5}}})
+    run(url, flat, trials=1, what=what, enqueue=[{"depth": 3}], sampler=spec.get("sampler", "random"))
+    for depth in (5, 1, 4):
+        optuna.load_study(study_name="s", storage=url).enqueue_trial({"depth": depth})
+    ran = run(url, flat, what=what, **spec)
+    assert [config["depth"] for config in ran.configs] == [3, 5, 1, 4, 2]
+    assert ran.states == ["complete"] * 5
+    # And what is enqueued once the space has been run through is answered too.
+    optuna.load_study(study_name="s", storage=url).enqueue_trial({"depth": 2})
+    again = run(url, flat, what=what, **{**spec, "trials": 6})
+    assert (again.states[5:], again.trials[5].error) == (["invalid"], "the configuration of trial 4, once more")
+
+
+def test_the_files_list_is_run_to_its_last_with_as_many_trials(url):
+    listed = [{"depth": depth} for depth in (3, 1, 2)]
+    assert [config["depth"] for config in run(url, flat, trials=3, enqueue=listed).configs] == [3, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("params", "error"),
     [

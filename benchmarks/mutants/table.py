@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
-_ENTITIES = ("tests/tracking/test_entities.py",)
-
 TESTS: Mapping[str, Sequence[str]] = {
     "coordinator.py": ("tests/test_coordinator_edges.py", "tests/test_coordinator.py"),
     "record.py": ("tests/test_record.py",),
     "study.py": ("tests/test_study.py", "tests/test_tried.py", "tests/test_told.py"),
     "tried.py": ("tests/test_tried.py", "tests/test_study.py"),
     "told.py": ("tests/test_told.py", "tests/test_study.py"),
-    "store.py": ("tests/test_study.py", "tests/test_local_time.py", "tests/compare/test_trial_tables.py"),
+    "store.py": (
+        "tests/test_store.py",
+        "tests/test_study.py",
+        "tests/test_local_time.py",
+        "tests/compare/test_trial_tables.py",
+    ),
     "batched.py": ("tests/test_batched.py", "tests/test_study.py"),
     "unwritten.py": ("tests/test_batched.py", "tests/test_store_away.py", "tests/test_local_time.py"),
     "writer.py": ("tests/test_writer.py", "tests/test_store_away.py"),
@@ -30,7 +33,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "data/prepare.py": ("tests/data/test_prepare.py", "tests/data/test_folds.py", "tests/data/test_generated.py"),
     "reuse/past.py": ("tests/reuse/test_past.py",),
     "reuse/carry.py": ("tests/reuse/test_carry.py", "tests/reuse/test_extend.py"),
-    "tracking/entities.py": _ENTITIES,
+    "tracking/entities.py": ("tests/tracking/test_entities.py",),
     "export/predict.py": ("tests/export/test_predict.py",),
     "training/watch.py": ("tests/training/test_stopping.py", "tests/training/test_trial.py"),
     "training/folds.py": ("tests/training/test_fold_line.py", "tests/training/test_cross_validation.py"),

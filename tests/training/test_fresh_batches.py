@@ -23,6 +23,8 @@ def folder(prepared: Any) -> str:
 def train(run_job: Any, folder: str) -> Any:
     def run(seed: int = 3, data: str = folder, **training: Any) -> Any:
         training = {"epochs": 3, "learning_rate": 0.1, "optimizer": "sgd", "batch_size": 20, **training}
+        # A rate for each step: those of an epoch go on from one piece of its data to the next.
+        training["schedule"] = {"name": "exponential", "decay_rate": 0.5}
         return run_job(data=data, objective="val_loss", seed=seed, training=training)
 
     return run

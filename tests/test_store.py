@@ -1,0 +1,129 @@
+"""What Optuna's trials say, read as records; no database but where one is asked for."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+from studies import definition, flat, run
+
+from hpo.errors import NotFound
+from hpo.record import Confirms, TrialRecord
+from hpo.resolved import Resolved
+from hpo.store import (
+    StudyView,
+    confirming_runs,
+    failure_of,
+    job_of,
+    open_database,
+    read_study,
+    record_of,
+    records_of,
+    result_of,
+    state_of,
+    study_names,
+)
+
+RECORD = TrialRecord(
+    4, "complete", {"depth": 2}, 7, 4, value=0.6, best_epoch=2, curves={"val_loss": [0.9, 0.6]}, test={"loss": 0.5},
+    ended_by="epochs", model_parameters=17,
+)  # fmt: skip
+
+
+def stored(state: TrialState = TrialState.COMPLETE, **attributes: Any) -> optuna.trial.FrozenTrial:
+    value = 0.6 if state is TrialState.COMPLETE else None
+    known = {"hpo:job": job_of(RECORD), "hpo:result": result_of(RECORD)}
+    return create_trial(state=state, value=value, user_attrs={**known, **attributes})
+
+
+def view(*numbers: int) -> StudyView:
+    trials = [replace(RECORD, number=number) for number in numbers]
+    return StudyView("s", definition().identity, {}, {}, {}, trials, "sqlite://")
+
+
+def test_a_trial_is_found_by_its_number_or_those_that_are_there_are_named() -> None:
+    assert view(3, 7, 5).trial(5).number == 5
+    with pytest.raises(NotFound, match="study s has no trial 4; its trials are 3 to 7"):
+        view(3, 7, 5).trial(4)
+    with pytest.raises(NotFound, match="has no trial 0; it has none yet"):
+        view().trial(0)
+
+
+def test_what_is_written_of_a_trial_is_what_is_read() -> None:
+    trial = stored()
+    trial.number = 4
+    read = record_of(trial)
+    assert replace(read, started=None, ended=None) == RECORD
+    more = {"fold_best_epochs": [1, 2], "test_note": "none", "model_note": "large", "note": "alone"}
+    assert result_of(replace(RECORD, **more)).items() >= more.items()
+    assert result_of(RECORD).keys().isdisjoint({"fold_best_epochs", "test_note", "model_note"})
+    resolved = Resolved(model={"depth": 2}, training={"epochs": 4}, dataset={})
+    again = record_of(stored(**{"hpo:job": job_of(replace(RECORD, resolved=resolved))}))
+    assert (again.resolved, again.params, again.seed) == (resolved, {"depth": 2}, 7)
+    assert record_of(stored()).resolved is None
+
+
+def test_attempts_sources_and_confirming_runs() -> None:
+    again = record_of(stored(**{"hpo:retry": {"origin": 2, "attempt": 3}}))
+    assert (again.origin, again.attempt) == (2, 3)
+    carried = record_of(stored(**{"hpo:carried": {"trial": "9", "source": "old"}}))
+    assert (carried.source, record_of(stored()).source) == ("trial 9 of old", None)
+    assert record_of(stored(**{"hpo:confirms": {"trial": 3, "ordinal": 2}})).confirms == Confirms(3, 2)
+
+
+@pytest.mark.parametrize(
+    ("state", "failure", "expected"),
+    [
+        (TrialState.COMPLETE, None, "complete"),
+        (TrialState.PRUNED, None, "pruned"),
+        (TrialState.PRUNED, "nonfinite", "failed"),
+        (TrialState.FAIL, "error", "failed"),
+        (TrialState.FAIL, None, "failed"),
+        (TrialState.RUNNING, "error", "running"),
+    ],
+)
+def test_a_failure_counts_in_whatever_state_optuna_keeps_it(
+    state: TrialState, failure: str | None, expected: str
+) -> None:
+    trial = stored(state, **{"hpo:result": {**result_of(RECORD), "failure": failure}})
+    assert state_of(trial) == expected
+    assert failure_of(trial) == (failure if state.is_finished() else None)
+    assert failure_of(create_trial(state=TrialState.FAIL)) is None
+
+
+def test_of_a_trial_that_was_killed_as_it_began_what_is_known_counts() -> None:
+    distribution = optuna.distributions.IntDistribution(1, 3)
+    trial = create_trial(
+        state=TrialState.RUNNING, params={"depth": 3}, distributions={"depth": distribution},
+        system_attrs={"fixed_params": {"rate": 0.1, "depth": 2}},
+    )  # fmt: skip
+    assert (record_of(trial).params, record_of(trial).seed) == ({"rate": 0.1, "depth": 3}, 0)
+
+
+def test_what_waits_or_is_merely_observed_is_no_trial() -> None:
+    waiting, observed = create_trial(state=TrialState.WAITING), stored(**{"hpo:observed": {}})
+    assert len(records_of([waiting, stored(), observed])) == 1
+
+
+def test_errors_that_earlier_code_kept_are_cleaned_and_models_elsewhere_are_not_ours() -> None:
+    result = {**result_of(RECORD), "error": "bad \x1b[31m", "model_file": "/etc/passwd"}
+    read = record_of(stored(TrialState.FAIL, **{"hpo:result": result}))
+    assert read.error == "bad \\x1b[31m"
+    assert read.model_file is None
+
+
+def test_names_are_those_of_studies_that_hpo_made(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/optuna.db"
+    assert study_names(url) == []
+    with pytest.raises(NotFound, match=r"no studies yet: there is no .*optuna\.db"):
+        open_database(url, must_exist=True)
+    open_database(url)
+    with pytest.raises(NotFound, match=r"no study 's' in sqlite:.*; there are none yet"):
+        read_study(url, "s")
+    run(url, flat, trials=1)
+    optuna.create_study(study_name="theirs", storage=url)
+    assert study_names(url) == ["s"]
+    assert confirming_runs(url, "s") == []
+    assert (tmp_path / "optuna.db").stat().st_mode & 0o077 == 0
