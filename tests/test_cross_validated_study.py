@@ -204,7 +204,8 @@ def test_check_counts_the_folds_and_names_the_line_of_those_that_cannot_be(tmp_p
     ):
         check(path)
     found = check(path, ["dataset.validation.folds=3", "study.trials=1", "engine.workers=1", "training.epochs=2"])
-    cost = found.costs["largest"]
+    cost = found.tried["largest"].cost
+    assert cost is not None
     assert found.seconds is not None
     assert found.seconds[1] == pytest.approx(3 * (cost.start_seconds + 2 * cost.epoch_seconds))
     assert found.as_json()["dataset"]["folds"] == 3

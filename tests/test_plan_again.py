@@ -7,7 +7,7 @@ import pytest
 import hpo
 from hpo.compare.compare import read_studies
 from hpo.confirm.confirm import confirm
-from hpo.errors import DataError, FileMistakes
+from hpo.errors import FileMistakes
 from hpo.export.exported import exported_of, read_exported, write_exported
 from hpo.export.retrain import retrain
 from hpo.export.script import script_of
@@ -71,7 +71,7 @@ def test_what_was_moved_is_found_from_the_working_directory_or_named(project, tm
     view = kept(project)
     moved = shutil.move(project, tmp_path / "moved")
     monkeypatch.chdir(tmp_path / "other")
-    with pytest.raises(DataError, match=r"data/line\.csv: no such file or folder in ") as caught:
+    with pytest.raises(FileMistakes, match=r"data/line\.csv: no such file or folder in ") as caught:
         variants_of(plan_of_study(view))
     assert str(project / "experiments") in str(caught.value)
     assert str(tmp_path / "other") in str(caught.value)

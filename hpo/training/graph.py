@@ -73,6 +73,7 @@ class GraphLoop:
         self._make_variables()
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
+        self._traced: set[bool] = set()
         self.pace: dict[str, float] = {}
         """Seconds a step of training and of evaluation; empty for a model that has not run."""
         number = tf.TensorSpec([], tf.int64)
@@ -107,17 +108,19 @@ class GraphLoop:
 
         `moving`: the learning rate differs from step to step.
         """
-        (self._train_at_rates if moving else self._train).get_concrete_function()
-        self._test.get_concrete_function()
+        if moving not in self._traced:
+            # The public way keeps a graph for ever, also when its model is gone.
+            (self._train_at_rates if moving else self._train)._get_concrete_function_garbage_collected()
+            self._traced.add(moving)
 
     def rehearse(self, moving: bool = False) -> None:
         """Traces the graphs, and runs a step of each on two samples; the model's state is another afterwards."""
-        self.trace(moving)
         part = self._parts["training"]
         order, one = np.arange(min(2, len(self._dataset.training))), tf.constant(1, tf.int64)
         rates = np.zeros(1) if moving else None
         self._train_on(order, 2, lambda _: None, rates)
         self._test(part.x[:2], part.y[:2], one - 1, one)
+        self._traced.add(moving)
         self.pace.clear()
 
     def train(

@@ -31,13 +31,14 @@ class Template:
         self.model = keras.models.clone_model(like, clone_function=_clone)
         if descriptions(self.model) != descriptions(like):
             raise OfItsOwn("a weight was frozen or made otherwise than its layer says")
-        hidden, output = open_layers(self.model)
+        # Of the model itself: its copy has layers of our own in the place of some.
+        hidden, output = open_layers(like)
         for layer in hidden:
-            for variable in layer.weights:
+            for variable in self.model.get_layer(layer.name).weights:
                 _open(variable, [None] * len(variable.shape))
         if output is not None:
             # Losses and metrics look at the width of what the model puts out.
-            _open(output.kernel, [None, output.units])
+            _open(self.model.get_layer(output.name).kernel, [None, output.units])
         compiling = like.get_compile_config()
         compiling["optimizer"] = keras.optimizers.serialize(like.optimizer)
         self.model.compile_from_config(compiling)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres import Server
 from sqlalchemy import create_engine, text
 from test_tracking import STUDY, complete, failed, pruned, running
 
@@ -30,12 +31,12 @@ RECORDS = [
 
 
 @pytest.fixture(scope="module")
-def database(postgres: str) -> Iterator[str]:
+def database(postgres_server: Server) -> Iterator[str]:
     """A database of its own on the tests' PostgreSQL server."""
-    engine = create_engine(postgres, isolation_level="AUTOCOMMIT")
+    engine = create_engine(postgres_server.url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text("CREATE DATABASE writers"))
-        yield f"{postgres.rpartition('/')[0]}/writers"
+        yield f"{postgres_server.url.rpartition('/')[0]}/writers"
         connection.execute(text("DROP DATABASE writers WITH (FORCE)"))
     engine.dispose()
 

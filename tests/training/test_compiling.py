@@ -56,7 +56,6 @@ def test_metrics_that_keras_knows_are_reported(digits, metric):
 @pytest.mark.parametrize(
     ("training", "message"),
     [
-        ({"optimizer": "adm"}, "optimizer: unknown name 'adm'; did you mean adam?"),
         ({"loss": "hubert"}, "loss: Keras knows no 'hubert'; did you mean huber?"),
         ({"metrics": ["acuracy"]}, "metrics: Keras knows no 'acuracy'; did you mean binary_accuracy?"),
         (
