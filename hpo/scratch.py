@@ -16,6 +16,8 @@ _UNFINISHED = ".hpo-new-"
 _LOCK = "lock"
 # How old an unfinished folder is before it counts as left behind, seconds: making one takes milliseconds.
 _AGE = 60.0
+# A socket's path takes at most 107 bytes, of which what multiprocessing and this module add takes 53.
+_LONGEST_BASE = 54
 
 # By process, since a fork has those of its parent, and by the folder for temporary files: path and lock.
 _OWN: dict[tuple[int, str], tuple[Path, Any]] = {}
@@ -25,7 +27,7 @@ _everything: str | None = None
 def take_everything() -> None:
     """Has what libraries leave in the folder for temporary files lie in this process's own too: for commands."""
     global _everything  # noqa: PLW0603 - a process has one folder for temporary files
-    _everything = tempfile.gettempdir()
+    _everything = _base()
 
 
 @contextmanager
@@ -40,7 +42,7 @@ def scratch_folder() -> Iterator[Path]:
 
 def process_folder() -> Path:
     """The folder of this process, removed when it leaves."""
-    base = _everything or tempfile.gettempdir()
+    base = _everything or _base()
     key = os.getpid(), base
     if key not in _OWN or not _OWN[key][0].is_dir():
         _sweep(Path(base))
@@ -51,6 +53,12 @@ def process_folder() -> Path:
             within.mkdir()
             os.environ["TMPDIR"] = tempfile.tempdir = str(within)
     return _OWN[key][0]
+
+
+def _base() -> str:
+    """The folder for temporary files, or /tmp where its path is too long for the sockets of workers."""
+    base = tempfile.gettempdir()
+    return "/tmp" if len(os.fsencode(base)) > _LONGEST_BASE and os.access("/tmp", os.W_OK | os.X_OK) else base
 
 
 def _held_folder(base: str) -> tuple[Path, Any]:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,20 @@ with scratch_folder() as folder:
     print(folder, flush=True)
     time.sleep(60)
 """
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Of a short path: in a longer one sockets could not be named."""
+    with tempfile.TemporaryDirectory(prefix="s-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def test_a_folder_of_a_long_path_is_passed_over(tmp_path, monkeypatch):
+    (tmp_path / ("long" * 20)).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("long" * 20)))
+    with scratch_folder() as folder:
+        assert folder.parent.parent == Path("/tmp")
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -117,8 +118,8 @@ def build(params, dataset):
     ],
 )
 def test_a_signal_at_any_moment(moment, number, everyone, tmp_path, monkeypatch):
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
+    # Of a short path: sockets are named in it.
+    temporary = Path(tempfile.mkdtemp(prefix="s-"))
     (tmp_path / "user.py").write_text(USER)
     experiment = tiny(
         dataset={"function": "user:data"}, study={"trials": 2}, engine={"workers": 1},

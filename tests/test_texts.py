@@ -92,7 +92,9 @@ def test_the_best_value_of_zero_is_shown() -> None:
     out = io.StringIO()
     progress = Progress(Console(file=out, width=200), Objective(metric="val_loss", direction="minimize"), 3, None)
     record = TrialRecord(0, "complete", {}, 0, 0, value=0.0, curves={"val_loss": [0.0]}, best_epoch=1)
+    progress.trial_started(record)
     progress.trial_ended(record, record)
+    progress.trial_started(TrialRecord(1, "running", {}, 0, 1))
     Console(file=out, width=200).print(progress._render())
     assert "best 0.0000 (trial 0)" in out.getvalue()
 

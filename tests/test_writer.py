@@ -127,7 +127,7 @@ def test_an_error_of_the_code_goes_to_who_called_and_ends_the_writer_where_nobod
 def test_a_store_is_waited_for_so_long_and_not_longer(write: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "AWAY_SECONDS", 0.3)
     began = time.monotonic()
-    with pytest.raises(StoreAway, match=r"db/x has been away for 0\.3 s: connection refused\nwhat was told before"):
+    with pytest.raises(StoreAway, match=r"db/x has been away for 0\.3 s: connection refused\nwhat was written before"):
         write.call(failing(1000))
     assert 0.3 <= time.monotonic() - began < 3
     assert not write.settle(0.0)

@@ -7,6 +7,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -49,6 +50,8 @@ class Soak:
     complaints: list[str] = field(default_factory=list)
     kills: Counter[str] = field(default_factory=Counter)
     studies: int = 0
+    short: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="soak-")))
+    """Where the folders for temporary files are."""
     gone_after: list[float] = field(default_factory=list)
     """Seconds from each kill of a coordinator until its last process was gone."""
 
@@ -116,7 +119,7 @@ class Soak:
         return code == 0, seconds
 
     def _start(self, place: Place, mark: str) -> subprocess.Popen[bytes]:
-        temporary = place.home / "tmp"
+        temporary = self._temporary(place.home)
         temporary.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "hpo", "run", "experiment.yaml", "--home", str(place.home)]
         if self.storage:
@@ -157,7 +160,11 @@ class Soak:
 
     def _left(self, home: Path) -> list[str]:
         """What a study that has ended leaves in the folder for temporary files."""
-        return [f"left in the folder for temporary files: {path.name}" for path in (home / "tmp").iterdir()]
+        return [f"left in the folder for temporary files: {path.name}" for path in self._temporary(home).iterdir()]
+
+    def _temporary(self, home: Path) -> Path:
+        """A study's folder for temporary files: of a short path, as sockets want it."""
+        return self.short / home.name
 
     def _ended(self, place: Place) -> dict[int, str]:
         return ended(trials_of(place)) if self._has_store(place) else {}
