@@ -47,11 +47,13 @@ while True:
 def test_a_second_signal_ends_it_at_once():
     other = heeding("""
 try:
+    print("within", flush=True)
     time.sleep(60)
 finally:
     print("cleaning up", flush=True)
     time.sleep(60)
 """)
+    assert other.stdout.readline() == "within\n"
     other.send_signal(signal.SIGINT)
     assert other.stdout.readline() == "cleaning up\n"
     other.send_signal(signal.SIGINT)

@@ -22,7 +22,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "conditions.py": ("tests/test_conditions.py", "tests/test_space.py"),
     "confirm/finalists.py": ("tests/confirm/test_finalists.py",),
     "confirm/decision.py": ("tests/confirm/test_decision.py",),
-    "compare/compare.py": ("tests/compare/test_compare.py"),
+    "compare/compare.py": ("tests/compare/test_table.py", "tests/compare/test_compare.py"),
     "compare/summary.py": ("tests/compare/test_summary.py",),
     "compare/where.py": ("tests/compare/test_where.py",),
     "data/labels.py": ("tests/data/test_labels.py",),
