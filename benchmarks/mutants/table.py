@@ -30,7 +30,12 @@ TESTS: Mapping[str, Sequence[str]] = {
     "data/scaling.py": ("tests/data/test_scaling.py",),
     "data/tables.py": ("tests/data/test_tables.py",),
     "data/generated.py": ("tests/data/test_generated.py",),
-    "data/prepare.py": ("tests/data/test_prepare.py", "tests/data/test_folds.py", "tests/data/test_generated.py"),
+    "data/prepare.py": (
+        "tests/data/test_prepare.py",
+        "tests/data/test_folds.py",
+        "tests/data/test_generated.py",
+        "tests/data/test_function.py",
+    ),
     "reuse/past.py": ("tests/reuse/test_past.py",),
     "reuse/carry.py": ("tests/reuse/test_carry.py", "tests/reuse/test_extend.py"),
     "tracking/entities.py": ("tests/tracking/test_entities.py",),

@@ -66,6 +66,8 @@ def test_a_cheaper_one_is_chosen_for_its_size_or_its_time() -> None:
     told = said(confirmation(first, quicker, third, finalist(5, 0.9), chosen=2))
     assert told[1].endswith("and is cheaper: 2.5 s of training against 5.0 s.")
     assert told[2] == "Cannot be told apart from the best mean either, and cost no less: trials 4, 5."
+    unknown = [finalist(1, 0.92, p_value=None, seconds=None), finalist(2, 0.91, seconds=None)]
+    assert "0.0 s of training against 0.0 s" in said(confirmation(*unknown, chosen=2))[1]
 
 
 def test_where_the_best_mean_is_chosen_the_others_that_are_tied_are_named() -> None:
