@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import optuna
@@ -14,6 +15,7 @@ from studies import process, run, two_epochs
 
 from hpo import batched
 from hpo.batched import BatchedStorage
+from hpo.unwritten import Unwritten, begin_waiting
 
 
 class TestOptunasContract(StorageTestCase):
@@ -157,3 +159,34 @@ def test_what_was_given_out_does_not_change_afterwards(url: str) -> None:
     assert storage.get_trial_id_from_study_id_trial_number(study, 1) == trial
     with pytest.raises(KeyError):
         storage.get_trial_id_from_study_id_trial_number(study, 2)
+
+
+def test_only_what_runs_though_nobody_here_began_it_has_strayed(url: str) -> None:
+    run(url, two_epochs, trials=2)
+    storage = BatchedStorage(RDBStorage(url))
+    study = storage.get_study_id_from_name("s")
+    storage.refresh(study)
+    storage._unsure = True
+    assert storage.stray(study) is None
+    optuna.load_study(study_name="s", storage=url).ask()
+    storage.refresh(study)
+    assert storage.stray(study) is None, "nothing is looked for where nothing is unsure"
+    storage._unsure = True
+    found = storage.stray(study)
+    assert found is not None
+    assert found.number == 2
+    # From here on it runs here.
+    assert storage.stray(study) is None
+
+
+def test_a_trial_that_waited_begins_once_with_what_was_proposed(url: str) -> None:
+    run(url, two_epochs, trials=1)
+    theirs = optuna.load_study(study_name="s", storage=url)
+    theirs.enqueue_trial({"depth": 2})
+    trial = theirs.get_trials()[1]
+    trial.datetime_start = datetime(2026, 3, 1, 12)
+    database = RDBStorage(url)
+    begin_waiting(database.engine, trial, Unwritten(user_attrs={"a": 1}))
+    begin_waiting(database.engine, trial, Unwritten(user_attrs={"a": 2}))
+    (_, begun) = theirs.get_trials()
+    assert (begun.state.name, begun.user_attrs, begun.datetime_start) == ("RUNNING", {"a": 1}, trial.datetime_start)

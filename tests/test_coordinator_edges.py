@@ -1,10 +1,11 @@
 """The loop at its edges: equal values, losses, two limits at once, what a trial says beside its epochs."""
 
 import math
+import threading
 import time
 
 import pytest
-from studies import OBJECTIVE, definition, flat, jobs_of, run
+from studies import OBJECTIVE, WriteLock, definition, flat, jobs_of, run
 
 from hpo.coordinator import Budget, Coordinator
 from hpo.engines.scripted import InFold, ScriptedEngine, StoppedEarly
@@ -280,3 +281,22 @@ def test_a_budget_without_limits_ends_with_the_space(url):
         jobs = jobs_of(study, None, OBJECTIVE)
         ending = Coordinator(study, engine, OBJECTIVE, Budget(None, None, None, None), jobs, print, ()).run()
     assert (ending, len(engine.jobs)) == ("exhausted", 2)
+
+
+def test_a_run_ends_once_the_store_has_all_that_ended(url, monkeypatch):
+    monkeypatch.setattr("hpo.database.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("hpo.writer.PROMPT_SECONDS", 0.2)
+    lock, dropped = WriteLock(url), threading.Event()
+
+    def drop():
+        lock.drop()
+        dropped.set()
+
+    def script(job):
+        yield 0.5
+        lock.take()
+        threading.Timer(1.5, drop).start()
+
+    ran = run(url, script, trials=1)
+    assert (ran.states, dropped.is_set()) == (["complete"], True)
+    assert read_study(url, "s").trials == ran.trials

@@ -18,6 +18,7 @@ from hpo.store import (
     failure_of,
     job_of,
     open_database,
+    open_storage,
     read_study,
     record_of,
     records_of,
@@ -119,7 +120,8 @@ def test_names_are_those_of_studies_that_hpo_made(tmp_path: Path) -> None:
     assert study_names(url) == []
     with pytest.raises(NotFound, match=r"no studies yet: there is no .*optuna\.db"):
         open_database(url, must_exist=True)
-    open_database(url)
+    # A store that need not exist is made.
+    assert open_storage(url).get_all_studies() == []
     with pytest.raises(NotFound, match=r"no study 's' in sqlite:.*; there are none yet"):
         read_study(url, "s")
     run(url, flat, trials=1)

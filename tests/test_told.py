@@ -7,9 +7,10 @@ from test_tried import SMALL
 
 from hpo.batched import BatchedStorage
 from hpo.compare.compare import row
+from hpo.record import TrialRecord
 from hpo.reuse.carry import frozen
 from hpo.store import open_database, read_study
-from hpo.told import as_sampled
+from hpo.told import as_sampled, told_state
 from hpo.tracking.entities import STATUS
 from hpo.training.messages import Failed, Lost
 
@@ -94,3 +95,37 @@ def test_tpe_keeps_away_from_where_trials_diverge(url):
         diverged += sum(trial.failure == "nonfinite" for trial in ran.trials[20:])
     # The best lie at the very edge of where they diverge. Told as failed, nine of ten fell beyond it.
     assert diverged <= 2 * 20 * 0.6
+
+
+@pytest.mark.parametrize(
+    ("state", "failure", "values", "seen"),
+    [
+        ("PRUNED", "timeout", {1: 0.9}, ("PRUNED", {})),
+        ("PRUNED", "timeout", {}, ("PRUNED", {})),
+        ("PRUNED", "nonfinite", {1: 0.9}, ("PRUNED", {})),
+        ("FAIL", "nonfinite", {1: 0.9}, ("PRUNED", {})),
+        ("FAIL", "nonfinite", {}, ("PRUNED", {})),
+        ("FAIL", "timeout", {1: 0.9}, ("FAIL", {1: 0.9})),
+        ("FAIL", "error", {1: 0.9}, ("FAIL", {1: 0.9})),
+        ("PRUNED", None, {1: 0.9}, ("PRUNED", {1: 0.9})),
+        ("FAIL", None, {1: 0.9}, ("FAIL", {1: 0.9})),
+        ("RUNNING", "nonfinite", {1: 0.9}, ("RUNNING", {1: 0.9})),
+    ],
+)
+def test_what_samplers_see_of_an_ended_trial(state, failure, values, seen):
+    result = {"hpo:result": {"failure": failure}} if failure is not None else {}
+    trial = optuna.trial.create_trial(
+        state=optuna.trial.TrialState[state], user_attrs=result, intermediate_values=values
+    )
+    (found,) = as_sampled([trial])
+    assert (found.state.name, found.intermediate_values) == seen
+    assert (trial.state.name, trial.intermediate_values) == (state, values)
+
+
+@pytest.mark.parametrize("instructive", [True, False])
+@pytest.mark.parametrize("failure", ["nonfinite", "invalid", "timeout", "out_of_memory", "error", "lost"])
+def test_only_what_says_something_of_the_configuration_is_told_as_pruned(failure, instructive):
+    failed = TrialRecord(0, "failed", {}, 0, 0, failure=failure)
+    teaches = instructive and failure not in ("error", "lost")
+    assert told_state(failed, instructive).name == ("PRUNED" if teaches else "FAIL")
+    assert told_state(TrialRecord(0, "complete", {}, 0, 0), instructive).name == "COMPLETE"
