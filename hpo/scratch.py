@@ -79,30 +79,46 @@ def _held_folder(base: str) -> tuple[Path, Any]:
 
 def _remove(key: tuple[int, str]) -> None:
     if key[0] == os.getpid():
-        shutil.rmtree(_OWN[key][0], ignore_errors=True)
+        _delete(_OWN[key][0])
+
+
+def _delete(folder: Path) -> None:
+    """Deletes a folder, its lock last: one that is killed meanwhile leaves what the next start knows to sweep."""
+    with contextlib.suppress(OSError):
+        for entry in folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            elif entry.name != _LOCK:
+                entry.unlink(missing_ok=True)
+        # Without its lock it would be taken for somebody else's; under this name it goes with its age.
+        folder = folder.rename(folder.with_name(_UNFINISHED + folder.name.removeprefix(_PREFIX)))
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sweep(base: Path) -> None:
     for old in base.glob(f"{_PREFIX}*"):
-        if _is_left_behind(old):
-            shutil.rmtree(old, ignore_errors=True)
+        _delete_if_left(old)
     for old in base.glob(f"{_UNFINISHED}*"):
         with contextlib.suppress(OSError):
             if time.time() - old.stat().st_mtime > _AGE:
                 shutil.rmtree(old, ignore_errors=True)
 
 
-def _is_left_behind(folder: Path) -> bool:
-    import psutil
+def _delete_if_left(folder: Path) -> None:
     from filelock import FileLock, Timeout
 
-    pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
     if not (folder / _LOCK).is_file():
-        # As earlier versions made them: hpo-run-PID-...
-        return pid.isdigit() and "-" in folder.name.removeprefix(_PREFIX) and not psutil.pid_exists(int(pid))
-    lock = FileLock(folder / _LOCK)
-    try:
-        with lock.acquire(timeout=0):
-            return True
-    except (Timeout, NotImplementedError, OSError):
-        return False
+        if _is_older_version_s(folder):
+            _delete(folder)
+        return
+    # Held until nothing is left, so that two starts do not sweep the same folder.
+    with contextlib.suppress(Timeout, NotImplementedError, OSError), FileLock(folder / _LOCK).acquire(timeout=0):
+        _delete(folder)
+
+
+def _is_older_version_s(folder: Path) -> bool:
+    """Whether a run of an earlier version, which named its process in the folder's name, left it and is gone."""
+    import psutil
+
+    pid, dash, _ = folder.name.removeprefix(_PREFIX).partition("-")
+    return bool(dash) and pid.isdigit() and not psutil.pid_exists(int(pid))

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 from tiny import ROOT
@@ -18,3 +19,9 @@ def test_a_file_fits_a_few_screens() -> None:
         path.name: count for path in ROOT.glob("hpo/**/*.py") if (count := len(path.read_text().splitlines())) > 400
     }
     assert long == {}
+
+
+def test_no_two_test_modules_share_a_name() -> None:
+    """Pytest imports them by their names alone: the second of two would not be run."""
+    names = Counter(path.name for path in ROOT.glob("tests/**/*.py") if path.name != "conftest.py")
+    assert [name for name, count in names.items() if count > 1] == []

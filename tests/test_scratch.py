@@ -73,6 +73,24 @@ def test_that_of_a_killed_run_is_removed_and_that_of_a_living_one_stays():
             other.communicate()
 
 
+def test_one_whose_removal_was_killed_is_removed(tmp_path):
+    code = """
+import os, shutil, signal
+from hpo import scratch
+folder = scratch.process_folder()
+(folder / "data").mkdir()
+(folder / "data" / "x").write_text("1")
+shutil.rmtree = lambda *paths, **options: os.kill(os.getpid(), signal.SIGKILL)
+scratch._delete(folder)
+"""
+    other = process(code)
+    other.communicate(timeout=30)
+    assert other.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    with scratch_folder():
+        assert not left.exists()
+
+
 def test_that_of_an_earlier_version_is_removed_once_its_process_is_gone(tmp_path):
     (tmp_path / f"hpo-run-{os.getpid()}-abc").mkdir()
     (tmp_path / "hpo-run-999999999-abc").mkdir()

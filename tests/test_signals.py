@@ -35,10 +35,12 @@ def test_code_that_lets_no_signal_through_is_left_after_a_while():
     other = heeding("""
 while True:
     try:
+        print("within", flush=True)
         time.sleep(60)
     except BaseException:
         pass
 """)
+    assert other.stdout.readline() == "within\n"
     other.send_signal(signal.SIGTERM)
     _, errors = other.communicate(timeout=8)
     assert (other.returncode, errors) == (143, "interrupted\n")

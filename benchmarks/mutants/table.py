@@ -9,7 +9,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "tried.py": ("tests/test_tried.py", "tests/test_study.py"),
     "told.py": ("tests/test_told.py", "tests/test_study.py"),
     "store.py": (
-        "tests/test_store.py",
+        "tests/test_study_store.py",
         "tests/test_study.py",
         "tests/test_local_time.py",
         "tests/compare/test_trial_tables.py",
@@ -22,7 +22,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "conditions.py": ("tests/test_conditions.py", "tests/test_space.py"),
     "confirm/finalists.py": ("tests/confirm/test_finalists.py",),
     "confirm/decision.py": ("tests/confirm/test_decision.py",),
-    "compare/compare.py": ("tests/compare/test_table.py", "tests/compare/test_compare.py"),
+    "compare/compare.py": ("tests/compare/test_ranked_table.py", "tests/compare/test_compare.py"),
     "compare/summary.py": ("tests/compare/test_summary.py",),
     "compare/where.py": ("tests/compare/test_where.py",),
     "data/labels.py": ("tests/data/test_labels.py",),
