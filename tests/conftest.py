@@ -18,6 +18,11 @@ from tiny import Command, tiny
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# What a display looks like depends on the machine: each test that is about that says its own.
+for _name in ("CI", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(_name, None)
+os.environ["TERM"] = "xterm"
+
 # TensorFlow's chatter would drown a failing test's own words.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

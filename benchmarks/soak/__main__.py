@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -20,11 +21,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments and kinds of the kills")
     options = parser.parse_args()
     with _server(options.storage) as storage, tempfile.TemporaryDirectory(prefix="hpo-soak-") as folder:
-        soak = Soak(Path(folder), options.trials, options.seed, storage)
-        soak.run(options.kills, say=print)
+        soak = Soak(Path(folder), options.trials, options.seed, storage, say=partial(print, flush=True))
+        soak.run(options.kills)
     print(pd.DataFrame([soak.figures()]).to_string(index=False))
-    for complaint in soak.complaints:
-        print(complaint)
     raise SystemExit(1 if soak.complaints else 0)
 
 

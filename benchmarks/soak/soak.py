@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import shutil
 import signal
 import statistics
 import subprocess
@@ -54,13 +55,18 @@ class Soak:
     """Where the folders for temporary files are."""
     gone_after: list[float] = field(default_factory=list)
     """Seconds from each kill of a coordinator until its last process was gone."""
+    say: Callable[[str], None] = print
+    """Hears each fault when it is found, and where the soak is."""
 
-    def run(self, kills: int, say: Callable[[str], None]) -> None:
+    def run(self, kills: int) -> None:
         """Runs studies until there were so many kills, and the last study to its end."""
         self._random = random.Random(self.seed)
-        length = self._study(lambda: None, say)
-        while sum(self.kills.values()) < kills:
-            self._study(lambda: self._random.uniform(0, length) if sum(self.kills.values()) < kills else None, say)
+        try:
+            length = self._study(lambda: None)
+            while sum(self.kills.values()) < kills:
+                self._study(lambda: self._random.uniform(0, length) if sum(self.kills.values()) < kills else None)
+        finally:
+            shutil.rmtree(self.short, ignore_errors=True)
 
     def figures(self) -> dict[str, Any]:
         """What came of it, as a line of a table."""
@@ -71,7 +77,7 @@ class Soak:
             "at most s": round(max(self.gone_after, default=0.0), 1),
         }  # fmt: skip
 
-    def _study(self, moment: Callable[[], float | None], say: Callable[[str], None]) -> float:
+    def _study(self, moment: Callable[[], float | None]) -> float:
         """Runs one study to its end, through kills; returns the seconds of its last run."""
         self.studies += 1
         home = self.folder / f"home-{self.studies}"
@@ -83,7 +89,7 @@ class Soak:
         while not finished:
             finished, seconds = self._run(place, moment)
         self._complain(place, [*final_complaints(place, self.trials), *self._left(home)])
-        say(f"study {self.studies}: {sum(self.kills.values())} kills, {len(self.complaints)} faults")
+        self.say(f"study {self.studies}: {sum(self.kills.values())} kills, {len(self.complaints)} faults")
         return seconds
 
     def _run(self, place: Place, moment: Callable[[], float | None]) -> tuple[bool, float]:
@@ -173,7 +179,9 @@ class Soak:
         return self.storage is not None or (place.home / "optuna.db").exists()
 
     def _complain(self, place: Place, found: Any) -> None:
-        self.complaints += [f"{place.study}: {one}" for one in found]
+        for one in found:
+            self.complaints.append(f"{place.study}: {one}")
+            self.say(self.complaints[-1])
 
     def _experiment(self, name: str) -> dict[str, Any]:
         return {
