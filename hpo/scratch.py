@@ -25,9 +25,13 @@ _everything: str | None = None
 
 
 def take_everything() -> None:
-    """Has what libraries leave in the folder for temporary files lie in this process's own too: for commands."""
+    """Has what libraries leave in the folder for temporary files lie in this process's own too: for commands.
+
+    What killed ones left is swept at once: a command that only reads a study makes no folder of its own.
+    """
     global _everything  # noqa: PLW0603 - a process has one folder for temporary files
     _everything = _base()
+    _sweep(Path(_everything))
 
 
 @contextmanager

@@ -122,3 +122,12 @@ def test_a_foreign_folder_of_a_like_name_stays(tmp_path):
     (tmp_path / "hpo-run-notes").mkdir()
     with scratch_folder():
         assert (tmp_path / "hpo-run-notes").is_dir()
+
+
+def test_a_command_that_makes_no_folder_sweeps_too(tmp_path):
+    other = process("from hpo.scratch import process_folder; process_folder(); import os; os._exit(9)")
+    other.communicate(timeout=30)
+    assert any(tmp_path.glob("hpo-run-*"))
+    other = process("from hpo.scratch import take_everything; take_everything()")
+    assert other.communicate(timeout=30)
+    assert list(tmp_path.iterdir()) == []

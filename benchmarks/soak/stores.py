@@ -49,12 +49,17 @@ def trials_of(place: Place) -> list[FrozenTrial]:
 
 
 def ended(trials: Sequence[FrozenTrial]) -> dict[int, str]:
-    """Number -> all that is kept of each trial that has ended, as text."""
+    """Number -> all that is kept of each trial that has ended, as text that does not depend on the order of rows."""
     return {
-        trial.number: json.dumps([str(trial), trial.user_attrs], default=str)
+        trial.number: json.dumps(vars(trial), default=_as_text, sort_keys=True)
         for trial in trials
         if trial.state.is_finished()
     }
+
+
+def _as_text(value: object) -> Any:
+    """A distribution by its fields, since its own text depends on their order; a moment or a state as its text."""
+    return vars(value) if isinstance(value, optuna.distributions.BaseDistribution) else str(value)
 
 
 def complaints(trials: Sequence[FrozenTrial], before: Mapping[int, str]) -> Iterator[str]:
@@ -64,7 +69,7 @@ def complaints(trials: Sequence[FrozenTrial], before: Mapping[int, str]) -> Iter
         if number not in now:
             yield f"trial {number} had ended and is lost"
         elif now[number] != kept:
-            yield f"trial {number} had ended and has changed"
+            yield f"trial {number} had ended and has changed:\n{kept}\n{now[number]}"
     for trial in trials:
         record = record_of(trial)
         if trial.state.is_finished() and not record.params and record.failure not in _AGAIN:
