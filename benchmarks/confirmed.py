@@ -17,9 +17,9 @@ from rich.console import Console
 
 import hpo
 from benchmarks import job
-from hpo.confirm.decision import overstated
-from hpo.record import TrialRecord, ranked
-from hpo.store import confirming_runs, read_study
+from hpo.statistics.decision import overstated
+from hpo.study.record import TrialRecord, ranked
+from hpo.study.stored import confirming_runs, read_study
 
 DATASETS: dict[str, Any] = {
     "digits": "digits",

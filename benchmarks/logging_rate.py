@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hpo.config.experiment import Objective
 from hpo.data.dataset import DatasetInfo, Scaling
-from hpo.experiment import Objective
-from hpo.record import TrialRecord
+from hpo.study.record import TrialRecord
 from hpo.tracking import Ending, StudyInfo, Tracker
 
 _NONE = np.zeros(1, np.float32)
@@ -107,9 +107,9 @@ def main() -> None:
     parser.add_argument("--client", action="store_true", help="by MLflow's public client, whatever the store is")
     options = parser.parse_args()
     if options.client:
-        from hpo.tracking import store
+        from hpo.tracking import study_runs
 
-        store.table_runs = lambda client, uri, experiment: None
+        study_runs.table_runs = lambda client, uri, experiment: None
     records = trials(options.trials, options.epochs)
     with nullcontext(options.home) if options.home else tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

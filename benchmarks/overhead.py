@@ -69,9 +69,9 @@ def _percent(share: float) -> str:
 
 def memory(trials: int) -> list[Figure]:
     """A worker's resident memory after a tenth of the tiny trials, and after all of them."""
+    from hpo.config.experiment import DatasetSpec
     from hpo.data import load, save
     from hpo.engines.local import LocalEngine
-    from hpo.experiment import DatasetSpec
 
     rng = np.random.default_rng(0)
     configs = [{**TINY, "width": int(rng.integers(8, 65)), "depth": int(rng.integers(1, 4))} for _ in range(trials)]

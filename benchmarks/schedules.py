@@ -2,7 +2,7 @@
 
     python -m benchmarks.schedules --curves FOLDER
 
-A study here is hpo's own (`hpo.samplers`, Optuna's ask, report, prune and tell, early stopping) but for the
+A study here is hpo's own (`hpo.study.samplers`, Optuna's ask, report, prune and tell, early stopping) but for the
 training, whose epochs and their costs are read from a record, and the store, which is in memory.
 """
 
@@ -22,8 +22,8 @@ import optuna
 from optuna.trial import Trial, TrialState
 
 from benchmarks.curves import Curve, Recorded, Surrogate, load_task, task_names
-from hpo.experiment import Named
-from hpo.samplers import make_pruner, make_sampler
+from hpo.config.experiment import Named
+from hpo.study.samplers import make_pruner, make_sampler
 
 BUDGETS = (5, 10, 20, 40)
 """Where regret is read off, in full trainings of the best configuration."""

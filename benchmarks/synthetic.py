@@ -13,11 +13,11 @@ import sqlalchemy
 from optuna.distributions import distribution_to_json
 from optuna.trial import FrozenTrial
 
-from hpo.plan import Plan, load_plan
-from hpo.record import TrialRecord
-from hpo.reuse.carry import frozen
-from hpo.store import open_storage
-from hpo.study import Definition, open_study
+from hpo.plan.plan import Plan, load_plan
+from hpo.reuse.import_trials import frozen
+from hpo.study.record import TrialRecord
+from hpo.study.stored import open_storage
+from hpo.study.study import Definition, open_study
 
 EPOCHS = 20
 CLASSES = 10

@@ -107,9 +107,9 @@ def _serve(loop: str, threads: int | None, orders: "Queue[tuple[Config, int]]", 
 @contextlib.contextmanager
 def _hpo(workers: int) -> Iterator[Run]:
     """hpo's own engine and trials; without study and tracker, pruning and early stopping."""
+    from hpo.config.experiment import DatasetSpec
     from hpo.data import load, save
     from hpo.engines.local import LocalEngine
-    from hpo.experiment import DatasetSpec
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -146,7 +146,7 @@ def train_all(engine: "Engine", configs: Sequence[Config], epochs: int, data: Pa
 
 
 def _hpo_job(number: int, config: Config, epochs: int, data: Path) -> "Job":
-    from hpo.experiment import Objective, TrainingSpec
+    from hpo.config.experiment import Objective, TrainingSpec
     from hpo.training.messages import Job
 
     training = TrainingSpec(

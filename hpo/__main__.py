@@ -4,20 +4,20 @@ import atexit
 import sys
 from typing import NoReturn
 
-from hpo import signals
-from hpo.scratch import take_everything
-from hpo.streams import outlast_readers
+from hpo.system import signals
+from hpo.system.closed_pipes import outlast_readers
+from hpo.system.scratch import take_everything
 
 
 def main() -> NoReturn:
-    """Runs the command and leaves the process; exit codes as of `hpo.cli.command`, of a signal 128 and its number."""
+    """Runs the command and leaves the process; exit codes as of `command`, of a signal 128 and its number."""
     code = 1
     try:
         # First of all, since the next file to be opened would take the place of a stream that was closed.
         outlast_readers()
         signals.heed()
         take_everything()
-        from hpo.cli import command
+        from hpo.cli.commands import command
 
         code = command()
         atexit._run_exitfuncs()

@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from hpo.texts import clean
+from hpo.text.cleaning import clean
 
 
 class HpoError(Exception):

@@ -17,15 +17,15 @@ from hpo.errors import AllFailed, StudyFailed
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hpo.coordinator import Ending
+    from hpo.config.experiment import Objective
+    from hpo.data.by_configuration import PreparedVariants
     from hpo.data.dataset import Dataset
     from hpo.engines import Engine
-    from hpo.experiment import Objective
-    from hpo.plan import Plan
-    from hpo.progress import Opening
-    from hpo.record import TrialRecord
-    from hpo.study import Definition
-    from hpo.variants import PreparedVariants
+    from hpo.loop.coordinator import Ending
+    from hpo.loop.progress import Opening
+    from hpo.plan.plan import Plan
+    from hpo.study.record import TrialRecord
+    from hpo.study.study import Definition
 
 
 # Different errors that are shown where all trials failed.
@@ -79,13 +79,13 @@ def run(
         StoreAway: the store of the study was locked, full or not reached for too long; the same call goes on.
         Interrupted: by Ctrl-C; the same call goes on.
     """
-    from hpo.progress import Opening
+    from hpo.loop.progress import Opening
 
     began = time.monotonic() if began is None else began
     with Opening(console) as opening:
-        from hpo.finished import finished, log_what_is_missing, say_finished
-        from hpo.jobs import prepared
-        from hpo.plan import load_plan
+        from hpo.loop.finished import finished, log_what_is_missing, say_finished
+        from hpo.loop.jobs import prepared
+        from hpo.plan.plan import load_plan
 
         plan = load_plan(experiment, overrides, home)
         if (over := finished(plan)) is not None:
@@ -140,12 +140,12 @@ def _study(
     shown: "_Shown",
     began: float,
 ) -> "tuple[Ending, Sequence[TrialRecord]]":
-    from hpo.coordinator import Budget, Coordinator
-    from hpo.jobs import Jobs, declared_by_model
-    from hpo.lock import sole_coordinator
-    from hpo.progress import Progress
-    from hpo.study import discarded_if_unused, open_study
-    from hpo.tracked import tracked
+    from hpo.loop.coordinator import Budget, Coordinator
+    from hpo.loop.jobs import Jobs, declared_by_model
+    from hpo.loop.mlflow_observer import tracked
+    from hpo.loop.progress import Progress
+    from hpo.storage.lock import sole_coordinator
+    from hpo.study.study import discarded_if_unused, open_study
 
     experiment = plan.experiment
     spec, objective = experiment.study, experiment.objective
@@ -175,11 +175,11 @@ def _study(
 
 def definition_of(plan: "Plan", dataset: "Dataset", declared: Mapping[str, Any]) -> "Definition":
     """What makes the plan's study that study; `declared` is what its model declares of itself."""
-    from hpo.credentials import hidden_in
-    from hpo.data.store import info_as_json
-    from hpo.jobs import widened
-    from hpo.kept import kept_experiment
-    from hpo.study import Definition
+    from hpo.config.redacted import kept_experiment
+    from hpo.data.shared_folder import info_as_json
+    from hpo.loop.jobs import widened
+    from hpo.study.study import Definition
+    from hpo.text.credentials import hidden_in
 
     experiment, info = plan.experiment, dataset.info
     identity = {
@@ -205,8 +205,8 @@ def _beside(plan: "Plan") -> dict[str, Any]:
 
 
 def _result(plan: "Plan", ended: "Ending", trials: "Sequence[TrialRecord]", seconds: float) -> Result:
-    from hpo.record import ranked
-    from hpo.urls import masked
+    from hpo.study.record import ranked
+    from hpo.text.urls import masked
 
     return Result(
         name=plan.experiment.name,

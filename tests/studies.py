@@ -12,13 +12,13 @@ from typing import Any
 
 from processes import start
 
-from hpo.coordinator import Budget, Coordinator, Ending
+from hpo.config.experiment import Objective, StudySpec, TrainingSpec
+from hpo.config.space import SearchSpace
 from hpo.engines.scripted import Script, ScriptedEngine
-from hpo.experiment import Objective, StudySpec, TrainingSpec
-from hpo.lock import sole_coordinator
-from hpo.record import TrialRecord
-from hpo.space import SearchSpace
-from hpo.study import Definition, Study, open_study
+from hpo.loop.coordinator import Budget, Coordinator, Ending
+from hpo.storage.lock import sole_coordinator
+from hpo.study.record import TrialRecord
+from hpo.study.study import Definition, Study, open_study
 from hpo.training.messages import Job
 
 OBJECTIVE = Objective(metric="val_accuracy", direction="maximize")

@@ -9,8 +9,8 @@ from tiny import Command, tiny
 
 import hpo
 from hpo.errors import AllFailed, FileMistakes
-from hpo.jobs import check_space, variants_of
-from hpo.plan import load_plan
+from hpo.loop.jobs import check_space, variants_of
+from hpo.plan.plan import load_plan
 
 BROKEN = "import keras\n\ndef build(params, dataset):\n    return keras.Sequential(params['none'])\n"
 

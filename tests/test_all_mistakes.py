@@ -10,7 +10,7 @@ import pytest
 from tiny import tiny
 
 from hpo.errors import FileMistakes
-from hpo.plan import load_plan
+from hpo.plan.plan import load_plan
 
 # Where a value is set, the value, and what is said of it: key and rule.
 SINGLE: dict[str, tuple[str, Any, str]] = {

@@ -11,15 +11,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tiny import tiny
 
-from hpo.agreement import experiment_mistakes, space_mistakes
-from hpo.assignments import examine_assignments
 from hpo.compare.where import where
+from hpo.config.assignments import examine_assignments
+from hpo.config.experiment import examine_experiment
+from hpo.config.fields import seconds
+from hpo.config.space_file import examine_space
+from hpo.config.yaml_file import Document, read_value, read_yaml, to_yaml
 from hpo.errors import FileMistakes, UserError
-from hpo.experiment import examine_experiment
-from hpo.plan import load_plan
-from hpo.section import seconds
-from hpo.space_file import examine_space
-from hpo.yaml_file import Document, read_value, read_yaml, to_yaml
+from hpo.plan.consistency import experiment_mistakes, space_mistakes
+from hpo.plan.plan import load_plan
 
 # A larger run by hand: HPO_EXAMPLES=5000.
 EXAMPLES = int(os.environ.get("HPO_EXAMPLES", "60"))

@@ -13,9 +13,9 @@ from optuna.testing.pytest_storages import StorageTestCase
 from sqlalchemy.pool import StaticPool
 from studies import process, run, two_epochs
 
-from hpo import batched
-from hpo.batched import BatchedStorage
-from hpo.unwritten import Unwritten, begin_waiting
+from hpo.storage import batched
+from hpo.storage.batched import BatchedStorage
+from hpo.storage.pending_rows import Unwritten, begin_waiting
 
 
 class TestOptunasContract(StorageTestCase):
@@ -35,7 +35,7 @@ def url(tmp_path: Path) -> str:
 
 KILLED = """
 import os, signal
-from hpo import batched
+from hpo.storage import batched
 from studies import run
 
 batched.WRITE_SECONDS = 1000.0  # the next batch is far

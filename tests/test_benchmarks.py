@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import confirmed, job, logging_rate, processes, rows, throughput
 from hpo.data import load
-from hpo.plan import load_plan
+from hpo.plan.plan import load_plan
 
 
 def row(peer, t, score, trial=0, repeat=0):

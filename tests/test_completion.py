@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from studies import flat, run
 
-COMPLETE = "import sys\nsys.argv = ['hpo']\nfrom hpo.cli import app\napp(prog_name='hpo')"
+COMPLETE = "import sys\nsys.argv = ['hpo']\nfrom hpo.cli.commands import app\napp(prog_name='hpo')"
 
 
 def completed(words: str, cwd: Path) -> list[str]:

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from hpo.conditions import Interval, describe, exclude, holds, is_number, same
+from hpo.config.conditions import Interval, describe, exclude, holds, is_number, same
 
 LOW, HIGH, BOTH = Interval(low=2), Interval(high=3), Interval(low=2, high=3)
 

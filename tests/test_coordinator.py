@@ -13,8 +13,8 @@ from studies import OBJECTIVE, flat, process, run
 
 from hpo.engines.scripted import InFold, StoppedEarly
 from hpo.errors import StudyFailed
-from hpo.record import ranked
-from hpo.store import read_study
+from hpo.study.record import ranked
+from hpo.study.stored import read_study
 from hpo.training.messages import Failed, Lost
 
 
@@ -101,7 +101,7 @@ def test_a_trial_that_hangs_is_killed_and_the_study_goes_on(url):
 
 
 def test_a_trial_that_does_not_stop_is_killed_after_its_grace(url, monkeypatch):
-    monkeypatch.setattr("hpo.coordinator._GRACE", 0.2)
+    monkeypatch.setattr("hpo.loop.coordinator._GRACE", 0.2)
     began = time.monotonic()
     ran = run(url, hanging, timeout=0.3)
     assert time.monotonic() - began < 5
@@ -158,7 +158,7 @@ def test_a_trial_that_early_stopping_ends_is_complete_though_the_pruner_would_st
 
 @pytest.mark.parametrize("hangs", [True, False])
 def test_a_deadline_while_it_is_tested_does_not_change_how_a_trial_ended(url, monkeypatch, hangs):
-    monkeypatch.setattr("hpo.coordinator._GRACE", 0.2)
+    monkeypatch.setattr("hpo.loop.coordinator._GRACE", 0.2)
 
     def script(job):
         yield 0.3
@@ -211,7 +211,7 @@ def test_of_two_that_run_at_the_same_time_the_better_model_is_kept(url, tmp_path
 
 
 def test_a_model_of_which_its_worker_said_nothing_is_not_kept(url, tmp_path, monkeypatch):
-    monkeypatch.setattr("hpo.coordinator._GRACE", 0.2)
+    monkeypatch.setattr("hpo.loop.coordinator._GRACE", 0.2)
     models = tmp_path / "models"
     models.mkdir()
 
@@ -393,7 +393,7 @@ def test_a_signal_does_not_wait_long_for_trials_that_do_not_stop(url):
 
 
 def test_a_trial_that_is_silent_for_long_is_named_ever_more_rarely(url, monkeypatch):
-    monkeypatch.setattr("hpo.silence._FIRST", 0.3)
+    monkeypatch.setattr("hpo.loop.silent_trials._FIRST", 0.3)
     ran = run(url, hanging, trials=1, trial_timeout=1.6)
     assert [number for number, _, _ in ran.log.silent] == [0, 0]
     (_, first, limit), (_, second, _) = ran.log.silent
@@ -477,7 +477,7 @@ def test_the_pruner_stops_a_trial_between_folds_alone_and_it_has_no_score(url):
 
 @pytest.mark.parametrize("hangs", [False, True])
 def test_a_trial_whose_folds_are_cut_short_by_the_deadline_is_not_ranked(url, monkeypatch, hangs):
-    monkeypatch.setattr("hpo.coordinator._GRACE", 0.2)
+    monkeypatch.setattr("hpo.loop.coordinator._GRACE", 0.2)
 
     def script(job):
         yield from folds(0.9)

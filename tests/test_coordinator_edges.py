@@ -7,13 +7,13 @@ import time
 import pytest
 from studies import OBJECTIVE, WriteLock, definition, flat, jobs_of, run
 
-from hpo.coordinator import Budget, Coordinator
+from hpo.config.experiment import Objective, StudySpec
 from hpo.engines.scripted import InFold, ScriptedEngine, StoppedEarly
 from hpo.errors import StudyFailed, UserError
-from hpo.experiment import Objective, StudySpec
-from hpo.lock import sole_coordinator
-from hpo.store import read_study
-from hpo.study import open_study
+from hpo.loop.coordinator import Budget, Coordinator
+from hpo.storage.lock import sole_coordinator
+from hpo.study.stored import read_study
+from hpo.study.study import open_study
 from hpo.training.messages import Failed, Finished, Lost, Started
 
 LOSS = Objective(metric="val_loss", direction="minimize")
@@ -46,7 +46,7 @@ def test_of_a_loss_the_least_is_the_best_and_its_model_is_kept(url, tmp_path):
 
 
 def test_a_target_that_is_reached_stays_the_reason_though_the_time_is_up_meanwhile(url, monkeypatch):
-    monkeypatch.setattr("hpo.coordinator._GRACE", 1.3)
+    monkeypatch.setattr("hpo.loop.coordinator._GRACE", 1.3)
 
     def script(job):
         if job.trial == 0:
@@ -258,7 +258,7 @@ def test_what_folds_tell_the_pruner_begins_with_the_first_that_has_ended(url):
 
 
 def test_a_trial_of_folds_that_has_all_of_them_though_it_was_stopped_has_a_score_of_none(url, monkeypatch):
-    monkeypatch.setattr("hpo.coordinator._GRACE", 0.2)
+    monkeypatch.setattr("hpo.loop.coordinator._GRACE", 0.2)
 
     def script(job):
         yield InFold(0.9, 1, ended=True)
@@ -284,8 +284,8 @@ def test_a_budget_without_limits_ends_with_the_space(url):
 
 
 def test_a_run_ends_once_the_store_has_all_that_ended(url, monkeypatch):
-    monkeypatch.setattr("hpo.database.BUSY_SECONDS", 0.1)
-    monkeypatch.setattr("hpo.writer.PROMPT_SECONDS", 0.2)
+    monkeypatch.setattr("hpo.storage.database.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("hpo.storage.writer.PROMPT_SECONDS", 0.2)
     lock, dropped = WriteLock(url), threading.Event()
 
     def drop():

@@ -12,20 +12,20 @@ from rich.console import Console
 from tiny import tiny
 
 import hpo
-from hpo.check import check
+from hpo.cli.output import print_study, print_trial, trial_json
 from hpo.confirm.confirming import Confirming, Wanted
 from hpo.errors import FileMistakes, UserError
 from hpo.export.export import Targets, Which, export
-from hpo.export.exported import read_exported
 from hpo.export.retrain import retrain_all, runs_of
-from hpo.plan import load_plan
-from hpo.record import TrialRecord
+from hpo.plan.exported_file import read_exported
+from hpo.plan.plan import load_plan
+from hpo.preview.check import check
 from hpo.report.page import report
-from hpo.retell import retell
 from hpo.reuse.extend import _definition
-from hpo.store import StudyView, read_study
-from hpo.terminal import print_study, print_trial, trial_json
-from hpo.training.saved import read_info
+from hpo.reuse.log_again import retell
+from hpo.study.record import TrialRecord
+from hpo.study.stored import StudyView, read_study
+from hpo.training.model_data import read_info
 
 FOLDS = 2
 EXPERIMENT = tiny(

@@ -13,11 +13,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from studies import process, run
 
-from hpo import database
-from hpo.database import comes_back, engine_options, is_away
 from hpo.errors import StoreAway
-from hpo.lock import sole_coordinator
-from hpo.store import confirming_runs, known_study, open_database, read_sampled, read_study, study_names
+from hpo.storage import database
+from hpo.storage.database import comes_back, engine_options, is_away
+from hpo.storage.lock import sole_coordinator
+from hpo.study.stored import confirming_runs, known_study, open_database, read_sampled, read_study, study_names
 
 
 @contextlib.contextmanager
@@ -79,11 +79,12 @@ def test_a_reader_reads_once_the_lock_is_gone(url, capsys):
 
 
 LIST = """
-from hpo import cli, database
+from hpo.cli import commands
+from hpo.storage import database
 import sys
 database.READ_SECONDS, database.BUSY_SECONDS = 0.8, 0.1
 sys.argv = ["hpo", "list", "--storage", {url!r}]
-sys.exit(cli.command())
+sys.exit(commands.command())
 """
 
 
@@ -97,14 +98,14 @@ def test_a_command_that_reads_a_locked_store_says_so_in_a_line(url):
 
 
 def test_a_failure_in_the_midst_of_a_command_is_a_line(url, monkeypatch, capsys):
-    from hpo import cli
+    from hpo.cli import commands
 
     def fail(*args, **options):
         with locked(url), create_engine(url, connect_args={"timeout": 0}).connect() as connection:
             connection.execute(text("SELECT * FROM trials"))
 
-    monkeypatch.setattr(cli, "app", fail)
-    assert cli.command() == 4
+    monkeypatch.setattr(commands, "app", fail)
+    assert commands.command() == 4
     assert capsys.readouterr().err == "a database failed: database is locked; run the command again\n"
 
 

@@ -3,11 +3,11 @@ import pickle
 import pytest
 from pydantic import ValidationError
 
-from hpo.assignments import override
+from hpo.config.assignments import override
+from hpo.config.experiment import EarlyStopping, Experiment, Objective, parse_experiment
+from hpo.config.fields import seconds
+from hpo.config.yaml_file import read_yaml
 from hpo.errors import FileMistakes
-from hpo.experiment import EarlyStopping, Experiment, Objective, parse_experiment
-from hpo.section import seconds
-from hpo.yaml_file import read_yaml
 
 SMALLEST = "name: a\ndataset: digits\nsearch_space: mlp\nobjective: val_accuracy\n"
 

@@ -11,10 +11,10 @@ from studies import run, two_epochs
 from tiny import tiny
 
 import hpo
+from hpo.config.experiment import DatasetSpec
 from hpo.data import load
-from hpo.experiment import DatasetSpec
-from hpo.finished import finished
-from hpo.plan import Plan, load_plan
+from hpo.loop.finished import finished
+from hpo.plan.plan import Plan, load_plan
 from hpo.run import definition_of
 
 CHOICES = {"model": "mlp", "parameters": {"depth": {"type": "int", "low": 1, "high": 2}, "learning_rate": 0.01}}
@@ -38,7 +38,7 @@ def plan_of(experiment: dict[str, Any], home: Path, *overrides: str) -> Plan:
 
 def test_it_says_how_to_add_trials_and_starts_no_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = recorded(tmp_path)
-    monkeypatch.setattr("hpo.jobs.prepared", None)
+    monkeypatch.setattr("hpo.loop.jobs.prepared", None)
     monkeypatch.setattr("hpo.data.load", None)
     console = Console(file=io.StringIO(), width=200)
     result = hpo.run(experiment, home=tmp_path, console=console)

@@ -12,14 +12,14 @@ from rich.cells import cell_len
 from rich.console import Console
 from studies import run
 
+from hpo.cli.compare_output import print_comparison
+from hpo.cli.lists import print_studies
+from hpo.cli.output import print_study, trial_columns
 from hpo.compare.compare import read_studies, table
-from hpo.compare.comparison import print_comparison
-from hpo.listing import print_studies
-from hpo.record import TrialRecord, ranked
-from hpo.safe_console import SafeConsole
-from hpo.study_lines import StudyLine
-from hpo.tables import Column, by_variation, cell, print_facts, print_table
-from hpo.terminal import print_study, trial_columns
+from hpo.compare.study_list import StudyLine
+from hpo.study.record import TrialRecord, ranked
+from hpo.text.console import SafeConsole
+from hpo.text.tables import Column, by_variation, cell, print_facts, print_table
 
 SIXTEEN = [
     *("depth", "width", "activation", "normalization", "dropout", "l1", "l2", "batch_size"),

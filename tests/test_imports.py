@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from hpo.errors import ModelError
-from hpo.imports import load_object
+from hpo.system.imports import load_object
 
 
 @pytest.fixture(autouse=True)

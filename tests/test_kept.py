@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpo.kept import kept_experiment, kept_text
+from hpo.config.redacted import kept_experiment, kept_text
 
 SECRET = "s3cret/with:signs"
 

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 import hpo
-from hpo.cli import app
+from hpo.cli.commands import app
 from hpo.compare.compare import read_studies
 from hpo.confirm.confirm import confirm
-from hpo.export.exported import read_exported
+from hpo.plan.exported_file import read_exported
 from hpo.run import Result
 
 STORE = Path(__file__).parent / "data_files/landed/landed.tar.xz"

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hpo.objective import Objective
-from hpo.record import TrialRecord
+from hpo.cli.output import print_result
+from hpo.config.objective import Objective
 from hpo.run import Result
-from hpo.terminal import print_result
+from hpo.study.record import TrialRecord
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 from studies import flat, run
 from test_tracking import complete, look, opened
 
-from hpo.batched import BatchedStorage
-from hpo.store import open_database, read_study, record_of
+from hpo.storage.batched import BatchedStorage
+from hpo.study.stored import open_database, read_study, record_of
 from hpo.tracking import entities
 
 

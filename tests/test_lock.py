@@ -14,13 +14,13 @@ from postgres import PASSWORD
 from sqlalchemy import create_engine, text
 from studies import process
 
-from hpo.database import Away
 from hpo.errors import StoreAway, StudyBusy, UserError
-from hpo.lock import sole_coordinator
+from hpo.storage.database import Away
+from hpo.storage.lock import sole_coordinator
 
 HOLD = """
 import time
-from hpo.lock import sole_coordinator
+from hpo.storage.lock import sole_coordinator
 with sole_coordinator({url!r}, "mine"):
     print("held", flush=True)
     time.sleep(60)
@@ -120,7 +120,7 @@ def test_a_database_that_cannot_be_opened(url, message):
 
 
 def test_a_server_that_is_not_reached_is_waited_for(monkeypatch, capsys):
-    monkeypatch.setattr("hpo.database.START_SECONDS", 0.3)
+    monkeypatch.setattr("hpo.storage.database.START_SECONDS", 0.3)
     url = "postgresql+psycopg2://u:hush@127.0.0.1:1/d"
     with pytest.raises(StoreAway) as caught, sole_coordinator(url, "s"):
         pass

@@ -17,13 +17,13 @@ from browser import Browser, browser  # noqa: F401
 from tiny import tiny
 
 import hpo
+from hpo.config.experiment import DatasetSpec
 from hpo.confirm.confirm import confirm
 from hpo.data import load
 from hpo.engines.scripted import ScriptedEngine, Step
-from hpo.experiment import DatasetSpec
 from hpo.export.export import Targets, export
 from hpo.training.messages import Failed, Job
-from hpo.training.saved import write_info
+from hpo.training.model_data import write_info
 
 SPACE = {
     "model": "mlp",
@@ -74,10 +74,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     confirmed."""
     home = tmp_path_factory.mktemp("many")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hpo.jobs.make_engine", lambda *_: ScriptedEngine(script, 2))
+        patch.setattr("hpo.loop.jobs.make_engine", lambda *_: ScriptedEngine(script, 2))
         hpo.run(EXPERIMENT, home=home)
         assert len(list(export("many", Targets(register="flowers"), home=home))) == 2
-        patch.setattr("hpo.jobs.make_engine", lambda *_: ScriptedEngine(again, 2))
+        patch.setattr("hpo.loop.jobs.make_engine", lambda *_: ScriptedEngine(again, 2))
         confirm("many", FINALISTS, SEEDS, home=home)
     return home
 

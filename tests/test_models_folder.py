@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from hpo.models_folder import drop_left_behind, drop_model, file_of
-from hpo.record import TrialRecord
+from hpo.loop.models_folder import drop_left_behind, drop_model, file_of
+from hpo.study.record import TrialRecord
 
 
 def touched(folder: Path, *names: str) -> None:

@@ -8,12 +8,12 @@ import hpo
 from hpo.compare.compare import read_studies
 from hpo.confirm.confirm import confirm
 from hpo.errors import FileMistakes
-from hpo.export.exported import exported_of, read_exported, write_exported
 from hpo.export.retrain import retrain
 from hpo.export.script import script_of
-from hpo.jobs import variants_of
-from hpo.plan_again import plan_of_study
-from hpo.retell import retell
+from hpo.loop.jobs import variants_of
+from hpo.plan.exported_file import exported_of, read_exported, write_exported
+from hpo.plan.rebuilt import plan_of_study
+from hpo.reuse.log_again import retell
 
 OWN = """
 import numpy as np
@@ -81,8 +81,8 @@ def test_what_was_moved_is_found_from_the_working_directory_or_named(project, tm
 
 def kept(project):
     """What a study of the project would keep, without training."""
-    from hpo.plan import load_plan
-    from hpo.store import StudyView
+    from hpo.plan.plan import load_plan
+    from hpo.study.stored import StudyView
 
     plan = load_plan(project / "experiments/exp.yaml")
     experiment = {**plan.experiment.model_dump(mode="json"), "search_space": plan.space.model_dump(mode="json")}

@@ -6,11 +6,11 @@ import re
 import pytest
 from rich.console import Console
 
-from hpo.experiment import Objective
-from hpo.progress import Progress
-from hpo.record import TrialRecord
-from hpo.safe_console import SafeConsole, is_live
-from hpo.safe_console import console as console_of
+from hpo.config.experiment import Objective
+from hpo.loop.progress import Progress
+from hpo.study.record import TrialRecord
+from hpo.text.console import SafeConsole, is_live
+from hpo.text.console import console as console_of
 
 
 def shown(terminal: bool) -> str:

@@ -9,9 +9,9 @@ from read_only import read_only
 from studies import run, two_epochs
 from typer.testing import CliRunner
 
-from hpo.cli import app
+from hpo.cli.commands import app
 from hpo.errors import UserError
-from hpo.store import open_database, read_study, study_names
+from hpo.study.stored import open_database, read_study, study_names
 
 
 @pytest.fixture(params=["plain", "left open", "killed", "killed within a rollback journal"])

@@ -92,8 +92,8 @@ def test_the_example_in_python_works(environment: dict[str, str]) -> None:
 
 
 def test_the_search_space_shown_is_valid() -> None:
-    from hpo.space_file import parse_space
-    from hpo.yaml_file import Document, read_yaml
+    from hpo.config.space_file import parse_space
+    from hpo.config.yaml_file import Document, read_yaml
 
     (block,) = re.findall(r"^    model: mlp\n(?:    .*\n)+", README, flags=re.M)
     import tempfile

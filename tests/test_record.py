@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from hpo.experiment import Objective
-from hpo.record import Confirms, Score, TrialRecord, lost, ranked, score_of
+from hpo.config.experiment import Objective
+from hpo.study.record import Confirms, Score, TrialRecord, lost, ranked, score_of
 
 HIGHER = Objective(metric="val_accuracy", direction="maximize")
 LOWER = Objective(metric="val_loss", direction="minimize")

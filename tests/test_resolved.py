@@ -7,11 +7,11 @@ from tiny import tiny
 from typer.testing import CliRunner
 
 import hpo
-from hpo.cli import app
+from hpo.cli.commands import app
 from hpo.compare.compare import read_studies
 from hpo.confirm.confirm import confirm
-from hpo.export.exported import document
-from hpo.store import confirming_runs
+from hpo.plan.exported_file import document
+from hpo.study.stored import confirming_runs
 
 SPACE = {
     "model": "mlp",

@@ -10,20 +10,20 @@ import pytest
 from studies import run
 from tiny import Command, tiny
 
+from hpo.config.experiment import TrainingSpec
 from hpo.confirm.confirm import chosen_finalists
 from hpo.confirm.confirming import Confirming, Wanted
-from hpo.confirm.finalists import confirmation_of
-from hpo.coordinator import Budget, Coordinator
 from hpo.engines.scripted import ScriptedEngine
 from hpo.errors import StudyBusy, UserError
-from hpo.experiment import TrainingSpec
-from hpo.lock import sole_coordinator
-from hpo.plan import load_plan
-from hpo.record import TrialRecord
-from hpo.retell import retell
+from hpo.loop.coordinator import Budget, Coordinator
+from hpo.plan.plan import load_plan
 from hpo.reuse.extend import Options, _definition, extend
-from hpo.store import CONFIRMS, DATA, JOB, known_study, read_study
-from hpo.tracking.found import find_study
+from hpo.reuse.log_again import retell
+from hpo.statistics.finalists import confirmation_of
+from hpo.storage.lock import sole_coordinator
+from hpo.study.record import TrialRecord
+from hpo.study.stored import CONFIRMS, DATA, JOB, known_study, read_study
+from hpo.tracking.lookup import find_study
 from hpo.training.messages import Failed, Job
 
 EXPERIMENT = tiny(name="told", training={"epochs": 3})

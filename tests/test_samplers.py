@@ -8,11 +8,11 @@ import optuna
 import pytest
 from studies import GRID, definition, flat, run, score
 
+from hpo.config.experiment import Experiment, Named
+from hpo.config.yaml_file import Document, read_yaml
 from hpo.errors import FileMistakes
-from hpo.experiment import Experiment, Named
-from hpo.plan import load_plan
-from hpo.samplers import PRUNERS, SAMPLERS, derive_seed, make_pruner, make_sampler, option_mistakes
-from hpo.yaml_file import Document, read_yaml
+from hpo.plan.plan import load_plan
+from hpo.study.samplers import PRUNERS, SAMPLERS, derive_seed, make_pruner, make_sampler, option_mistakes
 
 
 def key(config):

@@ -11,10 +11,10 @@ from jsonschema import Draft202012Validator
 from tiny import ROOT
 
 import hpo.schemas
+from hpo.config.yaml_file import read_yaml
 from hpo.errors import UserError
-from hpo.plan import load_plan
+from hpo.plan.plan import load_plan
 from hpo.schemas import json_schema
-from hpo.yaml_file import read_yaml
 
 FOLDER = Path(hpo.schemas.__file__).parent
 KINDS = ("experiment", "search-space")
@@ -241,7 +241,7 @@ def test_editors_are_told_bounds_defaults_examples_and_what_values_mean():
 
 
 def test_the_samplers_and_pruners_that_are_described_are_those_there_are():
-    from hpo.samplers import PRUNERS, SAMPLERS
+    from hpo.study.samplers import PRUNERS, SAMPLERS
 
     definitions = json_schema("experiment")["$defs"]
     assert set(definitions["Sampler"]["anyOf"][0]["enum"]) == set(SAMPLERS)

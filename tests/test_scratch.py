@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from studies import process
 
-from hpo.scratch import scratch_folder
+from hpo.system.scratch import scratch_folder
 
 HOLD = """
 import time
-from hpo.scratch import scratch_folder
+from hpo.system.scratch import scratch_folder
 with scratch_folder() as folder:
     print(folder, flush=True)
     time.sleep(60)
@@ -76,7 +76,7 @@ def test_that_of_a_killed_run_is_removed_and_that_of_a_living_one_stays():
 def test_one_whose_removal_was_killed_is_removed(tmp_path):
     code = """
 import os, shutil, signal
-from hpo import scratch
+from hpo.system import scratch
 folder = scratch.process_folder()
 (folder / "data").mkdir()
 (folder / "data" / "x").write_text("1")
@@ -110,7 +110,7 @@ def test_one_that_was_killed_as_it_was_made_is_removed_after_a_while(tmp_path):
 
 
 def test_what_libraries_leave_lies_in_it_too_and_goes_with_the_process(tmp_path):
-    code = "import tempfile; from hpo.scratch import scratch_folder, take_everything; take_everything()"
+    code = "import tempfile; from hpo.system.scratch import scratch_folder, take_everything; take_everything()"
     other = process(f"{code}\nwith scratch_folder(): print(tempfile.mkdtemp())")
     output, errors = other.communicate(timeout=30)
     assert other.returncode == 0, errors
@@ -125,9 +125,9 @@ def test_a_foreign_folder_of_a_like_name_stays(tmp_path):
 
 
 def test_a_command_that_makes_no_folder_sweeps_too(tmp_path):
-    other = process("from hpo.scratch import process_folder; process_folder(); import os; os._exit(9)")
+    other = process("from hpo.system.scratch import process_folder; process_folder(); import os; os._exit(9)")
     other.communicate(timeout=30)
     assert any(tmp_path.glob("hpo-run-*"))
-    other = process("from hpo.scratch import take_everything; take_everything()")
+    other = process("from hpo.system.scratch import take_everything; take_everything()")
     assert other.communicate(timeout=30)
     assert list(tmp_path.iterdir()) == []

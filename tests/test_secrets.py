@@ -16,7 +16,7 @@ from postgres import PASSWORD
 from sqlalchemy import create_engine, make_url
 from tiny import Command
 
-from hpo import cli
+from hpo.cli import commands as cli
 
 # In a URL, with signs that are escaped there; in PostgreSQL's file; for MLflow in its URL and in the environment.
 IN_URL, IN_FILE, IN_TRACKING, IN_ENVIRONMENT = "c4nary/one:@%", "c4nary-two", "c4nary/three", "c4nary-four"
@@ -169,9 +169,9 @@ def test_a_study_that_kept_passwords_is_read_exported_and_resumed_without_them(t
     from studies import definition, run, two_epochs
     from tiny import tiny
 
-    from hpo.export.exported import as_yaml
-    from hpo.store import EXPERIMENT as EXPERIMENT_KEY
-    from hpo.store import FILES, read_study
+    from hpo.plan.exported_file import as_yaml
+    from hpo.study.stored import EXPERIMENT as EXPERIMENT_KEY
+    from hpo.study.stored import FILES, read_study
 
     url, secret = f"sqlite:///{tmp_path}/optuna.db", f"postgresql://me:{PASSWORD}@h/d"
     run(url, two_epochs, trials=1)

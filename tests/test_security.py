@@ -13,15 +13,15 @@ import pytest
 from studies import run, two_epochs
 from tiny import ROOT, tiny
 
-from hpo import cli
+from hpo.cli import commands
 from hpo.errors import FileMistakes, UserError
-from hpo.export.exported import read_exported
-from hpo.lock import sole_coordinator
-from hpo.paths import file_name, is_kept_model
-from hpo.plan import load_plan
-from hpo.platforms import refuse_other_backends
-from hpo.private import private_file, private_folder
-from hpo.store import read_study
+from hpo.plan.exported_file import read_exported
+from hpo.plan.plan import load_plan
+from hpo.storage.lock import sole_coordinator
+from hpo.study.stored import read_study
+from hpo.system.platforms import refuse_other_backends
+from hpo.system.private_files import private_file, private_folder
+from hpo.system.safe_paths import file_name, is_kept_model
 
 
 def test_every_line_of_the_page_names_a_test_that_there_is() -> None:
@@ -144,9 +144,9 @@ def test_another_backend_is_refused_by_name_before_anything_is_made(tmp_path: Pa
 
 
 def test_windows_is_refused_by_name(monkeypatch, capsys) -> None:
-    monkeypatch.setattr("hpo.platforms.sys.platform", "win32")
+    monkeypatch.setattr("hpo.system.platforms.sys.platform", "win32")
     monkeypatch.setattr(sys, "argv", ["hpo", "list"])
-    assert cli.command() == 2
+    assert commands.command() == 2
     assert "not on Windows itself" in capsys.readouterr().err
 
 
@@ -180,6 +180,6 @@ def test_hostile_yaml_is_refused_with_file_and_rule(text: str, rule: str, tmp_pa
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.yaml").write_text(text)
     monkeypatch.setattr(sys, "argv", ["hpo", "run", "bad.yaml"])
-    assert cli.command() == 2
+    assert commands.command() == 2
     assert re.search(rule, capsys.readouterr().err)
     assert [path.name for path in tmp_path.iterdir()] == ["bad.yaml"]

@@ -5,11 +5,11 @@ import pytest
 from optuna.trial import FixedTrial
 
 import hpo
+from hpo.config.experiment import parse_experiment
+from hpo.config.space import SearchSpace
+from hpo.config.space_file import parse_space
+from hpo.config.yaml_file import read_yaml
 from hpo.data.known import CLASS_NAMES
-from hpo.experiment import parse_experiment
-from hpo.space import SearchSpace
-from hpo.space_file import parse_space
-from hpo.yaml_file import read_yaml
 
 ROOT = Path(__file__).parent.parent
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))

@@ -13,11 +13,11 @@ from rich.console import Console
 from tiny import tiny
 from typer.testing import CliRunner
 
-from hpo.cli import app
-from hpo.data_picture import draw
-from hpo.data_text import print_shown
+from hpo.cli.commands import app
+from hpo.cli.data_output import print_shown
 from hpo.errors import FileMistakes, UserError
-from hpo.show_data import Shown, show_data
+from hpo.preview.data_picture import draw
+from hpo.preview.show_data import Shown, show_data
 
 DIGITS = {"name": "digits", "limit": 300}
 

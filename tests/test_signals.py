@@ -15,11 +15,11 @@ from studies import process
 from tiny import tiny
 
 from hpo.errors import NotFound, UserError
-from hpo.store import read_study
+from hpo.study.stored import read_study
 
 HEED = """
 import signal, sys, time
-from hpo import signals
+from hpo.system import signals
 signals.heed()
 print("heeding", flush=True)
 """

@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import create_engine, text
 from studies import WriteLock, process, run
 
-from hpo import batched, database, writer
 from hpo.errors import StoreAway, StudyBusy
-from hpo.store import read_study
-from hpo.unwritten import End
+from hpo.storage import batched, database, writer
+from hpo.storage.pending_rows import End
+from hpo.study.stored import read_study
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +105,8 @@ def test_ctrl_c_works_while_the_store_is_away(url: str, monkeypatch: pytest.Monk
 
 INTERRUPTED = """
 import itertools, os, signal, threading, time
-from hpo import coordinator, database
+from hpo.loop import coordinator
+from hpo.storage import database
 from hpo.errors import Interrupted
 from studies import run
 from studies import WriteLock
@@ -262,7 +263,7 @@ def test_a_coordinator_whose_lock_another_took_writes_nothing_more(url: str, mon
 
 TAKEN = """
 import time
-from hpo.lock import sole_coordinator
+from hpo.storage.lock import sole_coordinator
 with sole_coordinator({url!r}, "s"):
     print("held", flush=True)
     time.sleep(60)

@@ -12,11 +12,11 @@ import pytest
 from postgres import PASSWORD
 from studies import GRID, OBJECTIVE, SPACE, definition, flat, process, run, score, two_epochs
 
-from hpo import batched
+from hpo.config.experiment import StudySpec
 from hpo.errors import NotFound, StudyBusy, StudyMismatch, UserError
-from hpo.experiment import StudySpec
-from hpo.store import read_study, study_names
-from hpo.study import open_study
+from hpo.storage import batched
+from hpo.study.stored import read_study, study_names
+from hpo.study.study import open_study
 from hpo.training.messages import Failed, Lost
 
 

@@ -12,11 +12,11 @@ import pytest
 from studies import definition, run
 
 from hpo.compare.compare import read_studies
-from hpo.experiment import StudySpec
-from hpo.reuse.carry import OBSERVED
-from hpo.store import RESULT
-from hpo.study import open_study
-from hpo.study_lines import line_of, lines_at_once, study_lines
+from hpo.compare.study_list import line_of, lines_at_once, study_lines
+from hpo.config.experiment import StudySpec
+from hpo.reuse.import_trials import OBSERVED
+from hpo.study.stored import RESULT
+from hpo.study.study import open_study
 from hpo.training.messages import Failed
 
 
@@ -85,15 +85,16 @@ def test_what_is_no_file_of_studies_is_left_to_the_ordinary_reading(tmp_path: Pa
 
 
 def test_a_locked_store_is_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpo.study_lines.lines_at_once", lambda _: None)
+    monkeypatch.setattr("hpo.compare.study_list.lines_at_once", lambda _: None)
     assert [line.study for line in study_lines(storage=url)] == ["s", "smaller", "empty"]
 
 
 def test_it_imports_little_and_leaves_nothing_behind(url: str, tmp_path: Path) -> None:
     before = sorted(path.name for path in tmp_path.iterdir())
     code = (
-        "import sys\nsys.argv = ['hpo', 'list']\nfrom hpo.cli import command\nassert command() == 0\n"
-        "heavy = ('optuna', 'sqlalchemy', 'hpo.section', 'pandas', 'numpy', 'ruamel.yaml', 'rich.table', 'rich.live')\n"
+        "import sys\nsys.argv = ['hpo', 'list']\nfrom hpo.cli.commands import command\nassert command() == 0\n"
+        "heavy = ('optuna', 'sqlalchemy', 'hpo.config.fields', 'pandas', 'numpy', 'ruamel.yaml', 'rich.table')\n"
+        "heavy += ('rich.live',)\n"
         "print([name for name in heavy if name in sys.modules], file=sys.stderr)"
     )
     told = subprocess.run(

@@ -9,10 +9,10 @@ import pytest
 from optuna.trial import TrialState, create_trial
 from studies import definition, flat, run
 
+from hpo.config.resolved import Resolved
 from hpo.errors import NotFound
-from hpo.record import Confirms, TrialRecord
-from hpo.resolved import Resolved
-from hpo.store import (
+from hpo.study.record import Confirms, TrialRecord
+from hpo.study.stored import (
     StudyView,
     confirming_runs,
     failure_of,

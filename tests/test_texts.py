@@ -7,13 +7,13 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from hpo.csv_file import write_csv
+from hpo.config.experiment import Objective
 from hpo.errors import HpoError
-from hpo.experiment import Objective
-from hpo.progress import Progress
-from hpo.record import TrialRecord
-from hpo.safe_console import SafeConsole
-from hpo.texts import clean, code, encodable, markdown, shortened, visible
+from hpo.loop.progress import Progress
+from hpo.study.record import TrialRecord
+from hpo.system.csv_files import write_csv
+from hpo.text.cleaning import clean, code, encodable, markdown, shortened, visible
+from hpo.text.console import SafeConsole
 from hpo.training.messages import EpochDone, Failed, Finished, Lost, Started, cleaned
 
 HOSTILE = "\x1b[31mred\udc80\0[red]x[/red] [link=http://evil]y[/link] <b> :smile: \u202eabc"
@@ -121,7 +121,7 @@ def test_no_cell_of_a_csv_file_is_a_formula(tmp_path, capsys) -> None:
 
 
 def test_a_terminal_that_lacks_a_character_is_given_its_number(monkeypatch) -> None:
-    from hpo.safe_console import console, spell_out_what_cannot_be_printed
+    from hpo.text.console import console, spell_out_what_cannot_be_printed
 
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii", errors="strict", write_through=True))

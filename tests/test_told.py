@@ -5,12 +5,12 @@ import pytest
 from studies import definition, flat, run
 from test_tried import SMALL
 
-from hpo.batched import BatchedStorage
 from hpo.compare.compare import row
-from hpo.record import TrialRecord
-from hpo.reuse.carry import frozen
-from hpo.store import open_database, read_study
-from hpo.told import as_sampled, told_state
+from hpo.reuse.import_trials import frozen
+from hpo.storage.batched import BatchedStorage
+from hpo.study.record import TrialRecord
+from hpo.study.stored import open_database, read_study
+from hpo.study.told_to_optuna import as_sampled, told_state
 from hpo.tracking.entities import STATUS
 from hpo.training.messages import Failed, Lost
 

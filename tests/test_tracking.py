@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 from processes import start
 
+from hpo.config.experiment import Objective
 from hpo.data.dataset import DatasetInfo, Scaling
 from hpo.errors import UserError
-from hpo.experiment import Objective
-from hpo.record import TrialRecord
+from hpo.study.record import TrialRecord
+from hpo.text.urls import masked
 from hpo.tracking import Ending, StudyInfo, Tracker
 from hpo.tracking.connection import connect
-from hpo.urls import masked
 
 BEGAN = datetime(2026, 3, 1, 12, 0, 0)
 NONE = np.zeros(1, np.float32)

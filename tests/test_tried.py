@@ -6,7 +6,7 @@ import optuna
 import pytest
 from studies import GRID, definition, flat, process, run, score
 
-from hpo.store import read_study
+from hpo.study.stored import read_study
 
 SMALL = {
     "model": "mlp",
@@ -84,7 +84,7 @@ def test_what_others_enqueue_takes_another_value_where_it_may_and_else_fails(url
 KILLED = """
 import os, signal
 from studies import run, definition
-from hpo.space import SearchSpace
+from hpo.config.space import SearchSpace
 asked, suggest = [], SearchSpace.suggest
 def suggest_or_die(self, trial):
     asked.append(trial)

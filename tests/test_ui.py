@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hpo import ui
 from hpo.errors import NotFound, UserError
+from hpo.tracking import ui
 
 
 @pytest.fixture(scope="module")

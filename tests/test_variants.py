@@ -8,14 +8,14 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import train_test_split
 from tiny import tiny
 
+from hpo.config.experiment import DatasetSpec
+from hpo.config.space import dataset_with
 from hpo.data import open_prepared
+from hpo.data.by_configuration import PreparedVariants, Variants
 from hpo.errors import InvalidSettings
-from hpo.experiment import DatasetSpec
-from hpo.export.exported import Exported
 from hpo.export.script import script_of
-from hpo.plan import load_plan
-from hpo.space import dataset_with
-from hpo.variants import PreparedVariants, Variants
+from hpo.plan.exported_file import Exported
+from hpo.plan.plan import load_plan
 
 IRIS = DatasetSpec(name="iris")
 

@@ -5,7 +5,7 @@ import subprocess
 
 import optuna
 
-from hpo.versions import git_commit, versions
+from hpo.system.versions import git_commit, versions
 
 
 def test_versions_are_those_of_the_packages():

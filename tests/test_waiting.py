@@ -2,11 +2,11 @@
 
 import time
 
-from hpo.waiting import told_while_waiting
+from hpo.system.long_work import told_while_waiting
 
 
 def test_what_takes_long_is_named_ever_more_rarely(monkeypatch, capsys):
-    monkeypatch.setattr("hpo.waiting.FIRST", 0.1)
+    monkeypatch.setattr("hpo.system.long_work.FIRST", 0.1)
     count = iter(range(9))
     with told_while_waiting(lambda: f"still at {next(count)}"):
         time.sleep(0.55)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import InterfaceError
 
-from hpo import database, writer
 from hpo.errors import StoreAway, StudyBusy
-from hpo.writer import NotNow, Writer, _Trouble
+from hpo.storage import database, writer
+from hpo.storage.writer import NotNow, Writer, _Trouble
 
 AWAY = InterfaceError("INSERT", {}, Exception("connection refused"))
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from hpo.assignments import override
+from hpo.config.assignments import override
+from hpo.config.yaml_file import Document, dotted, read_yaml
 from hpo.errors import FileMistakes, NotFound
-from hpo.yaml_file import Document, dotted, read_yaml
 
 
 def read(folder: Path, text: str | bytes) -> Document:

@@ -9,8 +9,8 @@ from hpo.compare.where import where as rows_where
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hpo.record import TrialRecord
-    from hpo.store import StudyView
+    from hpo.study.record import TrialRecord
+    from hpo.study.stored import StudyView
 
 CONFIRMED = ("confirmed_mean", "confirmed_low", "confirmed_high")
 NOISE = ("behind", "beyond_noise")
@@ -69,8 +69,8 @@ def read_studies(
     Raises:
         NotFound: there is no such study, or no store.
     """
-    from hpo.home import default_storage, home_folder
-    from hpo.store import read_study, study_names
+    from hpo.study.stored import read_study, study_names
+    from hpo.system.home import default_storage, home_folder
 
     url = storage or default_storage(home_folder(home))
     return [read_study(url, name) for name in dict.fromkeys(studies or study_names(url))]
@@ -78,7 +78,7 @@ def read_studies(
 
 def ranking(view: "StudyView") -> "list[TrialRecord]":
     """A study's trials, best first; those without a score last, in the order of their numbers."""
-    from hpo.record import ranked
+    from hpo.study.record import ranked
 
     scored = ranked(view.trials, view.objective)
     numbers = {trial.number for trial in scored}

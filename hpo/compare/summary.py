@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hpo.record import TrialRecord, ranked
+from hpo.study.record import TrialRecord, ranked
 
 if TYPE_CHECKING:
-    from hpo.store import StudyView
+    from hpo.study.stored import StudyView
 
 
 @dataclass(frozen=True)

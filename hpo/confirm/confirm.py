@@ -11,17 +11,17 @@ from hpo.errors import HpoError, NotFound, UserError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hpo.confirm.confirmation import Confirmation
+    from hpo.config.experiment import Objective
     from hpo.confirm.confirming import Confirming
-    from hpo.coordinator import Ending
+    from hpo.data.by_configuration import PreparedVariants
     from hpo.data.dataset import Dataset
     from hpo.engines import Engine
-    from hpo.experiment import Objective
-    from hpo.plan import Plan
-    from hpo.record import TrialRecord
-    from hpo.store import StudyView
+    from hpo.loop.coordinator import Ending
+    from hpo.plan.plan import Plan
+    from hpo.study.confirmation import Confirmation
+    from hpo.study.record import TrialRecord
+    from hpo.study.stored import StudyView
     from hpo.training.messages import Job
-    from hpo.variants import PreparedVariants
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
         study: its name.
         finalists: so many of the best configurations, or the numbers of trials.
         seeds: runs of each finalist, at least 2; the same seeds for all.
-        stop_early: whether a finalist that is clearly out gets no more seeds; see `hpo.confirm.finalists.out`.
+        stop_early: whether a finalist that is clearly out gets no more seeds; see `hpo.statistics.finalists.out`.
         workers: runs at a time; the experiment's engine.workers where not given.
         timeout: seconds, or `10m`: what was not finished by then is trained by the next call.
         home: the folder of all that is left: HPO_HOME or ./mlruns where not given.
@@ -79,9 +79,9 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
     """
     from hpo.compare.compare import read_studies
     from hpo.confirm.confirming import Confirming, Wanted
-    from hpo.lock import sole_coordinator
-    from hpo.plan_again import plan_of_study
-    from hpo.progress import Progress
+    from hpo.loop.progress import Progress
+    from hpo.plan.rebuilt import plan_of_study
+    from hpo.storage.lock import sole_coordinator
 
     began = time.monotonic()
     if seeds < 2:
@@ -129,7 +129,7 @@ def chosen_finalists(view: "StudyView", which: int | Sequence[int]) -> "list[Tri
         NotFound: there is no such trial, or none with a score yet.
         UserError: a trial has no score.
     """
-    from hpo.record import ranked
+    from hpo.study.record import ranked
 
     if not isinstance(which, int):
         trials = [view.trial(number) for number in dict.fromkeys(which)]
@@ -149,10 +149,10 @@ def chosen_finalists(view: "StudyView", which: int | Sequence[int]) -> "list[Tri
 def _train(
     plan: "Plan", view: "StudyView", record: "Confirming", console: "Console | None", deadline: float | None
 ) -> "Ending":
-    from hpo.coordinator import Budget, Coordinator
-    from hpo.jobs import prepared
-    from hpo.progress import Opening, Progress
-    from hpo.tracked import tracked
+    from hpo.loop.coordinator import Budget, Coordinator
+    from hpo.loop.jobs import prepared
+    from hpo.loop.mlflow_observer import tracked
+    from hpo.loop.progress import Opening, Progress
 
     left = None if deadline is None else max(0.0, deadline - time.monotonic())
     progress = Progress(console, view.objective, record.total, left)
@@ -178,7 +178,7 @@ def _train(
 def _jobs(
     plan: "Plan", record: "Confirming", engine: "Engine", data: "PreparedVariants"
 ) -> "Callable[[TrialRecord, float | None], Job]":
-    from hpo.jobs import declared_by_model, make_job
+    from hpo.loop.jobs import declared_by_model, make_job
 
     declared = record.declared or declared_by_model(plan, engine, data.base)
 
@@ -194,7 +194,7 @@ def _declared(config: Mapping[str, Any]) -> None:
 
 def _found(view: "StudyView", record: "Confirming") -> "Confirmation | None":
     """What all confirming runs come to, those of earlier calls with other finalists too."""
-    from hpo.confirm.finalists import confirmation_of
+    from hpo.statistics.finalists import confirmation_of
 
     numbers = record.finalists
     return confirmation_of(record.results([trial for trial in view.trials if trial.number in numbers]), view.objective)
@@ -205,7 +205,7 @@ def _scored(record: "Confirming") -> int:
 
 
 def _other_versions(view: "StudyView") -> "Iterator[str]":
-    from hpo.versions import versions
+    from hpo.system.versions import versions
 
     now = versions()
     changed = {name: then for name, then in view.versions.items() if now.get(name) != then}

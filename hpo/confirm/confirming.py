@@ -12,16 +12,18 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from hpo.batched import BatchedStorage
-from hpo.confirm.confirmation import Confirmation
-from hpo.confirm.finalists import Runs, out
-from hpo.database import Warn
+from hpo.config.experiment import Objective
+from hpo.config.resolved import Resolved
 from hpo.errors import StoreAway, StudyBusy
-from hpo.experiment import Objective
-from hpo.holder import Lock
-from hpo.record import Confirms, TrialRecord
-from hpo.resolved import Resolved
-from hpo.store import (
+from hpo.statistics.finalists import Runs, out
+from hpo.storage.batched import BatchedStorage
+from hpo.storage.database import Warn
+from hpo.storage.lock_holder import Lock
+from hpo.storage.writer import Writer
+from hpo.study.confirmation import Confirmation
+from hpo.study.proposals import GIVEN_BACK, RETRIED
+from hpo.study.record import Confirms, TrialRecord
+from hpo.study.stored import (
     CONFIRMATION,
     CONFIRMS,
     DECLARED,
@@ -35,9 +37,7 @@ from hpo.store import (
     record_of,
     records_of,
 )
-from hpo.study import tell
-from hpo.tried import GIVEN_BACK, RETRIED
-from hpo.writer import Writer
+from hpo.study.study import tell
 
 _STOPPED = "hpo:stopped"
 

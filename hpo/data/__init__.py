@@ -11,7 +11,7 @@ from hpo.data.known import KNOWN
 if TYPE_CHECKING:
     from hpo.data.dataset import Array, Dataset, DatasetInfo, Part, PartName, Scaling, Task
     from hpo.data.prepare import load
-    from hpo.data.store import open_prepared, save
+    from hpo.data.shared_folder import open_prepared, save
 
 __all__ = [
     "KNOWN",
@@ -27,7 +27,7 @@ __all__ = [
     "save",
 ]
 
-_MODULES = {"load": "hpo.data.prepare", "open_prepared": "hpo.data.store", "save": "hpo.data.store"}
+_MODULES = {"load": "hpo.data.prepare", "open_prepared": "hpo.data.shared_folder", "save": "hpo.data.shared_folder"}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hpo.data.dataset import Array
-from hpo.data.raw import RawDataset, RawPart, Values
+from hpo.data.source_data import RawDataset, RawPart, Values
 from hpo.errors import DataError
 
 _IDX_NAME = re.compile(r"(train|t10k|test)-(images|labels)[-.]idx[1-9]-ubyte(\.gz)?")

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from hpo.data.dataset import PartName
-from hpo.data.raw import RawDataset, RawPart, RawPipelines, Values
+from hpo.data.source_data import RawDataset, RawPart, RawPipelines, Values
 from hpo.errors import DataError, ModelError, nearest
-from hpo.imports import load_object, place_of
-from hpo.signals import Signalled
-from hpo.waiting import told_while_waiting
+from hpo.system.imports import load_object, place_of
+from hpo.system.long_work import told_while_waiting
+from hpo.system.signals import Signalled
 
 _PARTS: Mapping[str, PartName] = {"train": "training", "validation": "validation", "test": "test"}
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from hpo.config.experiment import DatasetSpec
 from hpo.data.dataset import Array, Dataset, DatasetInfo, PartName
-from hpo.data.raw import RawDataset, RawGenerated, RawPart, Values, as_images, check_part
+from hpo.data.source_data import RawDataset, RawGenerated, RawPart, Values, as_images, check_part
 from hpo.errors import DataError, ModelError
-from hpo.experiment import DatasetSpec
-from hpo.imports import load_object, place_of
+from hpo.system.imports import load_object, place_of
 
 _SAMPLE = 1000
 """Samples of the training part, which stands for what is generated: scaling, classes and pictures are taken from it."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpo.data.dataset import Array, PartName, Task
-from hpo.data.raw import Values
+from hpo.data.source_data import Values
 from hpo.errors import DataError
 
 _MOST_NUMBERED_CLASSES = 20

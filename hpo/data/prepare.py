@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from hpo.config.experiment import DatasetSpec
 from hpo.data.dataset import Array, Dataset, DatasetInfo, Part, PartName, Scaling
-from hpo.data.extra import check_augmentation, with_extra_tests
 from hpo.data.files import find, read_idx_folder, read_npz
+from hpo.data.image_changes import check_augmentation, with_extra_tests
 from hpo.data.labels import Labels, read_labels
-from hpo.data.raw import RawDataset, RawGenerated, RawPipelines, as_images, check_part, check_same_shape, chunks
 from hpo.data.scaling import Moments, default_method
+from hpo.data.source_data import RawDataset, RawGenerated, RawPipelines, as_images, check_part, check_same_shape, chunks
 from hpo.data.sources import read_known
 from hpo.data.split import split
 from hpo.errors import DataError
-from hpo.experiment import DatasetSpec
 
 Raw = RawDataset | RawPipelines | RawGenerated
 
@@ -140,7 +140,7 @@ def _folded(folds: Sequence[Dataset]) -> Dataset:
 
 
 def _from_pipelines(raw: RawPipelines, spec: DatasetSpec) -> Dataset:
-    from hpo.data.survey import survey
+    from hpo.data.tf_dataset import survey
 
     if spec.limit is not None:
         raise DataError(f"{raw.source}: limit cannot shorten a tf.data.Dataset; use its own .take({spec.limit})")

@@ -11,7 +11,7 @@ import numpy as np
 from hpo.data.dataset import Array
 from hpo.data.files import idx_files, read_idx_folder, read_npz
 from hpo.data.known import CLASS_NAMES, KNOWN
-from hpo.data.raw import RawDataset, RawPart, Values
+from hpo.data.source_data import RawDataset, RawPart, Values
 from hpo.errors import DataError, nearest
 
 

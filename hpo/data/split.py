@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
+from hpo.config.experiment import DatasetSpec
 from hpo.data.dataset import Array, Draw
 from hpo.errors import DataError
-from hpo.experiment import DatasetSpec
 
 Purpose = Literal["limit", "test", "validation"]
 

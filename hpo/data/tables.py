@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hpo.data.dataset import Array, Column
-from hpo.data.raw import RawDataset, RawPart, Values
+from hpo.data.source_data import RawDataset, RawPart, Values
 from hpo.errors import DataError, nearest
 
 if TYPE_CHECKING:

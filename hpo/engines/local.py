@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from hpo.engines import Engine
-from hpo.engines.leaving import COORDINATOR
+from hpo.engines.process_exit import COORDINATOR
 from hpo.engines.worker import Answer, Discover, Discovered, Order, Proceed, Ready, Stop, main
 from hpo.errors import HpoError
-from hpo.scratch import process_folder
-from hpo.signals import ENDING
+from hpo.system.long_work import told_while_waiting
+from hpo.system.scratch import process_folder
+from hpo.system.signals import ENDING
 from hpo.training.messages import EpochDone, Event, Failed, FailureReason, Finished, Job, Lost, StopReason
-from hpo.waiting import told_while_waiting
 
 # Keras keeps 3 to 6 MB a trial: a worker that has grown by this much is replaced between two trials.
 _GROWTH = 512 * 2**20

@@ -6,14 +6,13 @@ A fork after TensorFlow ran an operation deadlocks, since its threads do not fol
 import gc
 import os
 
-from hpo.engines.leaving import COORDINATOR, leave_with
-from hpo.quiet import without_greetings
+from hpo.engines.process_exit import COORDINATOR, become_server, leave_with
+from hpo.system.tensorflow_import import without_greetings
 
 # Before the imports, which take seconds: should the coordinator be killed meanwhile, nobody else would end them.
 if os.environ.get(COORDINATOR):
     leave_with(int(os.environ[COORDINATOR]))
-SERVER = os.getpid()
-"""The forkserver's process number: the parent of all workers."""
+become_server()
 
 # Should the import fail, each worker meets the same error, and logs it.
 with without_greetings():

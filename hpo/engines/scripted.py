@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo.engines import Engine
-from hpo.record import FOLD
+from hpo.study.record import FOLD
 from hpo.training.messages import EndReason, EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpo.engines import Engine
-from hpo.engines.line import QueueLine
+from hpo.engines.channel import QueueLine
 from hpo.errors import HpoError
-from hpo.quiet import without_greetings
+from hpo.system.tensorflow_import import without_greetings
 from hpo.training.messages import Event, Job, StopReason
 
 # How long a trial that was dropped may take to leave, before the next one begins beside it.

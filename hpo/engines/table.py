@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
+from hpo.config.experiment import EngineSpec
 from hpo.engines import Engine
-from hpo.experiment import EngineSpec
 
 
 def make_engine(spec: EngineSpec, trials: int | None, log: Path) -> Engine:

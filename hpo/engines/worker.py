@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from hpo.engines.leaving import ignore_signals, leave_with
-from hpo.engines.line import QueueLine
+from hpo.engines.channel import QueueLine
+from hpo.engines.process_exit import ignore_signals, leave_with_server
 from hpo.errors import HpoError
 from hpo.training.messages import Event, Job, StopReason
 
@@ -65,10 +65,8 @@ def main(connection: Connection, threads: int, log: str, environment: Mapping[st
     # The forkserver's own is as old as the first engine of the process.
     os.environ.clear()
     os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "2", **environment})
-    from hpo.engines.preload import SERVER
-
     ignore_signals()
-    leave_with(SERVER)
+    leave_with_server()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpo.compare.compare import read_studies
-from hpo.confirm.decision import interval
 from hpo.errors import NotFound, UserError
-from hpo.export.exported import exported_of, write_exported
 from hpo.export.retrain import Retrained, require_model, retrain
-from hpo.record import TrialRecord, ranked
-from hpo.replacing import check_writable, replaced
-from hpo.scratch import scratch_folder
+from hpo.plan.exported_file import exported_of, write_exported
+from hpo.statistics.decision import interval
+from hpo.study.record import TrialRecord, ranked
+from hpo.system.scratch import scratch_folder
+from hpo.system.whole_files import check_writable, replaced
 
 if TYPE_CHECKING:
-    from hpo.store import StudyView
+    from hpo.study.stored import StudyView
 
 _FILES, _MODELS = (".yaml", ".yml", ".json", ".py"), (".keras",)
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpo.csv_file import write_csv
 from hpo.errors import DataError, HpoError, NotFound, UserError
-from hpo.export.samples import Samples, read_samples
-from hpo.platforms import refuse_other_backends
-from hpo.quiet import without_greetings
-from hpo.replacing import check_writable
-from hpo.scratch import scratch_folder
+from hpo.export.input_samples import Samples, read_samples
+from hpo.system.csv_files import write_csv
+from hpo.system.platforms import refuse_other_backends
+from hpo.system.scratch import scratch_folder
+from hpo.system.tensorflow_import import without_greetings
+from hpo.system.whole_files import check_writable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,9 +86,9 @@ def _model_file(model: str, folder: Path, home: str | Path | None, uri: str | No
         return file
     if not re.fullmatch(r"models:/[^/@]+(@[^/@]+|/\d+)", model):
         raise UserError(f"{model}: must be models:/NAME@ALIAS or models:/NAME/VERSION")
-    from hpo.home import default_tracking, home_folder
+    from hpo.system.home import default_tracking, home_folder
+    from hpo.text.urls import missing_database
     from hpo.tracking.address import cannot_open, set_environment
-    from hpo.urls import missing_database
 
     set_environment()
     from hpo.tracking.registry import model_file
@@ -107,7 +107,7 @@ def _model_file(model: str, folder: Path, home: str | Path | None, uri: str | No
 def _info(file: Path) -> "DatasetInfo | None":
     import zipfile
 
-    from hpo.training.saved import read_info
+    from hpo.training.model_data import read_info
 
     try:
         return read_info(file)

@@ -5,17 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.errors import HpoError, UserError
-from hpo.export.exported import Exported, exported_of
-from hpo.home import default_tracking, home_folder
-from hpo.plan import Plan
-from hpo.texts import code, markdown
+from hpo.plan.exported_file import Exported, exported_of
+from hpo.plan.plan import Plan
+from hpo.system.home import default_tracking, home_folder
+from hpo.system.versions import versions
+from hpo.text.cleaning import code, markdown
 from hpo.tracking.address import cannot_open, set_environment
-from hpo.versions import versions
 
 if TYPE_CHECKING:
     from hpo.data.dataset import Array, DatasetInfo
-    from hpo.record import TrialRecord
-    from hpo.store import StudyView
+    from hpo.study.record import TrialRecord
+    from hpo.study.stored import StudyView
 
 _EXAMPLES = 3
 
@@ -66,8 +66,8 @@ def register(
 
 def _data(plan: Plan, model: Path) -> "tuple[DatasetInfo, Array | None]":
     """What the model was trained on, and a few samples; none where the data can no longer be read."""
-    from hpo.jobs import variants_of
-    from hpo.training.saved import read_info
+    from hpo.loop.jobs import variants_of
+    from hpo.training.model_data import read_info
 
     info = read_info(model)
     try:

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.errors import HpoError
-from hpo.record import score_of
+from hpo.study.record import score_of
 
 if TYPE_CHECKING:
+    from hpo.config.experiment import Objective
+    from hpo.config.resolved import Resolved
     from hpo.engines import Engine
-    from hpo.experiment import Objective
-    from hpo.export.exported import Exported
-    from hpo.plan import Plan
-    from hpo.resolved import Resolved
+    from hpo.plan.exported_file import Exported
+    from hpo.plan.plan import Plan
     from hpo.training.messages import Event, Job
 
 _HOW_TO_GET_ONE = (
@@ -83,7 +83,7 @@ def runs_of(exported: "Exported", seeds: int, save_to: Path | None = None) -> li
 
     Fresh ones are drawn from its own by NumPy's SeedSequence, and end at `Exported.limit`.
     """
-    from hpo.samplers import derive_seed
+    from hpo.study.samplers import derive_seed
 
     fresh = [Again(derive_seed(exported.seed, number), exported.limit) for number in range(1, seeds)]
     return [Again(exported.seed, exported.epochs, save_to), *fresh]
@@ -102,7 +102,7 @@ def retrain_all(
     Raises:
         HpoError: a training failed; with its traceback.
     """
-    from hpo.jobs import declared_by_model, make_job, prepared
+    from hpo.loop.jobs import declared_by_model, make_job, prepared
 
     with prepared(plan, workers=len(wanted)) as (engine, dataset, data):
         declared = declared_by_model(plan, engine, data.base)

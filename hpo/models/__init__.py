@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpo.config.experiment import TrainingSpec
+from hpo.config.fields import Section
 from hpo.errors import ModelError, nearest
-from hpo.experiment import TrainingSpec
-from hpo.imports import load_object
 from hpo.models import cnn, keras_tuner, mlp
 from hpo.models.built import Built, InvalidModel
 from hpo.models.declared import to_space
 from hpo.models.discovery import discover
-from hpo.section import Section
+from hpo.system.imports import load_object
 
 if TYPE_CHECKING:
     from hpo.data.dataset import DatasetInfo

@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hpo.config.space import SearchSpace
 from hpo.errors import ModelError
-from hpo.space import SearchSpace
-from hpo.texts import MOST_OF_A_NAME, is_clean
+from hpo.text.cleaning import MOST_OF_A_NAME, is_clean
 
 When = dict[str, Any]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.errors import ModelError
-from hpo.imports import load_object, place_of
 from hpo.models.declared import refuse_what_nothing_can_hold
 from hpo.models.keras_tuner import NOTHING, checked, hypermodel_of, hyperparameters
+from hpo.system.imports import load_object, place_of
 
 if TYPE_CHECKING:
     import keras_tuner

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
+from hpo.config.fields import Section
 from hpo.errors import nearest
 from hpo.models.built import InvalidModel
 from hpo.models.keras_names import ACTIVATIONS, INITIALIZERS, OF_MATRICES
 from hpo.models.values import Found, Values, is_finite
-from hpo.section import Section
 
 if TYPE_CHECKING:
     from hpo.data.dataset import DatasetInfo

@@ -10,7 +10,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from hpo.errors import UserError
-from hpo.project.guess import declares_itself, ranges
+from hpo.project.model_arguments import declares_itself, ranges
 from hpo.project.notebook import notebook
 
 if TYPE_CHECKING:
@@ -136,8 +136,8 @@ def _columns(data: Path) -> str:
 
 def _objective(dataset: Any, folder: Path) -> str:
     """An objective that goes with the task, which the data show; reading them finds their faults, too."""
+    from hpo.config.dataset import DatasetSpec
     from hpo.data import load
-    from hpo.dataset_section import DatasetSpec
 
     if dataset == "digits":
         return "val_accuracy"

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hpo.record import TrialRecord, ranked
 from hpo.report.charts import failures
 from hpo.report.choice import choice_of
-from hpo.report.commands import USUAL, Stores
+from hpo.report.copied_commands import USUAL, Stores
 from hpo.report.formats import count, cut, duration, gist, listing, score, setting
-from hpo.store import StudyView
+from hpo.study.record import TrialRecord, ranked
+from hpo.study.stored import StudyView
 
 _LETTERS = 160
 """Of an error's message in a headline."""

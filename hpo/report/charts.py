@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from hpo.report.axes import whole_axis
 from hpo.report.course import began
-from hpo.report.drawing import COMPLETE, FAILED, PRUNED, UNITS, Drawing, Missing, drawing
 from hpo.report.formats import count, duration, percent
+from hpo.report.plotly_json import COMPLETE, FAILED, PRUNED, UNITS, Drawing, Missing, drawing
 
 if TYPE_CHECKING:
-    from hpo.record import TrialRecord
+    from hpo.study.record import TrialRecord
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hpo.record import ranked
+from hpo.study.record import ranked
 
 if TYPE_CHECKING:
-    from hpo.record import TrialRecord
-    from hpo.store import StudyView
+    from hpo.study.record import TrialRecord
+    from hpo.study.stored import StudyView
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from hpo.record import FOLD
 from hpo.report.axes import limits, score_axis, whole_axis
-from hpo.report.drawing import BEST, UNITS, Drawing, Missing, drawing
 from hpo.report.formats import score
-from hpo.report.marks import COLORS, STAR, marker, points, star
+from hpo.report.plotly_json import BEST, UNITS, Drawing, Missing, drawing
 from hpo.report.thinning import Source, thin
+from hpo.report.trial_marks import COLORS, STAR, marker, points, star
+from hpo.study.record import FOLD
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from hpo.record import TrialRecord
+    from hpo.study.record import TrialRecord
 
 _POINTS, _CURVES, _FAILURES = 600, 400, 300
 _CORNERS = 60

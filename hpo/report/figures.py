@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from hpo.report.axes import labelled, log_ticks, parameter_axis, score_axis
-from hpo.report.drawing import COMPLETE, Drawing, Missing, drawing, themed
 from hpo.report.formats import percent, setting
-from hpo.report.marks import points
+from hpo.report.plotly_json import COMPLETE, Drawing, Missing, drawing, themed
 from hpo.report.thinning import Sample, Source, comparable, thin_comparable
+from hpo.report.trial_marks import points
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from hpo.record import TrialRecord
+    from hpo.study.record import TrialRecord
 
 _POINTS, _CONTOUR = 600, 120
 ENOUGH = 20

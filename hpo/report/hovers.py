@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from hpo.report.formats import cut, gist, score, setting
 
 if TYPE_CHECKING:
-    from hpo.record import TrialRecord
     from hpo.report.thinning import Source
+    from hpo.study.record import TrialRecord
 
 _LINES = 24
 _LETTERS = 60

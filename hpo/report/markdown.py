@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from hpo.record import TrialRecord
 from hpo.report.answer import answer
 from hpo.report.charts import failures
-from hpo.report.commands import USUAL, Stores
-from hpo.report.edges import alarms
+from hpo.report.copied_commands import USUAL, Stores
 from hpo.report.formats import count, duration, score, setting
+from hpo.report.range_edges import alarms
 from hpo.report.thinning import Source
-from hpo.texts import code
-from hpo.texts import markdown as escaped
+from hpo.study.record import TrialRecord
+from hpo.text.cleaning import code
+from hpo.text.cleaning import markdown as escaped
 
 _TOP = 5
 

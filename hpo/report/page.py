@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from hpo.errors import UserError
-from hpo.replacing import replaced
-from hpo.versions import versions
+from hpo.system.versions import versions
+from hpo.system.whole_files import replaced
 
 if TYPE_CHECKING:
-    from hpo.report.parts import Overview, StudyPart
+    from hpo.report.gathered import Overview, StudyPart
 
 Format = Literal["html", "md"]
 _SCRIPTS = ("figures.js", "sorting.js", "copying.js")
@@ -55,13 +55,13 @@ def report(  # noqa: PLR0913 - one argument, one option of the command
     Raises:
         UserError: there is no such study, or the file cannot be written.
     """
-    from hpo.home import default_storage, default_tracking, home_folder
-    from hpo.report.commands import Stores
-    from hpo.report.links import links_of
+    from hpo.report.copied_commands import Stores
+    from hpo.report.gathered import overview, study_part
     from hpo.report.markdown import markdown
-    from hpo.report.parts import overview, study_part
+    from hpo.report.mlflow_links import links_of
     from hpo.report.table import listed
     from hpo.report.thinning import read_source
+    from hpo.system.home import default_storage, default_tracking, home_folder
 
     _check_writable(output)
     url = storage or default_storage(home_folder(home))
@@ -97,7 +97,7 @@ def render(parts: "Sequence[StudyPart]", together: "Overview | None") -> str:
     from markupsafe import Markup
 
     from hpo.report import formats
-    from hpo.report.drawing import Drawing, for_script
+    from hpo.report.plotly_json import Drawing, for_script
 
     environment = Environment(
         loader=PackageLoader("hpo", "report"), autoescape=True, undefined=StrictUndefined,
@@ -140,8 +140,8 @@ def _check_writable(output: Path | None) -> None:
 
 def _log(uri: str, names: Sequence[str], page: str) -> str:
     """Logs the page with the study's run; returns where, or why not."""
-    from hpo.tracking.pages import log_page
-    from hpo.urls import masked
+    from hpo.text.urls import masked
+    from hpo.tracking.links import log_page
 
     if len(names) > 1:
         return "not logged to MLflow: a page of several studies belongs to none of their runs"

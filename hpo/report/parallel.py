@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from hpo.report.axes import is_log, log_ticks, reach, words
-from hpo.report.drawing import BEST, WEAK, Drawing, Missing, drawing
 from hpo.report.formats import NOTHING, cut, score, setting
-from hpo.report.marks import STAR
+from hpo.report.plotly_json import BEST, WEAK, Drawing, Missing, drawing
 from hpo.report.thinning import Source, comparable, thin_comparable
+from hpo.report.trial_marks import STAR
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from hpo.record import TrialRecord
+    from hpo.study.record import TrialRecord
 
 _LINES = 240
 _FEWEST = 2

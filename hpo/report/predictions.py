@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from hpo.errors import HpoError
 from hpo.report.charts import confusion_chart
-from hpo.report.drawing import Drawing, Missing
 from hpo.report.formats import percent
 from hpo.report.pictures import as_image
+from hpo.report.plotly_json import Drawing, Missing
 
 if TYPE_CHECKING:
     import numpy as np
 
     from hpo.data.dataset import Array, Dataset
-    from hpo.record import TrialRecord
-    from hpo.store import StudyView
+    from hpo.study.record import TrialRecord
+    from hpo.study.stored import StudyView
 
 _PICTURES = 24
 
@@ -79,7 +79,7 @@ def predictions(view: "StudyView", trials: "Sequence[TrialRecord]") -> Predictio
         if isinstance(dataset, Missing) or dataset.info.classes is None:
             return dataset if isinstance(dataset, Missing) else None
         x, y = _validation(dataset)
-        from hpo.quiet import without_greetings
+        from hpo.system.tensorflow_import import without_greetings
 
         with without_greetings():
             from hpo.training.predict import by_class, predict
@@ -91,8 +91,8 @@ def predictions(view: "StudyView", trials: "Sequence[TrialRecord]") -> Predictio
 
 def _load(view: "StudyView", trial: "TrialRecord") -> "Dataset | Missing":
     """The data as a trial's model had them: prepared as its configuration says, of its folds that of the model."""
-    from hpo.jobs import sections, variants_of
-    from hpo.plan_again import plan_of_study
+    from hpo.loop.jobs import sections, variants_of
+    from hpo.plan.rebuilt import plan_of_study
 
     plan = plan_of_study(view)
     variants = variants_of(plan)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from hpo.report.formats import NOTHING, count, duration, score, setting
 
 if TYPE_CHECKING:
-    from hpo.record import TrialRecord
     from hpo.report.thinning import Source
+    from hpo.study.record import TrialRecord
 
 _MOST = 100
 

@@ -11,10 +11,10 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.compare.trial_tables import Sampled
-from hpo.record import TrialRecord, ranked
 from hpo.report.choice import Choice, choice_of
-from hpo.store import StudyView, read_sampled, read_study
+from hpo.storage.trial_tables import Sampled
+from hpo.study.record import TrialRecord, ranked
+from hpo.study.stored import StudyView, read_sampled, read_study
 
 _ENOUGH = 10
 """So many complete trials are compared without pruned ones."""

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.errors import NotFound, StudyMismatch, UserError
-from hpo.private import private_folder
+from hpo.system.private_files import private_folder
 
 if TYPE_CHECKING:
     from optuna import Study
     from rich.console import Console
 
-    from hpo.plan import Plan
-    from hpo.reuse.carry import Past
-    from hpo.reuse.past import Gathered
-    from hpo.store import StudyView
-    from hpo.study import Definition
+    from hpo.plan.plan import Plan
+    from hpo.reuse.import_trials import Past
+    from hpo.reuse.past_trials import Gathered
+    from hpo.study.stored import StudyView
+    from hpo.study.study import Definition
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ def extend(study: str, experiment: str | Path | Mapping[str, Any], options: Opti
         NotFound: there is no such study.
         StudyMismatch: objective, data, model or training differ, so that scores would not compare.
     """
-    from hpo.reuse.carry import carry
-    from hpo.reuse.past import Wanted, of_study, same_pruner
-    from hpo.store import DECLARED, known_study, own, view_of
+    from hpo.reuse.import_trials import carry
+    from hpo.reuse.past_trials import Wanted, of_study, same_pruner
+    from hpo.study.stored import DECLARED, known_study, own, view_of
 
     options = options or Options()
     plan = _plan(experiment, study, options)
@@ -104,10 +104,10 @@ def warm_start(experiment: str | Path | Mapping[str, Any], source: str | Path, o
         UserError: the new study has trials of its own; no past trial lies in its space.
         NotFound: there is no such study, or the folder is no project.
     """
-    from hpo.reuse.carry import observe
+    from hpo.reuse.import_trials import observe
     from hpo.reuse.keras_tuner_project import is_project, read_project
-    from hpo.reuse.past import Wanted, of_project, of_study, same_pruner
-    from hpo.store import known_study, view_of
+    from hpo.reuse.past_trials import Wanted, of_project, of_study, same_pruner
+    from hpo.study.stored import known_study, view_of
 
     options = options or Options()
     plan = _plan(experiment, str(source), options)
@@ -130,7 +130,7 @@ def warm_start(experiment: str | Path | Mapping[str, Any], source: str | Path, o
 
 
 def _plan(experiment: str | Path | Mapping[str, Any], past: str, options: Options) -> "Plan":
-    from hpo.plan import load_plan
+    from hpo.plan.plan import load_plan
 
     plan = load_plan(experiment, options.overrides, options.home)
     if plan.experiment.name == past:
@@ -140,7 +140,7 @@ def _plan(experiment: str | Path | Mapping[str, Any], past: str, options: Option
 
 def _definition(plan: "Plan", declared: Mapping[str, Any] | None) -> "Definition":
     """The new study's, on the data as they are now; `declared` is what its model is known to declare."""
-    from hpo.jobs import declared_by_model, prepared
+    from hpo.loop.jobs import declared_by_model, prepared
     from hpo.run import definition_of
 
     with prepared(plan, workers=1) as (engine, dataset, data):
@@ -148,7 +148,7 @@ def _definition(plan: "Plan", declared: Mapping[str, Any] | None) -> "Definition
 
 
 def _check_comparable(view: "StudyView", definition: "Definition") -> None:
-    from hpo.study import differences
+    from hpo.study.study import differences
 
     def essence(identity: Mapping[str, Any]) -> dict[str, Any]:
         data = {key: value for key, value in identity["dataset"].items() if key != "name"}
@@ -178,8 +178,8 @@ def _opened(
     Raises:
         UserError: nothing would be added to it, or it has trials of its own.
     """
-    from hpo.lock import sole_coordinator
-    from hpo.study import open_study
+    from hpo.storage.lock import sole_coordinator
+    from hpo.study.study import open_study
 
     name = plan.experiment.name
     if not found.past:
@@ -196,7 +196,7 @@ def _opened(
 
 
 def _check_own(plan: "Plan", extends: str | None) -> None:
-    from hpo.store import CARRIED, known_study, own
+    from hpo.study.stored import CARRIED, known_study, own
 
     name = plan.experiment.name
     try:
@@ -222,8 +222,8 @@ def _with_model(one: "Past", plan: "Plan") -> "Past":
 
 def _link(plan: "Plan", old: "Study") -> None:
     """Names the two studies in each other, and the new one in the old one's MLflow run, where there is one."""
-    from hpo.store import EXTENDED_BY, EXTENDS, known_study
-    from hpo.tracking.whole import tag_study
+    from hpo.study.stored import EXTENDED_BY, EXTENDS, known_study
+    from hpo.tracking.backfill import tag_study
 
     name = plan.experiment.name
     known_study(plan.storage, name).set_user_attr(EXTENDS, old.study_name)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpo.config.experiment import Objective
 from hpo.errors import NotFound, UserError
-from hpo.experiment import Objective
 
 
 @dataclass(frozen=True)

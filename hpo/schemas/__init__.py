@@ -9,10 +9,10 @@ from typing import Any, Literal
 from pydantic.json_schema import models_json_schema
 
 from hpo import models
+from hpo.config.experiment import Experiment, TrainingSpec
+from hpo.config.metrics import LOSSES, METRICS
+from hpo.config.space import SearchSpace
 from hpo.data import KNOWN
-from hpo.experiment import Experiment, TrainingSpec
-from hpo.metric_names import LOSSES, METRICS
-from hpo.space import SearchSpace
 
 _Schema = dict[str, Any]
 

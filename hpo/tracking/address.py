@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hpo.errors import UserError
-from hpo.urls import masked
+from hpo.text.urls import masked
 
 # Read by MLflow when it is imported, and with each request. Epochs do not wait for a server that is away:
 # what it missed is told when the trial ends.

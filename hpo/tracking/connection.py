@@ -11,7 +11,7 @@ from mlflow.db import upgrade
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
-from hpo.private import private_file, private_folder
+from hpo.system.private_files import private_file, private_folder
 
 
 def connect(uri: str) -> MlflowClient:

@@ -18,11 +18,11 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH, MAX_TAG_VAL_LENGTH, path_not_unique
 from numpy import dtype
 
-from hpo.confirm.confirmation import Confirmation, Estimate
+from hpo.config.experiment import Objective
 from hpo.data.dataset import DatasetInfo
-from hpo.experiment import Objective
-from hpo.record import FOLD, TrialRecord
-from hpo.texts import MOST_OF_AN_ERROR, clean, markdown
+from hpo.study.confirmation import Confirmation, Estimate
+from hpo.study.record import FOLD, TrialRecord
+from hpo.text.cleaning import MOST_OF_AN_ERROR, clean, markdown
 
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 """A trial's state -> its run's status, as in MLflow's own Optuna storage."""

@@ -6,10 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from hpo.confirm.confirmation import Confirmation
+from hpo.config.experiment import Objective
 from hpo.data.dataset import DatasetInfo
-from hpo.experiment import Objective
-from hpo.record import TrialRecord
+from hpo.study.confirmation import Confirmation
+from hpo.study.record import TrialRecord
 
 Status = Literal["finished", "interrupted", "failed"]
 """How a study, or a confirmation, came to its end."""

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from hpo.errors import HpoError
-from hpo.record import TrialRecord
+from hpo.study.record import TrialRecord
+from hpo.text.urls import masked
 from hpo.tracking.address import cannot_open, quiet, reason_of, set_environment
 from hpo.tracking.study_info import Ending, StudyInfo
-from hpo.urls import masked
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
 
-    from hpo.tracking.store import Store
-    from hpo.tracking.untold import Untold
+    from hpo.tracking.pending import Untold
+    from hpo.tracking.study_runs import Store
 
 FLUSH_SECONDS = 1.0
 """The longest time that an epoch waits to be logged; what comes in it is written together."""
@@ -92,7 +92,7 @@ class Tracker:
         server = uri.startswith(("http:", "https:"))
 
         def store() -> "Store":
-            from hpo.tracking.store import Store
+            from hpo.tracking.study_runs import Store
 
             return Store(uri, None if server else artifacts, study, resume)
 
@@ -191,7 +191,7 @@ class Tracker:
                 return store
 
     def _serve(self, store: "Store") -> None:
-        from hpo.tracking.untold import Untold
+        from hpo.tracking.pending import Untold
 
         untold = Untold(self._study.objective)
         self._size = store.at_once

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from hpo.config.experiment import Augmentation
 from hpo.data.dataset import Dataset, DatasetInfo
-from hpo.data.extra import check_augmentation
+from hpo.data.image_changes import check_augmentation
 from hpo.errors import DataError
-from hpo.experiment import Augmentation
 from hpo.models import InvalidModel
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from hpo.config.experiment import TrainingSpec
+from hpo.config.training_rules import SMOOTHED_LOSSES, plain_name
 from hpo.data.dataset import Array, DatasetInfo
 from hpo.errors import nearest
-from hpo.experiment import TrainingSpec
 from hpo.models import InvalidModel
-from hpo.training.rules import SMOOTHED_LOSSES, plain_name
 
 _OPTIMIZER_KEYS = (
     "learning_rate", "momentum", "nesterov", "weight_decay", "rho", "beta_1", "beta_2", "epsilon", "clipnorm",

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from hpo import models
 from hpo.errors import HpoError
-from hpo.imports import own_place
+from hpo.system.imports import own_place
+from hpo.training.epoch_callback import Nonfinite
 from hpo.training.messages import FailureReason
-from hpo.training.watch import Nonfinite
 
 _KERAS_CALLING = re.compile(r"Exception encountered when calling (?:layer )?(.*?)\.?$")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from hpo.record import FOLD
+from hpo.study.record import FOLD
 from hpo.training.messages import EpochDone, Event, Line, Started, StopReason
 
 

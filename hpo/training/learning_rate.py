@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from hpo.config.experiment import Objective, Schedule, TrainingSpec
+from hpo.config.training_rules import has_schedule
 from hpo.data.dataset import Array
 from hpo.errors import ModelError
-from hpo.experiment import Objective, Schedule, TrainingSpec
 from hpo.models import InvalidModel
-from hpo.training.rules import has_schedule
-from hpo.training.watch import logged
+from hpo.training.epoch_callback import logged
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
-from hpo.experiment import Augmentation, Objective, TrainingSpec
-from hpo.resolved import Resolved
-from hpo.texts import MOST_OF_A_LINE, MOST_OF_A_NAME, clean, shortened, visible
+from hpo.config.experiment import Augmentation, Objective, TrainingSpec
+from hpo.config.resolved import Resolved
+from hpo.text.cleaning import MOST_OF_A_LINE, MOST_OF_A_NAME, clean, shortened, visible
 
 StopReason = Literal["pruner", "deadline", "target", "interrupt"]
 """Why a trial is asked to stop: by the pruner, at the study's deadline, since the target is reached, by the user."""

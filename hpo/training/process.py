@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from hpo import models
 from hpo.data import open_prepared
-from hpo.training.fresh import run_fresh
+from hpo.training.fresh_process import run_fresh
 
 _LOG = logging.getLogger("hpo")
 

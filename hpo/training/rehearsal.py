@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hpo.data.dataset import Dataset, Part
 from hpo.data.function import FunctionStream
-from hpo.data.store import save
+from hpo.data.shared_folder import save
 from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Started, StopReason
 from hpo.training.trial import train
 

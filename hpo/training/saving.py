@@ -13,9 +13,9 @@ import keras
 
 from hpo.data.dataset import Dataset
 from hpo.errors import ModelError
-from hpo.private import private_folder
+from hpo.system.private_files import private_folder
 from hpo.training.failures import one_line
-from hpo.training.saved import write_info
+from hpo.training.model_data import write_info
 
 
 @dataclass(frozen=True)

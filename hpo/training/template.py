@@ -17,8 +17,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from hpo.training.alike import OfItsOwn, descriptions, has_free_rate, has_momentum, is_penalized, key_of, open_layers
 from hpo.training.graph import GraphLoop
+from hpo.training.shareable import (
+    OfItsOwn,
+    descriptions,
+    has_free_rate,
+    has_momentum,
+    is_penalized,
+    key_of,
+    open_layers,
+)
 
 # A template holds its weights, the optimizer's state and two graphs: for small models a few megabytes.
 _KEPT = 12

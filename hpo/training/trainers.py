@@ -10,23 +10,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from hpo.config.training_rules import has_schedule
 from hpo.data.dataset import Array, Dataset
 from hpo.data.generated import epoch_of
 from hpo.models import Built
 from hpo.training.augmentation import Augment, augment_for, augment_steps
-from hpo.training.by_fit import why_not
-from hpo.training.callbacks import own_callbacks, sees_batches
+from hpo.training.class_weights import sample_weights, weights_by_class
 from hpo.training.compiling import labels_for
+from hpo.training.epoch_callback import Stopped, Watch
+from hpo.training.global_settings import traced
 from hpo.training.graph import EVALUATION_BATCH, GraphLoop, Weighted
-from hpo.training.kept import finalize
+from hpo.training.kept_weights import finalize
 from hpo.training.learning_rate import rates_of, reductions, schedules
 from hpo.training.messages import EndReason, Job
-from hpo.training.rules import has_schedule
-from hpo.training.settings import traced
+from hpo.training.needs_fit import why_not
 from hpo.training.template import Templates
 from hpo.training.testing import Scored, evaluated
-from hpo.training.watch import Stopped, Watch
-from hpo.training.weights import sample_weights, weights_by_class
+from hpo.training.user_callbacks import own_callbacks, sees_batches
 
 _TEMPLATES = Templates()
 

@@ -18,16 +18,16 @@ import numpy as np
 from hpo import models
 from hpo.data import open_prepared
 from hpo.data.dataset import Dataset, DatasetInfo
-from hpo.data.store import fold_folder
+from hpo.data.shared_folder import fold_folder
 from hpo.training.compiling import compile_model
+from hpo.training.epoch_callback import Nonfinite, Watch
 from hpo.training.failures import one_line, reason_of
 from hpo.training.folds import FoldLine
-from hpo.training.fresh import run_fresh
+from hpo.training.fresh_process import run_fresh
 from hpo.training.messages import EndReason, Failed, Finished, Job, Line, Started
 from hpo.training.saving import Saved, save
 from hpo.training.testing import Scored, mean_tested
 from hpo.training.trainers import trainer_for
-from hpo.training.watch import Nonfinite, Watch
 
 # TensorFlow keeps a kernel for each operation and shape that it has met, a quarter of a MiB a trial. They are not
 # cleared more often, since those of the graphs that wait for later trials go with them.

@@ -16,15 +16,15 @@ from tiny import Command
 
 import hpo
 from benchmarks.synthetic import synthetic_study
+from hpo.cli.compare_output import print_comparison
 from hpo.compare.compare import chosen, parameter_columns, read_studies, table
-from hpo.compare.comparison import print_comparison
-from hpo.confirm.confirmation import Confirmation, Estimate, Finalist
-from hpo.csv_file import write_csv
+from hpo.config.experiment import StudySpec
 from hpo.errors import NotFound, UserError
-from hpo.experiment import StudySpec
-from hpo.record import ranked
-from hpo.store import CONFIRMATION, read_study
-from hpo.study import open_study
+from hpo.study.confirmation import Confirmation, Estimate, Finalist
+from hpo.study.record import ranked
+from hpo.study.stored import CONFIRMATION, read_study
+from hpo.study.study import open_study
+from hpo.system.csv_files import write_csv
 
 
 @pytest.fixture(scope="module")

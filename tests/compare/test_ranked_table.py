@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from hpo.compare.compare import chosen, parameter_columns, ranking, row, table
-from hpo.confirm.confirmation import Confirmation, Estimate, Finalist
-from hpo.record import TrialRecord
-from hpo.store import StudyView
+from hpo.study.confirmation import Confirmation, Estimate, Finalist
+from hpo.study.record import TrialRecord
+from hpo.study.stored import StudyView
 
 
 def trial(number: int, value: float | None, **more: Any) -> TrialRecord:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from hpo.compare.summary import differences, summaries
-from hpo.confirm.confirmation import Confirmation
-from hpo.record import TrialRecord
-from hpo.store import StudyView
+from hpo.study.confirmation import Confirmation
+from hpo.study.record import TrialRecord
+from hpo.study.stored import StudyView
 
 BEGAN = datetime(2026, 3, 1, 12, 0, 0)
 

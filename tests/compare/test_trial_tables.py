@@ -6,10 +6,10 @@ import optuna
 from studies import definition, run, two_epochs
 
 from benchmarks.synthetic import synthetic_study
-from hpo.experiment import StudySpec
-from hpo.record import ranked
-from hpo.store import known_study, read_study, view_of
-from hpo.study import open_study
+from hpo.config.experiment import StudySpec
+from hpo.study.record import ranked
+from hpo.study.stored import known_study, read_study, view_of
+from hpo.study.study import open_study
 from hpo.training.messages import Failed
 
 

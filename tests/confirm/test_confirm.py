@@ -13,10 +13,10 @@ from sklearn.datasets import load_iris
 from tiny import Command, tiny
 
 import hpo
+from hpo.cli.confirm_output import print_confirmed
 from hpo.confirm.confirm import chosen_finalists
-from hpo.confirm.finalist_table import print_confirmed
 from hpo.errors import HpoError, NotFound, UserError
-from hpo.store import confirming_runs, read_study
+from hpo.study.stored import confirming_runs, read_study
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,17 @@ import optuna
 import pytest
 from studies import OBJECTIVE, Log, WriteLock, definition, process, run, two_epochs
 
-from hpo import database, writer
-from hpo.confirm.confirmation import Confirmation
+from hpo.config.experiment import TrainingSpec
 from hpo.confirm.confirming import Confirming, Wanted, fresh_seeds
-from hpo.confirm.finalists import confirmation_of
-from hpo.coordinator import Budget, Coordinator
 from hpo.engines.scripted import ScriptedEngine
-from hpo.experiment import TrainingSpec
-from hpo.lock import sole_coordinator
-from hpo.record import Confirms, TrialRecord, ranked
-from hpo.samplers import derive_seed
-from hpo.store import confirming_runs, read_study, study_names
+from hpo.loop.coordinator import Budget, Coordinator
+from hpo.statistics.finalists import confirmation_of
+from hpo.storage import database, writer
+from hpo.storage.lock import sole_coordinator
+from hpo.study.confirmation import Confirmation
+from hpo.study.record import Confirms, TrialRecord, ranked
+from hpo.study.samplers import derive_seed
+from hpo.study.stored import confirming_runs, read_study, study_names
 from hpo.training.messages import Failed, Job, Lost
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from hpo.confirm.confirmation import Confirmation, Estimate, Finalist
-from hpo.confirm.decision import leader, markdown, overstated, sentences, verdict
-from hpo.experiment import Objective
+from hpo.config.experiment import Objective
+from hpo.statistics.decision import leader, markdown, overstated, sentences, verdict
+from hpo.study.confirmation import Confirmation, Estimate, Finalist
 
 ACCURACY = Objective.model_validate("val_accuracy")
 LOSS = Objective.model_validate("val_loss")

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 import pytest
 from scipy import stats
 
-from hpo.confirm.confirmation import Confirmation
-from hpo.confirm.decision import leader, markdown, overstated, sentences, verdict
-from hpo.confirm.finalists import Runs, compared, confirmation_of, estimate, out, pooled_deviation
-from hpo.experiment import Objective
-from hpo.record import TrialRecord
+from hpo.config.experiment import Objective
+from hpo.statistics.decision import leader, markdown, overstated, sentences, verdict
+from hpo.statistics.finalists import Runs, compared, confirmation_of, estimate, out, pooled_deviation
+from hpo.study.confirmation import Confirmation
+from hpo.study.record import TrialRecord
 
 ACCURACY = Objective.model_validate("val_accuracy")
 LOSS = Objective.model_validate("val_loss")

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hpo.config.experiment import DatasetSpec
 from hpo.data import load
 from hpo.data.files import read_idx, read_idx_folder, read_npz
 from hpo.errors import DataError
-from hpo.experiment import DatasetSpec
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 256, (60, 4, 5), dtype=np.uint8)

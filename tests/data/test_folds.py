@@ -8,10 +8,10 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from sklearn.preprocessing import StandardScaler
 
+from hpo.config.experiment import DatasetSpec
 from hpo.data import load, open_prepared, save
 from hpo.data.split import Rows, split
 from hpo.errors import DataError
-from hpo.experiment import DatasetSpec
 
 CLASSES = np.repeat([0, 1], [80, 20])
 NOTHING: frozenset[str] = frozenset()

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hpo.config.experiment import DatasetSpec
 from hpo.data import Dataset, load, open_prepared, save
 from hpo.errors import DataError
-from hpo.experiment import DatasetSpec
 
 # Python imports a module of one name once.
 NUMBERS = itertools.count()
@@ -174,8 +174,8 @@ made = tf.data.Dataset.from_generator(endless, output_signature=kinds)
 
 @pytest.mark.parametrize("part", ["training", "validation"])
 def test_a_generator_that_does_not_end_in_time_is_refused_with_what_to_do(user, monkeypatch, capsys, part) -> None:
-    monkeypatch.setattr("hpo.data.survey._PATIENCE", 0.5)
-    monkeypatch.setattr("hpo.waiting.FIRST", 0.1)
+    monkeypatch.setattr("hpo.data.tf_dataset._PATIENCE", 0.5)
+    monkeypatch.setattr("hpo.system.long_work.FIRST", 0.1)
     train = "made" if part == "training" else "made.take(40)"
     with pytest.raises(DataError, match=rf"{part}: must end, and did not .*steps_per_epoch.*assert_cardinality"):
         user(f"{ENDLESS}return {{'train': {train}, 'validation': made, 'test': made.take(3)}}")
@@ -183,7 +183,7 @@ def test_a_generator_that_does_not_end_in_time_is_refused_with_what_to_do(user, 
 
 
 def test_pipelines_that_end_may_take_their_time(user, monkeypatch) -> None:
-    monkeypatch.setattr("hpo.data.survey._PATIENCE", 0.0)
+    monkeypatch.setattr("hpo.data.tf_dataset._PATIENCE", 0.0)
     parts = "{'train': made.take(40), 'validation': slices(x, y).filter(lambda a, b: b < 2), 'test': known}"
     known = "known = made.take(3).apply(tf.data.experimental.assert_cardinality(3))"
     assert user(f"{ENDLESS}{known}\nreturn {parts}").info.sizes == {"training": 40, "validation": 100, "test": 3}

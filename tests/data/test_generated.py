@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hpo.config.experiment import DatasetSpec
 from hpo.data import Dataset, load, open_prepared, save
 from hpo.data.generated import epoch_of
 from hpo.errors import DataError
-from hpo.experiment import DatasetSpec
 
 # Python imports a module of one name once.
 NUMBERS = itertools.count()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hpo.data.labels import Labels, read_labels
-from hpo.data.raw import Values
+from hpo.data.source_data import Values
 from hpo.errors import DataError
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hpo.config.experiment import DatasetSpec
 from hpo.data import load
 from hpo.errors import DataError
-from hpo.experiment import DatasetSpec
 
 
 def test_two_runs_give_the_same_dataset() -> None:

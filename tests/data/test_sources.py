@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hpo.config.experiment import DatasetSpec
 from hpo.data import KNOWN, load
 from hpo.errors import DataError
-from hpo.experiment import DatasetSpec
 
 SHARED = Path(os.environ.get("HPO_DATA") or Path(__file__).parents[3] / "shared" / "datasets")
 
@@ -97,7 +97,7 @@ def test_unknown_name() -> None:
 
 def test_no_network_says_how_to_mend_it(tmp_path: Path) -> None:
     code = (
-        "from hpo.data import load; from hpo.errors import DataError; from hpo.experiment import DatasetSpec\n"
+        "from hpo.data import load; from hpo.errors import DataError; from hpo.config.experiment import DatasetSpec\n"
         "try: load(DatasetSpec(name='mnist'), [])\n"
         "except DataError as error: print(error)\n"
     )

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from hpo.config.experiment import DatasetSpec
 from hpo.data.split import Rows, split
 from hpo.errors import DataError
-from hpo.experiment import DatasetSpec
 
 CLASSES = np.repeat([0, 1], [900, 100])
 NOTHING: frozenset[str] = frozenset()

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hpo.config.experiment import DatasetSpec
 from hpo.data import Dataset, load, open_prepared, save
 from hpo.errors import DataError
-from hpo.experiment import DatasetSpec
 
 
 def digits(**options: object) -> Dataset:

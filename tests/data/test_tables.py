@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hpo.config.experiment import DatasetSpec
 from hpo.data import Dataset, load
 from hpo.data.dataset import Column
 from hpo.data.tables import columns_of, encode, read_features
 from hpo.errors import DataError
-from hpo.experiment import DatasetSpec
 
 N = 120
 FRAME = pd.DataFrame(

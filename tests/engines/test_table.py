@@ -2,10 +2,10 @@
 
 import os
 
+from hpo.config.experiment import EngineSpec
 from hpo.engines.local import LocalEngine
 from hpo.engines.serial import SerialEngine
 from hpo.engines.table import count_workers, make_engine
-from hpo.experiment import EngineSpec
 
 
 def test_workers_are_as_many_as_the_cores_allow():

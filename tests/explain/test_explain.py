@@ -10,12 +10,12 @@ from jsonschema import Draft202012Validator
 from tiny import ROOT
 from typer.testing import CliRunner
 
-from hpo.cli import app
+from hpo.cli.commands import app
+from hpo.cli.explain_output import default_of, explanation, facts, overview, type_of
 from hpo.errors import NotFound
-from hpo.explain.keys import complete, find, walk
-from hpo.explain.text import default_of, explanation, facts, overview, type_of
 from hpo.models import described
 from hpo.schemas import json_schema
+from hpo.schemas.keys import complete, find, walk
 
 KEYS = [key.path for key in walk(options=True)]
 SCHEMA = Draft202012Validator(json_schema("experiment"))
@@ -143,7 +143,7 @@ def test_keys_complete_a_level_at_a_time():
 )
 def test_it_answers_without_tensorflow_mlflow_and_optuna(arguments):
     code = (
-        "import sys\nfrom hpo.cli import command\n"
+        "import sys\nfrom hpo.cli.commands import command\n"
         f"sys.argv = ['hpo', 'explain', *{arguments!r}]\n"
         "assert command() == 0\n"
         "assert not {'tensorflow', 'keras', 'mlflow', 'optuna'} & set(sys.modules)\n"

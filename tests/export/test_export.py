@@ -10,14 +10,14 @@ import pytest
 from rich.console import Console
 from tiny import Command
 
-from hpo.confirm.confirmation import Confirmation, Estimate, Finalist
+from hpo.cli.train_output import print_retrained, retrained_json, trained_again
 from hpo.errors import NotFound, UserError
 from hpo.export.export import Targets, Which, choose, export
-from hpo.export.exported import exported_of, read_exported, write_exported
 from hpo.export.predict import predict
 from hpo.export.retrain import Retrained, retrain_all, runs_of
-from hpo.export.retrained_table import print_retrained, retrained_json, trained_again
-from hpo.store import StudyView, read_study
+from hpo.plan.exported_file import exported_of, read_exported, write_exported
+from hpo.study.confirmation import Confirmation, Estimate, Finalist
+from hpo.study.stored import StudyView, read_study
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from hpo.config.experiment import DatasetSpec
 from hpo.data import Dataset, load
 from hpo.errors import DataError, NotFound, UserError
-from hpo.experiment import DatasetSpec
+from hpo.export.input_samples import read_samples
 from hpo.export.predict import check_output, predict, write
-from hpo.export.samples import read_samples
 
 N = 120
 RNG = np.random.default_rng(0)
@@ -140,7 +140,7 @@ def test_models_that_are_not_there(tmp_path: Path) -> None:
 def saved(folder: Path, dataset: Dataset, *layers: Any) -> str:
     import keras
 
-    from hpo.training.saved import write_info
+    from hpo.training.model_data import write_info
     from hpo.training.saving import with_scaling
 
     model = keras.Sequential([keras.Input(dataset.info.input_shape), *layers])

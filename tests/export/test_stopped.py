@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from hpo.confirm.confirmation import Estimate
-from hpo.export.exported import Confirmed, Exported
+from hpo.plan.exported_file import Confirmed, Exported
+from hpo.study.confirmation import Estimate
 
 SCORE = Estimate(mean=0.8, deviation=0.1, low=0.7, high=0.9, seeds=3)
 FINALIST = Confirmed(0.1, chosen=False, validation=SCORE)

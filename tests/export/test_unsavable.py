@@ -8,13 +8,13 @@ from rich.console import Console
 from tiny import tiny
 
 import hpo
+from hpo.cli.output import print_study, print_trial, trial_json
+from hpo.cli.train_output import print_retrained, require_saved, trained_again
 from hpo.compare.compare import read_studies
 from hpo.errors import HpoError
 from hpo.export.export import Targets, export
-from hpo.export.exported import read_exported
-from hpo.export.retrained_table import print_retrained, require_saved, trained_again
-from hpo.store import StudyView
-from hpo.terminal import print_study, print_trial, trial_json
+from hpo.plan.exported_file import read_exported
+from hpo.study.stored import StudyView
 from hpo.tracking.entities import state_tags
 
 MODEL = """

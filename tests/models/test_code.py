@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from hpo.export.script.keras_code import layers_as_code
 from hpo.models import build
-from hpo.models.code import layers_as_code
 
 MODELS = {
     "mlp": {

@@ -9,7 +9,7 @@ import pytest
 
 import hpo
 from hpo.errors import DataError, ModelError, UserError
-from hpo.plan import load_plan
+from hpo.plan.plan import load_plan
 from hpo.project.create import Created, Wanted, create_project, no_experiment
 
 SMALL = ["study.trials=2", "training.epochs=1", "engine=serial", "study.pruner=none"]

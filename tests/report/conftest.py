@@ -8,10 +8,10 @@ import pytest
 from studies import definition, run
 
 from benchmarks.synthetic import synthetic_study
-from hpo.confirm.confirmation import Confirmation, Estimate, Finalist
-from hpo.experiment import StudySpec
-from hpo.store import CONFIRMATION
-from hpo.study import open_study
+from hpo.config.experiment import StudySpec
+from hpo.study.confirmation import Confirmation, Estimate, Finalist
+from hpo.study.stored import CONFIRMATION
+from hpo.study.study import open_study
 from hpo.training.messages import Failed, Job
 
 HOSTILE = "<script>window.hacked = true</script>"

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from hpo.record import TrialRecord
 from hpo.report.answer import answer
 from hpo.report.choice import choice_of
-from hpo.report.commands import Stores
-from hpo.store import StudyView, read_study
+from hpo.report.copied_commands import Stores
+from hpo.study.record import TrialRecord
+from hpo.study.stored import StudyView, read_study
 
 
 @pytest.fixture(scope="module")

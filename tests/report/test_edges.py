@@ -3,7 +3,7 @@
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from hpo.report.edges import _alarm, alarms
+from hpo.report.range_edges import _alarm, alarms
 from hpo.report.thinning import read_source
 
 LOG = FloatDistribution(1e-4, 1e-1, log=True)

@@ -8,13 +8,13 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from studies import flat, run
 
 from hpo.report.axes import limits, log_ticks, parameter_axis, score_axis, whole_axis
-from hpo.report.commands import Stores
+from hpo.report.copied_commands import Stores
 from hpo.report.course import curves, history, over_time
-from hpo.report.drawing import Drawing, Missing
 from hpo.report.figures import contour, importance, importances, slices
 from hpo.report.parallel import _axis, parallel
+from hpo.report.plotly_json import Drawing, Missing
 from hpo.report.thinning import Source, read_source
-from hpo.tracking.pages import server_address
+from hpo.tracking.links import server_address
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from hpo.errors import NotFound, UserError
-from hpo.report.command import chosen_format
 from hpo.report.page import report
+from hpo.report.report import chosen_format
 
 STUDIES = ("few", "many", "losses", "none", "one", "three", "failed", "single", "wild", "confirmed")
 

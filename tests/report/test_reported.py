@@ -13,8 +13,8 @@ from test_ui import free_port
 
 from hpo.report.page import Reported, report
 from hpo.report.predictions import predictions
-from hpo.store import read_study
-from hpo.tracking.found import study_run
+from hpo.study.stored import read_study
+from hpo.tracking.lookup import study_run
 
 
 @pytest.fixture(scope="module")

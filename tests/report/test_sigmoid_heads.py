@@ -6,11 +6,11 @@ import pytest
 from tiny import tiny
 
 import hpo
+from hpo.config.experiment import DatasetSpec
 from hpo.data import load
-from hpo.experiment import DatasetSpec
 from hpo.export.predict import predict
 from hpo.report.predictions import predictions
-from hpo.store import read_study
+from hpo.study.stored import read_study
 
 SPACE = {"model": "mlp", "parameters": {"depth": 1, "learning_rate": 0.02, "output_activation": "sigmoid"}}
 

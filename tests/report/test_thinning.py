@@ -3,8 +3,8 @@
 import optuna
 from optuna.visualization import plot_optimization_history
 
-from hpo.record import TrialRecord
 from hpo.report.thinning import Sample, read_source, thin
+from hpo.study.record import TrialRecord
 
 
 def trials(count: int) -> list[TrialRecord]:

@@ -9,10 +9,10 @@ import optuna
 import pytest
 from studies import SPACE, definition, flat, run
 
-from hpo.record import TrialRecord
-from hpo.reuse.carry import Past, carry, frozen, observe
-from hpo.space import SearchSpace
-from hpo.store import OBSERVED, read_study, record_of
+from hpo.config.space import SearchSpace
+from hpo.reuse.import_trials import Past, carry, frozen, observe
+from hpo.study.record import TrialRecord
+from hpo.study.stored import OBSERVED, read_study, record_of
 
 KNOWN: dict[str, Any] = {
     "depth": 2, "learning_rate": 0.01, "widths": [8, 4], "optimizer": "adam", "activation": "relu",

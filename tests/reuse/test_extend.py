@@ -11,12 +11,12 @@ from studies import Ran, run, score
 from tiny import tiny
 from typer.testing import CliRunner
 
-from hpo.cli import app
+from hpo.cli.commands import app
 from hpo.errors import NotFound, StudyMismatch, UserError
-from hpo.plan import load_plan
-from hpo.record import ranked
+from hpo.plan.plan import load_plan
 from hpo.reuse.extend import Options, _definition, extend, warm_start
-from hpo.store import known_study, read_study
+from hpo.study.record import ranked
+from hpo.study.stored import known_study, read_study
 from hpo.training.messages import Failed, Job
 
 KERAS_TUNER = Path(__file__).parents[1] / "data_files" / "keras_tuner"

@@ -14,9 +14,9 @@ from test_tracking import DATASET, complete, opened, running
 from tiny import tiny
 
 from hpo.errors import Interrupted, StudyFailed
-from hpo.plan import Plan, load_plan
+from hpo.loop.mlflow_observer import tracked
+from hpo.plan.plan import Plan, load_plan
 from hpo.reuse.extend import _definition
-from hpo.tracked import tracked
 
 
 class Quiet:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpo.confirm.confirmation import Confirmation, Estimate, Finalist
+from hpo.config.experiment import Objective
+from hpo.config.resolved import Resolved
 from hpo.data.dataset import DatasetInfo, Scaling
-from hpo.experiment import Objective
-from hpo.record import Confirms, TrialRecord
-from hpo.resolved import Resolved
+from hpo.study.confirmation import Confirmation, Estimate, Finalist
+from hpo.study.record import Confirms, TrialRecord
 from hpo.tracking import entities
 from hpo.tracking.entities import BestSoFar
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, event
 from test_tracking import STUDY, complete, home, look, running, tell, uri  # noqa: F401
 
-from hpo.tracking import Ending, Tracker, client_runs, paging, store, table_runs, tracker
+from hpo.tracking import Ending, Tracker, client_runs, paging, study_runs, table_runs, tracker
 from hpo.tracking.address import quiet
 from hpo.tracking.connection import connect
 
@@ -144,7 +144,7 @@ def test_what_mlflow_logs_stays_off_the_terminal(uri, home, capfd):  # noqa: F81
 def test_the_second_page_is_read_as_well(uri, home, monkeypatch):  # noqa: F811
     """By the client, whose pages are made small; a study of 1,001 trials beside it, which the tables give at once."""
     monkeypatch.setattr(paging, "PAGE", 2)
-    monkeypatch.setattr(store, "table_runs", lambda *arguments: None)
+    monkeypatch.setattr(study_runs, "table_runs", lambda *arguments: None)
     records = [complete(number) for number in range(5)]
     for _ in range(2):
         log = opened(uri, home, [], resume=True)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from hpo.experiment import Objective
-from hpo.record import Confirms, TrialRecord
-from hpo.tracking.varied import MOST_AXES, Varied
-from hpo.tracking.view import MOST, Shown, confirmation_tag, trials_tag
+from hpo.config.experiment import Objective
+from hpo.study.record import Confirms, TrialRecord
+from hpo.tracking.varying_parameters import MOST_AXES, Varied
+from hpo.tracking.view_tags import MOST, Shown, confirmation_tag, trials_tag
 
 SHOWN = Shown(
     "toy", "a" * 32, 1_700_000_000_000, Objective(metric="val_loss", direction="minimize"), ["width", "rate"], ["width"]

@@ -9,10 +9,10 @@ from mlflow import MlflowClient
 from test_tracking import BEGAN, STUDY, complete, home, look, tell, unexpected, uri  # noqa: F401
 from test_view import state
 
-from hpo.record import Confirms
+from hpo.study.record import Confirms
 from hpo.tracking import Ending, StudyInfo, Tracker, tracker
-from hpo.tracking.found import find_study
-from hpo.tracking.whole import tell_whole
+from hpo.tracking.backfill import tell_whole
+from hpo.tracking.lookup import find_study
 
 DONE = Ending("finished", "done")
 TRIALS = [

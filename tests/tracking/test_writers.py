@@ -11,8 +11,8 @@ from postgres import Server
 from sqlalchemy import create_engine, text
 from test_tracking import STUDY, complete, failed, pruned, running
 
-from hpo.record import Confirms, TrialRecord
-from hpo.tracking import Ending, Tracker, store, table_runs
+from hpo.study.record import Confirms, TrialRecord
+from hpo.tracking import Ending, Tracker, study_runs, table_runs
 from hpo.tracking.connection import connect
 
 TABLES = ("runs", "tags", "params", "metrics", "latest_metrics", "inputs", "input_tags", "datasets")
@@ -104,12 +104,12 @@ def told(uri: str, folder: Path, records: list[TrialRecord], experiment: str, *,
 def test_the_tables_are_written_as_mlflow_writes_them(uri, tmp_path, monkeypatch, live):
     records = RECORDS if live else [*RECORDS, replace(complete(0), confirms=Confirms(0, 1))]
     used = []
-    monkeypatch.setattr(store, "table_runs", lambda *a: used.append(table_runs.table_runs(*a)) or used[-1])
+    monkeypatch.setattr(study_runs, "table_runs", lambda *a: used.append(table_runs.table_runs(*a)) or used[-1])
     fast = told(uri, tmp_path / "artifacts", records, "toy", live=live)
     assert isinstance(used[0], table_runs.TableRuns)
     assert len(fast["runs"]) == 1 + len(records)
     forget(uri)
-    monkeypatch.setattr(store, "table_runs", lambda *arguments: None)
+    monkeypatch.setattr(study_runs, "table_runs", lambda *arguments: None)
     slow = told(uri, tmp_path / "artifacts", records, "toy", live=live)
     for table in TABLES:
         assert fast[table] == slow[table], table

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hpo.config.experiment import DatasetSpec, Objective, TrainingSpec
 from hpo.data import load, save
-from hpo.experiment import DatasetSpec, Objective, TrainingSpec
 from hpo.training.messages import EpochDone, Job
 
 HERE = Path(__file__).parent

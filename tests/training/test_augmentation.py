@@ -15,8 +15,8 @@ from toys import (
     model_of,
 )
 
+from hpo.config.experiment import Augmentation
 from hpo.data.dataset import DatasetInfo, Scaling
-from hpo.experiment import Augmentation
 from hpo.training.augmentation import Augment, augment_steps, layers_of
 from hpo.training.graph import GraphLoop
 

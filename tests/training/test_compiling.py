@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from hpo.config.experiment import TrainingSpec
 from hpo.data import open_prepared
-from hpo.experiment import TrainingSpec
 from hpo.models import InvalidModel
 from hpo.training.compiling import compile_model, labels_for
 

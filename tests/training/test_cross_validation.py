@@ -10,9 +10,9 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from hpo import models
+from hpo.config.experiment import Objective, TrainingSpec
 from hpo.data import open_prepared
-from hpo.experiment import Objective, TrainingSpec
-from hpo.record import score_of
+from hpo.study.record import score_of
 from hpo.training.compiling import compile_model
 from hpo.training.messages import EpochDone, Failed, Finished, Started
 

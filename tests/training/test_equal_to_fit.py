@@ -10,9 +10,9 @@ from drawn import Drawn, Trial, build, data_for, drawn_models, trials
 from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
-from hpo.training.by_fit import why_not
 from hpo.training.graph import GraphLoop
-from hpo.training.kept import kept_weights
+from hpo.training.kept_weights import kept_weights
+from hpo.training.needs_fit import why_not
 from hpo.training.template import Templates
 
 EPOCHS = 2

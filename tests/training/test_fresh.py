@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 
 from hpo.errors import ModelError
-from hpo.training.fresh import run_fresh
-from hpo.training.settings import Settings, thread_state
+from hpo.training.fresh_process import run_fresh
+from hpo.training.global_settings import Settings, thread_state
 
 ModuleOf = Callable[[str, str], str]
 

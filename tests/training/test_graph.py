@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from toys import CLASSES, FLAT, HEAD, MLP, PIXELS, SAMPLES, SHAPE, assert_same_curves, dataset, layer, model_of
 
-from hpo.training.by_fit import why_not
 from hpo.training.graph import GraphLoop
+from hpo.training.needs_fit import why_not
 
 
 @pytest.mark.parametrize("batch", [1, 500])

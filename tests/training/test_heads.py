@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
+from hpo.config.experiment import TrainingSpec
 from hpo.data import open_prepared
-from hpo.experiment import TrainingSpec
 from hpo.models import InvalidModel
 from hpo.training.compiling import compile_model, head_of, labels_for
 from hpo.training.messages import Finished

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from toys import CLASSES, FLAT, HEAD, PIXELS, layer, model_of
 
-from hpo.training.kept import kept_weights
+from hpo.training.kept_weights import kept_weights
 
 X, Y = (PIXELS[:64] / 255).astype(np.float32), CLASSES[:64]
 

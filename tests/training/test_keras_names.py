@@ -7,8 +7,8 @@ import pytest
 from keras.src.losses import ALL_OBJECTS_DICT as KERAS_LOSSES
 from keras.src.metrics import ALL_OBJECTS_DICT as KERAS_METRICS
 
-from hpo.metric_names import DIRECTIONS, LOSSES, METRICS, OF_CLASSES, direction_of
-from hpo.training_section import OPTIMIZERS
+from hpo.config.metrics import DIRECTIONS, LOSSES, METRICS, OF_CLASSES, direction_of
+from hpo.config.training import OPTIMIZERS
 
 # Their results have no direction of their own: they are what they are given.
 OF_ANY = {"mean", "sum", "metric", "loss", "meanmetricwrapper", "losswrapper", "lossfunctionwrapper"}

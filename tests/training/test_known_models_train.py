@@ -7,7 +7,7 @@ import pytest
 from toys import Curves, assert_same, curves_by_fit, curves_in_graph, dataset
 
 from hpo import models
-from hpo.experiment import TrainingSpec
+from hpo.config.experiment import TrainingSpec
 from hpo.training.compiling import compile_model
 from hpo.training.graph import GraphLoop
 from hpo.training.template import Templates

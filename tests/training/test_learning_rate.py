@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from toys import FLAT, HEAD, Curves, assert_same, curves_by_fit, curves_in_graph, dataset, layer, model_of
 
+from hpo.config.experiment import TrainingSpec
 from hpo.data import open_prepared
-from hpo.experiment import TrainingSpec
 from hpo.training.graph import GraphLoop
 from hpo.training.learning_rate import rates_of
 from hpo.training.messages import Failed, Finished

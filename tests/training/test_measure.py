@@ -1,7 +1,7 @@
 """What a model would cost."""
 
 from hpo.data import open_prepared
-from hpo.training.measure import measure
+from hpo.training.cost import measure
 
 
 def test_size_memory_and_time_of_an_epoch(job_of):

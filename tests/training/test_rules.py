@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from tiny import tiny
 
+from hpo.config.experiment import TrainingSpec
+from hpo.config.training_rules import disagreements
 from hpo.errors import FileMistakes, InvalidSettings
-from hpo.experiment import TrainingSpec
-from hpo.jobs import make_job
-from hpo.plan import load_plan
-from hpo.training.rules import disagreements
+from hpo.loop.jobs import make_job
+from hpo.plan.plan import load_plan
 
 NOTHING: dict[str, Any] = {"space": [], "values": {}}
 

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 from hpo import models
+from hpo.config.experiment import DatasetSpec, TrainingSpec
 from hpo.data import Dataset, load
 from hpo.data.dataset import Column
 from hpo.errors import ModelError
-from hpo.experiment import DatasetSpec, TrainingSpec
 from hpo.training.compiling import compile_model
+from hpo.training.model_data import read_info, write_info
 from hpo.training.predict import predict
-from hpo.training.saved import read_info, write_info
 from hpo.training.saving import with_scaling
 
 

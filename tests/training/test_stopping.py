@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from hpo.training.watch import Watch
+from hpo.training.epoch_callback import Watch
 
 FALLS = [0.9, 0.8, 0.75, 0.74, 0.735, 0.8, 0.7, 0.7, 0.72, 0.71, 0.69, 0.9]
 WAYS = {

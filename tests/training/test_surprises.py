@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from toys import FLAT, HEAD, dataset, layer, model_of
 
-from hpo.training.by_fit import why_not
 from hpo.training.graph import GraphLoop
 from hpo.training.messages import Finished
+from hpo.training.needs_fit import why_not
 
 ITSELF = "a graph is traced for each trial: "
 BY_FIT = "training goes through Keras's fit, the slower way: "

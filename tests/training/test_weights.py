@@ -7,8 +7,8 @@ import pytest
 
 from hpo.data import open_prepared
 from hpo.models import InvalidModel
+from hpo.training.class_weights import sample_weights, weights_by_class
 from hpo.training.messages import Finished
-from hpo.training.weights import sample_weights, weights_by_class
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import keras
 import pytest
 from keras.src.trainers.trainer import Trainer
 
-from hpo.training.by_fit import why_not
+from hpo.training.needs_fit import why_not
 
 ASKED = "the model is compiled with jit_compile"
 

@@ -8,11 +8,11 @@ from hpo.errors import UserError
 from hpo.export.script.fragments import Script
 from hpo.export.script.layout import WIDTH, imports
 from hpo.export.script.tolerance import tolerance
-from hpo.quiet import without_greetings
+from hpo.system.tensorflow_import import without_greetings
 
 if TYPE_CHECKING:
     from hpo.data.dataset import Dataset
-    from hpo.export.exported import Exported
+    from hpo.plan.exported_file import Exported
     from hpo.training.messages import Job
 
 
@@ -24,7 +24,7 @@ def script_of(exported: "Exported") -> str:
         UserError: how it was trained makes no plain script.
         ModelError: the model can no longer be built.
     """
-    from hpo.jobs import sections, variants_of
+    from hpo.loop.jobs import sections, variants_of
 
     plan = exported.plan
     _, spec = sections(plan, exported.parameters)
@@ -37,8 +37,8 @@ def script_of(exported: "Exported") -> str:
     with without_greetings():
         from hpo.export.script.data import add_data
         from hpo.export.script.model import add_model
+        from hpo.export.script.recipe import recipe
         from hpo.export.script.training import add_fit
-        from hpo.training.recipe import recipe
 
         job = _job(exported, dataset)
         made = recipe(job, dataset)
@@ -55,7 +55,7 @@ def script_of(exported: "Exported") -> str:
 
 
 def _job(exported: "Exported", dataset: "Dataset") -> "Job":
-    from hpo.jobs import make_job
+    from hpo.loop.jobs import make_job
     from hpo.models import discover
 
     plan = exported.plan

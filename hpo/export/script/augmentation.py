@@ -6,8 +6,8 @@ from hpo.export.script.fragments import Script
 from hpo.export.script.layout import arguments, statement
 
 if TYPE_CHECKING:
+    from hpo.config.experiment import Augmentation
     from hpo.data.dataset import DatasetInfo
-    from hpo.experiment import Augmentation
 
 _KEYS = ("factor", "height_factor", "width_factor", "mode", "stddev", "fill_mode", "fill_value")
 

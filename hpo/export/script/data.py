@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from hpo.config.experiment import DatasetSpec
 from hpo.data.dataset import Dataset, DatasetInfo, Draw, PartName
 from hpo.data.function import FunctionStream
 from hpo.errors import UserError
-from hpo.experiment import DatasetSpec
 from hpo.export.script.fragments import Script
 from hpo.export.script.layout import literal, statement
 from hpo.export.script.reading import SHORT, given_parts, own_code, read_lines
-from hpo.training.recipe import Labels
+from hpo.export.script.recipe import Labels
 
 
 def add_data(script: Script, spec: DatasetSpec, dataset: Dataset, folders: Sequence[Path], labels: Labels) -> None:

@@ -9,7 +9,7 @@ from hpo.data.dataset import DatasetInfo
 from hpo.export.script.fragments import Script
 from hpo.export.script.layout import WIDTH, arguments, literal, statement
 from hpo.export.script.reading import own_code
-from hpo.training.recipe import Compiling, Own, Recipe
+from hpo.export.script.recipe import Compiling, Own, Recipe
 
 _KNOWN_OF_DATA = ("name", "task", "input_shape", "classes", "outputs", "one_hot", "class_names")
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from hpo.config.experiment import DatasetSpec
 from hpo.data.dataset import DatasetInfo, PartName
 from hpo.data.files import find, idx_files
-from hpo.experiment import DatasetSpec
 from hpo.export.script.fragments import Script
 from hpo.export.script.layout import literal, statement
-from hpo.imports import load_object
+from hpo.system.imports import load_object
 
 SHORT: Mapping[PartName, str] = {"training": "", "validation": "_val", "test": "_test"}
 """What follows x and y in the names of a part."""

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from hpo.data.dataset import DatasetInfo
-from hpo.export.exported import Exported
+from hpo.plan.exported_file import Exported
 
 _SHARE = 0.99
 _NOISE_FLOORS = 4

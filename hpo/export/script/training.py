@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpo.config.training_rules import has_schedule
 from hpo.data.dataset import class_numbers
 from hpo.errors import UserError
 from hpo.export.script.augmentation import add_augmentation, changes
 from hpo.export.script.fragments import Script
 from hpo.export.script.layout import literal, statement
 from hpo.export.script.reading import own_code
-from hpo.training.rules import has_schedule
 
 if TYPE_CHECKING:
+    from hpo.config.experiment import Monitor, Objective, Schedule, TrainingSpec
     from hpo.data.dataset import Dataset
-    from hpo.experiment import Monitor, Objective, Schedule, TrainingSpec
+    from hpo.export.script.recipe import Recipe
     from hpo.training.messages import Job
-    from hpo.training.recipe import Recipe
 
 _WARM_UP = '''class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     """Rises linearly from 0 over some steps; then another schedule begins."""
@@ -156,7 +156,7 @@ def _own_callbacks(script: Script, job: "Job", folders: Sequence[Path]) -> list[
 
 
 def _class_weight(script: Script, training: "TrainingSpec", dataset: "Dataset") -> list[str]:
-    from hpo.training.weights import sample_weights, weights_by_class
+    from hpo.training.class_weights import sample_weights, weights_by_class
 
     given, y = training.class_weight, dataset.training.y
     if given is None:

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from hpo.export.script.fragments import Script
 from hpo.export.script.model import add_model
-from hpo.training.recipe import Recipe
+from hpo.export.script.recipe import Recipe
 
 LINES = '''\
 def build_model():

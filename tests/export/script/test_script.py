@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo.confirm.confirmation import Estimate
 from hpo.data import Dataset, load
-from hpo.export.exported import Confirmed, Exported
 from hpo.export.script import script_of
 from hpo.export.script.tolerance import tolerance
-from hpo.plan import load_plan
+from hpo.plan.exported_file import Confirmed, Exported
+from hpo.plan.plan import load_plan
+from hpo.study.confirmation import Estimate
 
 OWN = """
 import keras

@@ -9,9 +9,9 @@ import pytest
 from test_script import formatted
 
 from hpo.errors import UserError
-from hpo.export.exported import Exported
 from hpo.export.script import script_of
-from hpo.plan import load_plan
+from hpo.plan.exported_file import Exported
+from hpo.plan.plan import load_plan
 
 PARAMETERS = {"depth": 1, "width": 64, "learning_rate": 0.01}
 

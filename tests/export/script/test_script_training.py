@@ -12,10 +12,10 @@ from test_script import formatted
 
 from hpo.data import load, save
 from hpo.errors import UserError
-from hpo.export.exported import Exported
 from hpo.export.script import script_of
-from hpo.jobs import make_job
-from hpo.plan import load_plan
+from hpo.loop.jobs import make_job
+from hpo.plan.exported_file import Exported
+from hpo.plan.plan import load_plan
 from hpo.training.learning_rate import rates_of
 from hpo.training.messages import EpochDone, Finished
 from hpo.training.trial import train

@@ -1,0 +1,1 @@
+"""The commands: their table, and everything that they print."""

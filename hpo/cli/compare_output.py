@@ -1,0 +1,147 @@
+"""How a comparison is shown: tables for people, JSON and CSV for programs."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from hpo.cli.output import finite
+from hpo.compare.compare import parameter_columns as columns_of_parameters
+from hpo.compare.summary import StudySummary, differences, summaries
+from hpo.text.tables import Column, by_variation, cell, fits, parameter_columns, print_settings, print_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hpo.study.stored import StudyView
+
+# More lines than this nobody reads in a window; files have them all.
+_LINES = 100
+# How soon a column gives way to others; scores, which are not named here, never do.
+_RANKS = {"confirmed_mean": 1, "behind": 3, "confirmed_low": 6, "confirmed_high": 6, "beyond_noise": 6, "seconds": 5}
+
+
+def print_comparison(out: Console, views: "Sequence[StudyView]", frame: "pd.DataFrame", wide: bool = False) -> None:
+    """The trials, ranked; of several studies first the studies themselves and what differs in them."""
+    if len(views) > 1:
+        _print_studies(out, summaries(views), wide)
+        _print_differences(out, differences(views), [view.name for view in views], wide)
+    _print_trials(out, frame, columns_of_parameters(views), wide)
+    for view in views:
+        if view.confirmation is not None:
+            out.print(
+                f"Noise floor of {view.name}: {cell(view.confirmation.noise_floor)} from seed to seed; "
+                "a single run that is behind by less cannot be told apart from the best."
+            )
+
+
+def comparison_json(views: "Sequence[StudyView]", frame: "pd.DataFrame") -> dict[str, Any]:
+    """The same for programs: `trials`, `studies`, and `differences` in their definitions."""
+    rows = frame.astype(object).to_dict(orient="records")
+    return {
+        "trials": [{str(name): finite(value) for name, value in row.items()} for row in rows],
+        "studies": [asdict(line) for line in summaries(views)],
+        "differences": differences(views),
+    }
+
+
+def _print_studies(out: Console, lines: Sequence[StudySummary], wide: bool) -> None:
+    noise = {True: " beyond noise", False: " within noise", None: ""}
+    columns = [
+        Column("study", [line.study for line in lines], text=True),
+        Column("objective", [line.metric for line in lines], 5, text=True),
+        Column("best", [cell(line.best) for line in lines]),
+        Column("trial", [cell(line.trial) for line in lines], 3),
+        Column("trials", [str(line.trials) for line in lines], 2),
+        Column("seconds", [cell(line.seconds, ".0f") for line in lines], 4),
+        Column("mean by trials", [cell(line.by_trials) for line in lines], 7),
+        Column("mean by time", [cell(line.by_time) for line in lines], 6),
+        Column("confirmed", [cell(line.confirmed) for line in lines], 1),
+        Column("behind", [f"{cell(line.behind)}{noise[line.beyond_noise]}" for line in lines], 1, text=True),
+    ]
+    left_out = print_table(out, columns, title="Studies", wide=wide)
+    if not {"mean by trials", "mean by time"} <= set(left_out):
+        out.print("mean by trials, by time: the best score so far, averaged over the length of the shortest study.")
+    out.print()
+
+
+def _print_differences(out: Console, found: Mapping[str, Mapping[str, Any]], names: Sequence[str], wide: bool) -> None:
+    if not found:
+        out.print("The studies were defined alike.\n")
+        return
+    rows = {key: [_value(values[name]) if name in values else "-" for name in names] for key, values in found.items()}
+    columns = [Column("differs in", list(rows), text=True)]
+    columns += [Column(name, [cells[place] for cells in rows.values()], text=True) for place, name in enumerate(names)]
+    if wide or fits(out, columns):
+        print_table(out, columns, title="Definitions", wide=wide)
+    else:
+        out.print("Definitions")
+        for key, cells in rows.items():
+            print_settings(out, f"{key}:", dict(zip(names, cells, strict=True)))
+    out.print()
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _print_trials(out: Console, frame: "pd.DataFrame", parameters: Sequence[str], wide: bool) -> None:
+    """The table; parameters that never vary are named below it."""
+    if frame.empty:
+        out.print("no trials: none has begun, or --where leaves none")
+        return
+    params = {name: _as_given(frame[name]) for name in parameters if name in frame.columns}
+    same = {name: values[0] for name, values in params.items() if len(frame) > 1 and len(set(map(repr, values))) == 1}
+    varied = [name for name in by_variation(params) if name not in same]
+    lines = frame.head(_LINES)
+    columns = list(_result_columns(lines, [*params, *(() if frame["study"].nunique() > 1 else ["study"])]))
+    tests = next((place for place, one in enumerate(columns) if one.name.startswith("test_")), len(columns))
+    columns[tests:tests] = parameter_columns({name: params[name][:_LINES] for name in varied}, varied)
+    print_table(out, columns, title="Trials, by validation score", wide=wide, bold=0)
+    if len(frame) > _LINES:
+        out.print(f"and {len(frame) - _LINES:,} more: narrow them with --where, or write all with --csv FILE")
+    same = {name: value for name, value in same.items() if value is not None}
+    if same:
+        print_settings(out, "the same in all:", same)
+
+
+def _result_columns(frame: "pd.DataFrame", others: Sequence[str]) -> Iterator[Column]:
+    """The columns of the table that are no parameters, as people read them."""
+    tests = [name for name in frame.columns if name.startswith("test_")]
+    for name in frame.columns:
+        values = list(map(finite, frame[name]))
+        if name in others or name in ("epochs", "failure"):
+            continue
+        if name == "state":
+            states = [finite(why) or state for why, state in zip(frame["failure"], values, strict=True)]
+            failed = any(why is not None for why in map(finite, frame["failure"]))
+            yield Column("state", states, 1 if failed else 3, states=True)
+        elif name == "best_epoch":
+            epochs = [f"{_whole(best)}/{_whole(all_)}" for best, all_ in zip(values, frame["epochs"], strict=True)]
+            yield Column("epoch", epochs, 4)
+        elif name == "model_parameters":
+            yield Column("size", ["-" if one is None else f"{int(one):,}" for one in values], 7)
+        else:
+            rank = _RANKS.get(name, 2 if name in tests[:1] else 8 if name in tests else 0)
+            form = ".1f" if name == "seconds" else ".4f"
+            yield Column(name, [_cell(one, form) for one in values], rank, text=name == "study")
+
+
+def _as_given(column: "pd.Series[Any]") -> list[Any]:
+    """The values of a parameter: whole numbers became floats where some are missing."""
+    values = list(map(finite, column))
+    whole = all(isinstance(one, float) and one.is_integer() for one in values if one is not None)
+    return [None if one is None else int(one) for one in values] if whole else values
+
+
+def _cell(value: Any, form: str = ".4f") -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return cell(finite(value), form)
+
+
+def _whole(value: Any) -> str:
+    """A count: whole numbers become floats in a column where some are missing."""
+    return "-" if finite(value) is None else str(int(value))

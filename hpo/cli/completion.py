@@ -1,0 +1,37 @@
+"""What a shell completes: names of studies, and experiment files; fast, and silent on errors."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+
+
+def study_names(context: typer.Context, incomplete: str) -> list[str]:
+    """The studies of the store that the command would look at; none where it cannot be read at once."""
+    from hpo.compare.study_list import lines_at_once
+    from hpo.system.home import default_storage, home_folder
+
+    try:
+        options = context.params
+        lines = lines_at_once(options.get("storage") or default_storage(home_folder(options.get("home"))))
+        return [line.study for line in lines or () if line.study.startswith(incomplete)]
+    except Exception:  # a shell that completes has no place for what went wrong
+        return []
+
+
+def experiment_files(incomplete: str) -> list[str]:
+    """YAML files and folders that begin so; where nothing was typed, those in `experiments/` too."""
+    try:
+        return sorted({*_near(incomplete), *(() if incomplete else _near("experiments/"))})
+    except Exception:  # as above
+        return []
+
+
+def _near(incomplete: str) -> Iterator[str]:
+    folder, _, begun = incomplete.rpartition("/")
+    place = Path("/" if incomplete.startswith("/") and not folder else folder or ".").expanduser()
+    for path in place.iterdir():
+        hidden = path.name.startswith(".") and not begun.startswith(".")
+        if not hidden and path.name.startswith(begun) and (path.is_dir() or path.suffix in (".yaml", ".yml")):
+            above = incomplete[: len(incomplete) - len(begun)]
+            yield f"{above}{path.name}{'/' if path.is_dir() else ''}"

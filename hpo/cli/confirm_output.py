@@ -1,0 +1,70 @@
+"""What `hpo confirm` prints: the decision in words and the table of finalists; JSON for programs."""
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from hpo.config.experiment import Objective
+from hpo.statistics.decision import overstated, sentences, verdict
+from hpo.study.confirmation import Confirmation
+from hpo.text.tables import Column, print_table
+
+if TYPE_CHECKING:
+    from hpo.confirm.confirm import Confirmed
+
+_MORE = "the same command with --wide shows them, and trains nothing again"
+
+
+def print_confirmed(out: Console, confirmed: "Confirmed", wide: bool = False) -> None:
+    """The finalists, best mean first, and below them the decision."""
+    confirmation = confirmed.confirmation
+    why = {"done": "done", "timeout": "out of time, the same command continues"}.get(confirmed.ended, confirmed.ended)
+    runs = f"{confirmed.trained} runs trained" if confirmed.trained else "nothing was left to train"
+    out.print(f"\nConfirmation of {confirmed.name}: {why} after {confirmed.seconds:.0f} s; {runs}")
+    chosen = [one.trial for one in confirmation.finalists].index(confirmation.chosen)
+    title = f"{confirmation.metric} of the finalists over fresh seeds"
+    print_table(out, finalist_columns(confirmation), title=title, wide=wide, more=_MORE, bold=chosen)
+    for sentence in sentences(confirmation, confirmed.objective):
+        out.print(sentence)
+    home = "" if confirmed.home == confirmed.home.cwd() / "mlruns" else f" --home {confirmed.home}"
+    out.print(
+        f"\n  hpo export {confirmed.name}{home} --to best.yaml --model best.keras   # save it and its model",
+        soft_wrap=True,
+    )
+    out.print(f"  hpo ui {confirmed.name}{home}   # the trials, and these runs, in the MLflow UI", soft_wrap=True)
+
+
+def finalist_columns(confirmation: Confirmation) -> list[Column]:
+    """A row for each finalist."""
+    found = confirmation.finalists
+    means = [one.validation for one in found]
+    return [
+        Column("trial", [str(one.trial) for one in found]),
+        Column("verdict", [verdict(one, confirmation) for one in found], 1, text=True),
+        Column("searched", [f"{one.searched:.4f}" for one in found], 3),
+        Column("mean", ["-" if one is None else f"{one.mean:.4f}" for one in means]),
+        Column("deviation", ["-" if one is None else f"{one.deviation:.4f}" for one in means], 4),
+        Column("95% interval", ["-" if one is None else f"{one.low:.4f} to {one.high:.4f}" for one in means], 2),
+        Column("seeds", [str(len(one.values)) for one in found], 6),
+        Column("p", ["-" if one.p_value is None else f"{one.p_value:.3g}" for one in found], 5),
+        Column("size", ["-" if one.model_parameters is None else f"{one.model_parameters:,}" for one in found], 7),
+        Column("seconds", ["-" if one.seconds is None else f"{one.seconds:.1f}" for one in found], 8),
+    ]
+
+
+def confirmed_json(confirmed: "Confirmed") -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "study": confirmed.name, "ended": confirmed.ended, "trained": confirmed.trained,
+        "seconds": confirmed.seconds, **confirmation_json(confirmed.confirmation, confirmed.objective),
+    }  # fmt: skip
+
+
+def confirmation_json(confirmation: Confirmation, objective: Objective) -> dict[str, Any]:
+    """A confirmation as it is stored, with what follows from it."""
+    finalists = [
+        {**one.model_dump(mode="json"), "verdict": verdict(one, confirmation), "overstated": overstated(one, objective)}
+        for one in confirmation.finalists
+    ]
+    decision = list(sentences(confirmation, objective))
+    return {**confirmation.model_dump(mode="json"), "finalists": finalists, "decision": decision}

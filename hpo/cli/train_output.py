@@ -1,0 +1,139 @@
+"""What training an exported configuration again came to, beside the scores of the export."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from hpo.errors import UserError
+from hpo.export.retrain import Retrained, require_model, retrain_all, runs_of, scores_of, spread
+from hpo.system.whole_files import check_writable
+from hpo.text.console import is_live
+from hpo.text.tables import Column, print_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hpo.plan.exported_file import Exported
+
+
+def trained_again(out: "Console", exported: "Exported", seeds: int, model: Path | None) -> list[Retrained]:
+    """Trains an exported configuration over seeds; shows how many are done, and then nothing more.
+
+    Raises:
+        UserError: the model's file has another suffix, or cannot be written.
+    """
+    if model is not None:
+        if model.suffix != ".keras":
+            raise UserError(f"{model}: must end in .keras")
+        check_writable(model)
+    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=out, transient=True, disable=not is_live(out)) as shown:
+        task = shown.add_task("training", total=seeds)
+        plan, wanted = exported.plan, runs_of(exported, seeds, model)
+        return retrain_all(plan, exported.parameters, wanted, on_end=lambda done: shown.advance(task))
+
+
+def require_saved(runs: Sequence[Retrained], model: Path | None) -> None:
+    """Checks that the first run left its model, where one was wanted.
+
+    Raises:
+        HpoError: it did not; says why, and how to get one.
+    """
+    if model is not None:
+        require_model(runs[0], model)
+
+
+def print_retrained(out: "Console", exported: "Exported", runs: Sequence[Retrained]) -> None:
+    """A line for the export, one for what confirming it said, one for each run, then their mean and deviation."""
+    metric = exported.plan.experiment.objective.metric
+    before = _exported_scores(exported)
+    names = list(dict.fromkeys([*before, *(name for run in runs for name in scores_of(run, metric))]))
+    rows: list[tuple[str, ...]] = []
+    rows.append(("exported", str(exported.seed), _text(exported.scores.get("best_epoch")), *_cells(before, names)))
+    confirmed = _confirmed_scores(exported)
+    if exported.confirmed is not None and exported.confirmed.validation is not None:
+        seeds = f"{exported.confirmed.validation.seeds} seeds"
+        rows.append(("confirmed mean", seeds, "", *_cells({n: mean for n, (mean, _) in confirmed.items()}, names)))
+        rows.append(("confirmed deviation", seeds, "", *_cells({n: dev for n, (_, dev) in confirmed.items()}, names)))
+    for run in runs:
+        rows.append(("trained again", str(run.seed), _text(run.best_epoch), *_cells(scores_of(run, metric), names)))
+    alike = _alike(exported, runs)
+    if len(alike) > 1:
+        found, seeds = spread(alike, metric), f"{len(alike)} seeds"
+        rows.append(("mean", seeds, "", *_cells({name: one.mean for name, one in found.items()}, names)))
+        rows.append(("deviation", seeds, "", *_cells({name: one.deviation for name, one in found.items()}, names)))
+    columns = list(zip(*rows, strict=True))
+    first = [Column("", columns[0], text=True), Column("seed", columns[1]), Column("best epoch", columns[2], 2)]
+    scores = [Column(name, columns[place], int(place > 3)) for place, name in enumerate(names, 3)]
+    print_table(out, [*first, *scores], more="a wider window shows them, and --json")
+    if exported.limit != exported.stopped_after and len(runs) > 1:
+        out.print(
+            f"The trial was stopped after epoch {exported.stopped_after}; the others trained in full, as confirmed."
+        )
+    notes = {"test scores": runs[0].test_note, "model": runs[0].model_note}
+    for what, note in notes.items():
+        if note is not None:
+            out.print(Text(f"{what}: {note}"), soft_wrap=True)
+    if not same_data(exported, runs):
+        out.print("The data differ from those of the export: their digests do not agree.")
+
+
+def retrained_json(exported: "Exported", runs: Sequence[Retrained]) -> dict[str, Any]:
+    """The same for programs; `scores` sets the run of the trial's own seed beside the export."""
+    metric = exported.plan.experiment.objective.metric
+    before, own = _exported_scores(exported), runs[0]
+    again = {**scores_of(own, metric), "best_epoch": own.best_epoch}
+    before["best_epoch"] = exported.scores.get("best_epoch")
+    confirmed, over_seeds = _confirmed_scores(exported).items(), spread(_alike(exported, runs), metric)
+    return {
+        "scores": {name: {"exported": before.get(name), "trained_again": value} for name, value in again.items()},
+        "runs": [
+            {"seed": run.seed, "best_epoch": run.best_epoch, **scores_of(run, metric), "curves": run.curves,
+             "resolved": asdict(run.resolved) if run.resolved else None}
+            for run in runs
+        ],
+        "mean": {name: one.mean for name, one in over_seeds.items()},
+        "deviation": {name: one.deviation for name, one in over_seeds.items()},
+        "confirmed": {name: {"mean": mean, "deviation": deviation} for name, (mean, deviation) in confirmed},
+        "same_data": same_data(exported, runs),
+        "test_note": own.test_note,
+        "model_note": own.model_note,
+        "curves": own.curves,
+    }  # fmt: skip
+
+
+def same_data(exported: "Exported", runs: Sequence[Retrained]) -> bool:
+    """Whether the data are those of the export."""
+    return all(run.digest == exported.digest for run in runs)
+
+
+def _alike(exported: "Exported", runs: Sequence[Retrained]) -> Sequence[Retrained]:
+    """The runs that trained equally long: not the trial's own, where it was stopped and the others were not."""
+    return runs[1:] if exported.limit != exported.stopped_after else runs
+
+
+def _exported_scores(exported: "Exported") -> dict[str, Any]:
+    metric = exported.plan.experiment.objective.metric
+    tests = exported.scores.get("test") or {}
+    return {metric: exported.value} | {f"test_{name}": value for name, value in tests.items()}
+
+
+def _confirmed_scores(exported: "Exported") -> dict[str, tuple[float, float]]:
+    confirmed = exported.confirmed
+    if confirmed is None or confirmed.validation is None:
+        return {}
+    estimates = {exported.plan.experiment.objective.metric: confirmed.validation}
+    estimates |= {f"test_{name}": estimate for name, estimate in confirmed.test.items()}
+    return {name: (one.mean, one.deviation) for name, one in estimates.items()}
+
+
+def _cells(scores: dict[str, Any], names: Sequence[str]) -> list[str]:
+    return [_text(scores.get(name)) for name in names]
+
+
+def _text(value: Any) -> str:
+    return "-" if value is None else f"{value:.6f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,84 @@
+"""`--set a.b=c`: assignments laid over an experiment's file."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+from hpo.config.mistakes import show
+from hpo.config.yaml_file import Document, Key, dotted, read_value
+from hpo.errors import FileMistakes, Mistake
+from hpo.text.credentials import hidden
+
+# The sections that may be written as a name alone, and the key that the name then stands for.
+_SHORTHAND: dict[Key, str] = {
+    ("dataset",): "name",
+    ("objective",): "metric",
+    ("engine",): "name",
+    ("tracking",): "uri",
+    ("study", "sampler"): "name",
+    ("study", "pruner"): "name",
+    ("training", "schedule"): "name",
+    ("training", "early_stopping", "monitor"): "metric",
+    ("training", "reduce_on_plateau", "monitor"): "metric",
+}
+
+
+def override(document: Document, assignments: Sequence[str]) -> Document:
+    """Applies `a.b=c` assignments over a document; the values are read as YAML.
+
+    A name alone (`sampler: tpe`) becomes its longer form (`{name: tpe}`) where a key inside is set.
+
+    Raises:
+        FileMistakes: an assignment without `=`, a value that is not YAML, or a key inside a value that is not
+            a mapping; all such mistakes at once.
+    """
+    changed, mistakes = examine_assignments(document, assignments)
+    if mistakes:
+        raise FileMistakes(mistakes)
+    return changed
+
+
+def examine_assignments(document: Document, assignments: Sequence[str]) -> tuple[Document, list[Mistake]]:
+    """As `override`; the assignments with mistakes are left out, and returned as mistakes."""
+    data, places = deepcopy(document.data), dict(document.places)
+    mistakes: list[Mistake] = []
+    for assignment in assignments:
+        option = f"--set {hidden(assignment)}"
+        path, equals, text = assignment.partition("=")
+        key: Key = tuple(part.strip() for part in path.split("."))
+        if not equals or not all(key):
+            mistakes.append(Mistake(option, "", "must have the form key.key=value"))
+            continue
+        try:
+            value = read_value(option, text)
+        except FileMistakes as error:
+            mistakes += error.mistakes
+            continue
+        problem = _assign(data, key, value)
+        if problem:
+            mistakes.append(Mistake(option, path.strip(), problem))
+            continue
+        places = {old: place for old, place in places.items() if old[: len(key)] != key}
+        for length in range(1, len(key)):
+            places.setdefault(key[:length], option)
+        places[key] = option
+    return Document(document.name, data, places, document.above), mistakes
+
+
+def _assign(target: dict[str, Any], key: Key, value: Any) -> str | None:
+    """Sets a value inside nested mappings, or returns what stands in the way."""
+    inside: list[tuple[dict[str, Any], str, dict[str, Any]]] = []
+    for depth, part in enumerate(map(str, key[:-1]), 1):
+        child = target.get(part)
+        if isinstance(child, str) and key[:depth] in _SHORTHAND:
+            child = {_SHORTHAND[key[:depth]]: child}
+        elif child is None:
+            child = {}
+        elif not isinstance(child, dict):
+            return f"{dotted(key[:depth])} is {show(child)}, not a mapping that could hold {key[depth]}"
+        inside.append((target, part, child))
+        target = child
+    for around, part, child in inside:
+        around[part] = child
+    target[str(key[-1])] = value
+    return None

@@ -1,0 +1,168 @@
+"""The section `dataset` of the experiment file."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from hpo.config.fields import WHOLE, Section, Shorthand
+from hpo.text.credentials import hidden
+
+Size = Annotated[float, Field(gt=0)]
+_SIZE_SCHEMA = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        {"type": "integer", "minimum": 2},
+    ]
+}
+
+
+def _share_or_number(value: float) -> float:
+    if value == 1 or (value > 1 and not value.is_integer()):
+        raise ValueError(f"must be a share below 1 or a whole number of samples above 1, got {value:g}")
+    return value
+
+
+class Validation(Section):
+    """The validation part, on which trials are compared: drawn once, or in folds (k-fold cross-validation)."""
+
+    size: Annotated[Size, AfterValidator(_share_or_number), WithJsonSchema(_SIZE_SCHEMA)] = 0.2
+    """How much of the training data is used for validation. Unit: share below 1, or number of samples above 1.
+    Example: 1000"""
+    seed: Annotated[int, Field(ge=0, lt=2**32), WHOLE] | None = None
+    """Seed of this split. Default: `dataset.seed`. Example: 1"""
+    folds: Annotated[int, Field(ge=2), WHOLE] | None = None
+    """k-fold cross-validation. Each trial trains this many models, each validated on another share of the data, and its
+    score is their mean. `size` has no effect then. Unit: folds. Default: no cross-validation. Example: 5"""
+
+
+def _sized(value: object) -> object:
+    return {"size": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class Augmentation(Section):
+    """Random changes of training images, new ones each time an image is seen, by Keras's layers of these names."""
+
+    rotation: Annotated[float, Field(ge=0, le=1)] | None = None
+    """The largest rotation to either side; 0.05 is 18 degrees. Unit: share of a full turn. Default: none.
+    Example: 0.05"""
+    zoom: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """The largest zoom in or out. Unit: share of the size. Default: none. Example: 0.1"""
+    translation: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """The largest shift along each axis. Unit: share of the size. Default: none. Example: 0.1"""
+    flip: Literal["horizontal", "vertical", "horizontal_and_vertical"] | None = None
+    """Which way images are mirrored, half of the time. Values: horizontal: left and right are swapped; vertical: top
+    and bottom are swapped; horizontal_and_vertical: both, each half of the time. Default: none. Example: horizontal"""
+    noise: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Standard deviation of the Gaussian noise that is added to each number. Unit: that of the scaled inputs.
+    Default: none. Example: 0.05"""
+    fill: Literal["reflect", "wrap", "constant", "nearest"] = "constant"
+    """What fills the places that a rotation, zoom or translation leaves empty. Values: reflect: the image mirrored at
+    its edge; wrap: the image repeated; constant: zero; nearest: the pixel at the edge. Example: nearest"""
+
+
+class ExtraTest(Section):
+    """A changed copy of the test part, scored beside it."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["shift"]}, {"required": ["rotate"]}]})
+
+    shift: Annotated[tuple[int, int], Field(strict=False)] | None = None
+    """How far images are moved, [down, right]; negative: up, left. Empty places are zero. Unit: pixels.
+    Default: none. Example: [0, 4]"""
+    rotate: float | None = None
+    """How far images are turned, counterclockwise about the center. Empty places are zero. Unit: degrees.
+    Default: none. Example: 15"""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if self.shift is None and self.rotate is None:
+            raise ValueError("needs a shift or a rotate")
+        return self
+
+
+class DatasetSpec(Shorthand):
+    """Where the data come from, and how they are split and scaled. A name or a path alone is enough."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"required": ["name"]}, {"required": ["path"]}, {"required": ["function"]}],
+            "not": {
+                "properties": {"path": {"type": "string"}, "function": {"type": "string"}},
+                "required": ["path", "function"],
+            },
+        }
+    )
+    stands_for = "name"
+
+    name: str | None = None
+    """A dataset that hpo knows (`hpo list datasets`), or what to call your own. Default: from the path.
+    Example: digits"""
+    path: str | None = None
+    """Your data: a folder of IDX files, or a .npz, .csv or .parquet file. A relative path starts from the working
+    directory or from the experiment's folder. Default: none. Example: data/houses.csv"""
+    function: str | None = None
+    """Your data: import path `package.module:function` of a function that returns the parts; docs/files.md says which.
+    Default: none. Example: "mydata:load\""""
+    target: str | None = None
+    """The column to predict, for .csv and .parquet files. Default: none. Example: price"""
+    task: Literal["classification", "regression"] | None = None
+    """What is predicted. Values: classification: one of several classes; regression: a number.
+    Default: found from the labels. Example: regression"""
+    validation: Annotated[
+        Validation,
+        BeforeValidator(_sized, json_schema_input_type=Annotated[float, WithJsonSchema(_SIZE_SCHEMA)] | Validation),
+    ] = Validation()
+    """How much of the training data is used for validation, or a mapping of keys. Trials are compared on it.
+    Unit: share below 1, or number of samples above 1. Example: 0.1"""
+    test: Annotated[Size, AfterValidator(_share_or_number), WithJsonSchema(_SIZE_SCHEMA)] = 0.2
+    """How much of the data is kept for the test, where the data have no test part of their own.
+    Unit: share below 1, or number of samples above 1. Example: 0.1"""
+    stratify: bool | None = None
+    """Whether each part gets the same share of each class. Default: true wherever the classes are large enough.
+    Example: false"""
+    seed: Annotated[int, Field(ge=0, lt=2**32), WHOLE] = 0
+    """Seed of the splits and of `limit`. It does not depend on the study's seed. Example: 1"""
+    scaling: Literal["minmax", "standard", "none"] | None = None
+    """How inputs are scaled, as measured on the training part alone: all pixels of images together, each column of
+    tables. Values: minmax: to the range from 0 to 1; standard: to mean 0 and standard deviation 1; none: not at all.
+    Default: minmax for images, standard for tables. Example: standard"""
+    limit: Annotated[int, Field(ge=10), WHOLE] | None = None
+    """Use at most this many samples for training and validation together. A given test part stays whole.
+    Unit: samples. Default: all. Example: 10000"""
+    augmentation: Augmentation | None = None
+    """Random changes of the training images. Default: none. Example: {rotation: 0.05, zoom: 0.1}"""
+    extra_tests: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ExtraTest] | None = None
+    """Changed copies of the test images, by a name of yours. `shifted` is logged as test_shifted_accuracy, and so on.
+    Default: none. Example: {shifted: {shift: [0, 4]}}"""
+    steps_per_epoch: Annotated[int, Field(ge=1), WHOLE] | None = None
+    """How many batches make an epoch, for a `function` that generates batches without end. Unit: batches.
+    Default: none; such a function needs it. Example: 200"""
+
+    @classmethod
+    def _inferred(cls, value: dict[str, Any]) -> dict[str, Any]:
+        name = value.get("name")
+        if not isinstance(name, str) or value.get("path") or value.get("function"):
+            return value
+        if ":" in name:
+            return {**value, "function": name, "name": name.rpartition(":")[2]}
+        if "/" in name or Path(name).suffix in (".npz", ".csv", ".parquet"):
+            return {**value, "path": name, "name": Path(name).stem}
+        return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.path is not None and self.function is not None:
+            raise ValueError("path and function exclude each other")
+        if self.name is None and self.path is None and self.function is None:
+            raise ValueError("needs a name, a path or a function")
+        return self
+
+    @property
+    def validation_seed(self) -> int:
+        """Seed of the split into training and validation part."""
+        return self.seed if self.validation.seed is None else self.validation.seed
+
+    @property
+    def label(self) -> str:
+        """What messages and logs call the dataset."""
+        return hidden(self.name or Path(self.path or "").stem or str(self.function))

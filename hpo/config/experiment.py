@@ -1,0 +1,175 @@
+"""The experiment file: what to train on, how, and for how long. Every key with its meaning and unit."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from hpo.config.dataset import Augmentation, DatasetSpec, ExtraTest, Validation
+from hpo.config.fields import WHOLE, Duration, Section, Shorthand
+from hpo.config.objective import Monitor, Objective
+from hpo.config.training import EarlyStopping, ReduceOnPlateau, Schedule, TrainingSpec
+from hpo.config.valid_parts import Examined, examine
+from hpo.config.yaml_file import Document
+from hpo.errors import FileMistakes
+
+__all__ = [
+    "Augmentation",
+    "DatasetSpec",
+    "EarlyStopping",
+    "EngineSpec",
+    "Experiment",
+    "ExtraTest",
+    "Monitor",
+    "Named",
+    "Objective",
+    "ReduceOnPlateau",
+    "Schedule",
+    "StudySpec",
+    "TrackingSpec",
+    "TrainingSpec",
+    "Validation",
+    "examine_experiment",
+    "parse_experiment",
+]
+
+
+class Named(Shorthand):
+    """A sampler or pruner by name, with options by Optuna's own names."""
+
+    model_config = ConfigDict(extra="allow")
+    stands_for = "name"
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options beside the name."""
+        return dict(self.model_extra or {})
+
+
+class Sampler(Named):
+    """What proposes the parameters of the next trial."""
+
+    name: str
+    """The sampler's name. Values: random: every value as likely as any other; tpe: prefers values like those of the
+    best trials (Tree-structured Parzen Estimator); cmaes: an evolution strategy for numbers (CMA-ES); qmc: spreads
+    the trials evenly over the space (quasi-Monte Carlo); grid: every combination once, for parameters with choices or
+    steps; nsga2: a genetic algorithm; gp: a model of the score as a Gaussian process, which needs PyTorch.
+    Example: random"""
+
+
+class Pruner(Named):
+    """What stops trials early that are worse than others."""
+
+    name: str
+    """The pruner's name. Values: none: no trial is stopped; median: stops a trial that is worse than the median of
+    earlier trials at the same epoch; percentile: the same with another share than half; successive_halving: at certain
+    epochs only the best share goes on; hyperband: several successive halvings, from hasty to patient; patient: stops a
+    trial only after some epochs without improvement; threshold: stops a trial whose score leaves fixed bounds.
+    Example: median"""
+
+
+class StudySpec(Section):
+    """How trials are proposed, stopped, counted and stored."""
+
+    # Both defaults were chosen by `benchmarks.schedules`; ARCHITECTURE.md says from what.
+    sampler: Sampler = Sampler.model_validate({"name": "tpe", "multivariate": False})
+    """What proposes the parameters of the next trial: a name, or a mapping that adds options by Optuna's own names.
+    Example: {name: tpe, n_startup_trials: 20}"""
+    pruner: Pruner = Pruner.model_validate({"name": "successive_halving", "min_resource": 1, "reduction_factor": 3})
+    """What stops poor trials early: a name, or a mapping that adds options by Optuna's own names.
+    Example: {name: median, n_warmup_steps: 3}"""
+    trials: Annotated[int, Field(ge=1), WHOLE] | None = None
+    """How many configurations to try. Those that were stopped early or failed count, too.
+    Unit: trials. Default: 50, or the whole grid; no limit where timeout is given. Example: 30"""
+    timeout: Duration | None = None
+    """Time limit for one run of the command. Trials that still train are stopped then.
+    Unit: seconds, or a text such as 10m or 1h30m. Default: no limit. Example: 10m"""
+    target: float | None = None
+    """The study ends once a trial's objective has reached this value.
+    Unit: that of the objective. Default: none. Example: 0.98"""
+    seed: Annotated[int, Field(ge=0, lt=2**32), WHOLE] = 0
+    """Seed of all that is random in the study. Each trial draws its own from this and its number. Example: 1"""
+    retries: Annotated[int, Field(ge=0), WHOLE] = 1
+    """How often a configuration is tried again after its worker process died. Unit: times. Example: 2"""
+    trial_timeout: Duration | None = None
+    """Time limit for a single trial, which then fails with reason timeout.
+    Unit: seconds, or a text such as 10m. Default: no limit. Example: 5m"""
+    enqueue: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
+    """Configurations to try first. The sampler proposes the parameters that they leave out.
+    Example: [{learning_rate: 0.01}, {learning_rate: 0.001, dropout: 0.2}]"""
+    storage: str | None = None
+    """SQLAlchemy URL of Optuna's database, where the trials are stored.
+    Default: HPO_STORAGE, or optuna.db in the home folder. Example: "postgresql://localhost/studies\""""
+
+
+class EngineSpec(Shorthand):
+    """Where trials train."""
+
+    stands_for = "name"
+
+    name: Literal["local", "serial"] = "local"
+    """How trials are run. Values: local: several at a time, each in a worker process; serial: one after the other in
+    this process, for debugging. Example: serial"""
+    workers: Annotated[int, Field(ge=1), WHOLE] | Literal["auto"] = "auto"
+    """How many trials train at the same time. Values: auto: one for each CPU core that may be used.
+    Unit: worker processes. Example: 2"""
+    threads_per_worker: Annotated[int, Field(ge=1), WHOLE] = 1
+    """How many threads TensorFlow uses in each worker. With one, the same seed gives the same trial, bit for bit.
+    Unit: threads. Example: 2"""
+
+
+class TrackingSpec(Shorthand):
+    """Where results are logged."""
+
+    stands_for = "uri"
+
+    uri: str | None = None
+    """MLflow tracking URI. Default: HPO_TRACKING_URI, or mlflow.db in the home folder.
+    Example: "http://127.0.0.1:5000\""""
+
+
+class Experiment(Section):
+    """What to tune and how."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
+    """Name of the study and of the MLflow experiment: letters, digits, dots, dashes, underscores.
+    Example: digits-mlp"""
+    dataset: DatasetSpec
+    """What to train on: a dataset that hpo knows by name, a file or folder, a function, or a mapping of keys.
+    Example: digits"""
+    search_space: str | dict[str, Any]
+    """What may vary: a name (for the file search_spaces/NAME.yaml), a path, or the search space itself.
+    Example: mlp"""
+    objective: Objective
+    """What to improve: a metric on the validation part of the data, or a mapping that says its direction, too.
+    Example: val_accuracy"""
+    training: TrainingSpec = TrainingSpec()
+    """How each model is trained. Example: {epochs: 30, batch_size: 64}"""
+    study: StudySpec = StudySpec()
+    """How trials are proposed, stopped, counted and stored. Example: {trials: 30, timeout: 10m}"""
+    engine: EngineSpec = EngineSpec()
+    """Where trials train, and how many at a time. Example: {workers: 2}"""
+    tracking: TrackingSpec = TrackingSpec()
+    """The MLflow server that results are logged to: its URI. Example: "http://127.0.0.1:5000\""""
+
+
+# For keys that are required, so that what is sound of the others can be checked further.
+_STAND_INS = {"name": "unnamed", "dataset": "digits", "search_space": {}, "objective": "val_loss"}
+
+
+def parse_experiment(document: Document) -> Experiment:
+    """Checks a document as an experiment.
+
+    Raises:
+        FileMistakes: all its mistakes at once.
+    """
+    found = examine_experiment(document)
+    if found.mistakes or found.sound is None:
+        raise FileMistakes(found.mistakes)
+    return found.sound
+
+
+def examine_experiment(document: Document) -> Examined[Experiment]:
+    """A document as an experiment, as far as it is one, and all its mistakes."""
+    return examine(document, Experiment, _STAND_INS)

@@ -1,0 +1,108 @@
+"""What the YAML files' models are built of: sections, sections with a shorthand, durations, whole numbers."""
+
+import re
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler, WithJsonSchema, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from hpo.config.docstrings import spread
+from hpo.config.mistakes import show
+
+_PART = r"(\d+(?:\.\d+)?)"
+_DURATION = re.compile(rf"\s*(?:{_PART}\s*h)?\s*(?:{_PART}\s*m)?\s*(?:{_PART}\s*s)?\s*")
+
+
+def seconds(value: object) -> float:
+    """Reads a duration: `90`, `90s`, `10m`, `1h30m`, `1.5h`; in seconds, more than zero.
+
+    Raises:
+        ValueError: the value is none of these.
+    """
+    rule = f"must be a duration above zero such as 90, 90s, 10m or 1h30m, got {show(value)}"
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(rule)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError(rule) from None
+    except ValueError:
+        parts = _DURATION.fullmatch(str(value))
+        if parts is None or not any(parts.groups()):
+            raise ValueError(rule) from None
+        units = zip(parts.groups(), (3600, 60, 1), strict=True)
+        number = sum(float(part or 0) * unit for part, unit in units)
+    if not 0 < number < float("inf"):
+        raise ValueError(rule)
+    return number
+
+
+def _whole(value: object) -> object:
+    # As in JSON Schema, 20.0 and 1e3 are whole numbers; "20" and true are not.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# No more than what cannot be one: a text without a digit, or with another letter than those of the units.
+_DURATION_SCHEMA = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "string", "pattern": r"^[\d\s.+_eEhms-]*\d[\d\s.+_eEhms-]*$"},
+    ]
+}
+Duration = Annotated[
+    float, BeforeValidator(seconds, json_schema_input_type=Annotated[Any, WithJsonSchema(_DURATION_SCHEMA)])
+]
+WHOLE = BeforeValidator(_whole)
+"""Lets an `int` be written as 20.0 or 1e3; comes after the field's bounds."""
+
+
+# What a JSON Schema says of a text, and not of the key whose value it is.
+_OF_VALUES = ("type", "anyOf", "enum", "enumDescriptions", "pattern")
+
+
+class Section(BaseModel):
+    """A frozen section of a file; unknown keys are mistakes, and so are numbers in quotes."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler.resolve_ref_schema(handler(core))
+        for key in schema.get("properties", {}).values():
+            if "description" in key:
+                spread(key)
+        return schema
+
+
+class Shorthand(Section):
+    """A section that may be written as the value of one of its keys alone."""
+
+    stands_for: ClassVar[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lengthen(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = {cls.stands_for: value}
+        if isinstance(value, dict):
+            return cls._inferred(value)
+        if isinstance(value, cls):
+            return value
+        raise ValueError(f"must be a {cls.stands_for} or a mapping, got {show(value)}")
+
+    @classmethod
+    def _inferred(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """The mapping, with what its keys say of those that are missing."""
+        return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = super().__get_pydantic_json_schema__(core, handler)
+        mapping = {key: schema.pop(key) for key in list(schema) if key not in ("title", "description")}
+        whole = mapping["properties"][cls.stands_for]
+        short = next(form for form in (whole, *whole.get("anyOf", ())) if form.get("type") == "string")
+        schema["anyOf"] = [{key: short[key] for key in short if key in _OF_VALUES}, mapping]
+        return schema

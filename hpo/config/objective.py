@@ -1,0 +1,102 @@
+"""Metrics and which way is better: what a study improves, what a callback watches."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import WithJsonSchema, field_validator, model_validator
+
+from hpo.config.fields import Shorthand
+from hpo.config.metrics import METRICS, direction_of, near
+from hpo.config.mistakes import show
+
+# Offered by editors; Keras takes more spellings.
+_LOGGED = ["loss", *(name for name in METRICS if name.islower())]
+_VALIDATED = [f"val_{name}" for name in _LOGGED]
+
+
+class _Metric(Shorthand):
+    """A metric and which way is better."""
+
+    stands_for = "metric"
+
+    metric: str
+    """The metric's name in Keras's logs. Example: val_accuracy"""
+    direction: Literal["maximize", "minimize"] | None = None
+    """Which way is better. Values: maximize: higher; minimize: lower.
+    Default: known for Keras's own metrics and losses; any other needs it. Example: maximize"""
+
+    @classmethod
+    def _inferred(cls, value: dict[str, Any]) -> dict[str, Any]:
+        name = value.get("metric")
+        if not isinstance(name, str) or value.get("direction") is not None:
+            return value
+        known = direction_of(name)
+        return {**value, "direction": known} if known else value
+
+    @model_validator(mode="after")
+    def _has_direction(self) -> Self:
+        if self.direction is None:
+            how = f"write {{metric: {self.metric}, direction: maximize}}, or minimize"
+            if meant := near(self.metric):
+                raise ValueError(f"Keras knows no metric {show(self.metric)}; did you mean {meant}? Of your own: {how}")
+            raise ValueError(f"{show(self.metric)} does not say its direction: {how}")
+        return self
+
+    @property
+    def contradiction(self) -> str | None:
+        """What is wrong with the direction, where it is not that of a metric which Keras knows by this name."""
+        known = direction_of(self.metric)
+        if known is None or known == self.direction:
+            return None
+        better = "higher" if known == "maximize" else "lower"
+        return (
+            f"must be {known}: {self.metric} is better when {better}; leave the direction out, or give a metric of "
+            "your own a name of its own"
+        )
+
+    @property
+    def sign(self) -> int:
+        """1 where higher is better, else -1."""
+        return 1 if self.direction == "maximize" else -1
+
+    @property
+    def mode(self) -> Literal["max", "min"]:
+        """The direction as Keras's callbacks call it."""
+        return "max" if self.direction == "maximize" else "min"
+
+    def better(self, value: float, other: float | None, by: float = 0.0) -> bool:
+        """Whether a value improves on another by more than `by`; anything improves on none."""
+        return other is None or self.sign * (value - other) > by
+
+
+class Monitor(_Metric):
+    """What a callback watches: a metric of the training or the validation part."""
+
+    metric: Annotated[
+        str,
+        WithJsonSchema({"type": "string", "anyOf": [{"enum": [*_VALIDATED, *_LOGGED]}, {"pattern": "^(?!test_)"}]}),
+    ]
+    """The metric's name in Keras's logs; val_ in front for the validation part. Example: val_loss"""
+
+    @field_validator("metric")
+    @classmethod
+    def _not_on_test(cls, metric: str) -> str:
+        if metric.startswith("test_"):
+            raise ValueError(f"the test set never chooses, got {show(metric)}")
+        return metric
+
+
+class Objective(_Metric):
+    """What a study improves: a metric on the validation part."""
+
+    metric: Annotated[str, WithJsonSchema({"type": "string", "anyOf": [{"enum": _VALIDATED}, {"pattern": "^val_"}]})]
+    """The metric's name in Keras's logs, with val_ in front. Example: val_accuracy"""
+
+    @field_validator("metric")
+    @classmethod
+    def _chosen_on_validation(cls, metric: str) -> str:
+        if metric.startswith("val_"):
+            return metric
+        raise ValueError(
+            f"must be a metric on the validation part, got {show(metric)}; "
+            f"did you mean val_{metric.removeprefix('test_')}? (the test set never chooses)"
+        )

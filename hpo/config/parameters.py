@@ -1,0 +1,308 @@
+"""The kinds of parameters of a search space: int, float, categorical, boolean, constant."""
+
+import json
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from hpo.config.conditions import Condition, Scalar, is_number, same
+from hpo.config.fields import WHOLE, Section
+from hpo.config.mistakes import show
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+# Optuna's databases keep numbers as doubles, which hold whole numbers exactly up to here.
+_LARGEST = 2**53
+_MOST_STEPS = 1_000_000
+
+
+def _on_log_scale(no_step: dict[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of what holds of a range with `log: true`."""
+    logarithmic = {"properties": {"log": {"const": True}}, "required": ["log"]}
+    return {"if": logarithmic, "then": {"properties": {"low": {"exclusiveMinimum": 0}, "step": no_step}}}
+
+
+class Parameter(Section):
+    """What all parameters share."""
+
+    when: dict[str, Condition] = Field(default_factory=dict)
+    """A condition: the parameter is used only in trials in which the named parameters have this value, one of these
+    values, or a value from `low` to `high`. Default: always used. Example: {optimizer: sgd}"""
+    sets: str | None = None
+    """The key that the parameter sets, for a key of a section or for two parameters of one key. Default: the key of the
+    parameter's own name. Example: schedule.warmup_epochs"""
+
+    @abstractmethod
+    def values(self) -> Sequence[Any] | None:
+        """All values in order, or None where they cannot be counted."""
+
+    @property
+    def varies(self) -> bool:
+        """Whether it may take more than one value."""
+        values = self.values()
+        return values is None or len(values) > 1
+
+    @abstractmethod
+    def suggest(self, trial: "BaseTrial", name: str) -> Any:
+        """Asks a trial for a value."""
+
+    @abstractmethod
+    def complaint(self, value: object) -> str | None:
+        """What is wrong with a value, or None."""
+
+    def canonical(self, value: Any) -> Any:
+        """The one spelling of a value that is allowed: of the same values, however they were come by, the same."""
+        return value
+
+    @abstractmethod
+    def extremes(self) -> tuple[Any, Any]:
+        """The values that make the smallest and the largest model, as far as the parameter can know."""
+
+
+class IntParameter(Parameter):
+    """A whole number from low to high, both inclusive."""
+
+    model_config = ConfigDict(json_schema_extra=_on_log_scale({"const": 1}))
+
+    type: Literal["int"]
+    """What the parameter is. Values: int: a whole number. Example: int"""
+    low: Annotated[int, Field(ge=-_LARGEST, le=_LARGEST), WHOLE]
+    """The smallest value. Unit: that of the key it sets. Example: 1"""
+    high: Annotated[int, Field(ge=-_LARGEST, le=_LARGEST), WHOLE]
+    """The largest value. Unit: that of the key it sets. Example: 4"""
+    step: Annotated[int, Field(ge=1, le=_LARGEST), WHOLE] = 1
+    """The distance between neighbouring values. Unit: that of the key it sets. Example: 16"""
+    log: bool = False
+    """Whether values are drawn on a logarithmic scale, for ranges over orders of magnitude; `low` is above 0 then.
+    Example: true"""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_range(self.low, self.high, self.log, self.step if self.step != 1 else None)
+        return self
+
+    def values(self) -> Sequence[int]:
+        """All values in order."""
+        return range(self.low, self.high + 1, self.step)
+
+    def suggest(self, trial: "BaseTrial", name: str) -> int:
+        """Asks a trial for a value."""
+        return trial.suggest_int(name, self.low, self.values()[-1], step=self.step, log=self.log)
+
+    def complaint(self, value: object) -> str | None:
+        """What is wrong with a value, or None."""
+        if isinstance(value, int) and not isinstance(value, bool) and value in self.values():
+            return None
+        step = f" in steps of {self.step}" if self.step != 1 else ""
+        return f"must be a whole number from {self.low} to {self.high}{step}, got {show(value)}"
+
+    def extremes(self) -> tuple[int, int]:
+        """The least and the largest value."""
+        return self.low, self.values()[-1]
+
+
+class FloatParameter(Parameter):
+    """A number from low to high, both inclusive."""
+
+    model_config = ConfigDict(json_schema_extra=_on_log_scale({"type": "null"}))
+
+    type: Literal["float"]
+    """What the parameter is. Values: float: a number. Example: float"""
+    low: float
+    """The smallest value. Unit: that of the key it sets. Example: 1.0e-4"""
+    high: float
+    """The largest value. Unit: that of the key it sets. Example: 0.1"""
+    step: Annotated[float, Field(gt=0)] | None = None
+    """The distance between neighbouring values. Unit: that of the key it sets. Default: any number in the range.
+    Example: 0.05"""
+    log: bool = False
+    """Whether values are drawn on a logarithmic scale, for ranges over orders of magnitude; `low` is above 0 then.
+    Example: true"""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_range(self.low, self.high, self.log, self.step)
+        if self.step is not None and (self.high - self.low) / self.step > _MOST_STEPS:
+            raise ValueError(f"step must give at most {_MOST_STEPS:,} values, got step {self.step:g}")
+        return self
+
+    def values(self) -> Sequence[float] | None:
+        """All values in order; None without a step."""
+        if self.low == self.high:
+            return [self.low]
+        if self.step is None:
+            return None
+        low, step = Decimal(str(self.low)), Decimal(str(self.step))
+        return [float(low + index * step) for index in range(self._steps + 1)]
+
+    @property
+    def _steps(self) -> int:
+        # In decimals, as Optuna does it: 0.3 is 0.1 + 2 * 0.1.
+        low, high, step = (Decimal(str(number)) for number in (self.low, self.high, self.step))
+        return int((high - low) // step)
+
+    def suggest(self, trial: "BaseTrial", name: str) -> float:
+        """Asks a trial for a value."""
+        return trial.suggest_float(name, self.low, self.extremes()[1], step=self.step, log=self.log)
+
+    def complaint(self, value: object) -> str | None:
+        """What is wrong with a value, or None."""
+        low, high = self.extremes()
+        if is_number(value) and low <= value <= high:  # type: ignore[operator]
+            steps = (value - self.low) / self.step if self.step else 0.0  # type: ignore[operator]
+            if math.isclose(steps, round(steps), rel_tol=0, abs_tol=1e-6):
+                return None
+        step = f" in steps of {self.step:g}" if self.step else ""
+        return f"must be a number from {self.low:g} to {self.high:g}{step}, got {show(value)}"
+
+    def canonical(self, value: Any) -> Any:
+        """A float; with a step the one that the step gives: 0.3, where 0.1 + 0.2 is 0.30000000000000004."""
+        if self.complaint(value) or not self.step:
+            return float(value) if is_number(value) else value
+        low, step = Decimal(str(self.low)), Decimal(str(self.step))
+        return float(low + round((value - self.low) / self.step) * step)
+
+    def extremes(self) -> tuple[float, float]:
+        """The least and the largest value."""
+        if self.step is None:
+            return self.low, self.high
+        return self.low, float(Decimal(str(self.low)) + self._steps * Decimal(str(self.step)))
+
+
+class CategoricalParameter(Parameter):
+    """One of a list of values."""
+
+    type: Literal["categorical"]
+    """What the parameter is. Values: categorical: one of a list. Example: categorical"""
+    choices: Annotated[list[Any], Field(min_length=1, strict=False)]
+    """The values to choose from; lists and mappings, too. Example: [relu, tanh]"""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        try:
+            encoded = [self.encoded(choice) for choice in self.choices]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"choices must be plain finite values: {error}") from None
+        # Optuna compares with ==: 1, 1.0 and true are the same choice to it.
+        twice = [choice for index, choice in enumerate(encoded) if choice in encoded[:index]]
+        if twice:
+            raise ValueError(f"choices must differ, twice: {', '.join(map(show, twice))}")
+        return self
+
+    @staticmethod
+    def encoded(choice: Any) -> Scalar:
+        """A choice as Optuna can keep it: lists and mappings as JSON.
+
+        Raises:
+            TypeError, ValueError: the choice is no JSON value.
+        """
+        text = json.dumps(choice, allow_nan=False)
+        return text if isinstance(choice, list | tuple | dict) else choice
+
+    def values(self) -> Sequence[Any]:
+        """The choices."""
+        return self.choices
+
+    def suggest(self, trial: "BaseTrial", name: str) -> Any:
+        """Asks a trial for a value."""
+        encoded = [self.encoded(choice) for choice in self.choices]
+        return self.choices[encoded.index(trial.suggest_categorical(name, encoded))]
+
+    def complaint(self, value: object) -> str | None:
+        """What is wrong with a value, or None."""
+        if any(same(value, choice) for choice in self.choices):
+            return None
+        return f"must be one of {', '.join(map(show, self.choices))}, got {show(value)}"
+
+    def canonical(self, value: Any) -> Any:
+        """The choice that the value is: 1 for 1.0 where that is how it is written."""
+        return next((choice for choice in self.choices if same(value, choice)), value)
+
+    def extremes(self) -> tuple[Any, Any]:
+        """The least and the largest number, or list of numbers; the first choice where they are neither."""
+        if all(map(is_number, self.choices)):
+            return min(self.choices), max(self.choices)
+        if all(isinstance(choice, list) for choice in self.choices):
+            return min(self.choices, key=_size), max(self.choices, key=_size)
+        return self.choices[0], self.choices[0]
+
+
+class BooleanParameter(Parameter):
+    """True or false."""
+
+    type: Literal["boolean"]
+    """What the parameter is. Values: boolean: true or false. Example: boolean"""
+
+    def values(self) -> Sequence[bool]:
+        """Both values."""
+        return [False, True]
+
+    def suggest(self, trial: "BaseTrial", name: str) -> bool:
+        """Asks a trial for a value."""
+        return bool(trial.suggest_categorical(name, [False, True]))
+
+    def complaint(self, value: object) -> str | None:
+        """What is wrong with a value, or None."""
+        return None if isinstance(value, bool) else f"must be true or false, got {show(value)}"
+
+    def extremes(self) -> tuple[bool, bool]:
+        """Both values."""
+        return False, True
+
+
+class Constant(Parameter):
+    """A value that does not vary; the value alone is enough."""
+
+    type: Literal["constant"]
+    """What the parameter is. Values: constant: a value that does not vary. Example: constant"""
+    value: Any
+    """The value. Example: 128"""
+
+    def values(self) -> Sequence[Any]:
+        """The one value."""
+        return [self.value]
+
+    def suggest(self, trial: "BaseTrial", name: str) -> Any:
+        """The value; the trial is not asked."""
+        return self.value
+
+    def complaint(self, value: object) -> str | None:
+        """What is wrong with a value, or None."""
+        return None if same(value, self.value) else f"is fixed at {show(self.value)}, got {show(value)}"
+
+    def extremes(self) -> tuple[Any, Any]:
+        """The one value, twice."""
+        return self.value, self.value
+
+
+def _typed(value: object) -> object:
+    return value if isinstance(value, dict | Section) else {"type": "constant", "value": value}
+
+
+_Typed = Annotated[
+    IntParameter | FloatParameter | CategoricalParameter | BooleanParameter | Constant,
+    Field(discriminator="type"),
+]
+AnyParameter = Annotated[_Typed, BeforeValidator(_typed, json_schema_input_type=_Typed | Scalar | list[Any])]
+
+
+def _check_range(low: float, high: float, log: bool, step: float | None) -> None:
+    if low > high:
+        raise ValueError(f"low must not exceed high, got {low:g} and {high:g}")
+    if not math.isfinite(high - low):
+        raise ValueError(f"high - low must be a finite number, got {low:g} and {high:g}")
+    if log and low <= 0:
+        raise ValueError(f"low must be above 0 for a log scale, got {low:g}")
+    if log and step is not None:
+        raise ValueError(f"log and step exclude each other, got step {step:g}")
+
+
+def _size(value: Any) -> float:
+    if isinstance(value, list):
+        return sum(map(_size, value))
+    return float(value) if is_number(value) else 0.0

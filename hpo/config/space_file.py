@@ -1,0 +1,171 @@
+"""The search space file: every mistake in it, and in how its parameters go together."""
+
+import itertools
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from graphlib import CycleError
+from typing import Any
+
+from pydantic import ValidationError
+
+from hpo.config.conditions import Interval, exclude, is_number
+from hpo.config.experiment import DatasetSpec, TrainingSpec
+from hpo.config.mistakes import explain
+from hpo.config.parameters import CategoricalParameter, FloatParameter, IntParameter
+from hpo.config.space import SearchSpace, in_section, section_with
+from hpo.config.valid_parts import examine
+from hpo.config.yaml_file import Document, Key
+from hpo.errors import FileMistakes, Mistake, nearest
+
+# What MLflow takes as the name of a param.
+_NAME = re.compile(r"\w[\w .:-]{0,199}")
+# Of a model that is not known nothing can be said.
+_UNKNOWN = "unknown:unknown"
+# Other data, not another preparation of the same.
+_FIXED = ("name", "path", "function", "target", "task", "extra_tests", "steps_per_epoch")
+
+
+@dataclass(frozen=True)
+class ExaminedSpace:
+    """A document read as a search space, as far as it is one."""
+
+    sound: SearchSpace | None
+    """With the parameters that can be read; None where nothing can be made of it."""
+    mistakes: tuple[Mistake, ...]
+    doubtful: frozenset[str]
+    """The parameters with mistakes: nothing further can be said of them, and of what hangs on them."""
+
+
+def parse_space(
+    document: Document, training: TrainingSpec | None = None, dataset: DatasetSpec | None = None
+) -> SearchSpace:
+    """Checks a document as a search space, and its parameters against the keys of the experiment they set.
+
+    Raises:
+        FileMistakes: all its mistakes at once.
+    """
+    found = examine_space(document, training, dataset)
+    if found.mistakes or found.sound is None:
+        raise FileMistakes(found.mistakes)
+    return found.sound
+
+
+def examine_space(
+    document: Document, training: TrainingSpec | None = None, dataset: DatasetSpec | None = None
+) -> ExaminedSpace:
+    """As `parse_space`; returns the mistakes beside what is sound."""
+    read = examine(document, SearchSpace, {"model": _UNKNOWN})
+    space, found = read.sound, list(read.mistakes)
+    doubtful = frozenset(str(key[1]) for key in read.broken if len(key) > 1)
+    if space is None:
+        return ExaminedSpace(None, tuple(found), doubtful)
+    while circle := _circle(space):
+        message = f"conditions run in a circle: {' -> '.join(circle)}"
+        found.append(document.mistake(("parameters", circle[0], "when"), message))
+        doubtful |= {*circle}
+        kept = {name: one for name, one in space.parameters.items() if name not in circle}
+        space = SearchSpace(model=space.model, parameters=kept)
+    conditions = list(_conditions(space, doubtful))
+    unclear = doubtful | {str(key[1]) for key, _ in conditions}
+    wrong = [*conditions, *_targets(space, unclear), *_section_values(space, doubtful, training, dataset)]
+    found += [document.mistake(key, message) for key, message in wrong]
+    return ExaminedSpace(space, tuple(found), doubtful | {str(key[1]) for key, _ in wrong})
+
+
+def _circle(space: SearchSpace) -> list[str]:
+    """Parameters whose conditions run in a circle, the first of them at the end again; empty where none do."""
+    try:
+        _ = space.order
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def _conditions(space: SearchSpace, doubtful: Collection[str]) -> Iterator[tuple[Key, str]]:
+    for name, parameter in space.parameters.items():
+        if not _NAME.fullmatch(name):
+            rule = "a name must be 1 to 200 letters, digits, spaces or any of . _ : -, and begin with a letter or digit"
+            yield ("parameters", name), rule
+        found = False
+        for parent, condition in parameter.when.items():
+            if parent in doubtful:
+                continue
+            for message in _never(space, parent, condition, doubtful):
+                found = True
+                yield ("parameters", name, "when", parent), message
+        if not found and name not in doubtful and _apart(space, name, name):
+            yield ("parameters", name, "when"), "can never hold: it and its parents' conditions exclude each other"
+
+
+def _never(space: SearchSpace, parent: str, condition: Any, doubtful: Collection[str]) -> Iterator[str]:
+    """Why a condition can never hold."""
+    source = space.parameters.get(parent)
+    if source is None:
+        yield f"unknown parameter; {nearest(parent, dict.fromkeys((*space.parameters, *sorted(doubtful))))}"
+    elif condition == []:
+        yield "never holds: the list is empty"
+    elif not isinstance(condition, Interval):
+        for value in condition if isinstance(condition, list) else [condition]:
+            if complaint := source.complaint(value):
+                yield f"never holds: {parent} {complaint}"
+    elif isinstance(source, IntParameter | FloatParameter):
+        low, high = source.extremes()
+        if exclude(condition, Interval(low=low, high=high)):
+            yield f"never holds: {parent} runs from {low:g} to {high:g}"
+    elif not any(map(is_number, source.values() or ())):
+        yield f"an interval needs a number, and {parent} is none"
+    elif not any(map(condition.holds, source.values() or ())):
+        yield f"never holds: {parent} is one of {', '.join(map(str, source.values() or ()))}"
+
+
+def _apart(space: SearchSpace, one: str, other: str) -> bool:
+    """Whether two parameters cannot exist together."""
+    return any(
+        parent == another and exclude(condition, against)
+        for parent, condition in space.demands(one)
+        for another, against in space.demands(other)
+    )
+
+
+def _targets(space: SearchSpace, doubtful: frozenset[str]) -> Iterator[tuple[Key, str]]:
+    """Keys that two parameters could set at once; which one wins would be a guess."""
+    by_key: dict[str, list[str]] = {}
+    for name in space.parameters:
+        if name in doubtful or doubtful & {parent for parent, _ in space.demands(name)}:
+            continue
+        by_key.setdefault(space.target(name).removeprefix("training."), []).append(name)
+    for key, names in by_key.items():
+        for other, one in itertools.combinations(names, 2):
+            if not _apart(space, one, other):
+                rule = "give them conditions that exclude each other"
+                yield ("parameters", one), f"{other} may set {key} at the same time; {rule}"
+
+
+def _section_values(
+    space: SearchSpace, doubtful: frozenset[str], training: TrainingSpec | None, dataset: DatasetSpec | None
+) -> Iterator[tuple[Key, str]]:
+    """Values of parameters that the section which they set does not allow, each by itself."""
+    # Which dataset it is matters to no key that may vary.
+    specs = {"training": training or TrainingSpec(), "dataset": dataset or DatasetSpec(name="digits")}
+    for (name, parameter), (section, spec) in itertools.product(space.parameters.items(), specs.items()):
+        if name in doubtful:
+            continue
+        key = space.target(name)
+        path = in_section(key, section)
+        if not path:
+            continue
+        if path[0] not in type(spec).model_fields:
+            hint = nearest(path[0], type(spec).model_fields)
+            yield ("parameters", name), f"sets an unknown key of {section}; {hint}"
+            continue
+        if section == "dataset" and (path[0] in _FIXED or path == ("validation", "folds")):
+            yield ("parameters", name), f"sets dataset.{'.'.join(path)}, which is the same for all trials of a study"
+            continue
+        finite = isinstance(parameter, CategoricalParameter)
+        for value in (parameter.values() if finite else parameter.extremes()) or ():
+            try:
+                section_with(spec, section, {key: value})
+            except ValidationError as error:
+                yield ("parameters", name), f"sets {section}.{'.'.join(path)}, which {explain(error.errors())}"
+                break

@@ -1,0 +1,83 @@
+"""What the keys of the training section must agree on, found without Keras and before a model is built."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from hpo.config.experiment import Schedule, TrainingSpec
+
+SMOOTHED_LOSSES = {
+    "binarycrossentropy": "BinaryCrossentropy",
+    "bce": "BinaryCrossentropy",
+    "binaryfocalcrossentropy": "BinaryFocalCrossentropy",
+    "categoricalcrossentropy": "CategoricalCrossentropy",
+    "sparsecategoricalcrossentropy": "CategoricalCrossentropy",
+    "categoricalfocalcrossentropy": "CategoricalFocalCrossentropy",
+}
+"""The losses that smooth labels, by `plain_name`: the class of keras.losses that does so, on one-hot labels."""
+
+_SCHEDULE_TAKES: Mapping[str, tuple[str, ...]] = {
+    "constant": (),
+    "exponential": ("decay_rate", "decay_epochs"),
+    "step": ("decay_rate", "decay_epochs"),
+    "cosine": ("decay_epochs", "final"),
+    "polynomial": ("decay_epochs", "final", "power"),
+}
+_SCHEDULE_NEEDS: Mapping[str, Mapping[str, float]] = {
+    "exponential": {"decay_rate": 0.9},
+    "step": {"decay_rate": 0.5, "decay_epochs": 5},
+}
+_CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
+
+DISAGREEING = ("schedule", "reduce_on_plateau", *_CLIPPING, "label_smoothing", "loss")
+"""The keys of training that `disagreements` looks at."""
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Keys that do not go together, or one that lacks another."""
+
+    key: tuple[str, ...]
+    """Where the mistake is to be shown, within the training section."""
+    message: str
+
+
+def disagreements(training: TrainingSpec) -> Iterator[Disagreement]:
+    """What the keys of one training section, complete for a trial, disagree on."""
+    if training.schedule is not None:
+        yield from _of_schedule(training.schedule)
+    if training.reduce_on_plateau is not None and has_schedule(training):
+        message = "cannot be used with a schedule, since both set the learning rate; leave one of them out"
+        yield Disagreement(("reduce_on_plateau",), message)
+    clipping = [key for key in _CLIPPING if getattr(training, key) is not None]
+    if len(clipping) > 1:
+        given = " and ".join(f"{key} {getattr(training, key):g}" for key in clipping)
+        message = f"only one of {', '.join(_CLIPPING)} may be set, got {given}"
+        yield Disagreement((clipping[-1],), message)
+    if training.label_smoothing and training.loss and plain_name(training.loss) not in SMOOTHED_LOSSES:
+        message = f"{training.loss} takes none; leave it out, or take another loss"
+        yield Disagreement(("label_smoothing",), message)
+
+
+def has_schedule(training: TrainingSpec) -> bool:
+    """Whether the learning rate changes from step to step."""
+    schedule = training.schedule
+    return schedule is not None and (schedule.name != "constant" or schedule.warmup_epochs > 0)
+
+
+def plain_name(name: str) -> str:
+    """A name of Keras's, the same for a function and its class: mean_squared_error and MeanSquaredError."""
+    return name.lower().replace("_", "")
+
+
+def _of_schedule(schedule: Schedule) -> Iterator[Disagreement]:
+    takes, needs = _SCHEDULE_TAKES[schedule.name], _SCHEDULE_NEEDS.get(schedule.name, {})
+    example = ", ".join(f"{key}: {value:g}" for key, value in needs.items())
+    for key in needs:
+        if getattr(schedule, key) is None:
+            message = f"{schedule.name} needs {key}, as in {{name: {schedule.name}, {example}}}"
+            yield Disagreement(("schedule",), message)
+    for key in ("decay_rate", "decay_epochs", "final", "power"):
+        value = getattr(schedule, key)
+        if value is not None and key not in takes:
+            message = f"{schedule.name} takes no {key}, got {value:g}; it takes {', '.join((*takes, 'warmup_epochs'))}"
+            yield Disagreement(("schedule", key), message)

@@ -1,0 +1,81 @@
+"""What is sound of a file with mistakes: checked further, so that all its mistakes are told at once."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from hpo.config.mistakes import by_key, mistake_at
+from hpo.config.yaml_file import Document, Key
+from hpo.errors import Mistake
+
+_Model = TypeVar("_Model", bound=BaseModel)
+# Each round takes out what is wrong, and an error can lie no deeper than files may be nested.
+_ROUNDS = 60
+
+
+@dataclass(frozen=True)
+class Examined(Generic[_Model]):
+    """A document read as far as it can be."""
+
+    sound: _Model | None
+    """What its sound keys make, with defaults for the others; None where nothing can be made of it."""
+    mistakes: tuple[Mistake, ...]
+    broken: frozenset[Key]
+    """The keys with mistakes, for which defaults stand: what follows from them says nothing of the file."""
+
+    def doubts(self, key: Key) -> bool:
+        """Whether a mistake at a key may be due to a default that stands for another."""
+        return any(key == one[: len(key)] or one == key[: len(one)] for one in self.broken)
+
+
+def examine(document: Document, model: type[_Model], stand_ins: Mapping[str, Any]) -> Examined[_Model]:
+    """Reads a document as a model, without the keys with mistakes; `stand_ins` are values for required ones."""
+    data, broken, unknown = deepcopy(document.data), set[Key](), set[Key]()
+    mistakes: list[Mistake] = []
+    for _ in range(_ROUNDS):
+        try:
+            return Examined(model.model_validate(data), tuple(mistakes), frozenset(broken))
+        except ValidationError as error:
+            found = by_key(error, data, model)
+        for key, complaints in found.items():
+            if not _follows(key, complaints[0], broken, unknown):
+                mistakes.append(mistake_at(key, complaints, document, model))
+        for key, complaints in found.items():
+            (unknown if complaints[0]["type"] == "extra_forbidden" else broken).add(key)
+            if not key:
+                return Examined(None, tuple(mistakes), frozenset(broken))
+            _take_out(data, key, stand_ins)
+    return Examined(None, tuple(mistakes), frozenset(broken))
+
+
+def _follows(key: Key, complaint: Any, broken: set[Key], unknown: set[Key]) -> bool:
+    """Whether a complaint may be due to what was taken out before."""
+    if any(key == one[: len(key)] for one in broken):
+        return True
+    lacks = complaint["type"] == "missing" or "needs" in complaint["msg"]
+    around = key[:-1] if complaint["type"] == "missing" else key
+    return lacks and any(around == one[: len(around)] for one in unknown)
+
+
+def _take_out(data: Any, key: Key, stand_ins: Mapping[str, Any]) -> None:
+    """Takes a key out, or the value around it where that cannot be without."""
+    around = data
+    for part in key[:-1]:
+        if isinstance(around, dict) and part not in around:
+            # Gone already, with what was around it.
+            return
+        around = around[part]
+    last = key[-1]
+    stand_in = stand_ins.get(str(last)) if len(key) == 1 else None
+    if stand_in is not None and around.get(last) != stand_in:
+        around[last] = deepcopy(stand_in)
+    elif isinstance(around, list) and isinstance(last, int) and around[last] != {}:
+        # Others keep their place.
+        around[last] = {}
+    elif isinstance(around, dict) and last in around:
+        del around[last]
+    elif len(key) > 1:
+        _take_out(data, key[:-1], stand_ins)

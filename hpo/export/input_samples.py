@@ -1,0 +1,120 @@
+"""Samples to be predicted, from tables, arrays and pictures: read as the training data were."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpo.errors import DataError, NotFound
+
+if TYPE_CHECKING:
+    from hpo.data.dataset import Array, DatasetInfo
+
+_TABLES, _PICTURES = (".csv", ".parquet"), (".png", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is to be predicted."""
+
+    x: "Array"
+    """Shape (n, *input_shape), as it came."""
+    files: Sequence[str] = field(default_factory=tuple)
+    """The names of pictures; empty for other input."""
+    ignored: Sequence[str] = field(default_factory=tuple)
+
+
+def read_samples(source: Path, info: "DatasetInfo | None") -> Samples:
+    """Reads samples for a model; `info` is what it knows of its training data.
+
+    Raises:
+        DataError: they cannot be read, or are not what the model was trained on.
+    """
+    if not source.exists():
+        raise NotFound(f"{source}: no such file or folder")
+    if source.is_dir() or source.suffix.lower() in _PICTURES:
+        return _pictures(source, info)
+    if source.suffix in _TABLES:
+        return _rows(source, info)
+    if source.suffix not in (".npy", ".npz"):
+        raise DataError(f"{source}: must be .csv, .parquet, .npy, .npz, .png, .jpg or a folder of pictures")
+    x = _array(source)
+    shape = info.input_shape if info is not None else x.shape[1:]
+    # As in training: grey images may lack the dimension of their one channel.
+    x = x[..., None] if x.shape[1:] == shape[:-1] and shape[-1:] == (1,) else x
+    if x.shape[1:] != shape or x.dtype.kind not in "buif":
+        raise DataError(
+            f"{source}: the model takes numbers of shape (samples, {', '.join(map(str, shape))}), "
+            f"got {x.dtype} of shape {x.shape}"
+        )
+    return Samples(_finite(x, source))
+
+
+def _rows(source: Path, info: "DatasetInfo | None") -> Samples:
+    from hpo.data.tables import read_features
+
+    if info is None or not info.columns:
+        known = f"samples of shape {info.input_shape}" if info else "what it does not say"
+        raise DataError(f"{source}: the model was not trained on a table, but on {known}; give it a .npy or .npz file")
+    x, ignored = read_features(source, info.columns)
+    return Samples(_finite(x, source), ignored=ignored)
+
+
+def _array(source: Path) -> "Array":
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with source.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, np.lib.npyio.NpzFile):
+                array: Array = loaded
+                return array
+            with loaded as archive:
+                name = "x" if "x" in archive.files else archive.files[0] if len(archive.files) == 1 else None
+                if name is None:
+                    names = ", ".join(archive.files) or "none"
+                    raise DataError(f"{source}: needs an array x, or a single one, and holds: {names}")
+                array = archive[name]
+                return array
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(f"{source}: cannot be read: {error}") from None
+
+
+def _pictures(source: Path, info: "DatasetInfo | None") -> Samples:
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    if info is None or len(info.input_shape) != 3 or info.input_shape[-1] not in (1, 3):
+        known = f"samples of shape {info.input_shape}" if info else "what it does not say"
+        raise DataError(f"{source}: the model was not trained on grey or coloured pictures, but on {known}")
+    files = [source]
+    if source.is_dir():
+        files = sorted(path for path in source.iterdir() if path.suffix.lower() in _PICTURES)
+        if not files:
+            raise DataError(f"{source}: holds no {', '.join(_PICTURES)} files")
+    height, width, channels = info.input_shape
+    pictures = []
+    for file in files:
+        try:
+            with Image.open(file) as image:
+                if image.size != (width, height):
+                    got = f"{image.size[0]} by {image.size[1]}"
+                    raise DataError(f"{file}: the model takes pictures of {width} by {height} pixels, got {got}")
+                mode = "L" if channels == 1 else "RGB"
+                pictures.append(np.asarray(image.convert(mode), dtype=np.uint8).reshape(info.input_shape))
+        except (OSError, UnidentifiedImageError) as error:
+            raise DataError(f"{file}: cannot be read as a picture: {error}") from None
+    return Samples(np.stack(pictures), tuple(file.name for file in files))
+
+
+def _finite(x: "Array", source: Path) -> "Array":
+    from hpo.data.source_data import FiniteCheck
+
+    if not len(x):
+        raise DataError(f"{source}: must have at least one sample, has none")
+    check = FiniteCheck(str(source))
+    check.update(x)
+    check.finish()
+    return x

@@ -1,0 +1,170 @@
+"""A study that is run again though nothing is left to be run: found in its record, without workers and without data."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpo import models
+from hpo.config.redacted import kept_experiment, kept_files
+from hpo.errors import HpoError
+from hpo.plan.plan import Plan
+from hpo.storage.database import is_database_error
+from hpo.storage.trial_tables import light_trials
+from hpo.study.proposals import begun, not_yet, to_run_again
+from hpo.study.record import TrialRecord, ranked
+from hpo.study.stored import (
+    CARRIED,
+    CONFIRMS,
+    DATA,
+    ENQUEUED,
+    EXPERIMENT,
+    FILES,
+    FOLDERS,
+    IDENTITY,
+    JOB,
+    OBSERVED,
+    RESULT,
+    RETRY,
+    open_database,
+    own,
+    records_of,
+)
+from hpo.text.credentials import hidden_in
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hpo.loop.coordinator import Ending
+
+_READ = (JOB, RETRY, RESULT, CARRIED, CONFIRMS, OBSERVED, ENQUEUED)
+# What defines a study, as its experiment says it; the data themselves have a digest, for which they must be loaded.
+_DEFINING = ("dataset", "training", "objective", "search_space")
+# A folder with more files than these is not looked through for what changed.
+_MOST_FILES = 10_000
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What such a study came to."""
+
+    ended: "Ending"
+    trials: Sequence[TrialRecord]
+    begun: int
+    """How many configurations were begun."""
+    data: dict[str, Any]
+    """What is known of its dataset, for `hpo.data.shared_folder.info_from_json`."""
+
+
+def finished(plan: Plan) -> Finished | None:
+    """What the plan's study came to; None where anything is left to be done or to be looked at, or to be refused.
+
+    Then the study is opened as ever: another definition, data that may have changed since, trials to be run again.
+    """
+    try:
+        return _finished(plan)
+    except HpoError:
+        return None
+    except Exception as error:
+        if is_database_error(error):
+            return None
+        raise
+
+
+def say_finished(console: "Console | None", plan: Plan, over: Finished) -> None:
+    """Says so, and how to add trials."""
+    if console is None:
+        return
+    wider = "hpo extend begins a study with a wider space"
+    if over.ended == "target":
+        why = "its target has been reached; with another target the same command goes on"
+    elif over.ended == "exhausted" or plan.trials is None:
+        why = f"every configuration of its search space has been tried; {wider}"
+    else:
+        more = over.begun + plan.trials
+        why = f"{over.begun} configurations are done; to add trials, the same command with --trials {more}"
+    console.print(f"Study {plan.experiment.name} is finished: {why}.", soft_wrap=True, markup=False)
+
+
+def log_what_is_missing(plan: Plan, over: Finished, console: "Console | None") -> None:
+    """Tells MLflow what a run that was killed could not; as every run of a study does."""
+    from hpo.data.shared_folder import info_from_json
+    from hpo.loop.mlflow_observer import tracked
+    from hpo.loop.progress import Progress
+    from hpo.storage.lock import sole_coordinator
+
+    progress = Progress(console, plan.experiment.objective, plan.trials, None)
+    with (
+        sole_coordinator(plan.storage, plan.experiment.name, progress.warn),
+        tracked(plan, info_from_json(over.data), True, progress),
+    ):
+        pass
+
+
+def _finished(plan: Plan) -> Finished | None:
+    database = open_database(plan.storage, must_exist=True)
+    try:
+        study = database.get_study_id_from_name(plan.experiment.name)
+    except KeyError:
+        return None
+    known = database.get_study_user_attrs(study)
+    if IDENTITY not in known or not known.get(DATA) or not _as_defined(plan, known):
+        return None
+    trials = light_trials(database, study, _READ, needs=JOB)
+    mine, spec = own(trials), plan.experiment.study
+    records = records_of(mine)
+    waits = len(records) < len(mine) or any(record.state == "running" for record in records)
+    if waits or not records or not_yet(spec.enqueue, mine, ()) is not None or any(to_run_again(mine, spec.retries)):
+        return None
+    ended = _ending(plan, records, len(begun(mine)))
+    if ended is None or _changed_since(plan, records):
+        return None
+    return Finished(ended, records, len(begun(mine)), known[DATA])
+
+
+def _as_defined(plan: Plan, known: dict[str, Any]) -> bool:
+    """Whether a study is kept as the plan's would be, in every part that a run of it compares or renews."""
+    space = hidden_in(plan.space.model_dump(mode="json"))
+    mine = kept_experiment({**plan.experiment.model_dump(mode="json"), "search_space": space})
+    mine, kept = json.loads(json.dumps(mine)), known.get(EXPERIMENT, {})
+    return (
+        all(mine.get(key) == kept.get(key) for key in _DEFINING)
+        and mine["study"].get("seed") == (kept.get("study") or {}).get("seed")
+        and known[IDENTITY].get("search_space") == space
+        and kept_experiment(kept) == kept
+        and kept_files(known.get(FILES, {})) == known.get(FILES)
+        and known.get(FOLDERS) == list(map(str, plan.folders))
+    )
+
+
+def _ending(plan: Plan, records: Sequence[TrialRecord], count: int) -> "Ending | None":
+    """Why nothing is left to be run; None if something is."""
+    objective, study = plan.experiment.objective, plan.experiment.study
+    best = next(iter(ranked(records, objective)), None)
+    reached = best is not None and study.target is not None
+    if reached and objective.sign * ((best.value or 0.0) - study.target) >= 0:  # type: ignore[operator, union-attr]
+        return "target"
+    if plan.trials is not None and count >= plan.trials:
+        return "done"
+    # What a model of KerasTuner's declares of itself is not known before it is built.
+    if models.keys(plan.space.model) is None or plan.space.uncountable():
+        return None
+    tried = {plan.space.key(record.params) for record in records}
+    if any(plan.space.key(config) not in tried for config in plan.space.configurations()):
+        return None
+    return "done" if study.sampler.name == "grid" and plan.trials is None else "exhausted"
+
+
+def _changed_since(plan: Plan, records: Sequence[TrialRecord]) -> bool:
+    """Whether the data may be others than those of the trials: a function's, or files that were touched since."""
+    spec = plan.experiment.dataset
+    if spec.function is not None:
+        return True
+    if spec.path is None:
+        return False
+    began = min((record.started.timestamp() for record in records if record.started), default=0.0)
+    found = [place for folder in plan.folders if (place := folder / Path(spec.path).expanduser()).exists()]
+    files = [file for place in found for file in ([place] if place.is_file() else [place, *place.rglob("*")])]
+    touched = (max(file.stat().st_mtime, file.stat().st_ctime) for file in files[:_MOST_FILES])
+    return not files or len(files) > _MOST_FILES or max(touched) >= began

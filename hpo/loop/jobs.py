@@ -1,0 +1,204 @@
+"""From a plan to jobs: the engine started, the data prepared, a job for each configuration."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from hpo import models
+from hpo.config.experiment import DatasetSpec, TrainingSpec
+from hpo.config.mistakes import explain
+from hpo.config.resolved import Resolved
+from hpo.config.space import dataset_with, sets_section, training_with
+from hpo.config.training_rules import disagreements
+from hpo.data.by_configuration import PreparedVariants, Variants
+from hpo.engines import Engine
+from hpo.engines.table import make_engine
+from hpo.errors import DataError, FileMistakes, InvalidSettings
+from hpo.loop.models_folder import drop_left_behind, file_of
+from hpo.plan.consistency import metric_mistakes
+from hpo.plan.plan import Plan
+from hpo.plan.trainable import refuse_impossible
+from hpo.study.record import ranked
+from hpo.system.platforms import refuse_other_backends
+from hpo.system.scratch import scratch_folder
+from hpo.text.credentials import hidden_in
+from hpo.training.messages import Job
+
+if TYPE_CHECKING:
+    from hpo.config.space import SearchSpace
+    from hpo.data.dataset import Dataset
+    from hpo.study.record import TrialRecord
+    from hpo.study.study import Study
+
+
+@contextmanager
+def prepared(plan: Plan, workers: int | None = None) -> "Iterator[tuple[Engine, Dataset, PreparedVariants]]":
+    """Starts the engine and prepares the data, side by side: workers need longer to start than data to load.
+
+    Yields the engine, with at most `workers` workers, the dataset, and the folders where workers find it and its
+    variants.
+
+    Raises:
+        FileMistakes: a key of the dataset section that the data cannot be prepared with, or no configuration of the
+            search space makes a model.
+        DataError: whatever else is wrong with the data.
+    """
+    refuse_other_backends()
+    with ExitStack() as stack:
+        scratch = stack.enter_context(scratch_folder())
+        engine = make_engine(plan.experiment.engine, workers or plan.trials, scratch / "workers.log")
+        stack.callback(engine.close)
+        variants = variants_of(plan)
+        check_space(plan, variants)
+        yield engine, variants.base, PreparedVariants(variants, scratch)
+
+
+def variants_of(plan: Plan) -> Variants:
+    """The plan's data, and what its configurations may want otherwise of them.
+
+    Raises:
+        FileMistakes: whatever is wrong with the data, at the key that is at fault or names their source.
+    """
+    try:
+        # What a user's own model is compiled with is not known before it is built.
+        metric = None if models.keys(plan.space.model) is None else plan.experiment.objective.metric
+        return Variants(plan.experiment.dataset, plan.folders, metric)
+    except DataError as error:
+        spec = plan.experiment.dataset
+        source = "function" if spec.function else "path" if spec.path else "name"
+        key = error.key or ("dataset", source)
+        raise FileMistakes([plan.documents["experiment"].mistake(key, str(error))]) from None
+
+
+def check_space(plan: Plan, variants: Variants) -> None:
+    """Checks that the data have the metrics that the experiment names, and the search space configurations for them.
+
+    Raises:
+        FileMistakes: a metric that the task has not, or no configuration that can be trained.
+    """
+
+    if found := list(metric_mistakes(plan.experiment, plan.space, variants.base.info.task)):
+        raise FileMistakes(plan.documents["experiment"].mistake(key, message) for key, message in found)
+
+    def check(config: Mapping[str, Any]) -> None:
+        variants.check(sections(plan, config)[1])
+        models.check(plan.space.model, plan.space.settings(config), variants.base.info)
+
+    refuse_impossible(plan, check)
+
+
+def widened(plan: Plan, declared: Mapping[str, Any]) -> "SearchSpace":
+    """The plan's space and what its model declared of itself."""
+    return plan.space.merged(models.to_space(declared, plan.space.model))
+
+
+def declared_by_model(plan: Plan, engine: Engine, folder: Path) -> Mapping[str, Any]:
+    """What the plan's model declares of itself, if it is KerasTuner's; hpo's own models declare nothing.
+
+    Raises:
+        ModelError: the model cannot be found or built.
+    """
+    if models.keys(plan.space.model) is not None:
+        return {"space": [], "values": {}}
+    return engine.discover(plan.space.model, str(folder), import_paths(plan))
+
+
+def import_paths(plan: Plan) -> tuple[str, ...]:
+    """The folders in which workers look for the user's code."""
+    return tuple(map(str, plan.folders))
+
+
+def sections(plan: Plan, params: Mapping[str, Any]) -> tuple[TrainingSpec, DatasetSpec]:
+    """The sections `training` and `dataset` with what a configuration sets in place.
+
+    Raises:
+        InvalidSettings: a value, or what several make together, that a section does not allow.
+    """
+    # What a KerasTuner model declares is its own: only what the file's space names may set keys of sections.
+    written = {name: value for name, value in params.items() if name in plan.space.parameters}
+    settings = plan.space.settings(written)
+    try:
+        return training_with(plan.experiment.training, settings), dataset_with(plan.experiment.dataset, settings)
+    except ValidationError as error:
+        raise InvalidSettings(explain(error.errors())) from None
+
+
+def make_job(
+    plan: Plan,
+    params: Mapping[str, Any],
+    seed: int,
+    folder: Callable[[DatasetSpec], Path],
+    declared: Mapping[str, Any],
+    save_to: Path | None = None,
+) -> Job:
+    """The job of one configuration, numbered 0, on the data in the folder that `folder` gives for its dataset section.
+
+    Raises:
+        InvalidSettings: a value, or what several make together, that a section of the experiment does not allow.
+    """
+    from hpo.data.shared_folder import decided_in
+
+    training, dataset = sections(plan, params)
+    for wrong in disagreements(training):
+        raise InvalidSettings(f"training.{'.'.join(wrong.key)}: {wrong.message}")
+    space = widened(plan, declared)
+    prepared_in = folder(dataset)
+    return Job(
+        trial=0,
+        params=space.settings(params),
+        resolved=Resolved(
+            training.model_dump(mode="json"),
+            # A path may be an address, with a password in it.
+            hidden_in({**dataset.model_dump(mode="json"), **decided_in(prepared_in)}),
+            space.settings({name: value for name, value in params.items() if not _sets_section(plan, name)}),
+        ),
+        seed=seed,
+        model=plan.space.model,
+        training=training,
+        objective=plan.experiment.objective,
+        data=str(prepared_in),
+        augmentation=dataset.augmentation,
+        import_paths=import_paths(plan),
+        declared=declared or None,
+        save_to=str(save_to) if save_to else None,
+    )
+
+
+def _sets_section(plan: Plan, name: str) -> bool:
+    return name in plan.space.parameters and sets_section(plan.space.target(name))
+
+
+class Jobs:
+    """Makes jobs of trials, and keeps what a KerasTuner model declares as it goes."""
+
+    def __init__(self, plan: Plan, study: "Study", data: PreparedVariants, declared: Mapping[str, Any]) -> None:
+        self._plan = plan
+        self._study = study
+        self._data = data
+        self._folders: dict[int, Path] = {}
+        self._declared = study.declared or declared
+        self._models = plan.home / "models" / plan.experiment.name
+        best = next(iter(ranked(study.trials(), plan.experiment.objective)), None)
+        drop_left_behind(self._models, study.trials(), best)
+        study.widen(widened(plan, self._declared))
+
+    def make(self, record: "TrialRecord", best: float | None) -> Job:
+        """The job of a trial; `best` is what its model must beat to be kept."""
+        save_to = file_of(self._models, record.number)
+        job = make_job(self._plan, record.params, record.seed, self._data.folder, self._declared, save_to)
+        self._folders[record.number] = Path(job.data)
+        if self._data.crowded:
+            running = {trial.number for trial in self._study.trials() if trial.state == "running"}
+            self._folders = {number: folder for number, folder in self._folders.items() if number in running}
+            self._data.drop(needed=self._folders.values())
+        return replace(job, trial=record.number, save_if_better_than=best)
+
+    def declare(self, config: Mapping[str, Any]) -> None:
+        """Lets later trials vary what a model has declared meanwhile."""
+        self._declared = config
+        self._study.declare(config)
+        self._study.widen(widened(self._plan, config))

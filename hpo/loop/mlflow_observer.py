@@ -1,0 +1,190 @@
+"""A study's run in MLflow, from before its first trial until after its last: the coordinator's observer."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from hpo.errors import Interrupted, StoreAway, StudyBusy
+from hpo.plan.exported_file import as_yaml
+from hpo.statistics.decision import markdown
+from hpo.study.record import TrialRecord, ranked
+from hpo.study.stored import StudyView, confirming_runs, read_study
+from hpo.system.signals import Signalled
+from hpo.system.versions import versions
+from hpo.text.cleaning import markdown as escaped
+from hpo.text.urls import missing_database
+from hpo.tracking import Ending, Status, StudyInfo, Tracker
+
+if TYPE_CHECKING:
+    from hpo.data.dataset import DatasetInfo
+    from hpo.plan.plan import Plan
+
+
+# For how long the tracker is waited for that can tell nothing, once the study has ended, and where it was told to end.
+_SECONDS = 60.0
+_LAST_SECONDS = 5.0
+
+
+class Logged:
+    """Tells the tracker what the coordinator says."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """A trial's training begins."""
+        self._tracker.start_trial(record)
+
+    def epoch_done(self, record: TrialRecord, epoch: int, metrics: Mapping[str, float]) -> None:
+        """A trial finished an epoch."""
+        self._tracker.epoch(record.number, epoch, metrics)
+
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        """A trial ended."""
+        self._tracker.end_trial(record)
+
+    def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
+        """Silence is no result."""
+
+
+class Reporter(Protocol):
+    """Whom the user hears of the logging from."""
+
+    def warn(self, message: str) -> None:
+        """Shows a warning."""
+
+    def logging(self) -> AbstractContextManager[Callable[[int], None]]:
+        """The time in which the run only waits for its logging; what it gives is told how many runs are left."""
+
+
+@contextmanager
+def tracked(plan: "Plan", info: "DatasetInfo", resume: bool, reporter: Reporter) -> Iterator[Logged]:
+    """Logs a study while it runs, or is confirmed: first what was left untold, at the end the summary and the model.
+
+    However the block ends, no run is left running: an error ends them as failed, Ctrl-C and the like as killed.
+
+    Raises:
+        UserError: the tracking store cannot be reached.
+    """
+    name = plan.experiment.name
+    view = read_study(plan.storage, name)
+    known = [*view.trials, *confirming_runs(plan.storage, name)]
+    about = study_info(plan, info, view.links)
+    patient = _to_be_created(plan.tracking_uri)
+    tracker = Tracker.open(
+        plan.tracking_uri, plan.home / "artifacts", about, resume=resume, patient=patient, warn=reporter.warn
+    )
+    if not patient:
+        tracker.ready()
+    tracker.sync(known)
+    status: Status | None = "failed"
+    try:
+        yield Logged(tracker)
+        status = "finished"
+    except StudyBusy:
+        # Another process runs the study by now: how it ends is not for this one to say.
+        status = None
+        raise
+    except StoreAway:
+        # It has been waited for long enough: the record is not asked for the end.
+        tracker.finish(_unread("failed"))
+        status = None
+        raise
+    except (Interrupted, KeyboardInterrupt, Signalled, SystemExit, GeneratorExit):
+        status = "interrupted"
+        raise
+    finally:
+        if status is not None:
+            tracker.finish(_ending(plan.storage, name, status))
+        _wait_for(tracker, reporter, _LAST_SECONDS if status == "interrupted" else _SECONDS)
+
+
+def _ending(storage: str, name: str, status: Status) -> Ending:
+    """The end as the record has it; without summary and model where it cannot be read: somebody deleted the study."""
+    try:
+        return ending_of(read_study(storage, name), status)
+    except Exception:  # what ended the study is the error to see, and the runs must end all the same
+        return _unread(status)
+
+
+def _unread(status: Status) -> Ending:
+    return Ending(status, f"The study ended as {status}; its record could not be read.")
+
+
+def _wait_for(tracker: Tracker, reporter: Reporter, seconds: float) -> None:
+    """Waits until everything is logged; in a notebook Ctrl-C ends the waiting, not the command, whose study is done."""
+    complete = False
+    with suppress(KeyboardInterrupt), reporter.logging() as left:
+        complete = tracker.close(left, seconds)
+    if not complete:
+        reporter.warn("not everything was logged to MLflow; the same command, or hpo log, logs what is missing")
+
+
+def _to_be_created(uri: str) -> bool:
+    """Whether the store is a database file that does not exist yet, in a folder that does.
+
+    Making its tables takes seconds, in which the first trials may as well train: nothing in it can refuse them.
+    """
+    database = missing_database(uri)
+    return database is not None and database.parent.is_dir()
+
+
+def study_info(plan: "Plan", info: "DatasetInfo", links: Mapping[str, str]) -> StudyInfo:
+    """What is logged with a study from its start."""
+    experiment = plan.experiment
+    return StudyInfo(
+        name=experiment.name,
+        experiment=experiment.name,
+        space_hash=plan.space.digest,
+        experiment_yaml=plan.files["experiment"],
+        space_yaml=plan.files["search_space"],
+        dataset=info,
+        objective=experiment.objective,
+        version=versions()["hpo"],
+        links=links,
+        varied=[name for name, parameter in plan.space.parameters.items() if parameter.varies],
+        fixed={
+            "model": plan.space.model,
+            "training": experiment.training.model_dump(mode="json"),
+            "dataset": experiment.dataset.model_dump(mode="json"),
+            "sampler": experiment.study.sampler.model_dump(mode="json"),
+            "pruner": experiment.study.pruner.model_dump(mode="json"),
+            "study_seed": experiment.study.seed,
+        },
+    )
+
+
+def ending_of(view: StudyView, status: Status) -> Ending:
+    """What is logged when a study ends, or is logged again."""
+    best = next(iter(ranked(view.trials, view.objective)), None)
+    model = Path(best.model_file) if best and best.model_file and Path(best.model_file).is_file() else None
+    return Ending(
+        status=status,
+        summary=_summary(view, best),
+        best=best,
+        best_config=as_yaml(view, best) if best else None,
+        model_file=model,
+        confirmation=view.confirmation,
+    )
+
+
+def _summary(view: StudyView, best: TrialRecord | None) -> str:
+    objective = view.objective
+    states = [trial.state for trial in view.trials]
+    counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    lines = [
+        f"**{escaped(view.name)}**: {escaped(objective.metric)}, {objective.direction}. Trials: {counted or 'none'}."
+    ]
+    if view.confirmation is not None:
+        lines.append(f"\n### Confirmed\n\n{markdown(view.confirmation, objective)}\n\n### Searched")
+    if best is not None:
+        lines.append(
+            f"\nBest: trial {best.number}, {escaped(objective.metric)} {best.value:.4f} "
+            f"{escaped(best.reached(objective.metric))}."
+        )
+        lines += ["\n| parameter | value |", "|---|---|"]
+        lines += [f"| {escaped(name)} | {escaped(value)} |" for name, value in best.params.items()]
+        tests = ", ".join(f"{escaped(name)} {value:.4f}" for name, value in best.test.items())
+        lines.append(f"\nOn the test part, which chose nothing: {tests or 'not tested'}.")
+    return "\n".join(lines)

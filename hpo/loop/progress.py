@@ -1,0 +1,229 @@
+"""Live progress: a line for each finished trial, and on a terminal what runs, the best, and the time left."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.cells import cell_len
+from rich.console import Console, Group
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.status import Status
+from rich.text import Text
+
+from hpo.study.record import FOLD, TrialRecord, ranked
+from hpo.text.console import is_live, printable, width_of
+from hpo.text.tables import style_of
+
+if TYPE_CHECKING:
+    from hpo.config.experiment import Objective
+
+_STARTING = "Starting workers..."
+
+
+class Opening:
+    """Says at once that a command has begun, until there is more to show; where nothing may move, in a line."""
+
+    def __init__(self, console: Console | None) -> None:
+        self._console = console or Console(quiet=True)
+        self._status: Status | None = None
+
+    def __enter__(self) -> Self:
+        if is_live(self._console):
+            self._status = self._console.status(_STARTING, spinner=_spinner(self._console), refresh_per_second=4)
+            self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start_workers(self) -> None:
+        """The files are good, and there is something to be run."""
+        if self._status is None:
+            self._console.print(_STARTING)
+
+    def close(self) -> None:
+        """There is more to show now."""
+        if self._status is not None:
+            self._status.stop()
+
+
+class Progress:
+    """Shows a run. On a terminal: live; elsewhere plain lines without any control sequence."""
+
+    def __init__(
+        self, console: Console | None, objective: "Objective", trials: int | None, timeout: float | None
+    ) -> None:
+        self._console = console = console or Console(quiet=True)
+        self._objective = objective
+        self._trials = trials
+        self._timeout = timeout
+        self._began = time.monotonic()
+        # When the first trial of this run began to train: what went before says nothing of how long others take.
+        self._first: float | None = None
+        self._done_before = 0
+        self._done: set[int] = set()
+        self._running: dict[int, tuple[TrialRecord, int, float | None]] = {}
+        self._noted: set[str] = set()
+        self._best: TrialRecord | None = None
+        self._live = Live(console=console, get_renderable=self._render, transient=True, refresh_per_second=4)
+
+    @contextmanager
+    def shown(self, trials: Sequence[TrialRecord]) -> Iterator[None]:
+        """The time in which progress is shown; `trials` are those of earlier runs."""
+        self._done = {trial.origin for trial in trials if trial.failure not in ("lost", "interrupted")}
+        self._done_before = len(self._done)
+        self._best = next(iter(ranked(trials, self._objective)), None)
+        if not is_live(self._console):
+            yield
+            return
+        with self._live:
+            yield
+
+    def warn(self, message: str) -> None:
+        """Shows a warning above the rest."""
+        self._console.print(Text(self._fit(f"warning: {message}"), style="yellow"), soft_wrap=True)
+
+    @contextmanager
+    def logging(self) -> Iterator[Callable[[int], None]]:
+        """The time in which a run that is done waits for its logging: how many runs are left; in a pipe one line."""
+        status = self._console.status("")
+        said = False
+
+        def left(runs: int) -> None:
+            nonlocal said
+            message = f"logging {runs} run{'s' if runs > 1 else ''}"
+            if is_live(self._console):
+                status.update(message)
+                status.start()
+            elif not said:
+                self._console.print(message)
+            said = True
+
+        try:
+            yield left
+        finally:
+            status.stop()
+
+    def note(self, message: str) -> None:
+        """Shows what somebody should know, and need not mend."""
+        self._console.print(Text(f"note: {message}"), soft_wrap=True)
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """A trial's training begins."""
+        if record.note is not None and record.note not in self._noted:
+            self._noted.add(record.note)
+            self._console.print(Text(self._fit(f"note: {record.note}")), soft_wrap=True)
+        self._first = self._first or time.monotonic()
+        self._running[record.number] = (record, 0, None)
+
+    def epoch_done(self, record: TrialRecord, epoch: int, metrics: Mapping[str, float]) -> None:
+        """A trial finished an epoch."""
+        self._running[record.number] = (record, epoch, metrics[self._objective.metric])
+
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        """Prints the trial's line."""
+        self._running.pop(record.number, None)
+        self._done.add(record.origin)
+        is_best = best is not None and best.number == record.number and record.confirms is None
+        self._best = best
+        total = f"/{self._trials}" if self._trials else ""
+        line = Text.assemble(
+            f"[{len(self._done)}{total}] {record.label:<9} ",
+            (f"{record.state:<8}", style_of(record.state)),
+            self._fit(f" {self._score(record)}"),
+        )
+        if is_best:
+            mark, room = "  best so far", width_of(self._console)
+            line.append(mark if room is None or line.cell_len + len(mark) <= room else "  best", style="bold green")
+        line.append(self._params(record, line.cell_len))
+        self._console.print(line, soft_wrap=True)
+        for remark in record.remarks:
+            if remark not in self._noted:
+                self._noted.add(remark)
+                self._console.print(Text(f"note: {record.label}, {remark}"), soft_wrap=True)
+
+    def _fit(self, text: str) -> str:
+        """A text as text: with nothing in it that the console would obey, or cannot print."""
+        return printable(text, self._console.encoding)
+
+    def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
+        """Names a trial that has said nothing for long."""
+        ends = f"trial_timeout ends it after {limit:g} s" if limit is not None else "study.trial_timeout would end it"
+        self.warn(f"{record.label} silent for {seconds / 60:.0f} min; should it hang, {ends}")
+
+    def _score(self, record: TrialRecord) -> str:
+        if record.state == "failed":
+            first = (record.error or "").splitlines()[0] if record.error else ""
+            return f"{record.failure}: {first}"
+        if record.value is None:
+            fold = record.curves.get(FOLD)
+            return f"no score, stopped at fold {fold[-1]:.0f}" if fold else "no epoch finished"
+        seconds = f", {record.seconds:.1f} s" if record.seconds is not None else ""
+        return f"{self._objective.metric} {record.value:.4f} {record.reached(self._objective.metric)}{seconds}"
+
+    def _params(self, record: TrialRecord, taken: int) -> str:
+        """As many parameters as fit behind what a line has already; a window breaks no line, and cuts no value."""
+        room = width_of(self._console)
+        items, text = [f"  {self._fit(one)}" for one in _short(record.params)], ""
+        for place, one in enumerate(items):
+            dots = "  ..." if place < len(items) - 1 else ""
+            if room is not None and taken + cell_len(text + one + dots) > room:
+                return text + "  ..." if taken + cell_len(text) + 5 <= room else text
+            text += one
+        return text
+
+    def _render(self) -> Group:
+        now = time.monotonic()
+        rows: list[Any] = [Spinner(_spinner(self._console), self._summary(now))]
+        for record, epoch, value in list(self._running.values()):
+            score = f"{self._objective.metric} {value:.4f}" if value is not None else "training"
+            line = self._fit(f"  {record.label:<9}  epoch {epoch:>3}  {score}")
+            rows.append(Text(line + self._params(record, cell_len(line)), no_wrap=True, overflow="crop"))
+        return Group(*rows)
+
+    def _summary(self, now: float) -> Text:
+        """Where the run is, in one line: the less there is room, the less it says."""
+        if self._first is None:
+            return Text(_STARTING)
+        done, best = len(self._done), self._best
+        parts = [
+            f"{done}{f'/{self._trials}' if self._trials else ''} trials",
+            *([f"best {best.value:.4f} ({best.label})"] if best is not None and best.value is not None else []),
+            *self._left(done, now),
+            f"{_clock(now - self._began)} gone",
+            f"{len(self._running)} running",
+        ]
+        room = (width_of(self._console) or len(_STARTING)) - 2
+        while len(parts) > 1 and cell_len(", ".join(parts)) > room:
+            parts.pop()
+        return Text(", ".join(parts), no_wrap=True)
+
+    def _left(self, done: int, now: float) -> list[str]:
+        """How long the run still takes, once a trial of it has ended."""
+        fresh = done - self._done_before
+        if not fresh or self._first is None:
+            return []
+        estimates = [self._timeout - (now - self._began)] if self._timeout else []
+        if self._trials:
+            estimates.append((self._trials - done) * (now - self._first) / fresh)
+        return [f"about {_clock(max(0.0, min(estimates)))} left"] if estimates else []
+
+
+def _spinner(console: Console) -> str:
+    return "dots" if "utf" in console.encoding else "line"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _short(params: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in params.items():
+        yield f"{name}={f'{value:.3g}' if isinstance(value, float) else value}"

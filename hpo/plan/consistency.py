@@ -1,0 +1,180 @@
+"""What an experiment and its search space must agree on, with each other and with what hpo and Keras know by name."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from hpo import models
+from hpo.config.experiment import Experiment, Monitor, Objective, TrainingSpec
+from hpo.config.metrics import LOSSES, METRICS
+from hpo.config.space import SearchSpace, in_section, training_with
+from hpo.config.space_file import ExaminedSpace
+from hpo.config.training_rules import DISAGREEING, Disagreement, disagreements
+from hpo.config.yaml_file import Document, Key
+from hpo.data import KNOWN
+from hpo.errors import Mistake, ModelError, nearest
+
+_TRIED = 200
+
+Wrong = tuple[Key, str]
+"""A key of the experiment file, and what is wrong with it."""
+
+
+def experiment_mistakes(experiment: Experiment, space: ExaminedSpace, kept: bool = False) -> Iterator[Wrong]:
+    """What is wrong with an experiment whose every key is sound by itself.
+
+    Of an experiment that a study keeps, nothing is asked that earlier code did not ask.
+    """
+    from hpo.study.samplers import option_mistakes
+
+    yield from option_mistakes(experiment)
+    yield from _unknown_dataset(experiment)
+    if not kept:
+        for key, metric in metrics_named(experiment):
+            if metric.contradiction:
+                yield (*key, "direction"), metric.contradiction
+    yield from _of_space(experiment, space)
+
+
+def space_mistakes(space: ExaminedSpace, document: Document) -> Iterator[Mistake]:
+    """What is wrong with a search space by what its model reads, and by the names that Keras knows."""
+    if space.sound is None:
+        return
+    parameters = space.sound.parameters
+    keys = {parameter.sets or name: name for name, parameter in parameters.items()}
+    try:
+        unknown = models.unknown_keys(space.sound.model, keys)
+    except ModelError as error:
+        yield document.mistake(("model",), str(error))
+        return
+    for key, message in unknown.items():
+        yield document.mistake(("parameters", keys[key]), message)
+    if _declares(space):
+        return
+    for key, name in keys.items():
+        path = in_section(key, "training")
+        if path == ("loss",) and name not in space.doubtful:
+            for value in parameters[name].values() or ():
+                if isinstance(value, str) and value not in LOSSES:
+                    yield document.mistake(
+                        ("parameters", name), f"Keras knows no loss {value!r}; {near(value, LOSSES)}"
+                    )
+
+
+def missing_file(experiment: Experiment, folders: Sequence[Path]) -> Iterator[Wrong]:
+    """A path of the dataset at which there is nothing."""
+    path = experiment.dataset.path
+    if path is None or any((folder / Path(path).expanduser()).exists() for folder in folders):
+        return
+    where = "" if Path(path).is_absolute() else f" in {' or '.join(map(str, folders))}"
+    yield ("dataset", "path"), f"{path}: no such file or folder{where}"
+
+
+def metrics_named(experiment: Experiment) -> Iterator[tuple[Key, Objective | Monitor]]:
+    """The keys that name a metric, and which."""
+    yield ("objective",), experiment.objective
+    for name in ("early_stopping", "reduce_on_plateau"):
+        section = getattr(experiment.training, name)
+        if section is not None and section.monitor is not None:
+            yield ("training", name, "monitor"), section.monitor
+
+
+def metric_mistake(key: Key, metric: str, logged: Sequence[str]) -> str | None:
+    """What is wrong with a key that names a metric, where no such one is logged."""
+    if metric.removeprefix("val_") in logged:
+        return None
+    name = metric.removeprefix("val_")
+    valid = [f"val_{known}" for known in logged] + ([*logged] if len(key) > 1 else [])
+    if name in METRICS and name not in ("accuracy", "mae"):
+        hint = f"add {name} to training.metrics, or "
+    else:
+        hint = nearest(metric, valid)
+        hint = f"{hint} " if hint.startswith("did you mean") else ""
+    return f"is no metric of this training; {hint}take one of {', '.join(valid)}"
+
+
+def metric_mistakes(experiment: Experiment, space: SearchSpace, task: str) -> Iterator[Wrong]:
+    """The keys that name a metric which a known model, as hpo compiles it for a task, does not log."""
+    if ":" in space.model or any(
+        in_section(space.target(name), "training") == ("metrics",) for name in space.parameters
+    ):
+        return
+    usual = "accuracy" if task == "classification" else "mae"
+    logged = list(dict.fromkeys(("loss", usual, *experiment.training.metrics)))
+    for key, metric in metrics_named(experiment):
+        if message := metric_mistake(key, metric.metric, logged):
+            yield key, f"{message}: the task is {task}"
+
+
+def near(name: str, valid: Sequence[str]) -> str:
+    """`nearest`, which of too many names lists none but the first."""
+    hint = nearest(name, valid)
+    return hint if hint.startswith("did you mean") else f"{nearest(name, valid[:12])}, ..."
+
+
+def _unknown_dataset(experiment: Experiment) -> Iterator[Wrong]:
+    spec = experiment.dataset
+    if spec.path is None and spec.function is None and spec.name not in KNOWN:
+        hint = f"{nearest(spec.name, KNOWN)} (your own data: path, or function)"
+        yield ("dataset", "name"), f"dataset {spec.name!r}: unknown name; {hint}"
+
+
+def _of_space(experiment: Experiment, space: ExaminedSpace) -> Iterator[Wrong]:
+    if space.sound is None:
+        return
+    if experiment.study.sampler.name == "grid":
+        endless = [name for name in space.sound.uncountable() if name not in space.doubtful]
+        if endless:
+            yield ("study", "sampler"), f"a grid needs a step, or choices, for {', '.join(endless)}"
+    # A KerasTuner model declares parameters of its own, which are not known before it is built.
+    declares = _declares(space)
+    for index, config in enumerate(experiment.study.enqueue):
+        for name, complaint in space.sound.complaints(config).items():
+            known = name in space.sound.parameters and name not in space.doubtful
+            if known or not (declares or name in space.doubtful):
+                yield ("study", "enqueue", index, name), complaint
+    if not declares:
+        yield from _names(experiment.training)
+        logged = sorted({"loss", "accuracy", "mae", *experiment.training.metrics})
+        for key, metric in metrics_named(experiment):
+            if message := metric_mistake(key, metric.metric, logged):
+                yield key, message
+    for wrong in _disagreements(experiment, space):
+        yield ("training", *wrong.key), wrong.message
+
+
+def _names(training: TrainingSpec) -> Iterator[Wrong]:
+    """Names that Keras does not know; a user's own code might have made them known to it."""
+    if training.loss is not None and training.loss not in LOSSES:
+        yield ("training", "loss"), f"Keras knows no loss {training.loss!r}; {near(training.loss, LOSSES)}"
+    for index, name in enumerate(training.metrics):
+        if name not in METRICS:
+            yield ("training", "metrics", index), f"Keras knows no metric {name!r}; {near(name, METRICS)}"
+
+
+def _declares(space: ExaminedSpace) -> bool:
+    return space.sound is not None and ":" in space.sound.model
+
+
+def _disagreements(experiment: Experiment, space: ExaminedSpace) -> list[Disagreement]:
+    """What the training section has whatever varies: in the extremes of the space, and some configurations at random.
+
+    Where only some have it, their trials fail with reason invalid.
+    """
+    sound = space.sound
+    doubted = {part for name in space.doubtful for part in in_section(name, "training")[:1]}
+    if sound is None or doubted & set(DISAGREEING):
+        return []
+    everywhere: list[Disagreement] | None = None
+    for config in sound.examples(_TRIED if sound.parameters else 0):
+        certain = {name: value for name, value in config.items() if name not in space.doubtful}
+        try:
+            found = list(disagreements(training_with(experiment.training, sound.settings(certain))))
+        except ValidationError:
+            continue
+        keys = {wrong.key for wrong in found}
+        everywhere = found if everywhere is None else [wrong for wrong in everywhere if wrong.key in keys]
+        if not everywhere:
+            return []
+    return everywhere or []

@@ -1,0 +1,184 @@
+"""The file of an exported trial: parameters, experiment, scores, versions, data digest. Written, and read again."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from hpo.config.yaml_file import Document, read_yaml, to_yaml
+from hpo.errors import FileMistakes, Mistake
+from hpo.plan.plan import Plan
+from hpo.plan.rebuilt import plan_of, plan_of_study
+from hpo.study.confirmation import Estimate
+from hpo.study.record import TrialRecord
+from hpo.study.stored import StudyView
+from hpo.system.whole_files import replaced
+
+_STOPPED = ("pruner", "deadline", "target", "interrupt")
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What confirming the study said of the trial."""
+
+    noise_floor: float
+    """Standard deviation of the objective from seed to seed."""
+    chosen: bool
+    """Whether it is the trial that was chosen."""
+    validation: Estimate | None = None
+    """The objective over seeds; None for a trial that was no finalist."""
+    test: Mapping[str, Estimate] = field(default_factory=dict)
+    """Test metric -> its estimate over seeds; of the chosen trial alone."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an exported file says: a plan of one configuration, and the scores that it had."""
+
+    study: str
+    trial: int
+    plan: Plan
+    parameters: Mapping[str, Any]
+    seed: int
+    epochs: int
+    """How many the trial had trained, whether or not it was stopped there."""
+    scores: Mapping[str, Any]
+    digest: str
+    """Of the data that the scores were measured on."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    confirmed: Confirmed | None = None
+
+    @property
+    def value(self) -> float:
+        """The objective that the trial had."""
+        return float(self.scores[self.plan.experiment.objective.metric])
+
+    @property
+    def stopped_after(self) -> int | None:
+        """The epoch after which the trial was stopped from outside; None where it came to its own end."""
+        return self.epochs if self.scores.get("ended_by") in _STOPPED else None
+
+    @property
+    def limit(self) -> int | None:
+        """Where further runs end: where the trial was stopped, unless it was confirmed, which trains in full."""
+        in_full = self.confirmed is not None and self.confirmed.validation is not None
+        return None if in_full else self.stopped_after
+
+
+def document(view: StudyView, trial: TrialRecord) -> dict[str, Any]:
+    """A trial as JSON values: parameters, experiment, scores, versions, data digest, and what confirming it said."""
+    scores: dict[str, Any] = {view.objective.metric: trial.value, "best_epoch": trial.best_epoch}
+    scores |= {"epochs": trial.epochs, "ended_by": trial.ended_by, "test": dict(trial.test)}
+    content = {
+        "study": view.name,
+        "trial": trial.number,
+        "parameters": dict(trial.params),
+        "seed": trial.seed,
+        "scores": scores,
+        "data": {"name": view.identity["dataset"]["name"], "digest": view.identity["dataset"]["digest"]},
+        "versions": dict(view.versions),
+        "experiment": dict(view.experiment),
+        "folders": list(view.folders),
+    }
+    if trial.resolved is not None:
+        content["resolved"] = asdict(trial.resolved)
+    return {**content, "confirmed": _confirmed(view, trial)} if view.confirmation is not None else content
+
+
+def _confirmed(view: StudyView, trial: TrialRecord) -> dict[str, Any]:
+    confirmation = view.confirmation
+    assert confirmation is not None
+    finalist = next((one for one in confirmation.finalists if one.trial == trial.number), None)
+    chosen = confirmation.chosen == trial.number
+    found: dict[str, Any] = {"noise_floor": confirmation.noise_floor, "chosen": chosen}
+    if finalist is not None and finalist.validation is not None:
+        found["validation"] = finalist.validation.model_dump()
+    if chosen:
+        found["test"] = {name: estimate.model_dump() for name, estimate in confirmation.test.items()}
+    return found
+
+
+def as_yaml(view: StudyView, trial: TrialRecord) -> str:
+    """A trial as YAML text; see `document`."""
+    head = f"# Trial {trial.number} of study {view.name}. Train it again: hpo train THIS_FILE\n"
+    return head + to_yaml(document(view, trial), block=True)
+
+
+def write_exported(view: StudyView, trial: TrialRecord, path: Path) -> None:
+    """Writes a trial to a file: as JSON where it ends in .json, else as YAML."""
+    as_json = path.suffix == ".json"
+    text = json.dumps(document(view, trial), indent=2, allow_nan=False) + "\n" if as_json else as_yaml(view, trial)
+    with replaced(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def exported_of(view: StudyView, trial: TrialRecord) -> Exported:
+    """What a file of a trial would say.
+
+    Raises:
+        FileMistakes: its experiment can no longer be read.
+    """
+    return _exported(document(view, trial), plan_of_study(view))
+
+
+def read_exported(path: Path) -> Exported:
+    """Reads a file that `write_exported` wrote; JSON is YAML.
+
+    Raises:
+        NotFound: there is no such file.
+        FileMistakes: it is no exported trial, or its experiment has mistakes.
+    """
+    found = read_yaml(path)
+    needed = ("study", "trial", "experiment", "parameters", "seed", "scores", "data")
+    missing = [key for key in needed if key not in found.data]
+    if missing:
+        rule = f"is no exported trial: it lacks {', '.join(missing)}; write one with hpo export STUDY --to {path.name}"
+        raise FileMistakes([Mistake(str(path), "", rule)])
+    plan = plan_of(found.data["experiment"], [*_folders(found), Path.cwd(), path.absolute().parent])
+    mistakes = [
+        found.mistake(("parameters", name), complaint)
+        for name, complaint in plan.space.complaints(found.data["parameters"]).items()
+        if ":" not in plan.space.model
+    ]
+    if mistakes:
+        raise FileMistakes(mistakes)
+    try:
+        return _exported(found.data, plan)
+    except (KeyError, TypeError, ValueError, ValidationError) as error:
+        raise FileMistakes([Mistake(str(path), "", f"is no exported trial: {error!r} in it")]) from None
+
+
+def _folders(found: Document) -> list[str]:
+    """Where the experiment and its data lay; files of an older hpo do not say."""
+    folders = found.data.get("folders") or []
+    if not isinstance(folders, list) or not all(isinstance(folder, str) for folder in folders):
+        raise FileMistakes([found.mistake(("folders",), f"must be a list of folders, got {folders!r}")])
+    return folders
+
+
+def _exported(data: Mapping[str, Any], plan: Plan) -> Exported:
+    return Exported(
+        study=str(data["study"]),
+        trial=int(data["trial"]),
+        plan=plan,
+        parameters=data["parameters"],
+        seed=int(data["seed"]),
+        epochs=int(data["scores"]["epochs"]),
+        scores=data["scores"],
+        digest=str(data["data"]["digest"]),
+        versions=data.get("versions") or {},
+        confirmed=_read_confirmed(data["confirmed"]) if data.get("confirmed") else None,
+    )
+
+
+def _read_confirmed(data: Mapping[str, Any]) -> Confirmed:
+    validation = data.get("validation")
+    return Confirmed(
+        noise_floor=float(data["noise_floor"]),
+        chosen=bool(data["chosen"]),
+        validation=None if validation is None else Estimate.model_validate(validation),
+        test={name: Estimate.model_validate(value) for name, value in (data.get("test") or {}).items()},
+    )

@@ -1,0 +1,150 @@
+"""From files to a plan: the experiment and its search space, every mistake of both found before anything is made."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hpo.config import shipped_spaces
+from hpo.config.assignments import examine_assignments
+from hpo.config.experiment import Experiment, examine_experiment
+from hpo.config.redacted import dumped, kept_text, learn_from
+from hpo.config.space import SearchSpace
+from hpo.config.space_file import ExaminedSpace, examine_space
+from hpo.config.yaml_file import Document, examine_yaml, read_yaml
+from hpo.errors import FileMistakes, Mistake
+from hpo.plan.consistency import experiment_mistakes, missing_file, space_mistakes
+from hpo.system.home import default_storage, default_tracking, home_folder
+from hpo.text.credentials import hidden
+
+_DEFAULT_TRIALS = 50
+
+Parsed = TypeVar("Parsed")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment and its search space, checked."""
+
+    experiment: Experiment
+    space: SearchSpace
+    files: Mapping[str, str]
+    """The YAML texts, `experiment` and `search_space`, as the user wrote them, but for what `kept` leaves out."""
+    folders: tuple[Path, ...]
+    """Where relative paths and import paths of the user's are looked for, in this order."""
+    home: Path
+    """Where the run leaves what it leaves."""
+    documents: Mapping[str, Document] = field(default_factory=dict)
+    """`experiment` and `search_space`, with the line of each key, for mistakes that only the data bring to light."""
+
+    @property
+    def trials(self) -> int | None:
+        """How many configurations to try; None: as many as the time allows, or the whole grid."""
+        study = self.experiment.study
+        if study.trials is not None or study.timeout is not None or study.sampler.name == "grid":
+            return study.trials
+        return _DEFAULT_TRIALS
+
+    @property
+    def storage(self) -> str:
+        """SQLAlchemy URL of Optuna's database."""
+        return self.experiment.study.storage or default_storage(self.home)
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow tracking URI."""
+        return self.experiment.tracking.uri or default_tracking(self.home)
+
+
+def load_plan(
+    source: str | Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    home: str | Path | None = None,
+    kept: bool = False,
+) -> Plan:
+    """Reads and checks an experiment and its search space; creates nothing.
+
+    Args:
+        source: the experiment's file, or what would stand in it.
+        overrides: `a.b=c` assignments over the file.
+        home: see `home_folder`.
+        kept: whether it is what a study keeps, of which nothing is asked that earlier code did not ask.
+
+    Raises:
+        NotFound: there is no such file.
+        FileMistakes: all mistakes of both files at once.
+    """
+    if isinstance(source, Mapping):
+        document, folder, text = Document("experiment", dict(source)), Path.cwd(), dumped(source)
+        mistakes: list[Mistake] = []
+    else:
+        document, mistakes = examine_yaml(Path(source))
+        folder, text = Path(source).absolute().parent, Path(source).read_text(encoding="utf-8-sig")
+    learn_from(document.data, overrides)
+    document, wrong = examine_assignments(document, overrides)
+    mistakes += wrong
+    folders = tuple(dict.fromkeys((Path.cwd(), folder)))
+
+    read = examine_experiment(document)
+    mistakes += read.mistakes
+    experiment = read.sound
+    sections = (experiment.training, experiment.dataset) if experiment else (None, None)
+    space_document, space_text = _collect(mistakes, lambda: _space_document(document, folder)) or (None, "")
+    space = ExaminedSpace(None, (), frozenset())
+    if space_document is not None:
+        space = examine_space(space_document, *sections)
+        mistakes += [*space.mistakes, *space_mistakes(space, space_document)]
+    if experiment is not None:
+        further = [*experiment_mistakes(experiment, space, kept), *(() if kept else missing_file(experiment, folders))]
+        mistakes += [document.mistake(key, message) for key, message in further if not read.doubts(key)]
+    if mistakes or experiment is None or space.sound is None:
+        raise FileMistakes(_told_once(mistakes))
+    files = {"experiment": kept_text(text, overrides), "search_space": hidden(space_text)}
+    documents = {"experiment": document, "search_space": space_document or document}
+    return Plan(experiment, space.sound, files, folders, home_folder(home), documents)
+
+
+def _collect(mistakes: list[Mistake], parse: Callable[[], Parsed]) -> Parsed | None:
+    try:
+        return parse()
+    except FileMistakes as error:
+        mistakes += error.mistakes
+        return None
+
+
+def _space_document(document: Document, folder: Path) -> tuple[Document, str]:
+    wanted = document.data.get("search_space")
+    if isinstance(wanted, Mapping):
+        return document.below("search_space"), dumped(wanted)
+    if not isinstance(wanted, str):
+        # The experiment's own check says what is wrong with it.
+        raise FileMistakes([])
+    if "/" in wanted or wanted.endswith((".yaml", ".yml")):
+        candidates = [Path(wanted), folder / wanted]
+    else:
+        spaces = [*(parent / "search_spaces" for parent in (folder.parent, Path.cwd())), shipped_spaces.search_spaces()]
+        candidates = [place / f"{wanted}.yaml" for place in spaces]
+    for candidate in candidates:
+        if candidate.is_file():
+            near = candidate.absolute().is_relative_to(Path.cwd())
+            return read_yaml(Path(_relative(candidate)) if near else candidate), candidate.read_text(encoding="utf-8")
+    looked = ", ".join(dict.fromkeys(map(_relative, candidates)))
+    known = sorted({path.stem for candidate in candidates for path in candidate.parent.glob("*.yaml")})
+    hint = f"; there are: {', '.join(known)}" if known else ""
+    raise FileMistakes([document.mistake(("search_space",), f"not found: looked for {looked}{hint}")])
+
+
+def _told_once(mistakes: Sequence[Mistake]) -> list[Mistake]:
+    """The mistakes, less those about nothing where a value that could not be read should be."""
+    unread: set[str] = set()
+    told = []
+    for mistake in mistakes:
+        if mistake.key not in unread or not mistake.message.endswith("got nothing"):
+            told.append(mistake)
+        unread.add(mistake.key)
+    return told
+
+
+def _relative(path: Path) -> str:
+    return os.path.relpath(path)

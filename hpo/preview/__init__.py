@@ -1,0 +1,1 @@
+"""What an experiment would run, and on what data, before anything is trained."""

@@ -1,0 +1,175 @@
+"""What an experiment would run: its data, its budget, its smallest and its largest model, one step of each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpo.errors import InvalidSettings, Mistake, ModelError
+from hpo.system.platforms import refuse_other_backends
+from hpo.system.tensorflow_import import without_greetings
+from hpo.text.urls import masked
+
+if TYPE_CHECKING:
+    from hpo.data.by_configuration import Variants
+    from hpo.data.dataset import DatasetInfo
+    from hpo.plan.plan import Plan
+    from hpo.training.cost import Cost
+
+
+# Failures that say something of one configuration.
+_OF_CONFIGURATION = ("invalid", "nonfinite", "out_of_memory")
+# Keys that errors of a training name.
+_NAMED = (
+    ("objective",), ("training", "early_stopping", "monitor"), ("training", "reduce_on_plateau", "monitor"),
+    ("training", "schedule"), ("training", "callbacks"), ("training", "class_weight"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What became of one configuration."""
+
+    parameters: int
+    """Numbers in the model; 0 where it could not be built."""
+    cost: "Cost | None" = None
+    """What the model costs, where that is known."""
+    remarks: tuple[str, ...] = ()
+    failure: str | None = None
+    """Why its trial would fail."""
+    error: str | None = None
+    """The same in a line."""
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What would run."""
+
+    plan: "Plan"
+    dataset: "DatasetInfo"
+    configurations: Mapping[str, Mapping[str, Any]]
+    """`smallest` and `largest`: parameters by name."""
+    tried: Mapping[str, Tried]
+    """`smallest` and `largest`: what became of them."""
+    note: str | None = None
+    """What was decided about the data that the file does not say."""
+
+    @property
+    def seconds(self) -> tuple[float, float] | None:
+        """Estimated time of the study: all trials like the smallest, and all like the largest; no trial stopped early.
+
+        Seconds on all workers together; None where the number of trials is open.
+        """
+        from hpo.engines.table import count_workers
+
+        trials = self.plan.trials
+        costs = [one.cost for one in self.tried.values() if one.cost is not None]
+        if trials is None or len(costs) < len(self.tried):
+            return None
+        epochs, folds = self.plan.experiment.training.epochs, self.dataset.folds or 1
+        workers = count_workers(self.plan.experiment.engine)
+        each = [(cost.start_seconds + cost.epoch_seconds * epochs) * folds * trials / workers for cost in costs]
+        timeout = self.plan.experiment.study.timeout or float("inf")
+        return min(each[0], timeout), min(each[1], timeout)
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "name": self.plan.experiment.name,
+            "dataset": {"name": self.dataset.name, "task": self.dataset.task, "sizes": dict(self.dataset.sizes),
+                        "folds": self.dataset.folds,
+                        "input_shape": list(self.dataset.input_shape), "digest": self.dataset.digest},
+            "trials": self.plan.trials, "timeout": self.plan.experiment.study.timeout,
+            **{size: {"parameters": dict(self.configurations[size]), "cost": asdict(one.cost) if one.cost else None,
+                      "remarks": list(one.remarks), "failure": one.failure, "error": one.error}
+               for size, one in self.tried.items()},
+            "estimated_seconds": self.seconds, "storage": masked(self.plan.storage),
+            "tracking_uri": masked(self.plan.tracking_uri),
+        }  # fmt: skip
+
+
+def check(
+    experiment: str | Path,
+    overrides: Sequence[str] = (),
+    home: str | Path | None = None,
+    traceback: bool = False,
+) -> Checked:
+    """Reads the files and the data, and rehearses the smallest and the largest model of the space: one step each.
+
+    `traceback`: whether the message of an error in the user's code has its traceback.
+
+    Raises:
+        UserError: a mistake in the files, the data or the model.
+    """
+    from hpo.plan.plan import load_plan
+
+    plan = load_plan(experiment, overrides, home)
+    refuse_other_backends()
+    with without_greetings():
+        from hpo.training.process import limit_threads
+    from hpo.loop.jobs import check_space, variants_of, widened
+    from hpo.models import discover
+
+    variants = variants_of(plan)
+    dataset = variants.base
+    check_space(plan, variants)
+    limit_threads(plan.experiment.engine.threads_per_worker)
+    declared = discover(plan.space.model, dataset.info, plan.folders)
+    space = widened(plan, declared)
+    configurations = dict(zip(("smallest", "largest"), space.extremes(), strict=True))
+    tried = {size: _tried(plan, variants, config, declared) for size, config in configurations.items()}
+    _refuse(plan, experiment, tried, traceback)
+    return Checked(plan, dataset.info, configurations, tried, variants.note)
+
+
+def _tried(plan: "Plan", variants: "Variants", config: Mapping[str, Any], declared: Mapping[str, Any]) -> Tried:
+    """Rehearses a configuration, and measures it."""
+    from hpo.loop.jobs import make_job, sections
+    from hpo.system.scratch import scratch_folder
+    from hpo.training.cost import measure
+    from hpo.training.rehearsal import rehearse
+
+    try:
+        job = make_job(plan, config, 0, lambda spec: Path(), declared)
+        dataset = variants.dataset(sections(plan, config)[1])
+    except InvalidSettings as error:
+        return Tried(0, failure="invalid", error=str(error))
+    with scratch_folder() as folder:
+        rehearsed = rehearse(job, dataset, folder / "data")
+    if (failed := rehearsed.failed) is not None:
+        text = failed.traceback
+        return Tried(rehearsed.parameters, failure=failed.reason, error=failed.message, traceback=text)
+    try:
+        cost = measure(job, dataset)
+    except Exception:
+        # What a fit of the user's own makes of the data is not known here; that it trains is.
+        cost = None
+    return Tried(rehearsed.parameters, cost, rehearsed.remarks)
+
+
+def _refuse(plan: "Plan", experiment: str | Path, tried: Mapping[str, Tried], traceback: bool) -> None:
+    """Raises what is wrong with the code, or with all configurations that were tried.
+
+    A configuration alone that cannot be built, diverges or takes too much memory does not end a study.
+    """
+    failed = [one for one in tried.values() if one.failure is not None]
+    wrong = [one for one in failed if one.failure not in _OF_CONFIGURATION]
+    if not wrong and (len(failed) < len(tried) or {one.failure for one in failed} != {"invalid"}):
+        return
+    mistakes = {one.error or "-": _mistake(plan, one.error or "-") for one in wrong or failed}
+    lines = list(map(str, mistakes.values()))
+    if traceback:
+        lines += [one.traceback.strip() for one in wrong if one.traceback]
+    elif any(one.traceback for one in wrong):
+        lines.append(f"hpo check {experiment} --traceback shows more")
+    raise ModelError("\n".join(lines))
+
+
+def _mistake(plan: "Plan", error: str) -> Mistake:
+    """An error at the key of the experiment that it names, if it does."""
+    for key in _NAMED:
+        name = ".".join(key).removeprefix("training.")
+        if error.startswith(f"{name}: "):
+            return plan.documents["experiment"].mistake(key, error.removeprefix(f"{name}: "))
+    return Mistake("", "", error)

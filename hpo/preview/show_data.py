@@ -1,0 +1,190 @@
+"""What the samples of an experiment look like, and how many there are of each class. Trains nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpo.data.dataset import class_numbers
+from hpo.system.tensorflow_import import without_greetings
+
+if TYPE_CHECKING:
+    from hpo.config.experiment import Augmentation
+    from hpo.data.dataset import Array, Dataset, DatasetInfo
+
+_PARTS = ("training", "validation", "test")
+_OF_EACH_CLASS = 10
+_MOST_CLASSES = 20
+"""Further classes are counted, and not drawn."""
+_NUMBERS = 24
+"""Samples drawn where there are no classes."""
+_ROWS = 8
+_BATCH = 256
+_SEED = 0
+"""Of the augmentation that is shown; a trial has its own."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Samples side by side."""
+
+    label: str
+    """Their class, or the number to predict of the first of them."""
+    samples: "Array"
+    """Shape (n, height, width) or (n, height, width, 3), from 0, black, to 1, white."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What the values of a column, or of a target, are like."""
+
+    name: str
+    least: float
+    mean: float
+    largest: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What there is to see of a dataset."""
+
+    info: "DatasetInfo"
+    pictures: Sequence[Row]
+    """Of images, a row for each class; empty for other samples."""
+    augmented: Sequence[Row]
+    """The same as training might see them; empty without augmentation."""
+    balance: Mapping[str, Mapping[str, int]]
+    """Part -> class -> samples; empty for regression."""
+    targets: Mapping[str, Sequence[Spread]]
+    """Part -> each number to predict; empty for classification."""
+    columns: Sequence[Spread]
+    """The features of a table or series; empty for images."""
+    rows: "Array | None"
+    """The first samples of a table, shape (n, columns)."""
+    labels: Sequence[str]
+    """Their labels."""
+
+
+def show_data(experiment: str | Path, overrides: Sequence[str] = ()) -> Shown:
+    """Reads an experiment's data, and picks what shows them best: the first samples of each class.
+
+    Raises:
+        UserError: a mistake in the files or the data.
+    """
+    from hpo.loop.jobs import variants_of
+    from hpo.plan.plan import load_plan
+
+    plan = load_plan(experiment, overrides)
+    dataset = variants_of(plan).base
+    y = {part: _labels(dataset, part) for part in _PARTS}
+    x, first = _first(dataset)
+    info = dataset.info
+    is_images = len(info.input_shape) == 3
+    originals = _chosen(first, info) if is_images else []
+    changed: list[tuple[str, Array]] = []
+    if plan.experiment.dataset.augmentation is not None:
+        changed = _augmented(plan.experiment.dataset.augmentation, x, originals, info)
+    low, high = (float(x.min()), float(x.max())) if is_images else (0.0, 1.0)
+    return Shown(
+        info=info,
+        pictures=[Row(label, _shades(x[rows], low, high)) for label, rows in originals],
+        augmented=[Row(label, _shades(samples, low, high)) for label, samples in changed],
+        balance={part: _counts(labels, info) for part, labels in y.items()} if info.classes else {},
+        targets={} if info.classes else {part: _spreads(labels, _target_names(info)) for part, labels in y.items()},
+        columns=[] if is_images else _spreads(x.reshape(-1, x.shape[-1]), _column_names(info)),
+        rows=x[:_ROWS] if x.ndim == 2 else None,
+        labels=[_named(label, info) for label in first[:_ROWS]],
+    )  # fmt: skip
+
+
+def _labels(dataset: "Dataset", part: str) -> "Array":
+    import numpy as np
+
+    if dataset.stream is None:
+        return np.asarray(dataset.part(part).y)
+    batches = dataset.stream(part, _BATCH)  # type: ignore[arg-type]
+    return np.concatenate([np.asarray(y) for _, y, *_ in batches])
+
+
+def _first(dataset: "Dataset") -> "tuple[Array, Array]":
+    """The samples of the training part and their labels; of a pipeline those of its first batches."""
+    import itertools
+
+    import numpy as np
+
+    if dataset.stream is None:
+        return np.asarray(dataset.training.x), np.asarray(dataset.training.y)
+    batches = [(np.asarray(x), np.asarray(y)) for x, y, *_ in itertools.islice(dataset.stream("training", _BATCH), 8)]
+    x, y = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
+    return x, y
+
+
+def _chosen(y: "Array", info: "DatasetInfo") -> "list[tuple[str, Array]]":
+    """The row numbers of the samples to draw: label and row numbers, each label a line of pictures."""
+    import numpy as np
+
+    if info.classes is None:
+        return [(_named(y[row], info), np.array([row])) for row in range(min(_NUMBERS, len(y)))]
+    numbers = class_numbers(y)
+    return [
+        (label, np.flatnonzero(numbers == number)[:_OF_EACH_CLASS])
+        for number, label in enumerate(info.class_labels[:_MOST_CLASSES])
+    ]
+
+
+def _augmented(
+    augmentation: "Augmentation", x: "Array", chosen: "Sequence[tuple[str, Array]]", info: "DatasetInfo"
+) -> "list[tuple[str, Array]]":
+    """The chosen samples as training might see them, scaled back."""
+    import numpy as np
+
+    with without_greetings():
+        from hpo.training.augmentation import Augment
+
+    augment, scaling = Augment(augmentation, info, _SEED), info.scaling
+    found = []
+    for label, rows in chosen:
+        seen = np.asarray(augment(scaling.apply(x[rows])))
+        found.append((label, seen if scaling.method == "none" else seen / scaling.factor + scaling.offset))
+    return found
+
+
+def _shades(samples: "Array", low: float, high: float) -> "Array":
+    """Images, shape (n, height, width, channels), from 0 to 1; of channels that are no colours the first."""
+    import numpy as np
+
+    shades = ((samples.astype(np.float64) - low) / ((high - low) or 1.0)).clip(0, 1)
+    return shades if shades.shape[-1] == 3 else shades[..., 0]
+
+
+def _counts(y: "Array", info: "DatasetInfo") -> dict[str, int]:
+    import numpy as np
+
+    counts = np.bincount(class_numbers(y), minlength=info.classes or 0)
+    return dict(zip(info.class_labels, map(int, counts), strict=True))
+
+
+def _named(label: Any, info: "DatasetInfo") -> str:
+    """A label as people read it: the class's name, or the numbers to predict."""
+    import numpy as np
+
+    if info.classes is not None:
+        return info.class_labels[int(class_numbers(np.asarray([label]))[0])]
+    return ", ".join(f"{number:.4g}" for number in np.atleast_1d(label))
+
+
+def _column_names(info: "DatasetInfo") -> Sequence[str]:
+    return info.feature_names or [f"column {number}" for number in range(info.input_shape[-1])]
+
+
+def _target_names(info: "DatasetInfo") -> Sequence[str]:
+    return ["target"] if info.outputs == 1 else [f"target {number}" for number in range(info.outputs)]
+
+
+def _spreads(values: "Array", names: Sequence[str]) -> list[Spread]:
+    columns = values.reshape(len(values), -1).astype(float).T
+    return [
+        Spread(name, float(column.min()), float(column.mean()), float(column.max()), float(column.std()))
+        for name, column in zip(names, columns, strict=True)
+    ]

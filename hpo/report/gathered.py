@@ -1,0 +1,128 @@
+"""What a report says of one study, gathered before anything is written; and of several side by side."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hpo.compare.summary import differences
+from hpo.report import charts, course, figures
+from hpo.report.answer import Answer, answer
+from hpo.report.charts import Failures, Spent
+from hpo.report.copied_commands import Stores
+from hpo.report.formats import NOTHING, duration, setting
+from hpo.report.hovers import hovers
+from hpo.report.mlflow_links import Links
+from hpo.report.parallel import parallel
+from hpo.report.plotly_json import Drawing, Missing
+from hpo.report.predictions import Predictions, predictions
+from hpo.report.range_edges import Alarm, alarms
+from hpo.report.table import Table, trial_table
+from hpo.report.thinning import Source, comparable
+from hpo.study.record import TrialRecord
+from hpo.study.stored import StudyView
+
+
+@dataclass(frozen=True)
+class StudyPart:
+    """One study of the page."""
+
+    view: StudyView
+    answer: Answer
+    states: Mapping[str, int]
+    """State -> how many trials."""
+    seconds: str
+    """From the first trial's beginning to the last one's end."""
+    scored: Sequence[TrialRecord]
+    """The trials that have a score, best first."""
+    outliers: int
+    """Trials whose score is too far off to be drawn."""
+    unscored: int
+    """Trials that were pruned before they had a score."""
+    table: Table
+    figures: Mapping[str, Drawing | Missing]
+    hovers: Mapping[int, str]
+    """Trial -> what the figures say of it under the pointer."""
+    compared: str
+    """Which trials the figures of parameters show: complete, or all."""
+    important: Sequence[str]
+    """The two most important parameters; none of a small study."""
+    spent: Sequence[Spent]
+    failures: Sequence[Failures]
+    alarms: Sequence[Alarm]
+    enough: int
+    """So many scores it takes before parameters are ranked."""
+    predictions: Predictions | Missing | None
+    """None where the task is no classification."""
+    links: Links
+    all_trials: str
+    """The command that writes all trials to a file."""
+
+
+def study_part(source: Source, stores: Stores, links: Links) -> StudyPart:
+    """Gathers what is said of one study."""
+    view = source.view
+    spent, failed = charts.time_spent(view.trials), charts.failures(view.trials)
+    found = figures.importances(source)
+    important = [name for name, share in found.items() if share > 0][:2]
+    drawn = _figures(source, found, important)
+    drawn["time"] = charts.time_chart(spent)
+    if failed:
+        drawn["failures"] = charts.failure_chart(failed)
+    said = answer(view, stores)
+    states = [trial.state for trial in view.trials]
+    preferred = [said.trial] if said.trial else []
+    shown = {number for one in drawn.values() if isinstance(one, Drawing) for number in one.trials}
+    return StudyPart(
+        view=view,
+        answer=said,
+        states={state: states.count(state) for state in dict.fromkeys(states)},
+        seconds=duration(charts.wall_time(view.trials)),
+        scored=source.scored,
+        outliers=len(source.scored) - len(source.drawn),
+        unscored=states.count("pruned") - sum(trial.state == "pruned" for trial in source.scored),
+        table=trial_table(source, links.trials),
+        figures=drawn,
+        hovers=hovers(source, shown),
+        compared="complete" if {trial.state for trial in comparable(source)} == {"complete"} else "all",
+        important=important,
+        spent=spent,
+        failures=failed,
+        alarms=alarms(source),
+        enough=figures.ENOUGH,
+        predictions=predictions(view, [*preferred, *source.scored]) if preferred else None,
+        links=links,
+        all_trials=stores.read(f"hpo compare {view.name} --csv trials.csv"),
+    )
+
+
+def _figures(source: Source, found: Mapping[str, float], important: Sequence[str]) -> dict[str, Drawing | Missing]:
+    """The figures of trials that have a score; none where none has."""
+    if not source.scored:
+        return {}
+    over_both = {"slice": figures.slices(source, important), "contour": figures.contour(source, important)}
+    return {
+        "history": course.history(source),
+        "over_time": course.over_time([source]),
+        "curves": course.curves(source),
+        "parallel": parallel(source),
+        "importance": figures.importance(source, found),
+        **(over_both if important else {}),
+    }
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Several studies side by side."""
+
+    over_time: Drawing | Missing
+    differences: Sequence[tuple[str, Sequence[str]]]
+    """(key of the experiment or search space, its value in each study), where they differ."""
+
+
+def overview(sources: Sequence[Source]) -> Overview:
+    """Compares several studies."""
+    views = [source.view for source in sources]
+    rows = [
+        (key, [setting(values[view.name]) if view.name in values else NOTHING for view in views])
+        for key, values in differences(views).items()
+    ]
+    return Overview(course.over_time(sources), rows)

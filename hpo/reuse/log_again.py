@@ -1,0 +1,119 @@
+"""Telling a whole study to MLflow, another one or one that was down, from Optuna's record and the stored curves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpo.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hpo.study.record import TrialRecord
+    from hpo.study.stored import StudyView
+    from hpo.tracking import Status
+
+
+@dataclass(frozen=True)
+class Told:
+    """What there is in MLflow after telling."""
+
+    study: str
+    tracking_uri: str
+    """Without password."""
+    trials: int
+    """Ended ones, each a run."""
+    confirming_runs: int
+    mended: int
+    """How many of these were missing or unfinished."""
+
+
+def retell(
+    study: str,
+    tracking_uri: str | None = None,
+    *,
+    home: str | Path | None = None,
+    storage: str | None = None,
+    console: "Console | None" = None,
+) -> Told:
+    """Writes a study with its trials and confirming runs to MLflow; what is there already stays as it is.
+
+    Args:
+        study: its name.
+        tracking_uri: MLflow tracking URI; HPO_TRACKING_URI, else the home folder's, where not given.
+        home: the folder of the store: HPO_HOME or ./mlruns where not given.
+        storage: SQLAlchemy URL of the studies, where it is not the home folder's.
+        console: where progress is shown; nowhere if not given.
+
+    Raises:
+        UserError: no such study, it is being run, or the MLflow store cannot be reached.
+        HpoError: the MLflow store failed on the way.
+    """
+    from rich.progress import Progress
+
+    from hpo.compare.compare import read_studies
+    from hpo.data.shared_folder import info_from_json
+    from hpo.loop.mlflow_observer import ending_of, study_info
+    from hpo.plan.rebuilt import plan_of_study
+    from hpo.storage.lock import sole_coordinator
+    from hpo.study.record import lost
+    from hpo.study.stored import confirming_runs, read_study
+    from hpo.text.urls import masked
+    from hpo.tracking.backfill import tell_whole
+
+    (found,) = read_studies([study], home, storage)
+    plan = plan_of_study(found, home=home)
+    uri = tracking_uri or plan.tracking_uri
+    with (
+        sole_coordinator(found.storage, study),
+        Progress(console=console, transient=True, disable=_quiet(console)) as bar,
+    ):
+        view = read_study(found.storage, study)
+        if not view.data:
+            raise UserError(
+                f"study {study} does not say enough of its data: an older hpo began it; "
+                "run its experiment once more with hpo run, which adds that, and then log it"
+            )
+        about = replace(study_info(plan, info_from_json(view.data), view.links), version=view.versions["hpo"])
+        if began := [record.started for record in view.trials if record.started]:
+            about = replace(about, began=min(began))
+        # Nobody runs the study: what is not ended is lost, as the next run of it will find.
+        trials = [lost(record) for record in view.trials]
+        confirming = [lost(record) for record in confirming_runs(view.storage, study)]
+        records = [*trials, *confirming]
+        ends = [record.ended for record in records if record.ended]
+        ending = replace(ending_of(view, _status(view, confirming)), ended=max(ends, default=None))
+        task = bar.add_task("Runs", total=len(records))
+        artifacts = _artifacts(uri, plan.home)
+        mended = tell_whole(uri, artifacts, about, records, ending, lambda: bar.advance(task))
+    return Told(study, masked(uri), len(trials), len(confirming), mended)
+
+
+def _status(view: "StudyView", confirming: "Sequence[TrialRecord]") -> "Status":
+    """How the study ended, as far as its record says; MLflow may know better, where it saw the end."""
+    from hpo.study.proposals import GIVEN_BACK
+
+    latest = {record.origin: record for record in view.trials}
+    again = {(record.confirms.trial, record.confirms.ordinal): record for record in confirming if record.confirms}
+    if any(record.state == "running" or record.failure in GIVEN_BACK for record in (*latest.values(), *again.values())):
+        return "interrupted"
+    study = view.experiment.get("study") or {}
+    if not (study.get("timeout") or study.get("target")) and len(latest) < (study.get("trials") or 0):
+        return "interrupted"
+    return "finished" if any(record.state != "failed" for record in view.trials) else "failed"
+
+
+def _quiet(console: "Console | None") -> bool:
+    from hpo.text.console import is_live
+
+    return console is None or not is_live(console)
+
+
+def _artifacts(uri: str, home: Path) -> Path:
+    """Beside a database that is a file, as in a home folder; else in the home folder."""
+    from sqlalchemy.engine import make_url
+
+    if uri.startswith("sqlite:"):
+        return Path(make_url(uri).database or "").absolute().parent / "artifacts"
+    return home / "artifacts"

@@ -1,0 +1,1 @@
+"""The statistics of a choice: which of the finalists is best, and how sure that is."""

@@ -1,0 +1,158 @@
+"""The tables of samplers and pruners, by the names that experiment files use; options by Optuna's own names."""
+
+import importlib.util
+import inspect
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import optuna
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from pydantic import ValidationError
+
+from hpo.config.experiment import Experiment, Named
+from hpo.config.mistakes import show
+from hpo.config.yaml_file import Key
+from hpo.errors import UserError, nearest
+
+SAMPLERS: Mapping[str, type[BaseSampler]] = {
+    "random": optuna.samplers.RandomSampler,
+    "tpe": optuna.samplers.TPESampler,
+    "cmaes": optuna.samplers.CmaEsSampler,
+    "qmc": optuna.samplers.QMCSampler,
+    # The coordinator runs through the grid itself: Optuna's own repeats a configuration for each value of a
+    # parameter that does not exist in it.
+    "grid": optuna.samplers.RandomSampler,
+    "nsga2": optuna.samplers.NSGAIISampler,
+    "gp": optuna.samplers.GPSampler,
+}
+
+PRUNERS: Mapping[str, type[BasePruner]] = {
+    "none": optuna.pruners.NopPruner,
+    "median": optuna.pruners.MedianPruner,
+    "percentile": optuna.pruners.PercentilePruner,
+    "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+    "patient": optuna.pruners.PatientPruner,
+    "threshold": optuna.pruners.ThresholdPruner,
+}
+
+# Set from the study's seed, by the coordinator or not for users to set in a file.
+_OURS = {"seed", "warn_independent_sampling", "warn_asynchronous_seeding"}
+
+# The annotations of the options that a YAML value can stand for.
+_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "a whole number"),
+    "float": ((float, int), "a number"),
+    "bool": ((bool,), "true or false"),
+    "str": ((str,), "text"),
+    "None": ((type(None),), "null"),
+}
+
+
+def make_sampler(named: Named, seed: int, ask: int, attempt: int = 0) -> BaseSampler:
+    """The sampler for one ask; where it proposed what was tried before, for a further attempt at it.
+
+    A fresh one each time, seeded by the study's seed and the number of the ask: what it proposes depends on
+    these and on the trials told so far, not on how often the study was interrupted.
+
+    Raises:
+        UserError: the gp sampler without torch.
+        TypeError, ValueError: options that the sampler does not take.
+    """
+    kind = SAMPLERS[named.name]
+    if named.name == "gp" and importlib.util.find_spec("torch") is None:
+        raise UserError("sampler gp needs PyTorch: python3 -m pip install torch")
+    ask_seed = derive_seed(seed, ask, *([attempt] if attempt else ()))
+    options: dict[str, Any] = {"seed": ask_seed, **named.options}
+    if named.name == "qmc":
+        # The points of one sequence: the same seed for all; the sequence's place is kept in the study.
+        options |= {"seed": seed, "warn_independent_sampling": False, "warn_asynchronous_seeding": False}
+        options["independent_sampler"] = optuna.samplers.RandomSampler(seed=ask_seed)
+    if named.name == "cmaes":
+        options |= {"warn_independent_sampling": False}
+        options["independent_sampler"] = optuna.samplers.RandomSampler(seed=ask_seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return kind(**options)
+
+
+def make_pruner(named: Named, epochs: int) -> BasePruner:
+    """The pruner of a study; `epochs` is the most that a trial trains, or its folds.
+
+    Raises:
+        TypeError, ValueError: options that the pruner does not take.
+    """
+    options = dict(named.options)
+    if named.name == "hyperband":
+        options.setdefault("max_resource", epochs)
+    if named.name == "patient":
+        wrapped = options.get("wrapped_pruner")
+        options["wrapped_pruner"] = make_pruner(Named.model_validate(wrapped), epochs) if wrapped else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return PRUNERS[named.name](**options)
+
+
+def derive_seed(seed: int, *numbers: int) -> int:
+    """A 32-bit seed from the study's seed and a number, or several, by NumPy's SeedSequence."""
+    import numpy as np
+
+    return int(np.random.SeedSequence([seed, *numbers]).generate_state(1)[0])
+
+
+def option_mistakes(experiment: Experiment) -> list[tuple[Key, str]]:
+    """What is wrong with the sampler and the pruner of an experiment file: key -> message."""
+    study, epochs = experiment.study, experiment.dataset.validation.folds or experiment.training.epochs
+    found = _mistakes(("study", "sampler"), study.sampler, SAMPLERS, lambda: make_sampler(study.sampler, 0, 0))
+    return found + _pruner_mistakes(("study", "pruner"), study.pruner, epochs)
+
+
+def _pruner_mistakes(key: Key, named: Named, epochs: int) -> list[tuple[Key, str]]:
+    wrapped = named.options.get("wrapped_pruner") if named.name == "patient" else None
+    if wrapped is not None:
+        inside = (*key, "wrapped_pruner")
+        try:
+            inner = Named.model_validate(wrapped)
+        except ValidationError:
+            return [(inside, f"must be a pruner: a name, or a mapping with a name, got {show(wrapped)}")]
+        if found := _pruner_mistakes(inside, inner, epochs):
+            return found
+    return _mistakes(key, named, PRUNERS, lambda: make_pruner(named, epochs))
+
+
+def _mistakes(key: Key, named: Named, table: Mapping[str, type], make: Callable[[], Any]) -> list[tuple[Key, str]]:
+    if named.name not in table:
+        return [(key, f"unknown {key[1]} {named.name!r}; {nearest(named.name, table)}")]
+    takes = {} if named.name == "grid" else options_of(table[named.name])
+    found: list[tuple[Key, str]] = []
+    for option, value in named.options.items():
+        if option not in takes:
+            hint = nearest(option, takes) if takes else "it has none"
+            found.append(((*key, option), f"{named.name} has no option {option!r}; {hint}"))
+        elif takes[option] and not any(type(value) in _TYPES[kind][0] for kind in takes[option]):
+            rule = " or ".join(_TYPES[kind][1] for kind in takes[option])
+            found.append(((*key, option), f"must be {rule}, got {show(value)}"))
+    if found:
+        return found
+    try:
+        make()
+    except UserError as error:
+        return [(key, str(error))]
+    except (TypeError, ValueError, AttributeError) as error:
+        return [(key, f"{named.name}: {error}")]
+    return []
+
+
+def options_of(kind: type) -> dict[str, tuple[str, ...]]:
+    """The options of a sampler or pruner that a file can set, each with the kinds of value that it takes."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, parameter in inspect.signature(kind).parameters.items():
+        annotation = getattr(parameter.annotation, "__name__", parameter.annotation)
+        kinds = tuple(str(annotation).split(" | "))
+        if name == "wrapped_pruner":
+            found[name] = ()
+        elif name not in _OURS and set(kinds) <= set(_TYPES):
+            found[name] = kinds
+    return found

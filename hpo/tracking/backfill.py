@@ -1,0 +1,92 @@
+"""A whole study told to an MLflow store at once, or what is missing of it there."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpo.errors import HpoError
+from hpo.study.record import TrialRecord
+from hpo.text.urls import masked, missing_database
+from hpo.tracking.address import cannot_open, quiet, reason_of
+from hpo.tracking.study_info import Ending, StudyInfo
+
+if TYPE_CHECKING:
+    from hpo.tracking.study_runs import Store
+
+
+@quiet()
+def tell_whole(
+    uri: str,
+    artifacts: Path,
+    study: StudyInfo,
+    records: Sequence[TrialRecord],
+    ending: Ending,
+    done: Callable[[], None],
+) -> int:
+    """Writes a study, its trials and its end; a second time changes nothing. Returns how many runs were mended.
+
+    Args:
+        uri: MLflow tracking URI: a server's or a database's.
+        artifacts: folder of a new experiment's artifacts, where the URI is a database's.
+        study: what is logged with the study.
+        records: its trials and confirming runs.
+        ending: its summary and best model.
+        done: called after each ended record.
+
+    Raises:
+        UserError: the store cannot be reached, or refuses.
+        HpoError: it failed on the way.
+    """
+    from hpo.tracking.study_runs import Store
+
+    try:
+        store = Store(uri, None if uri.startswith(("http:", "https:")) else artifacts, study, resume=True)
+    except HpoError:
+        raise
+    except Exception as error:  # MLflow's, SQLAlchemy's, the network's
+        raise cannot_open(uri, error) from None
+    try:
+        mended = _write(store, study, records, done)
+        store.finish(ending, as_before=True)
+    except Exception as error:
+        raise HpoError(
+            f"the MLflow store {masked(uri)} failed: {reason_of(uri, error)}\n"
+            "What was logged is kept; the same command logs what is missing."
+        ) from None
+    finally:
+        store.close()
+    return mended
+
+
+def _write(store: "Store", study: StudyInfo, records: Sequence[TrialRecord], done: Callable[[], None]) -> int:
+    """Writes what the store misses of the trials; returns of how many."""
+    from hpo.tracking.pending import Untold
+
+    untold = Untold(study.objective)
+    missing, points = store.missing(records, untold.know(records))
+    untold.missed(missing, points)
+    for _ in range(len(records) - len(missing)):
+        done()
+    while untold:
+        news, points = untold.take(store.at_once)
+        store.write(news, points)
+        for _ in news:
+            done()
+    return len(missing)
+
+
+def tag_study(uri: str, study: str, key: str, value: str) -> bool:
+    """Sets a tag of a study's run; returns whether there is such a run in a store that answers."""
+    if missing_database(uri) is not None:
+        return False
+    with quiet():
+        from hpo.tracking.lookup import study_run
+
+        try:
+            found = study_run(uri, study)
+            if found is not None:
+                client, run = found
+                client.set_tag(run.info.run_id, key, value)
+        except Exception:  # a store that is away must not undo what was done elsewhere
+            return False
+        return found is not None

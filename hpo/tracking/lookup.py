@@ -1,0 +1,49 @@
+"""A study found in an MLflow store, and the views that were prepared of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from hpo.tracking.address import quiet
+from hpo.tracking.connection import connect
+from hpo.tracking.paging import find_run
+from hpo.tracking.view_tags import PREFIX, confirmation_key, trials_key
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where the runs of a study are."""
+
+    experiment: str
+    """Id of its MLflow experiment."""
+    tags: Mapping[str, str]
+    """Of the study's run."""
+    trials: str | None
+    """The view of its trials; None where there is none, as of studies that earlier code logged."""
+    confirmation: str | None
+    """The view of its confirming runs; None where there is none."""
+
+
+@quiet()
+def find_study(uri: str, study: str) -> Found | None:
+    """The newest study of that name; None where there is none."""
+    found = study_run(uri, study)
+    if found is None:
+        return None
+    client, run = found
+    kept = client.get_experiment(run.info.experiment_id).tags
+    # A view that is left of an older study of that name is of other runs.
+    trials, confirmation = (
+        key if run.info.run_id in kept.get(PREFIX + key, "") else None
+        for key in (trials_key(study), confirmation_key(study))
+    )
+    return Found(str(run.info.experiment_id), dict(run.data.tags), trials, confirmation)
+
+
+def study_run(uri: str, study: str) -> tuple[MlflowClient, Run] | None:
+    """A client of the store, and the run of the newest study of that name; None where there is none."""
+    client = connect(uri)
+    run = find_run(client, study)
+    return None if run is None else (client, run)

@@ -1,0 +1,287 @@
+"""One study in an MLflow store: a parent run, and a run for each trial. No active runs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow.entities import Experiment, LifecycleStage, Metric, Run, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.tracking.context.registry import resolve_tags
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
+
+from hpo.errors import UserError
+from hpo.statistics.decision import verdict
+from hpo.study.confirmation import Confirmation
+from hpo.study.record import TrialRecord
+from hpo.system.private_files import private_folder
+from hpo.system.versions import git_commit
+from hpo.text.cleaning import clean
+from hpo.tracking import entities
+from hpo.tracking.client_runs import ClientRuns
+from hpo.tracking.connection import connect
+from hpo.tracking.model_artifact import KerasModel, log_model
+from hpo.tracking.paging import search_runs
+from hpo.tracking.pending import Key, News, key
+from hpo.tracking.runs import Birth, Change, Child, End, RunRef
+from hpo.tracking.study_info import Ending, StudyInfo
+from hpo.tracking.table_runs import table_runs
+from hpo.tracking.view_updates import Views
+
+# The UI opens such an experiment in machine-learning mode rather than in its mode for language models.
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+
+_STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
+
+
+@dataclass
+class _Trial:
+    """What is known of a trial's run."""
+
+    run: RunRef
+    known: bool = True
+    """Whether the epochs that the store has are those that this process told it."""
+    described: bool = False
+    """Whether it has its params and its data."""
+
+
+class Store:
+    """Writes one study. Every method may be called again after it failed, and then writes what is missing."""
+
+    def __init__(self, uri: str, artifacts: Path | None, study: StudyInfo, resume: bool) -> None:
+        """Opens the store and the study's run.
+
+        Raises:
+            UserError: the experiment was deleted in MLflow.
+            Exception: MLflow's or SQLAlchemy's, where the store cannot be reached.
+        """
+        self._study = study
+        self._client = connect(uri)
+        self._common = self._common_tags()
+        experiment = self._open_experiment(artifacts)
+        self._experiment = experiment.experiment_id
+        self._runs = table_runs(self._client, uri, experiment) or ClientRuns(self._client, self._experiment)
+        self._inputs = entities.dataset_inputs(study.dataset)
+        self.ended_before: End | None = None
+        """How the study's run had ended before it was opened now."""
+        self._trials: dict[Key, _Trial] = {}
+        self.run_id = self._open_parent(resume)
+        self._views = Views(self._client, experiment, study, self._client.get_run(self.run_id))
+        self._views.begin()
+
+    def close(self) -> None:
+        """Gives back what it holds of the store."""
+        self._runs.close()
+
+    @property
+    def at_once(self) -> int:
+        """So many trials are worth writing together."""
+        return self._runs.at_once
+
+    def write(self, news: Sequence[News], points: Sequence[Metric] = ()) -> None:
+        """Writes what is new of trials, each of them once, and more points of the study's own curves."""
+        known = {one.key: self._trials.setdefault(one.key, _Trial(RunRef())) for one in news}
+        there = self._steps(news, known)
+        changes = [self._change(one, known[one.key], there) for one in news]
+        if points:
+            changes.append(Change(RunRef(self.run_id), metrics=points))
+        self._runs.write(changes)
+        for one in news:
+            known[one.key].described = True
+            if one.ended:
+                del self._trials[one.key]
+        self._views.see(one.record for one in news)
+
+    def missing(
+        self, records: Sequence[TrialRecord], points: Sequence[Metric]
+    ) -> tuple[list[TrialRecord], list[Metric]]:
+        """Which of ended trials have no run, or one that is not in its final state; which points the study's has not.
+
+        Runs of other trials that are still running are ended: nobody else writes while this study is open.
+        """
+        self._views.see(records)
+        runs = {_own_tag(child.tags): child for child in self._runs.children(self.run_id)}
+        missing: list[TrialRecord] = []
+        for record in entities.in_order(records):
+            child = runs.pop(_own_tag(entities.role_tags(record)), None)
+            if child is None or not _is_final(child, record):
+                missing.append(record)
+                if child is not None:
+                    self._trials[key(record)] = _Trial(RunRef(child.run_id), known=False)
+        self._end_orphans(list(runs.values()))
+        known = (point for name in {point.key for point in points} for point in self._history(self.run_id, name))
+        there = {(point.key, point.step, point.value) for point in known}
+        return missing, [point for point in points if (point.key, point.step, point.value) not in there]
+
+    def finish(self, ending: Ending, as_before: bool = False) -> None:
+        """Logs the summary, the best configuration and the best model, then ends the study's run.
+
+        `as_before`: in the way and at the time in which it had ended before, where it had.
+        """
+        run = self._client.get_run(self.run_id)
+        best = ending.best
+        values = {MLFLOW_RUN_NOTE: ending.summary, "hpo.best_trial": None if best is None else best.number}
+        self._client.log_batch(self.run_id, tags=entities.tags(values))
+        if ending.best_config is not None:
+            self._client.log_text(self.run_id, ending.best_config, "best.yaml")
+        if ending.model_file is not None and best is not None:
+            log_model(self._client, run, KerasModel(ending.model_file, self._study.dataset, best.number))
+        if ending.confirmation is not None:
+            self._confirm(run, ending.confirmation)
+        end = End(_STATUS[ending.status], entities.milliseconds(ending.ended))
+        end = self.ended_before or end if as_before else end
+        self._client.set_terminated(self.run_id, end.status, end.time)
+        self._views.write()
+
+    def _confirm(self, run: Run, confirmation: Confirmation) -> None:
+        """Logs the decision with the study's run, and to each finalist's what its seeds came to."""
+        self._log_changed(run, entities.confirmed(confirmation), {"hpo.confirmed_trial": confirmation.chosen})
+        self._client.log_text(self.run_id, confirmation.model_dump_json(indent=2), "confirmation.json")
+        for finalist in confirmation.finalists:
+            condition = f"tags.`hpo.trial` = '{finalist.trial}' and tags.`hpo.role` = 'trial'"
+            found = next(self._search_trials(condition), None)
+            if found is not None and finalist.validation is not None:
+                scores = entities.mean_and_interval(confirmation.metric, finalist.validation)
+                self._log_changed(found, scores, {"hpo.verdict": verdict(finalist, confirmation)})
+
+    def _log_changed(self, run: Run, values: Mapping[str, float], tags: Mapping[str, object]) -> None:
+        """Logs the values that the run does not show yet: each more would be one more point of a curve."""
+        new = {name: value for name, value in values.items() if run.data.metrics.get(entities.key(name)) != value}
+        metrics = entities.metrics(new, entities.milliseconds(None))
+        self._client.log_batch(run.info.run_id, metrics=metrics, tags=entities.tags(tags))
+
+    def _open_experiment(self, artifacts: Path | None) -> Experiment:
+        name = self._study.experiment
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            if artifacts is not None:
+                private_folder(artifacts)
+            location = artifacts.resolve().as_uri() if artifacts is not None else None
+            try:
+                created = self._client.create_experiment(name, location, _EXPERIMENT_TAGS)
+            except MlflowException:
+                # Another coordinator may have created it between the two calls.
+                experiment = self._client.get_experiment_by_name(name)
+                if experiment is None:
+                    raise
+                return experiment
+            return self._client.get_experiment(created)
+        if experiment.lifecycle_stage == LifecycleStage.DELETED:
+            raise UserError(
+                f"MLflow experiment {name!r} was deleted: restore it "
+                f"(mlflow experiments restore --experiment-id {experiment.experiment_id}) or use another name"
+            )
+        return experiment
+
+    def _open_parent(self, resume: bool) -> str:
+        objective = self._study.objective
+        role = "tags.`hpo.role` = 'study'"
+        condition = f"tags.`hpo.study` = '{self._study.name}' and {role}"
+        run = next(search_runs(self._client, [self._experiment], condition), None) if resume else None
+        if run is None:
+            more = {"hpo.role": "study", "hpo.objective": objective.metric, "hpo.direction": objective.direction}
+            tags = {**self._common, **more}
+            began = entities.milliseconds(self._study.began)
+            run = self._client.create_run(self._experiment, began, tags, self._study.name)
+        else:
+            if run.info.status != "RUNNING":
+                self.ended_before = End(run.info.status, run.info.end_time)
+            self._client.update_run(run.info.run_id, status="RUNNING")
+        run_id = str(run.info.run_id)
+        links = {f"hpo.{name}": studies for name, studies in self._study.links.items()}
+        self._client.log_batch(run_id, tags=entities.tags(links))
+        self._client.log_inputs(run_id, self._inputs)
+        # MLflow refuses to change a param.
+        params = [param for param in entities.params(self._study.fixed) if param.key not in run.data.params]
+        self._client.log_batch(run_id, params=params)
+        self._client.log_text(run_id, self._study.experiment_yaml, "experiment.yaml")
+        self._client.log_text(run_id, self._study.space_yaml, "search_space.yaml")
+        return run_id
+
+    def _change(self, news: News, trial: _Trial, there: Mapping[str, Mapping[str, set[int]]]) -> Change:
+        record, run_id = news.record, trial.run.run_id
+        metrics, tags, end = list(news.points), [], None
+        if news.ended:
+            metrics += entities.curves(record, news.told)
+            if not trial.known and run_id is not None:
+                has = there.get(run_id, {})
+                metrics = [point for point in metrics if point.step not in has.get(point.key, ())]
+            metrics += entities.scores(record)
+            tags = entities.state_tags(record, self._study.objective)
+            end = End(entities.STATUS[record.state], entities.milliseconds(record.ended))
+        return Change(
+            trial.run,
+            birth=self._birth(record) if trial.known and not trial.described else None,
+            params=[] if trial.described else entities.trial_params(self._study.fixed, record),
+            metrics=metrics,
+            tags=tags,
+            datasets=[] if trial.described else self._inputs,
+            texts={"error.txt": entities.text(record.error)} if news.ended and record.error else {},
+            end=end,
+        )
+
+    def _birth(self, record: TrialRecord) -> Birth:
+        own = entities.role_tags(record)
+        tags = {
+            **self._common,
+            MLFLOW_PARENT_RUN_ID: self.run_id,
+            **own,
+            "hpo.state": "running",
+            "hpo.attempt": str(record.attempt),
+            "hpo.origin": str(record.origin),
+            **({"hpo.source": record.source} if record.source is not None else {}),
+        }
+        start = entities.milliseconds(record.started)
+        return Birth(entities.run_name(record), start, tags, _own_tag(own), self.run_id)
+
+    def _steps(self, news: Sequence[News], known: Mapping[Key, _Trial]) -> Mapping[str, Mapping[str, set[int]]]:
+        """What the store has of the curves of those trials that an earlier process began."""
+        earlier = {known[one.key].run.run_id: one for one in news if not known[one.key].known}
+        runs = [run_id for run_id in earlier if run_id is not None]
+        names = {point.key for one in earlier.values() for point in entities.curves(one.record)}
+        return self._runs.steps(runs, sorted(names)) if names else {}
+
+    def _end_orphans(self, children: Sequence[Child]) -> None:
+        """Ends runs that nobody goes on with: their coordinator was killed, and the record does not know how they end.
+
+        Their params and curves stay as they are.
+        """
+        tags = entities.tags({"hpo.state": "failed", "hpo.failure": "lost"})
+        end = End("KILLED", entities.milliseconds(None))
+        left = [child for child in children if child.status == "RUNNING" and not child.deleted]
+        if left:
+            self._runs.write([Change(RunRef(child.run_id), tags=tags, end=end) for child in left])
+
+    def _history(self, run_id: str, name: str) -> list[Metric]:
+        return list(self._client.get_metric_history(run_id, name))
+
+    def _search_trials(self, condition: str) -> Iterator[Run]:
+        below = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.run_id}' and {condition}"
+        return search_runs(self._client, [self._experiment], below, ViewType.ALL)
+
+    def _common_tags(self) -> dict[str, str]:
+        tags = {
+            # The address of the git repository may have a token in it.
+            **{name: clean(value, MAX_TAG_VAL_LENGTH) for name, value in resolve_tags().items()},
+            "hpo.study": self._study.name,
+            "hpo.space_hash": self._study.space_hash,
+            "hpo.version": self._study.version,
+            "hpo.data_digest": self._study.dataset.digest,
+        }
+        # MLflow names the commit of the running script's folder; the user's code is in the working directory.
+        tags.pop(MLFLOW_GIT_COMMIT, None)
+        if commit := git_commit():
+            tags[MLFLOW_GIT_COMMIT] = commit
+        return tags
+
+
+def _own_tag(tags: Mapping[str, str]) -> tuple[str, str]:
+    """The tag by which a run is found again: trials and confirming runs are numbered apart."""
+    name = "hpo.confirm" if tags["hpo.role"] == "confirm" else "hpo.trial"
+    return name, tags[name]
+
+
+def _is_final(child: Child, record: TrialRecord) -> bool:
+    if child.deleted:
+        return True  # by the user, who wants it gone
+    return child.status == entities.STATUS[record.state] and child.tags.get("hpo.state") == record.state

@@ -1,0 +1,192 @@
+"""MLflow's own user interface over the store, on the loopback address only."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import webbrowser
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from hpo.errors import HpoError, NotFound, UserError
+from hpo.text.urls import masked
+from hpo.tracking.address import cannot_open, set_environment
+
+HOST = "127.0.0.1"
+_START_SECONDS = 60.0
+
+
+def link(uri: str, study: str | None = None, server: str = f"http://{HOST}:5000") -> str:
+    """The address of the UI; of a study: the view of its trials, best first, with charts.
+
+    Args:
+        uri: MLflow tracking URI of the store.
+        study: The study's name.
+        server: The address of the MLflow server that shows the store.
+
+    Raises:
+        NotFound: the store has no such study.
+        UserError: the store cannot be opened.
+    """
+    return links(uri, study, server)[0]
+
+
+def links(uri: str, study: str | None, server: str) -> list[str]:
+    """As `link`; behind it the address of a study's confirming runs, where it was confirmed."""
+    if study is None:
+        return [f"{server}/#/experiments"]
+    set_environment()
+    from hpo.tracking.lookup import find_study
+
+    try:
+        found = find_study(uri, study)
+    except Exception as error:
+        raise cannot_open(uri, error) from None
+    if found is None:
+        raise NotFound(f"{masked(uri)} has no study {study!r}; `hpo list` names the studies")
+    # The names are those of the UI's own addresses in MLflow 3.17.
+    place = f"{server}/#/experiments/{found.experiment}/runs"
+    charts = {"workflowType": "machine_learning", "compareRunsMode": "CHART"}
+    views = [{"viewStateShareKey": key} for key in (found.trials, found.confirmation) if key is not None]
+    by_score = {
+        "orderByKey": f"metrics.`best_{found.tags['hpo.objective']}`",
+        "orderByAsc": str(found.tags["hpo.direction"] == "minimize").lower(),
+    }
+    return [f"{place}?{urlencode({**charts, **view}, quote_via=quote)}" for view in views or [by_score]]
+
+
+def _printed(text: str) -> None:
+    # At once: whoever reads a pipe waits for it, while the server runs on.
+    print(text, flush=True)
+
+
+def serve(
+    home: Path,
+    uri: str | None = None,
+    study: str | None = None,
+    port: int = 5000,
+    say: Callable[[str], None] = _printed,
+) -> None:
+    """Runs MLflow's server on 127.0.0.1 until Ctrl-C; a URI that is a server already is only linked to.
+
+    Args:
+        home: The folder that runs are left in.
+        uri: MLflow tracking URI; HPO_TRACKING_URI where not given, else mlflow.db in the home folder.
+        study: The study that the link opens.
+        port: Where to listen.
+        say: Told the link, once the server answers.
+
+    Raises:
+        UserError: the port is taken, or there is nothing to show.
+        HpoError: the server does not start.
+    """
+    uri = uri or os.environ.get("HPO_TRACKING_URI") or None
+    if uri is not None and uri.startswith(("http:", "https:")):
+        _say(say, links(uri, study, re.sub("//[^/@]*@", "//", uri).rstrip("/")))
+        return
+    if uri is None:
+        database = home.resolve() / "mlflow.db"
+        if not database.exists():
+            raise NotFound(f"{database}: no such file; `hpo run EXPERIMENT` creates it, --home names its folder")
+        uri = f"sqlite:///{database}"
+    server = f"http://{HOST}:{port}"
+    addresses = links(uri, study, server)
+    _check_free(port)
+    process = _start(home, uri, port)
+    # Also SIGINT, which a shell has its background jobs ignore.
+    previous = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        _wait_until_up(process, server)
+        _say(say, addresses)
+        process.wait()
+        raise HpoError(f"MLflow's server ended by itself, exit {process.returncode}")
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        _stop(process)
+
+
+def _say(say: Callable[[str], None], addresses: Sequence[str]) -> None:
+    """Says the link, and that of the confirmation."""
+    say(addresses[0])
+    for more in addresses[1:]:
+        say(f"its confirmation: {more}")
+
+
+def shown_in_browser(said: str) -> None:
+    """Prints what is said, and opens an address in a browser where somebody looks at a screen of this machine."""
+    print(said, flush=True)
+    if said.startswith(("http:", "https:")) and has_screen():
+        # What a browser says of itself, and that there is none, is nobody's concern here.
+        with contextlib.suppress(webbrowser.Error, OSError):
+            webbrowser.open(said)
+
+
+def has_screen() -> bool:
+    """Whether a browser may open a window: the command was typed in a terminal, and not over a network."""
+    if not sys.stdout.isatty() or "SSH_CONNECTION" in os.environ or os.environ.get("CI"):
+        return False
+    displays = (os.environ.get("DISPLAY"), os.environ.get("WAYLAND_DISPLAY"))
+    return sys.platform == "darwin" or any(displays)
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        # As the server does: a port that closed a moment ago is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            raise UserError(f"cannot listen on {HOST}:{port} ({error}): choose another with --port") from None
+
+
+def _start(home: Path, uri: str, port: int) -> "subprocess.Popen[bytes]":
+    """Starts the server; its URI travels in the environment, for arguments are shown to every user."""
+    environment = {
+        **os.environ,
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_ARTIFACTS_DESTINATION": str(home.resolve() / "artifacts"),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_LOGGING_LEVEL": "ERROR",
+        "PYTHONWARNINGS": "ignore",
+    }
+    arguments = ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    hosts = ["--allowed-hosts", f"{HOST}:{port},localhost:{port}"]
+    # Beside these MLflow takes the pages of other ports of this machine, whatever it is told.
+    hosts += ["--cors-allowed-origins", f"http://{HOST}:{port},http://localhost:{port}"]
+    command = [sys.executable, "-m", "mlflow", "server", *arguments, *hosts]
+    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+def _wait_until_up(process: "subprocess.Popen[bytes]", server: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise HpoError(f"MLflow's server did not start, exit {process.returncode}; its reason is above")
+        try:
+            urllib.request.urlopen(f"{server}/health", timeout=5).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise HpoError(f"MLflow's server did not answer on {server} within {_START_SECONDS:.0f} s")
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

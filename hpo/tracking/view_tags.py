@@ -1,0 +1,205 @@
+"""The views of a study that MLflow's UI opens: its trials and its confirming runs, each as a tag of the experiment.
+
+The names and the shape are those of the UI of MLflow 3.17, which lists them as saved views. Pure: nothing here talks
+to a store.
+"""
+
+import base64
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from hpo.config.experiment import Objective
+from hpo.tracking import entities
+
+PREFIX = "mlflow.sharedViewState."
+"""Of the tags of an experiment that hold views."""
+
+MOST = 5000
+"""Characters of such a tag's value."""
+
+_MOST_COLUMNS = 60
+
+_FIRST, _SECOND, _REST = "first", "second", "rest"
+"""The sections of a view."""
+
+_OTHERS = "Model metrics"
+"""Where the UI puts a chart of every metric that has none."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the views of a study are made of."""
+
+    study: str
+    run_id: str
+    """Of the study's run."""
+    began: int
+    """When the study's run began, in milliseconds since 1970."""
+    objective: Objective
+    columns: Sequence[str]
+    """The parameters that vary, as MLflow names them."""
+    axes: Sequence[str]
+    """Those of parallel coordinates."""
+    tested: bool = False
+    """Whether trials have the objective's metric on the test part."""
+    folded: bool = False
+    """Whether its trials are cross-validated: their curves are those of folds, of which the first is shown."""
+
+    @property
+    def score(self) -> str:
+        """What the objective is called as a column."""
+        return entities.key(f"best_{self.objective.metric}")
+
+
+def trials_key(study: str) -> str:
+    """What the view of a study's trials is called in a link."""
+    return f"hpo-trials-{study}"
+
+
+def confirmation_key(study: str) -> str:
+    """What the view of a study's confirming runs is called in a link."""
+    return f"hpo-confirmation-{study}"
+
+
+def trials_tag(shown: Shown) -> tuple[str, str]:
+    """The trials: the best first, what varies beside the objective, parallel coordinates of it, curves and bars."""
+    return PREFIX + trials_key(shown.study), _fitting(shown, _trials)
+
+
+def confirmation_tag(shown: Shown) -> tuple[str, str]:
+    """The confirming runs, by finalist: their seeds, scores and curves."""
+    return PREFIX + confirmation_key(shown.study), _fitting(shown, _confirmation)
+
+
+def _fitting(shown: Shown, view: Callable[..., str]) -> str:
+    """A view with as many of the columns as the tag can hold; the axes come first."""
+    columns = [*shown.axes, *(name for name in shown.columns if name not in shown.axes)][:_MOST_COLUMNS]
+    for count in range(len(columns), -1, -1):
+        kept = set(columns[:count])
+        value = view(shown, *([name for name in names if name in kept] for names in (shown.columns, shown.axes)))
+        if len(value) <= MOST:
+            break
+    return value
+
+
+def _trials(shown: Shown, columns: Sequence[str], axes: Sequence[str]) -> str:
+    metric, score = entities.key(shown.objective.metric), shown.score
+    named = {"selectedParams": axes, "selectedMetrics": [score], "showAllRuns": True}
+    parallel = [_card("PARALLEL", "parallel", _FIRST, **named)] if axes else []
+    shown_columns = [
+        _metric(score),
+        *(_param(name) for name in columns),
+        *_tested(shown),
+        _tag("state"),
+    ]
+    state = {
+        **_search(shown, "trial"),
+        **_columns(score, shown_columns),
+        "compareRunCharts": [*parallel, *_charts(shown, _SECOND)],
+        "compareRunSections": [
+            _section(_FIRST, f"Parameters and {metric}", columns=1, cardHeight=400),
+            _section(_SECOND, "The best of them", columns=2),
+            _section(_REST, _OTHERS, display=False),
+        ],
+    }
+    return _envelope(f"Trials of {shown.study}", shown, state)
+
+
+def _confirmation(shown: Shown, columns: Sequence[str], axes: Sequence[str]) -> str:
+    score = shown.score
+    shown_columns = [
+        _metric(score),
+        _tag("seed"),
+        *_tested(shown),
+        *(_param(name) for name in columns),
+        _tag("state"),
+    ]
+    state = {
+        **_search(shown, "confirm"),
+        **_columns(score, shown_columns),
+        "compareRunCharts": _charts(shown, _FIRST),
+        "compareRunSections": [
+            _section(_FIRST, "Means over the seeds", columns=2),
+            _section(_REST, _OTHERS, display=False),
+        ],
+        # By finalist: what the UI then draws are means.
+        "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "hpo.trial"}]},
+    }
+    return _envelope(f"Confirmation of {shown.study}", shown, state)
+
+
+def _search(shown: Shown, role: str) -> dict[str, Any]:
+    """Which runs, the best first; curves and bars of the first alone."""
+    return {
+        "searchFilter": f"tags.hpo.role = '{role}' AND tags.{MLFLOW_PARENT_RUN_ID} = '{shown.run_id}'",
+        "orderByKey": _metric(shown.score),
+        "orderByAsc": shown.objective.direction == "minimize",
+        "runsHiddenMode": "FIRST_20_RUNS",
+    }
+
+
+def _columns(score: str, columns: Sequence[str]) -> dict[str, Any]:
+    return {"selectedColumns": columns, "columnOrder": columns, "columnWidths": {_metric(score): 150}}
+
+
+def _charts(shown: Shown, section: str) -> list[dict[str, Any]]:
+    """The scores as bars, the curves of the objective and of the losses, and the scores over the models' sizes."""
+    fold = "fold_1_" if shown.folded else ""
+    metric = entities.key(fold + shown.objective.metric)
+    losses = [f"{fold}loss", f"{fold}val_loss"]
+    line = {"xAxisKey": "step", "lineSmoothness": 0, "useGlobalXaxisKey": True}
+    size = {"xaxis": _axis("model_parameters"), "yaxis": _axis(shown.score)}
+    return [
+        _card("BAR", "bars", section, metricKey=shown.score, runsCountToCompare=20),
+        _card("LINE", "curves", section, metricKey=metric, selectedMetricKeys=[metric], **line),
+        _card("LINE", "losses", section, metricKey=losses[0], selectedMetricKeys=losses, scaleType="log", **line),
+        _card("SCATTER", "size", section, runsCountToCompare=100, **size),
+    ]
+
+
+def _card(kind: str, uuid: str, section: str, **more: Any) -> dict[str, Any]:
+    return {"type": kind, "uuid": uuid, "metricSectionId": section, "deleted": False, "isGenerated": False, **more}
+
+
+def _axis(metric: str) -> dict[str, str]:
+    return {"key": metric, "type": "METRIC"}
+
+
+def _section(uuid: str, name: str, **more: Any) -> dict[str, Any]:
+    kept = {"display": True, "isReordered": False, "deleted": False, "isGenerated": False}
+    return {"uuid": uuid, "name": name, **kept, **more}
+
+
+def _metric(name: str) -> str:
+    return f"metrics.`{name}`"
+
+
+def _param(name: str) -> str:
+    return f"params.`{name}`"
+
+
+def _tag(name: str) -> str:
+    return f"tags.`hpo.{name}`"
+
+
+def _tested(shown: Shown) -> list[str]:
+    # With a column that no run has, the UI forgets the order of the others.
+    return [_metric(entities.key(f"test_{shown.objective.metric.removeprefix('val_')}"))] if shown.tested else []
+
+
+def _envelope(name: str, shown: Shown, state: Mapping[str, Any]) -> str:
+    """A saved view; beside it, for an older UI that knows no names of views, which runs it shows, in which order."""
+    # Reordered as if by hand: else the UI sorts the sections by their names.
+    packed = _packed({**state, "isAccordionReordered": True})
+    plain = {key: state[key] for key in ("searchFilter", "orderByKey", "orderByAsc")}
+    whole = {"name": name, "createdAt": shown.began, **plain, "state": f"deflate;{packed}"}
+    return json.dumps(whole, separators=(",", ":"))
+
+
+def _packed(state: Mapping[str, Any]) -> str:
+    return base64.b64encode(zlib.compress(json.dumps(state, separators=(",", ":")).encode(), 9)).decode()

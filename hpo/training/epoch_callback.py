@@ -1,0 +1,148 @@
+"""The Keras callback that reports each epoch, keeps the best weights, and stops where it should."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from hpo.config.experiment import EarlyStopping
+from hpo.errors import ModelError
+from hpo.training.kept_weights import kept_weights
+from hpo.training.messages import EndReason, EpochDone, Job, Line
+
+
+class Stopped(Exception):
+    """The trial was asked to stop, or has come to its end."""
+
+    def __init__(self, reason: EndReason) -> None:
+        super().__init__(reason)
+        self.reason: EndReason = reason
+
+
+class Nonfinite(Exception):
+    """A loss or metric became NaN or infinite."""
+
+
+# Keras has no types.
+class Watch(keras.callbacks.Callback):  # type: ignore[misc]
+    """Reports epochs over a trial's line; early stopping, with the weights of the best objective kept.
+
+    An epoch that is interrupted by a stop is dropped: neither reported nor a candidate for the best.
+    """
+
+    def __init__(self, job: Job, line: Line) -> None:
+        super().__init__()
+        self._job = job
+        self._line = line
+        self.best: float | None = None
+        self.best_epoch: int | None = None
+        self.best_weights: list[Any] = []
+        """Those that `model.fit` would have left, had it ended with the best epoch: see `kept`."""
+        self.beside: Sequence[keras.callbacks.Callback] = ()
+        """The other callbacks of the training."""
+        self.ended: EndReason | None = None
+        self._epoch = 0
+        self._reference: float | None = None
+        self._waited = 0
+        self._began = time.perf_counter()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Starts the clock of the epoch."""
+        self._refuse_to_go_on()
+        self.check(0.0)
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Looks up after each batch of Keras's own loop."""
+        self.check((logs or {}).get("loss", 0.0))
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Looks up within the validation."""
+        self.check(0.0)
+
+    def check(self, loss: float) -> None:
+        """Stops within the epoch, when asked or when the loss so far is lost."""
+        if reason := self._line.stop_reason():
+            raise Stopped(reason)
+        if not math.isfinite(float(loss)):
+            raise Nonfinite(f"loss is {float(loss)} in epoch {self._epoch + 1}")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Reports the epoch, once the verdict on the one before is known: training did not wait for it."""
+        self._refuse_to_go_on()
+        self.check(0.0)
+        if self._epoch > 0 and (reason := self._line.verdict()):
+            raise Stopped(reason)
+        # Keras counts from zero, and a user's own fit may call model.fit several times.
+        self._epoch += 1
+        metrics = _numbers(logs or {})
+        if (rate := _rate_of(self.model.optimizer)) is not None:
+            metrics.setdefault("learning_rate", rate)
+        metrics["seconds"] = time.perf_counter() - self._began
+        bad = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
+        if bad:
+            raise Nonfinite(f"{', '.join(bad)} after epoch {self._epoch}")
+        self._judge(metrics)
+        if self.ended is None and self._epoch >= self._job.training.epochs:
+            self.ended = "epochs"
+        last = self.ended is not None
+        self._line.emit(EpochDone(self._job.trial, self._epoch, metrics, last, ended_by=self.ended))
+        if self.ended:
+            self.model.stop_training = True
+
+    def _refuse_to_go_on(self) -> None:
+        """Ends a user's own fit that trains on after its last epoch: a loop of its own, or a second model.fit."""
+        if self.ended:
+            raise Stopped(self.ended)
+
+    def _judge(self, metrics: Mapping[str, float]) -> None:
+        objective, stopping = self._job.objective, self._job.training.early_stopping
+        validated = {name: value for name, value in metrics.items() if name.startswith("val_")}
+        value = logged(validated, objective.metric, "objective")
+        if objective.better(value, self.best):
+            self.best, self.best_epoch = value, self._epoch
+            self.best_weights = kept_weights(self.model, self.beside)
+        if stopping is not None and self._stalls(stopping, metrics):
+            self.ended = "early_stopping"
+
+    def _stalls(self, stopping: EarlyStopping, metrics: Mapping[str, float]) -> bool:
+        """Whether the metric has not improved for too long, by the rules of keras.callbacks.EarlyStopping."""
+        watched = stopping.monitor or self._job.objective
+        value = logged(metrics, watched.metric, "early_stopping.monitor")
+        self._waited += 1
+        if not watched.better(value, self._reference, by=stopping.min_delta):
+            return self._waited >= stopping.patience
+        self._reference = value
+        if stopping.baseline is None or watched.better(value, stopping.baseline, by=stopping.min_delta):
+            self._waited = 0
+        return False
+
+
+def logged(metrics: Mapping[str, float], name: str, key: str) -> float:
+    """The value of a metric that a key of the experiment names.
+
+    Raises:
+        ModelError: there is no such metric.
+    """
+    if name not in metrics:
+        valid = ", ".join(sorted({*metrics} - {"seconds"}))
+        raise ModelError(f"{key}: the model has no metric {name}; valid: {valid or 'none, it does not validate'}")
+    return metrics[name]
+
+
+def _rate_of(optimizer: Any) -> float | None:
+    """The learning rate; None for an optimizer that has none of its own, such as one around several others."""
+    try:
+        return float(optimizer.learning_rate)
+    except (AttributeError, TypeError, ValueError):
+        return None
+
+
+def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    for name, value in logs.items():
+        if np.size(value) != 1:
+            raise ModelError(f"metric {name} must be one number, got {np.size(value)}; give it an average")
+    return {name: float(value) for name, value in logs.items()}
