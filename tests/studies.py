@@ -47,6 +47,17 @@ GRID: dict[str, Any] = {
     },
 }
 """16 configurations: 4 with adam, 12 with sgd."""
+SMALL = {
+    "model": "mlp",
+    "parameters": {
+        "kind": {"type": "categorical", "choices": ["a", "b", [1, 2]]},
+        "size": {"type": "int", "low": 1, "high": 3, "log": True, "when": {"kind": "a"}},
+        "rate": {"type": "float", "low": 0.1, "high": 0.35, "step": 0.1, "when": {"kind": "b"}},
+        "even": {"type": "int", "low": 2, "high": 5, "step": 2, "when": {"rate": {"low": 0.25}}},
+        "fixed": 7,
+    },
+}
+"""8 configurations: a with 3 sizes, b with 3 rates of which the last has 2 even numbers, and the list."""
 
 
 def score(params: Any) -> float:

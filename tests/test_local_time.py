@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from logged import complete, look, opened
 from studies import flat, run
-from test_tracking import complete, look, opened
 
 from hpo.storage.batched import BatchedStorage
 from hpo.study.stored import open_database, read_study, record_of

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from browser import Browser
-from test_ui import free_port
+from processes import free_port
 
 from hpo.report.page import Reported, report
 from hpo.report.predictions import predictions
@@ -76,7 +76,7 @@ def test_the_page_is_logged_once_with_the_studys_run(home, made):
 @pytest.fixture(scope="module")
 def server(home) -> Iterator[str]:
     """The address of `hpo ui`."""
-    code = "import sys; from pathlib import Path; from hpo import ui; "
+    code = "import sys; from pathlib import Path; from hpo.tracking import ui; "
     code += "ui.serve(Path(sys.argv[1]), port=int(sys.argv[2]), say=lambda s: print(s, flush=True))"
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(home), str(free_port())],

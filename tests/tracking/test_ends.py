@@ -9,8 +9,8 @@ from typing import Any
 
 import optuna
 import pytest
+from logged import DATASET, complete, opened, running
 from studies import flat, run
-from test_tracking import DATASET, complete, opened, running
 from tiny import tiny
 
 from hpo.errors import Interrupted, StudyFailed

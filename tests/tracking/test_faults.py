@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from logged import STUDY, complete, look, tell
 from sqlalchemy import Engine, event
-from test_tracking import STUDY, complete, home, look, running, tell, uri  # noqa: F401
 
 from hpo.tracking import Ending, Tracker, client_runs, paging, study_runs, table_runs, tracker
 from hpo.tracking.address import quiet
@@ -25,7 +25,7 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracker, "_MOMENT", 0.0)
 
 
-def opened(uri: str, home: Path, warnings: list[str], **options: Any) -> Tracker:  # noqa: F811
+def opened(uri: str, home: Path, warnings: list[str], **options: Any) -> Tracker:
     return Tracker.open(uri, home / "artifacts", STUDY, warn=warnings.append, **options)
 
 
@@ -36,7 +36,7 @@ def until(condition: Any) -> None:
         time.sleep(0.02)
 
 
-def test_a_locked_database_is_warned_of_once_and_told_later(uri, home, capfd):  # noqa: F811
+def test_a_locked_database_is_warned_of_once_and_told_later(uri, home, capfd):
     warnings: list[str] = []
     log = opened(uri, home, warnings)
     log.ready()
@@ -58,7 +58,7 @@ def test_a_locked_database_is_warned_of_once_and_told_later(uri, home, capfd):  
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_database_that_stays_locked_is_left_to_the_next_command(uri, home):  # noqa: F811
+def test_a_database_that_stays_locked_is_left_to_the_next_command(uri, home):
     warnings: list[str] = []
     log = opened(uri, home, warnings)
     log.ready()
@@ -76,7 +76,7 @@ def test_a_database_that_stays_locked_is_left_to_the_next_command(uri, home):  #
     assert len(warnings) == 1
 
 
-def test_a_full_disk(uri, home):  # noqa: F811
+def test_a_full_disk(uri, home):
     full = [False]
 
     def limit(connection: Any, *rest: Any) -> None:
@@ -100,7 +100,7 @@ def test_a_full_disk(uri, home):  # noqa: F811
     assert [run["status"] for name, run in look(uri).items() if name != "toy-study"] == ["FINISHED"] * 40
 
 
-def test_a_run_that_the_store_refuses_holds_up_no_other(uri, home):  # noqa: F811
+def test_a_run_that_the_store_refuses_holds_up_no_other(uri, home):
     database = sqlite3.connect(home / "mlflow.db")
     database.execute(
         "CREATE TRIGGER refuse BEFORE INSERT ON runs WHEN NEW.name = 'trial-0001' BEGIN SELECT RAISE(ABORT, 'no'); END"
@@ -129,7 +129,7 @@ def test_a_database_that_cannot_be_made_is_tried_again(tmp_path, empty_database)
     assert len(warnings) == 1
 
 
-def test_what_mlflow_logs_stays_off_the_terminal(uri, home, capfd):  # noqa: F811
+def test_what_mlflow_logs_stays_off_the_terminal(uri, home, capfd):
     with quiet():
         client = connect(uri)
         database = sqlite3.connect(home / "mlflow.db")
@@ -141,7 +141,7 @@ def test_what_mlflow_logs_stays_off_the_terminal(uri, home, capfd):  # noqa: F81
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_second_page_is_read_as_well(uri, home, monkeypatch):  # noqa: F811
+def test_the_second_page_is_read_as_well(uri, home, monkeypatch):
     """By the client, whose pages are made small; a study of 1,001 trials beside it, which the tables give at once."""
     monkeypatch.setattr(paging, "PAGE", 2)
     monkeypatch.setattr(study_runs, "table_runs", lambda *arguments: None)
@@ -166,7 +166,7 @@ def test_the_second_page_is_read_as_well(uri, home, monkeypatch):  # noqa: F811
     assert [model.name for model in paging.search_registered_models(client)] == ["a", "b"]
 
 
-def test_a_page_of_a_thousand_is_not_all(uri, home):  # noqa: F811
+def test_a_page_of_a_thousand_is_not_all(uri, home):
     records = [complete(number) for number in range(1001)]
     log = opened(uri, home, [])
     log.sync(records)

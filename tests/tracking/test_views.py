@@ -5,8 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from logged import BEGAN, STUDY, complete, look, tell, unexpected
 from mlflow import MlflowClient
-from test_tracking import BEGAN, STUDY, complete, home, look, tell, unexpected, uri  # noqa: F401
 from test_view import state
 
 from hpo.study.record import Confirms
@@ -29,17 +29,17 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracker, "FLUSH_SECONDS", 0.05)
 
 
-def views(uri: str) -> dict[str, str]:  # noqa: F811
+def views(uri: str) -> dict[str, str]:
     return {key: value for key, value in MlflowClient(uri).get_experiment_by_name("toy").tags.items() if "hpo-" in key}
 
 
-def shown(uri: str) -> list[str]:  # noqa: F811
+def shown(uri: str) -> list[str]:
     """The parameters that the view of the trials has as columns."""
     columns = state((TRIALS_KEY, views(uri)[TRIALS_KEY]))["selectedColumns"]
     return [name.removeprefix("params.").strip("`") for name in columns if name.startswith("params.")]
 
 
-def opened(uri: str, home: Path, study: StudyInfo = DECLARED, resume: bool = False) -> Tracker:  # noqa: F811
+def opened(uri: str, home: Path, study: StudyInfo = DECLARED, resume: bool = False) -> Tracker:
     log = Tracker.open(uri, home / "artifacts", study, resume=resume, warn=unexpected)
     log.ready()
     return log
@@ -50,7 +50,7 @@ def ended(log: Tracker) -> None:
     assert log.close()
 
 
-def test_a_view_grows_with_the_study_and_is_the_same_by_either_way(uri, home, tmp_path, empty_database):  # noqa: F811
+def test_a_view_grows_with_the_study_and_is_the_same_by_either_way(uri, home, tmp_path, empty_database):
     (home / "mlflow.db").write_bytes(empty_database.read_bytes())
     log = opened(uri, home)
     assert list(views(uri)) == [TRIALS_KEY]
@@ -86,7 +86,7 @@ def test_a_view_grows_with_the_study_and_is_the_same_by_either_way(uri, home, tm
         assert left == right
 
 
-def test_a_study_of_the_same_name_has_a_view_of_its_own_runs(uri, home, empty_database):  # noqa: F811
+def test_a_study_of_the_same_name_has_a_view_of_its_own_runs(uri, home, empty_database):
     (home / "mlflow.db").write_bytes(empty_database.read_bytes())
     for day, records in enumerate(([*TRIALS, CONFIRMING], TRIALS[:1])):
         log = opened(uri, home, replace(DECLARED, began=BEGAN + timedelta(days=day)))
@@ -99,7 +99,7 @@ def test_a_study_of_the_same_name_has_a_view_of_its_own_runs(uri, home, empty_da
     assert found.confirmation is None, "that of the older study is of other runs"
 
 
-def test_a_store_that_refuses_views_takes_all_the_rest(uri, home, empty_database, monkeypatch):  # noqa: F811
+def test_a_store_that_refuses_views_takes_all_the_rest(uri, home, empty_database, monkeypatch):
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from logged import STUDY, complete, failed, pruned, running
 from postgres import Server
 from sqlalchemy import create_engine, text
-from test_tracking import STUDY, complete, failed, pruned, running
 
 from hpo.study.record import Confirms, TrialRecord
 from hpo.tracking import Ending, Tracker, study_runs, table_runs

@@ -2,8 +2,7 @@
 
 import optuna
 import pytest
-from studies import definition, flat, run
-from test_tried import SMALL
+from studies import SMALL, definition, flat, run
 
 from hpo.compare.compare import row
 from hpo.reuse.import_trials import frozen

@@ -4,21 +4,9 @@ import signal
 
 import optuna
 import pytest
-from studies import GRID, definition, flat, process, run, score
+from studies import GRID, SMALL, definition, flat, process, run, score
 
 from hpo.study.stored import read_study
-
-SMALL = {
-    "model": "mlp",
-    "parameters": {
-        "kind": {"type": "categorical", "choices": ["a", "b", [1, 2]]},
-        "size": {"type": "int", "low": 1, "high": 3, "log": True, "when": {"kind": "a"}},
-        "rate": {"type": "float", "low": 0.1, "high": 0.35, "step": 0.1, "when": {"kind": "b"}},
-        "even": {"type": "int", "low": 2, "high": 5, "step": 2, "when": {"rate": {"low": 0.25}}},
-        "fixed": 7,
-    },
-}
-"""8 configurations: a with 3 sizes, b with 3 rates of which the last has 2 even numbers, and the list."""
 
 
 @pytest.fixture

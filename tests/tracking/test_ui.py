@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from processes import free_port
 
 from hpo.errors import NotFound, UserError
 from hpo.tracking import ui
@@ -34,16 +35,10 @@ def home(tmp_path_factory) -> Path:
     return home
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def server(home) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """`serve` in a process of its own, and the link that it printed."""
-    code = "import sys; from pathlib import Path; from hpo import ui; "
+    code = "import sys; from pathlib import Path; from hpo.tracking import ui; "
     code += "ui.serve(Path(sys.argv[1]), study='toy-2', port=int(sys.argv[2]), say=lambda s: print(s, flush=True))"
     command = [sys.executable, "-c", code, str(home), str(free_port())]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

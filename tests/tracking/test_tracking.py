@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,136 +11,17 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
 import pytest
+from logged import BEGAN, STUDY, complete, failed, look, opened, pruned, running, tell, unexpected
 from processes import start
 
-from hpo.config.experiment import Objective
-from hpo.data.dataset import DatasetInfo, Scaling
 from hpo.errors import UserError
-from hpo.study.record import TrialRecord
 from hpo.text.urls import masked
-from hpo.tracking import Ending, StudyInfo, Tracker
+from hpo.tracking import Ending, Tracker
 from hpo.tracking.connection import connect
-
-BEGAN = datetime(2026, 3, 1, 12, 0, 0)
-NONE = np.zeros(1, np.float32)
-DATASET = DatasetInfo(
-    name="toy",
-    source="scikit-learn",
-    task="classification",
-    input_shape=(4,),
-    classes=3,
-    outputs=3,
-    one_hot=False,
-    sizes={"training": 80, "validation": 20, "test": 30},
-    digests={part: letter * 32 for part, letter in zip(("training", "validation", "test"), "abc", strict=True)},
-    digest="d" * 32,
-    scaling=Scaling("none", NONE, NONE),
-)
-STUDY = StudyInfo(
-    name="toy-study",
-    experiment="toy",
-    space_hash="0123456789abcdef",
-    experiment_yaml="name: toy\n",
-    space_yaml="model: mlp\n",
-    dataset=DATASET,
-    objective=Objective(metric="val_accuracy"),
-    version="0.1.0",
-    fixed={"epochs": 3, "momentum": None, "early_stopping": {"patience": 2}, "nesterov": False},
-)
-CURVES = {"loss": [1.0, 0.5, 0.4], "val_accuracy": [0.5, 0.9, 0.8], "val_loss": [1.1, 0.6, 0.7], "seconds": [1, 1, 1]}
-
-
-def running(number: int) -> TrialRecord:
-    started = BEGAN + timedelta(minutes=number)
-    return TrialRecord(number, "running", {"width": 32, "optimizer": "adam"}, 7, origin=number, started=started)
-
-
-def complete(number: int, value: float = 0.9) -> TrialRecord:
-    return replace(
-        running(number),
-        state="complete",
-        value=value,
-        best_epoch=2,
-        curves={**CURVES, "val_accuracy": [0.5, value, 0.1]},
-        test={"loss": 0.61, "accuracy": 0.88},
-        ended_by="early_stopping",
-        model_parameters=123,
-        ended=BEGAN + timedelta(minutes=number, seconds=30),
-    )
-
-
-def pruned(number: int) -> TrialRecord:
-    return replace(complete(number, 0.3), state="pruned", ended_by="pruner")
-
-
-def failed(number: int, failure: str = "error") -> TrialRecord:
-    ended = BEGAN + timedelta(minutes=number, seconds=30)
-    error = "ValueError: no\nTraceback ..."
-    return replace(running(number), state="failed", failure=failure, error=error, ended=ended)
-
-
-def unexpected(message: str) -> None:
-    raise AssertionError(f"the tracker warned: {message}")
-
-
-def tell(tracker: Tracker, record: TrialRecord) -> None:
-    """As the coordinator does: start, every epoch, end."""
-    tracker.start_trial(running(record.number))
-    for epoch in range(record.epochs):
-        tracker.epoch(record.number, epoch + 1, {name: curve[epoch] for name, curve in record.curves.items()})
-    tracker.end_trial(record)
-
-
-def look(uri: str) -> dict[str, dict]:
-    """All runs by name, as plain MLflow sees them."""
-    from mlflow import MlflowClient
-    from mlflow.entities import ViewType
-
-    client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name("toy")
-    found = {}
-    for run in client.search_runs([experiment.experiment_id], "", ViewType.ALL):
-        history = {name: client.get_metric_history(run.info.run_id, name) for name in run.data.metrics}
-        datasets = [(entry.tags[0].value, entry.dataset) for entry in run.inputs.dataset_inputs]
-        found[run.info.run_name] = {
-            "id": run.info.run_id,
-            "status": run.info.status,
-            "start": run.info.start_time,
-            "end": run.info.end_time,
-            "experiment": experiment.tags,
-            "tags": run.data.tags,
-            "params": run.data.params,
-            "last": run.data.metrics,
-            "metrics": {
-                name: sorted([m.step, m.value, m.timestamp] for m in points) for name, points in history.items()
-            },
-            "inputs": {part: [d.name, d.digest, d.profile, d.schema] for part, d in datasets},
-            "files": sorted(file.path for file in client.list_artifacts(run.info.run_id)),
-            "models": [model.model_id for model in run.outputs.model_outputs] if run.outputs else [],
-        }
-    return found
-
-
-@pytest.fixture
-def home(empty_database, tmp_path) -> Path:
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
-    return tmp_path
-
-
-@pytest.fixture
-def uri(home) -> str:
-    return f"sqlite:///{home}/mlflow.db"
-
-
-def opened(uri: str, home: Path, resume: bool = False, **changes) -> Tracker:
-    study = replace(STUDY, **changes)
-    return Tracker.open(uri, home / "artifacts", study, resume=resume, warn=unexpected)
-
 
 # A process that saves a Keras model, waits to be told the run that it was logged to, loads it from there, and
 # tells all that plain MLflow finds. One process, for TensorFlow takes seconds to import.
@@ -149,7 +29,7 @@ OTHER_PROCESS = """
     import json, sys, keras, mlflow, numpy as np
     uri, path, tests = sys.argv[1:]
     sys.path.insert(0, tests)
-    from test_tracking import look
+    from logged import look
     saved = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
     saved.save(path)
     print("saved", flush=True)
@@ -170,7 +50,7 @@ OTHER_PROCESS = """
 @pytest.fixture
 def other_process(uri, tmp_path) -> Iterator["subprocess.Popen[str]"]:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    code = [textwrap.dedent(OTHER_PROCESS), uri, str(tmp_path / "best.keras"), str(Path(__file__).parent)]
+    code = [textwrap.dedent(OTHER_PROCESS), uri, str(tmp_path / "best.keras"), str(Path(__file__).parents[1])]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     process = start([sys.executable, "-c", *code], env=environment, **pipes)
     yield process
@@ -241,7 +121,7 @@ def test_the_coordinator_imports_no_tensorflow_and_prints_nothing(tmp_path):
         import hpo.tracking
         assert "mlflow" not in sys.modules
         from pathlib import Path
-        from test_tracking import Ending, complete, opened, tell
+        from logged import Ending, complete, opened, tell
         home, model = Path(sys.argv[2]), Path(sys.argv[2]) / "best.keras"
         model.write_bytes(b"not looked into")
         tracker = opened(f"sqlite:///{home}/mlflow.db", home)
@@ -250,7 +130,7 @@ def test_the_coordinator_imports_no_tensorflow_and_prints_nothing(tmp_path):
         assert tracker.close()
         assert not {"tensorflow", "keras"} & set(sys.modules)
     """
-    command = [sys.executable, "-c", textwrap.dedent(code), str(Path(__file__).parent), str(tmp_path)]
+    command = [sys.executable, "-c", textwrap.dedent(code), str(Path(__file__).parents[1]), str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["artifacts", "best.keras", "mlflow.db"]
@@ -260,7 +140,7 @@ KILLED = """
     import os, signal, sys, time
     sys.path.insert(0, sys.argv[1])
     from pathlib import Path
-    from test_tracking import complete, opened, running, tell
+    from logged import complete, opened, running, tell
     home = Path(sys.argv[2])
     tracker = opened(f"sqlite:///{home}/mlflow.db", home)
     tell(tracker, complete(0))
@@ -289,7 +169,7 @@ def test_a_kill_while_the_tables_are_made_is_no_harm(tmp_path):
 
 
 def test_a_killed_coordinator_is_mended_once(uri, home):
-    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(Path(__file__).parent), str(home)]
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(Path(__file__).parents[1]), str(home)]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     left = look(uri)
     assert left["trial-0001"]["status"] == "RUNNING"
