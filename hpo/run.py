@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from hpo.loop.progress import Opening
     from hpo.plan.plan import Plan
     from hpo.study.record import TrialRecord
-    from hpo.study.study import Definition
 
 
 # Different errors that are shown where all trials failed.
@@ -141,6 +140,7 @@ def _study(
     began: float,
 ) -> "tuple[Ending, Sequence[TrialRecord]]":
     from hpo.loop.coordinator import Budget, Coordinator
+    from hpo.loop.definition import definition_of
     from hpo.loop.jobs import Jobs, declared_by_model
     from hpo.loop.mlflow_observer import tracked
     from hpo.loop.progress import Progress
@@ -171,37 +171,6 @@ def _study(
                     more = _more_of(experiment.name, _failed(study.trials())[-1].number, plan.home)
                     raise StudyFailed(f"{error}\n{more}") from None
         return ended, study.trials()
-
-
-def definition_of(plan: "Plan", dataset: "Dataset", declared: Mapping[str, Any]) -> "Definition":
-    """What makes the plan's study that study; `declared` is what its model declares of itself."""
-    from hpo.config.redacted import kept_experiment
-    from hpo.data.shared_folder import info_as_json
-    from hpo.loop.jobs import widened
-    from hpo.study.study import Definition
-    from hpo.text.credentials import hidden_in
-
-    experiment, info = plan.experiment, dataset.info
-    identity = {
-        "search_space": plan.space.model_dump(mode="json"),
-        "objective": experiment.objective.model_dump(mode="json"),
-        # The digest stands for where the data are, and for how they were split.
-        "dataset": {"name": info.name, "digest": info.digest, "scaling": info.scaling.method, **_beside(plan)},
-        "training": experiment.training.model_dump(mode="json"),
-        "seed": experiment.study.seed,
-    }
-    identity = hidden_in(identity)
-    resolved = kept_experiment({**experiment.model_dump(mode="json"), "search_space": identity["search_space"]})
-    space, data = widened(plan, declared), hidden_in(info_as_json(info))
-    # What a pruner hears of: the folds, where there are any, else the epochs.
-    reports = info.folds or experiment.training.epochs
-    return Definition(space, reports, identity, plan.files, resolved, data, tuple(map(str, plan.folders)))
-
-
-def _beside(plan: "Plan") -> dict[str, Any]:
-    """What of the dataset section its digest does not stand for; a study without it reads as it always did."""
-    keys = {"augmentation", "extra_tests", "steps_per_epoch"}
-    return plan.experiment.dataset.model_dump(mode="json", include=keys, exclude_none=True)
 
 
 def _result(plan: "Plan", ended: "Ending", trials: "Sequence[TrialRecord]", seconds: float) -> Result:

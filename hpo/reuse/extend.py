@@ -140,8 +140,8 @@ def _plan(experiment: str | Path | Mapping[str, Any], past: str, options: Option
 
 def _definition(plan: "Plan", declared: Mapping[str, Any] | None) -> "Definition":
     """The new study's, on the data as they are now; `declared` is what its model is known to declare."""
+    from hpo.loop.definition import definition_of
     from hpo.loop.jobs import declared_by_model, prepared
-    from hpo.run import definition_of
 
     with prepared(plan, workers=1) as (engine, dataset, data):
         return definition_of(plan, dataset, declared or declared_by_model(plan, engine, data.base))

@@ -13,9 +13,9 @@ from tiny import tiny
 import hpo
 from hpo.config.experiment import DatasetSpec
 from hpo.data import load
+from hpo.loop.definition import definition_of
 from hpo.loop.finished import finished
 from hpo.plan.plan import Plan, load_plan
-from hpo.run import definition_of
 
 CHOICES = {"model": "mlp", "parameters": {"depth": {"type": "int", "low": 1, "high": 2}, "learning_rate": 0.01}}
 NOTHING_DECLARED = {"space": [], "values": {}}
