@@ -1,10 +1,11 @@
 """The experiment file: what to train on, how, and for how long. Every key with its meaning and unit."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from hpo.config.dataset import Augmentation, DatasetSpec, ExtraTest, Validation
+from hpo.config.engines import ENGINES, described
 from hpo.config.fields import WHOLE, Duration, Section, Shorthand
 from hpo.config.objective import Monitor, Objective
 from hpo.config.training import EarlyStopping, ReduceOnPlateau, Schedule, TrainingSpec
@@ -103,14 +104,18 @@ class StudySpec(Section):
     Default: HPO_STORAGE, or optuna.db in the home folder. Example: "postgresql://localhost/studies\""""
 
 
+if TYPE_CHECKING:
+    EngineName = str
+else:
+    EngineName = Literal[tuple(ENGINES)]
+
+
 class EngineSpec(Shorthand):
     """Where trials train."""
 
     stands_for = "name"
 
-    name: Literal["local", "serial"] = "local"
-    """How trials are run. Values: local: several at a time, each in a worker process; serial: one after the other in
-    this process, for debugging. Example: serial"""
+    name: EngineName = Field(default="local", description=f"How trials are run. Values: {described()}. Example: serial")
     workers: Annotated[int, Field(ge=1), WHOLE] | Literal["auto"] = "auto"
     """How many trials train at the same time. Values: auto: one for each CPU core that may be used.
     Unit: worker processes. Example: 2"""

@@ -51,13 +51,13 @@ class _Worker:
 
 
 class LocalEngine(Engine):
-    """Up to `workers` trials at a time, each in a process of its own with `threads` compute threads."""
+    """Up to `workers` trials at a time, each in a process of its own with `threads_per_worker` compute threads."""
 
     takes_next = True
 
-    def __init__(self, workers: int, threads: int, log: Path) -> None:
+    def __init__(self, workers: int, threads_per_worker: int, log: Path) -> None:
         self.workers = workers
-        self._threads = threads
+        self._threads = threads_per_worker
         self._log = log
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["hpo.engines.preload"])

@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hpo.engines import Engine
@@ -23,8 +24,9 @@ class SerialEngine(Engine):
 
     workers = 1
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
+    def __init__(self, threads_per_worker: int, log: Path) -> None:
+        """`log` stays empty: what trials print goes where this process prints."""
+        self._threads = threads_per_worker
         self._events: queue.SimpleQueue[tuple[QueueLine, Event]] = queue.SimpleQueue()
         self._line: QueueLine | None = None
         self._trial: int | None = None

@@ -1,27 +1,30 @@
-"""The table of engines, by the names that experiment files use."""
+"""From the engine section of an experiment to an engine, by the table in `hpo.config.engines`."""
 
 import os
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
+from hpo.config.engines import ENGINES
 from hpo.config.experiment import EngineSpec
 from hpo.engines import Engine
 
 
 def make_engine(spec: EngineSpec, trials: int | None, log: Path) -> Engine:
     """Starts the engine of an experiment; never more workers than trials. `log` takes what workers print."""
-    if spec.name == "serial":
-        from hpo.engines.serial import SerialEngine
-
-        return SerialEngine(spec.threads_per_worker)
-    from hpo.engines.local import LocalEngine
-
-    workers = count_workers(spec)
-    return LocalEngine(min(workers, trials or workers), spec.threads_per_worker, log)
+    engine = ENGINES[spec.name]
+    options = {name: getattr(spec, name) for name in engine.options}
+    if "workers" in options:
+        workers = count_workers(spec)
+        options["workers"] = min(workers, trials or workers)
+    module, _, name = engine.place.partition(":")
+    start: Callable[..., Engine] = getattr(import_module(module), name)
+    return start(**options, log=log)
 
 
 def count_workers(spec: EngineSpec) -> int:
     """How many trials an engine trains at a time."""
-    if spec.name == "serial":
+    if "workers" not in ENGINES[spec.name].options:
         return 1
     return max(1, _cores() // spec.threads_per_worker) if spec.workers == "auto" else spec.workers
 

@@ -1,21 +1,18 @@
-"""The contract that every engine keeps."""
+"""The contract that every engine of the table keeps."""
 
 import pytest
 
-from hpo.engines.local import LocalEngine
-from hpo.engines.serial import SerialEngine
+from hpo.config.engines import ENGINES
+from hpo.config.experiment import EngineSpec
+from hpo.engines.table import make_engine
 from hpo.errors import ModelError
 from hpo.training.messages import EpochDone, Failed, Finished, Lost, Started
-
-ENGINES = {
-    "serial": lambda log: SerialEngine(threads=1),
-    "local": lambda log: LocalEngine(workers=1, threads=1, log=log),
-}
 
 
 @pytest.fixture(scope="module", params=ENGINES)
 def make(request, tmp_path_factory):
-    return lambda: ENGINES[request.param](tmp_path_factory.mktemp("log") / "workers.log")
+    spec = EngineSpec(name=request.param, workers=1)
+    return lambda: make_engine(spec, 1, tmp_path_factory.mktemp("log") / "workers.log")
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from hpo.training.messages import EpochDone, Finished, Lost, Started
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    engine = LocalEngine(workers=1, threads=1, log=tmp_path_factory.mktemp("log") / "workers.log")
+    engine = LocalEngine(workers=1, threads_per_worker=1, log=tmp_path_factory.mktemp("log") / "workers.log")
     yield engine
     engine.close()
 
@@ -112,7 +112,7 @@ def test_the_last_words_of_a_worker_count_although_it_has_died_meanwhile(engine,
 
 
 def test_one_worker_dies_and_the_other_trains_on(job_of, drive, tmp_path):
-    engine = LocalEngine(workers=2, threads=1, log=tmp_path / "workers.log")
+    engine = LocalEngine(workers=2, threads_per_worker=1, log=tmp_path / "workers.log")
     engine.submit(job_of(1))
     engine.submit(job_of(2, "exits"))
     ends = {}
@@ -172,7 +172,7 @@ def test_a_worn_worker_is_replaced_between_two_trials(engine, job_of, drive, mon
 
 
 def test_workers_that_cannot_start_end_the_run(drive, tmp_path):
-    engine = LocalEngine(workers=1, threads=1, log=tmp_path / "no such folder" / "workers.log")
+    engine = LocalEngine(workers=1, threads_per_worker=1, log=tmp_path / "no such folder" / "workers.log")
     assert engine.pids()  # asked for, the worker is started
     with pytest.raises(HpoError, match="workers die as they start: the worker's process left with exit code 1"):
         drive(engine)
@@ -200,7 +200,7 @@ def train(trial):
                 engine.proceed(event.trial)
     return found[0].pid
 
-engine = LocalEngine(workers=2, threads=1, log=Path("workers.log"))
+engine = LocalEngine(workers=2, threads_per_worker=1, log=Path("workers.log"))
 forkserver = multiprocessing.forkserver._forkserver._forkserver_pid
 print(json.dumps([forkserver, train(1), *engine.pids()]), flush=True)
 sys.stdin.readline()

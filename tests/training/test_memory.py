@@ -9,7 +9,7 @@ from hpo.training.messages import EpochDone, Finished
 
 
 def test_memory_is_flat_over_a_hundred_tiny_trials(job_of, tmp_path):
-    engine = LocalEngine(workers=1, threads=1, log=tmp_path / "workers.log")
+    engine = LocalEngine(workers=1, threads_per_worker=1, log=tmp_path / "workers.log")
     (pid,) = engine.pids()
     memory = {}
     for number in range(120):
