@@ -14,7 +14,7 @@ from tiny import tiny
 from hpo.compare.where import where
 from hpo.config.assignments import examine_assignments
 from hpo.config.experiment import examine_experiment
-from hpo.config.fields import seconds
+from hpo.config.section import seconds
 from hpo.config.space_file import examine_space
 from hpo.config.yaml_file import Document, read_value, read_yaml, to_yaml
 from hpo.errors import FileMistakes, UserError

@@ -10,7 +10,7 @@ from hpo.text.urls import masked
 
 if TYPE_CHECKING:
     from hpo.config.experiment import DatasetSpec
-    from hpo.config.fields import Section
+    from hpo.config.section import Section
     from hpo.preview.check import Checked, Tried
 
 

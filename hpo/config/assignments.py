@@ -4,23 +4,13 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
+from hpo.config.experiment import Experiment
+from hpo.config.field_types import inside, is_model
 from hpo.config.mistakes import show
+from hpo.config.section import Shorthand
 from hpo.config.yaml_file import Document, Key, dotted, read_value
 from hpo.errors import FileMistakes, Mistake
 from hpo.text.credentials import hidden
-
-# The sections that may be written as a name alone, and the key that the name then stands for.
-_SHORTHAND: dict[Key, str] = {
-    ("dataset",): "name",
-    ("objective",): "metric",
-    ("engine",): "name",
-    ("tracking",): "uri",
-    ("study", "sampler"): "name",
-    ("study", "pruner"): "name",
-    ("training", "schedule"): "name",
-    ("training", "early_stopping", "monitor"): "metric",
-    ("training", "reduce_on_plateau", "monitor"): "metric",
-}
 
 
 def override(document: Document, assignments: Sequence[str]) -> Document:
@@ -70,10 +60,10 @@ def _assign(target: dict[str, Any], key: Key, value: Any) -> str | None:
     inside: list[tuple[dict[str, Any], str, dict[str, Any]]] = []
     for depth, part in enumerate(map(str, key[:-1]), 1):
         child = target.get(part)
-        if isinstance(child, str) and key[:depth] in _SHORTHAND:
-            child = {_SHORTHAND[key[:depth]]: child}
-        elif child is None:
+        if child is None:
             child = {}
+        elif (section := _shorthand(key[:depth])) is not None and section.is_short(child):
+            child = {section.stands_for: child}
         elif not isinstance(child, dict):
             return f"{dotted(key[:depth])} is {show(child)}, not a mapping that could hold {key[depth]}"
         inside.append((target, part, child))
@@ -82,3 +72,11 @@ def _assign(target: dict[str, Any], key: Key, value: Any) -> str | None:
         around[part] = child
     target[str(key[-1])] = value
     return None
+
+
+def _shorthand(key: Key) -> type[Shorthand] | None:
+    """The section at a key that may be written as the value of one of its keys alone."""
+    kinds: list[Any] = [Experiment]
+    for part in key:
+        kinds = [one for kind in kinds if is_model(kind) and part in kind.model_fields for one in inside(kind, part)]
+    return next((kind for kind in kinds if is_model(kind) and issubclass(kind, Shorthand)), None)

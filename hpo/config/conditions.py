@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Discriminator, Tag, model_validator
+from pydantic import Discriminator, Tag, model_validator
 
-from hpo.config.fields import Section
+from hpo.config.section import Section
 
 Scalar = bool | int | float | str | None
 
@@ -14,7 +14,7 @@ Scalar = bool | int | float | str | None
 class Interval(Section):
     """A condition on a number: from `low` to `high`, both inclusive, either may be left out."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["low"]}, {"required": ["high"]}]})
+    needs_one_of = ("low", "high")
 
     low: float | None = None
     """The smallest value. Unit: that of the parameter. Default: none. Example: 2"""
@@ -23,8 +23,6 @@ class Interval(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.low is None and self.high is None:
-            raise ValueError("needs low, high or both")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"low must not exceed high, got {self.low:g} and {self.high:g}")
         return self

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from hpo.config.fields import WHOLE, Section, Shorthand
+from hpo.config.section import WHOLE, Section, Shorthand
 from hpo.text.credentials import hidden
 
 Size = Annotated[float, Field(gt=0)]
@@ -23,8 +23,10 @@ def _share_or_number(value: float) -> float:
     return value
 
 
-class Validation(Section):
+class Validation(Shorthand):
     """The validation part, on which trials are compared: drawn once, or in folds (k-fold cross-validation)."""
+
+    stands_for = "size"
 
     size: Annotated[Size, AfterValidator(_share_or_number), WithJsonSchema(_SIZE_SCHEMA)] = 0.2
     """How much of the training data is used for validation. Unit: share below 1, or number of samples above 1.
@@ -35,9 +37,10 @@ class Validation(Section):
     """k-fold cross-validation. Each trial trains this many models, each validated on another share of the data, and its
     score is their mean. `size` has no effect then. Unit: folds. Default: no cross-validation. Example: 5"""
 
-
-def _sized(value: object) -> object:
-    return {"size": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+    @classmethod
+    def is_short(cls, value: object) -> bool:
+        """Whether a value is a size."""
+        return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class Augmentation(Section):
@@ -64,7 +67,7 @@ class Augmentation(Section):
 class ExtraTest(Section):
     """A changed copy of the test part, scored beside it."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["shift"]}, {"required": ["rotate"]}]})
+    needs_one_of = ("shift", "rotate")
 
     shift: Annotated[tuple[int, int], Field(strict=False)] | None = None
     """How far images are moved, [down, right]; negative: up, left. Empty places are zero. Unit: pixels.
@@ -73,19 +76,12 @@ class ExtraTest(Section):
     """How far images are turned, counterclockwise about the center. Empty places are zero. Unit: degrees.
     Default: none. Example: 15"""
 
-    @model_validator(mode="after")
-    def _does_something(self) -> Self:
-        if self.shift is None and self.rotate is None:
-            raise ValueError("needs a shift or a rotate")
-        return self
-
 
 class DatasetSpec(Shorthand):
     """Where the data come from, and how they are split and scaled. A name or a path alone is enough."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "anyOf": [{"required": ["name"]}, {"required": ["path"]}, {"required": ["function"]}],
             "not": {
                 "properties": {"path": {"type": "string"}, "function": {"type": "string"}},
                 "required": ["path", "function"],
@@ -93,6 +89,7 @@ class DatasetSpec(Shorthand):
         }
     )
     stands_for = "name"
+    needs_one_of = ("name", "path", "function")
 
     name: str | None = None
     """A dataset that hpo knows (`hpo list datasets`), or what to call your own. Default: from the path.
@@ -108,10 +105,7 @@ class DatasetSpec(Shorthand):
     task: Literal["classification", "regression"] | None = None
     """What is predicted. Values: classification: one of several classes; regression: a number.
     Default: found from the labels. Example: regression"""
-    validation: Annotated[
-        Validation,
-        BeforeValidator(_sized, json_schema_input_type=Annotated[float, WithJsonSchema(_SIZE_SCHEMA)] | Validation),
-    ] = Validation()
+    validation: Validation = Validation()
     """How much of the training data is used for validation, or a mapping of keys. Trials are compared on it.
     Unit: share below 1, or number of samples above 1. Example: 0.1"""
     test: Annotated[Size, AfterValidator(_share_or_number), WithJsonSchema(_SIZE_SCHEMA)] = 0.2
@@ -150,11 +144,9 @@ class DatasetSpec(Shorthand):
         return value
 
     @model_validator(mode="after")
-    def _one_source(self) -> Self:
+    def _not_two_sources(self) -> Self:
         if self.path is not None and self.function is not None:
             raise ValueError("path and function exclude each other")
-        if self.name is None and self.path is None and self.function is None:
-            raise ValueError("needs a name, a path or a function")
         return self
 
     @property

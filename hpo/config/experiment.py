@@ -6,8 +6,8 @@ from pydantic import ConfigDict, Field
 
 from hpo.config.dataset import Augmentation, DatasetSpec, ExtraTest, Validation
 from hpo.config.engines import ENGINES, described
-from hpo.config.fields import WHOLE, Duration, Section, Shorthand
 from hpo.config.objective import Monitor, Objective
+from hpo.config.section import WHOLE, Duration, Section, Shorthand
 from hpo.config.training import EarlyStopping, ReduceOnPlateau, Schedule, TrainingSpec
 from hpo.config.valid_parts import Examined, examine
 from hpo.config.yaml_file import Document

@@ -1,11 +1,12 @@
 """Pydantic's complaints about a document, as mistakes with the place, the rule and the nearest valid name."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from hpo.config.field_types import inside, is_model, members, tags
 from hpo.config.yaml_file import Document, Key
 from hpo.errors import Mistake, nearest
 
@@ -30,12 +31,6 @@ _RULES = {
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}",
 }
-
-
-def mistakes_of(error: ValidationError, document: Document, model: type[BaseModel]) -> list[Mistake]:
-    """Turns all complaints of pydantic into mistakes, one a key."""
-    found = by_key(error, document.data, model)
-    return [mistake_at(key, complaints, document, model) for key, complaints in found.items()]
 
 
 def by_key(error: ValidationError, data: Any, model: type[BaseModel]) -> dict[Key, list[Any]]:
@@ -77,14 +72,14 @@ def mistake_at(key: Key, complaints: Sequence[Any], document: Document, model: t
     _, kinds = _walk(complaint, document.data, model)
     if complaint["type"] == "extra_forbidden":
         _, kinds = _walk({**complaint, "loc": complaint["loc"][:-1]}, document.data, model)
-        siblings = [name for kind in kinds if _is_model(kind) for name in kind.model_fields]
+        siblings = [name for kind in kinds if is_model(kind) for name in kind.model_fields]
         return document.mistake(key, f"unknown key; {_suggest(str(key[-1]), siblings, model)}")
     if complaint["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        tags = [tag for kind in kinds for tag in _tags(kind)]
+        valid = [tag for kind in kinds for tag in tags(kind)]
         value = complaint["input"].get("type")
         if value is None:
-            return document.mistake(key, f"needs a type; valid: {', '.join(tags)}")
-        return document.mistake((*key, "type"), f"unknown type {show(value)}; {nearest(value, tags)}")
+            return document.mistake(key, f"needs a type; valid: {', '.join(valid)}")
+        return document.mistake((*key, "type"), f"unknown type {show(value)}; {nearest(value, valid)}")
     return document.mistake(key, explain(complaints))
 
 
@@ -114,8 +109,8 @@ def _is_number(text: str) -> bool:
 
 def _suggest(name: str, siblings: Sequence[str], model: type[BaseModel]) -> str:
     for section, info in model.model_fields.items():
-        for kind in _alternatives(info.annotation):
-            if _is_model(kind) and name in kind.model_fields and name not in siblings:
+        for kind in members(info.annotation):
+            if is_model(kind) and name in kind.model_fields and name not in siblings:
                 return f"did you mean {section}.{name}?"
     return nearest(name, siblings)
 
@@ -129,11 +124,11 @@ def _walk(complaint: Any, data: Any, model: type[BaseModel]) -> tuple[Key, list[
     key: list[str | int] = []
     kinds: list[Any] = [model]
     for position, part in enumerate(complaint["loc"], 1):
-        tagged = [kind for kind in kinds if part in _tags(kind)] if len(kinds) > 1 else []
+        tagged = [kind for kind in kinds if part in tags(kind)] if len(kinds) > 1 else []
         if tagged:
             kinds = tagged
             continue
-        kinds = [inner for kind in kinds for inner in _inside(kind, part)]
+        kinds = [inner for kind in kinds for inner in inside(kind, part)]
         present = isinstance(data, Mapping) and part in data
         if present or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
             data = data[part]
@@ -141,33 +136,3 @@ def _walk(complaint: Any, data: Any, model: type[BaseModel]) -> tuple[Key, list[
         elif complaint["type"] == "missing" and position == len(complaint["loc"]):
             key.append(part)
     return tuple(key), kinds
-
-
-def _inside(kind: Any, part: str | int) -> list[Any]:
-    """The types that a field or item of a type may have; the type itself where `part` is neither."""
-    if _is_model(kind):
-        info = kind.model_fields.get(part)
-        return [kind] if info is None else list(_alternatives(info.annotation))
-    arguments = get_args(kind)
-    return list(_alternatives(arguments[-1] if get_origin(kind) is dict else arguments[0])) if arguments else []
-
-
-def _alternatives(annotation: Any) -> Iterator[Any]:
-    """The members of a union, however it is annotated; any other type alone."""
-    arguments = get_args(annotation)
-    if get_origin(annotation) is Annotated:
-        yield from _alternatives(arguments[0])
-    elif arguments and get_origin(annotation) not in (dict, list, tuple, Literal):
-        for argument in arguments:
-            yield from _alternatives(argument)
-    else:
-        yield annotation
-
-
-def _tags(kind: Any) -> tuple[str, ...]:
-    """What `type:` must say for this member of a discriminated union."""
-    return get_args(kind.model_fields["type"].annotation) if _is_model(kind) and "type" in kind.model_fields else ()
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)

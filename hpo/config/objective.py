@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import WithJsonSchema, field_validator, model_validator
 
-from hpo.config.fields import Shorthand
 from hpo.config.metrics import METRICS, direction_of, near
 from hpo.config.mistakes import show
+from hpo.config.section import Shorthand
 
 # Offered by editors; Keras takes more spellings.
 _LOGGED = ["loss", *(name for name in METRICS if name.islower())]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from hpo.config.conditions import Condition, Scalar, is_number, same
-from hpo.config.fields import WHOLE, Section
 from hpo.config.mistakes import show
+from hpo.config.section import WHOLE, Section
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -59,9 +59,10 @@ class Parameter(Section):
         """The one spelling of a value that is allowed: of the same values, however they were come by, the same."""
         return value
 
-    @abstractmethod
     def extremes(self) -> tuple[Any, Any]:
         """The values that make the smallest and the largest model, as far as the parameter can know."""
+        values = self.values() or ()
+        return values[0], values[-1]
 
 
 class IntParameter(Parameter):
@@ -101,10 +102,6 @@ class IntParameter(Parameter):
         step = f" in steps of {self.step}" if self.step != 1 else ""
         return f"must be a whole number from {self.low} to {self.high}{step}, got {show(value)}"
 
-    def extremes(self) -> tuple[int, int]:
-        """The least and the largest value."""
-        return self.low, self.values()[-1]
-
 
 class FloatParameter(Parameter):
     """A number from low to high, both inclusive."""
@@ -137,14 +134,14 @@ class FloatParameter(Parameter):
             return [self.low]
         if self.step is None:
             return None
-        low, step = Decimal(str(self.low)), Decimal(str(self.step))
-        return [float(low + index * step) for index in range(self._steps + 1)]
+        return [self._at(index) for index in range(self._last() + 1)]
 
-    @property
-    def _steps(self) -> int:
-        # In decimals, as Optuna does it: 0.3 is 0.1 + 2 * 0.1.
-        low, high, step = (Decimal(str(number)) for number in (self.low, self.high, self.step))
-        return int((high - low) // step)
+    # In decimals, as Optuna does it: 0.3 is 0.1 + 2 * 0.1.
+    def _at(self, index: int) -> float:
+        return float(Decimal(str(self.low)) + index * Decimal(str(self.step)))
+
+    def _last(self) -> int:
+        return int((Decimal(str(self.high)) - Decimal(str(self.low))) // Decimal(str(self.step)))
 
     def suggest(self, trial: "BaseTrial", name: str) -> float:
         """Asks a trial for a value."""
@@ -164,14 +161,11 @@ class FloatParameter(Parameter):
         """A float; with a step the one that the step gives: 0.3, where 0.1 + 0.2 is 0.30000000000000004."""
         if self.complaint(value) or not self.step:
             return float(value) if is_number(value) else value
-        low, step = Decimal(str(self.low)), Decimal(str(self.step))
-        return float(low + round((value - self.low) / self.step) * step)
+        return self._at(round((value - self.low) / self.step))
 
     def extremes(self) -> tuple[float, float]:
         """The least and the largest value."""
-        if self.step is None:
-            return self.low, self.high
-        return self.low, float(Decimal(str(self.low)) + self._steps * Decimal(str(self.step)))
+        return self.low, self.high if self.step is None else self._at(self._last())
 
 
 class CategoricalParameter(Parameter):
@@ -250,10 +244,6 @@ class BooleanParameter(Parameter):
         """What is wrong with a value, or None."""
         return None if isinstance(value, bool) else f"must be true or false, got {show(value)}"
 
-    def extremes(self) -> tuple[bool, bool]:
-        """Both values."""
-        return False, True
-
 
 class Constant(Parameter):
     """A value that does not vary; the value alone is enough."""
@@ -274,10 +264,6 @@ class Constant(Parameter):
     def complaint(self, value: object) -> str | None:
         """What is wrong with a value, or None."""
         return None if same(value, self.value) else f"is fixed at {show(self.value)}, got {show(value)}"
-
-    def extremes(self) -> tuple[Any, Any]:
-        """The one value, twice."""
-        return self.value, self.value
 
 
 def _typed(value: object) -> object:

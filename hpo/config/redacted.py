@@ -63,7 +63,7 @@ def _kept_values(text: str) -> str:
     except (HpoError, YAMLError):
         sound = False
     # Anchors and merged keys may be torn by the cut: what remains of the values says it as well.
-    return hidden(cut if sound else dumped(wanted))
+    return hidden(cut if sound else to_yaml(wanted))
 
 
 def _kept_assignment(assignment: str) -> str | None:
@@ -96,11 +96,6 @@ def learn_from(experiment: Mapping[str, Any], assignments: Sequence[str] = ()) -
 def _learn_from(value: str) -> None:
     if "://" in value:
         learn_url(value.strip().strip("'\""))
-
-
-def dumped(data: Mapping[str, Any]) -> str:
-    """Values as YAML."""
-    return to_yaml(data)
 
 
 def _without_stores(data: Any) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from pydantic import Field
 
 from hpo.config.conditions import Interval, describe, holds
 from hpo.config.experiment import DatasetSpec, TrainingSpec
-from hpo.config.fields import Section
 from hpo.config.parameters import (
     AnyParameter,
     BooleanParameter,
@@ -26,6 +25,7 @@ from hpo.config.parameters import (
     IntParameter,
     Parameter,
 )
+from hpo.config.section import Section
 from hpo.errors import nearest
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from hpo.config.fields import WHOLE, Section, Shorthand
 from hpo.config.mistakes import show
 from hpo.config.objective import Monitor
+from hpo.config.section import WHOLE, Section, Shorthand
 from hpo.errors import nearest
 
 OPTIMIZERS = (

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.config.experiment import TrainingSpec
-from hpo.config.fields import Section
+from hpo.config.section import Section
 from hpo.errors import ModelError, nearest
 from hpo.models import cnn, keras_tuner, mlp
 from hpo.models.built import Built, InvalidModel

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
-from hpo.config.fields import Section
+from hpo.config.section import Section
 from hpo.errors import nearest
 from hpo.models.built import InvalidModel
 from hpo.models.keras_names import ACTIVATIONS, INITIALIZERS, OF_MATRICES

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 from hpo.config import shipped_spaces
 from hpo.config.assignments import examine_assignments
 from hpo.config.experiment import Experiment, examine_experiment
-from hpo.config.redacted import dumped, kept_text, learn_from
+from hpo.config.redacted import kept_text, learn_from
 from hpo.config.space import SearchSpace
 from hpo.config.space_file import ExaminedSpace, examine_space
-from hpo.config.yaml_file import Document, examine_yaml, read_yaml
+from hpo.config.yaml_file import Document, examine_yaml, read_yaml, to_yaml
 from hpo.errors import FileMistakes, Mistake
 from hpo.plan.consistency import experiment_mistakes, missing_file, space_mistakes
 from hpo.system.home import default_storage, default_tracking, home_folder
@@ -76,7 +76,7 @@ def load_plan(
         FileMistakes: all mistakes of both files at once.
     """
     if isinstance(source, Mapping):
-        document, folder, text = Document("experiment", dict(source)), Path.cwd(), dumped(source)
+        document, folder, text = Document("experiment", dict(source)), Path.cwd(), to_yaml(source)
         mistakes: list[Mistake] = []
     else:
         document, mistakes = examine_yaml(Path(source))
@@ -116,7 +116,7 @@ def _collect(mistakes: list[Mistake], parse: Callable[[], Parsed]) -> Parsed | N
 def _space_document(document: Document, folder: Path) -> tuple[Document, str]:
     wanted = document.data.get("search_space")
     if isinstance(wanted, Mapping):
-        return document.below("search_space"), dumped(wanted)
+        return document.below("search_space"), to_yaml(wanted)
     if not isinstance(wanted, str):
         # The experiment's own check says what is wrong with it.
         raise FileMistakes([])

@@ -11,6 +11,7 @@ import optuna
 import pytest
 from studies import definition, run
 
+from hpo.compare import study_list
 from hpo.compare.compare import read_studies
 from hpo.compare.study_list import line_of, lines_at_once, study_lines
 from hpo.config.experiment import StudySpec
@@ -85,7 +86,7 @@ def test_what_is_no_file_of_studies_is_left_to_the_ordinary_reading(tmp_path: Pa
 
 
 def test_a_locked_store_is_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpo.compare.study_list.lines_at_once", lambda _: None)
+    monkeypatch.setattr(study_list, "lines_at_once", lambda _: None)
     assert [line.study for line in study_lines(storage=url)] == ["s", "smaller", "empty"]
 
 
@@ -93,7 +94,7 @@ def test_it_imports_little_and_leaves_nothing_behind(url: str, tmp_path: Path) -
     before = sorted(path.name for path in tmp_path.iterdir())
     code = (
         "import sys\nsys.argv = ['hpo', 'list']\nfrom hpo.cli.commands import command\nassert command() == 0\n"
-        "heavy = ('optuna', 'sqlalchemy', 'hpo.config.fields', 'pandas', 'numpy', 'ruamel.yaml', 'rich.table')\n"
+        "heavy = ('optuna', 'sqlalchemy', 'hpo.config.section', 'pandas', 'numpy', 'ruamel.yaml', 'rich.table')\n"
         "heavy += ('rich.live',)\n"
         "print([name for name in heavy if name in sys.modules], file=sys.stderr)"
     )

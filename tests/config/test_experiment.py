@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from hpo.config.assignments import override
 from hpo.config.experiment import EarlyStopping, Experiment, Objective, parse_experiment
-from hpo.config.fields import seconds
+from hpo.config.section import seconds
 from hpo.config.yaml_file import read_yaml
 from hpo.errors import FileMistakes
 
@@ -98,7 +98,7 @@ tracking: http://localhost:5000
         ("engine=lokal", "engine: must be 'local' or 'serial', got 'lokal'; did you mean local?"),
         ("engine=3", "engine: must be a name or a mapping, got 3"),
         ("dataset=", "dataset: must be a name or a mapping, got nothing"),
-        ("dataset={limit: 10}", "dataset: needs a name, a path or a function"),
+        ("dataset={limit: 10}", "dataset: needs name or path or function"),
         ("dataset={path: a, function: b}", "dataset: path and function exclude each other"),
         ("dataset.scaling=minmx", "dataset.scaling: must be 'minmax', 'standard' or 'none', got 'minmx'; did you mean"),
         ("dataset.validation=1", "dataset.validation: must be a share below 1 or a whole number of samples above 1"),

@@ -213,7 +213,7 @@ def test_constants_and_a_missing_type(tmp_path):
         ("{type: constant}", "x.value: is required"),
         ("{type: boolean, when: 3}", "x.when: must be a mapping, got 3"),
         ("{type: boolean, when: {depth: {lo: 2}}}", "x.when.depth.lo: unknown key; did you mean low?"),
-        ("{type: boolean, when: {depth: {}}}", "x.when.depth: needs low, high or both"),
+        ("{type: boolean, when: {depth: {}}}", "x.when.depth: needs low or high"),
         ("{type: boolean, when: {depth: {low: 3, high: 2}}}", "x.when.depth: low must not exceed high, got 3 and 2"),
         ("{type: boolean, when: {depth: []}}", "x.when.depth: never holds: the list is empty"),
         ("{type: boolean, when: {dept: 1}}", "x.when.dept: unknown parameter; did you mean depth?"),

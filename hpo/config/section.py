@@ -1,7 +1,7 @@
 """What the YAML files' models are built of: sections, sections with a shorthand, durations, whole numbers."""
 
 import re
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler, WithJsonSchema, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -67,10 +67,20 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+    needs_one_of: ClassVar[tuple[str, ...]] = ()
+    """Keys of which at least one must be set."""
+
+    @model_validator(mode="after")
+    def _has_one(self) -> Self:
+        if self.needs_one_of and all(getattr(self, key) is None for key in self.needs_one_of):
+            raise ValueError(f"needs {' or '.join(self.needs_one_of)}")
+        return self
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         schema = handler.resolve_ref_schema(handler(core))
+        if cls.needs_one_of:
+            schema["anyOf"] = [{"required": [key]} for key in cls.needs_one_of]
         for key in schema.get("properties", {}).values():
             if "description" in key:
                 spread(key)
@@ -82,10 +92,15 @@ class Shorthand(Section):
 
     stands_for: ClassVar[str]
 
+    @classmethod
+    def is_short(cls, value: object) -> bool:
+        """Whether a value is that of the one key."""
+        return isinstance(value, str)
+
     @model_validator(mode="before")
     @classmethod
     def _lengthen(cls, value: Any) -> Any:
-        if isinstance(value, str):
+        if cls.is_short(value):
             value = {cls.stands_for: value}
         if isinstance(value, dict):
             return cls._inferred(value)
@@ -103,6 +118,6 @@ class Shorthand(Section):
         schema = super().__get_pydantic_json_schema__(core, handler)
         mapping = {key: schema.pop(key) for key in list(schema) if key not in ("title", "description")}
         whole = mapping["properties"][cls.stands_for]
-        short = next(form for form in (whole, *whole.get("anyOf", ())) if form.get("type") == "string")
+        short = next((form for form in whole.get("anyOf", ()) if form.get("type") == "string"), whole)
         schema["anyOf"] = [{key: short[key] for key in short if key in _OF_VALUES}, mapping]
         return schema
