@@ -18,8 +18,8 @@ from rich.console import Console
 import hpo
 from benchmarks import job
 from hpo.statistics.decision import overstated
+from hpo.study.read import confirming_runs, read_study
 from hpo.study.record import TrialRecord, ranked
-from hpo.study.stored import confirming_runs, read_study
 
 DATASETS: dict[str, Any] = {
     "digits": "digits",

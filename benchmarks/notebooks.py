@@ -15,8 +15,8 @@ from rich.console import Console
 
 import hpo
 from benchmarks import job
+from hpo.study.read import confirming_runs, read_study
 from hpo.study.record import TrialRecord, ranked
-from hpo.study.stored import confirming_runs, read_study
 
 # Configurations that are trained again, best first; all where not named. None: one run takes too long here.
 # A study of which some are trained again says nothing of the others.

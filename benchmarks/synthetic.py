@@ -15,9 +15,10 @@ from optuna.trial import FrozenTrial
 
 from hpo.plan.plan import Plan, load_plan
 from hpo.reuse.import_trials import frozen
+from hpo.storage.open import open_storage
+from hpo.study.definition import Definition
+from hpo.study.open import open_study
 from hpo.study.record import TrialRecord
-from hpo.study.stored import open_storage
-from hpo.study.study import Definition, open_study
 
 EPOCHS = 20
 CLASSES = 10

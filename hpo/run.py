@@ -145,7 +145,7 @@ def _study(
     from hpo.loop.mlflow_observer import tracked
     from hpo.loop.progress import Progress
     from hpo.storage.lock import sole_coordinator
-    from hpo.study.study import discarded_if_unused, open_study
+    from hpo.study.open import discarded_if_unused, open_study
 
     experiment = plan.experiment
     spec, objective = experiment.study, experiment.objective

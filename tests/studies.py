@@ -17,8 +17,10 @@ from hpo.config.space import SearchSpace
 from hpo.engines.scripted import Script, ScriptedEngine
 from hpo.loop.coordinator import Budget, Coordinator, Ending
 from hpo.storage.lock import sole_coordinator
+from hpo.study.definition import Definition
+from hpo.study.open import open_study
 from hpo.study.record import TrialRecord
-from hpo.study.study import Definition, Study, open_study
+from hpo.study.study import Study
 from hpo.training.messages import Job
 
 OBJECTIVE = Objective(metric="val_accuracy", direction="maximize")

@@ -11,7 +11,9 @@ from logged import complete, look, opened
 from studies import flat, run
 
 from hpo.storage.batched import BatchedStorage
-from hpo.study.stored import open_database, read_study, record_of
+from hpo.storage.open import open_database
+from hpo.study.read import read_study
+from hpo.study.stored_trial import record_of
 from hpo.tracking import entities
 
 

@@ -17,7 +17,7 @@ from tiny import tiny
 
 import hpo
 from hpo.errors import StudyMismatch, UserError
-from hpo.study.stored import read_study
+from hpo.study.read import read_study
 
 
 def store(home: Path) -> str:

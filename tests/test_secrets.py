@@ -170,8 +170,9 @@ def test_a_study_that_kept_passwords_is_read_exported_and_resumed_without_them(t
     from tiny import tiny
 
     from hpo.plan.exported_file import as_yaml
-    from hpo.study.stored import EXPERIMENT as EXPERIMENT_KEY
-    from hpo.study.stored import FILES, read_study
+    from hpo.study.attributes import EXPERIMENT as EXPERIMENT_KEY
+    from hpo.study.attributes import FILES
+    from hpo.study.read import read_study
 
     url, secret = f"sqlite:///{tmp_path}/optuna.db", f"postgresql://me:{PASSWORD}@h/d"
     run(url, two_epochs, trials=1)

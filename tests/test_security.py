@@ -18,7 +18,7 @@ from hpo.errors import FileMistakes, UserError
 from hpo.plan.exported_file import read_exported
 from hpo.plan.plan import load_plan
 from hpo.storage.lock import sole_coordinator
-from hpo.study.stored import read_study
+from hpo.study.read import read_study
 from hpo.system.platforms import refuse_other_backends
 from hpo.system.private_files import private_file, private_folder
 from hpo.system.safe_paths import file_name, is_kept_model

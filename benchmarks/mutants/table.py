@@ -7,17 +7,20 @@ TESTS: Mapping[str, Sequence[str]] = {
     "study/record.py": ("tests/study/test_record.py",),
     "study/study.py": (
         "tests/study/test_study.py",
-        "tests/study/test_proposals.py",
-        "tests/study/test_told_to_optuna.py",
+        "tests/study/test_next_configuration.py",
+        "tests/study/test_retries.py",
+        "tests/study/test_tell.py",
     ),
-    "study/proposals.py": ("tests/study/test_proposals.py", "tests/study/test_study.py"),
-    "study/told_to_optuna.py": ("tests/study/test_told_to_optuna.py", "tests/study/test_study.py"),
-    "study/stored.py": (
-        "tests/study/test_stored.py",
-        "tests/study/test_study.py",
+    "study/open.py": ("tests/study/test_open_study.py", "tests/study/test_study.py"),
+    "study/next_configuration.py": ("tests/study/test_next_configuration.py", "tests/study/test_study.py"),
+    "study/retries.py": ("tests/study/test_retries.py", "tests/study/test_next_configuration.py"),
+    "study/tell.py": ("tests/study/test_tell.py", "tests/study/test_study.py"),
+    "study/stored_trial.py": (
+        "tests/study/test_stored_trial.py",
+        "tests/study/test_read_study.py",
         "tests/test_local_time.py",
-        "tests/storage/test_trial_tables.py",
     ),
+    "study/read.py": ("tests/study/test_read_study.py", "tests/storage/test_trial_tables.py"),
     "storage/batched.py": ("tests/storage/test_batched.py", "tests/study/test_study.py"),
     "storage/pending_rows.py": (
         "tests/storage/test_batched.py",

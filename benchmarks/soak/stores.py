@@ -12,7 +12,8 @@ import optuna
 from mlflow.entities import Run
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.study.stored import open_storage, record_of
+from hpo.storage.open import open_storage
+from hpo.study.stored_trial import record_of
 
 _AGAIN = ("lost", "interrupted", "killed", "crashed")
 """Failures after which a configuration is trained again: what the kills of a soak may do to a trial."""

@@ -15,7 +15,7 @@ from hpo.text.tables import Column, by_variation, cell, fits, parameter_columns,
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hpo.study.stored import StudyView
+    from hpo.study.read import StudyView
 
 # More lines than this nobody reads in a window; files have them all.
 _LINES = 100

@@ -18,7 +18,7 @@ from hpo.text.tables import Column, by_variation, cell, parameter_columns, print
 
 if TYPE_CHECKING:
     from hpo.run import Result
-    from hpo.study.stored import StudyView
+    from hpo.study.read import StudyView
 
 __all__ = ["console"]
 

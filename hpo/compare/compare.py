@@ -9,8 +9,8 @@ from hpo.compare.where import where as rows_where
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hpo.study.read import StudyView
     from hpo.study.record import TrialRecord
-    from hpo.study.stored import StudyView
 
 CONFIRMED = ("confirmed_mean", "confirmed_low", "confirmed_high")
 NOISE = ("behind", "beyond_noise")
@@ -69,7 +69,7 @@ def read_studies(
     Raises:
         NotFound: there is no such study, or no store.
     """
-    from hpo.study.stored import read_study, study_names
+    from hpo.study.read import read_study, study_names
     from hpo.system.home import default_storage, home_folder
 
     url = storage or default_storage(home_folder(home))

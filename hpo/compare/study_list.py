@@ -15,7 +15,7 @@ from hpo.system.home import default_storage, home_folder
 from hpo.text.credentials import hidden_in
 
 if TYPE_CHECKING:
-    from hpo.study.stored import StudyView
+    from hpo.study.read import StudyView
 
 # The tables of Optuna 3.2 to 5; of any other kind the ordinary reading knows more.
 _SCHEMA, _REVISION = 12, "v3.2.0.a"
@@ -24,7 +24,7 @@ _STUDIES = """
     SELECT studies.study_id, study_name, value_json FROM studies JOIN study_user_attributes AS attributes
     ON attributes.study_id = studies.study_id AND "key" = 'hpo:identity' ORDER BY studies.study_id
 """
-# As `hpo.study.stored.record_of` reads trials, without those that only wait, or that only the sampler knows.
+# As `hpo.study.stored_trial.record_of` reads trials, without those that only wait, or that only the sampler knows.
 _TRIALS = """
     SELECT study_id, number, state, result.value_json -> '$.value', result.value_json -> '$.failure' FROM trials
     LEFT JOIN trial_user_attributes AS result ON result.trial_id = trials.trial_id AND result."key" = 'hpo:result'

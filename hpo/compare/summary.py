@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hpo.study.record import TrialRecord, ranked
 
 if TYPE_CHECKING:
-    from hpo.study.stored import StudyView
+    from hpo.study.read import StudyView
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from hpo.loop.coordinator import Ending
     from hpo.plan.plan import Plan
     from hpo.study.confirmation import Confirmation
+    from hpo.study.read import StudyView
     from hpo.study.record import TrialRecord
-    from hpo.study.stored import StudyView
     from hpo.training.messages import Job
 
 

@@ -19,25 +19,15 @@ from hpo.statistics.finalists import Runs, out
 from hpo.storage.batched import BatchedStorage
 from hpo.storage.database import Warn
 from hpo.storage.lock_holder import Lock
+from hpo.storage.open import opened_patiently
 from hpo.storage.writer import Writer
+from hpo.study.attributes import CONFIRMATION, CONFIRMS, DECLARED, IDENTITY, JOB, RETRY
 from hpo.study.confirmation import Confirmation
-from hpo.study.proposals import GIVEN_BACK, RETRIED
+from hpo.study.read import confirming_study, known_study
 from hpo.study.record import Confirms, TrialRecord
-from hpo.study.stored import (
-    CONFIRMATION,
-    CONFIRMS,
-    DECLARED,
-    IDENTITY,
-    JOB,
-    RETRY,
-    confirming_study,
-    job_of,
-    known_study,
-    opened_patiently,
-    record_of,
-    records_of,
-)
-from hpo.study.study import tell
+from hpo.study.retries import GIVEN_BACK, RETRIED
+from hpo.study.stored_trial import job_of, record_of, records_of
+from hpo.study.tell import tell
 
 _STOPPED = "hpo:stopped"
 

@@ -16,7 +16,7 @@ from hpo.system.scratch import scratch_folder
 from hpo.system.whole_files import check_writable, replaced
 
 if TYPE_CHECKING:
-    from hpo.study.stored import StudyView
+    from hpo.study.read import StudyView
 
 _FILES, _MODELS = (".yaml", ".yml", ".json", ".py"), (".keras",)
 

@@ -14,8 +14,8 @@ from hpo.tracking.address import cannot_open, set_environment
 
 if TYPE_CHECKING:
     from hpo.data.dataset import Array, DatasetInfo
+    from hpo.study.read import StudyView
     from hpo.study.record import TrialRecord
-    from hpo.study.stored import StudyView
 
 _EXAMPLES = 3
 

@@ -8,7 +8,7 @@ from hpo.data.dataset import Dataset
 from hpo.data.shared_folder import info_as_json
 from hpo.loop.jobs import widened
 from hpo.plan.plan import Plan
-from hpo.study.study import Definition
+from hpo.study.definition import Definition
 from hpo.text.credentials import hidden_in
 
 

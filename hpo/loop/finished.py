@@ -11,10 +11,9 @@ from hpo.config.redacted import kept_experiment, kept_files
 from hpo.errors import HpoError
 from hpo.plan.plan import Plan
 from hpo.storage.database import is_database_error
+from hpo.storage.open import open_database
 from hpo.storage.trial_tables import light_trials
-from hpo.study.proposals import begun, not_yet, to_run_again
-from hpo.study.record import TrialRecord, ranked
-from hpo.study.stored import (
+from hpo.study.attributes import (
     CARRIED,
     CONFIRMS,
     DATA,
@@ -27,10 +26,11 @@ from hpo.study.stored import (
     OBSERVED,
     RESULT,
     RETRY,
-    open_database,
-    own,
-    records_of,
 )
+from hpo.study.next_configuration import begun, not_yet
+from hpo.study.record import TrialRecord, ranked
+from hpo.study.retries import to_run_again
+from hpo.study.stored_trial import own, records_of
 from hpo.text.credentials import hidden_in
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from hpo.errors import Interrupted, StoreAway, StudyBusy
 from hpo.plan.exported_file import as_yaml
 from hpo.statistics.decision import markdown
+from hpo.study.read import StudyView, confirming_runs, read_study
 from hpo.study.record import TrialRecord, ranked
-from hpo.study.stored import StudyView, confirming_runs, read_study
 from hpo.system.signals import Signalled
 from hpo.system.versions import versions
 from hpo.text.cleaning import markdown as escaped

@@ -13,8 +13,8 @@ from hpo.errors import FileMistakes, Mistake
 from hpo.plan.plan import Plan
 from hpo.plan.rebuilt import plan_of, plan_of_study
 from hpo.study.confirmation import Estimate
+from hpo.study.read import StudyView
 from hpo.study.record import TrialRecord
-from hpo.study.stored import StudyView
 from hpo.system.whole_files import replaced
 
 _STOPPED = ("pruner", "deadline", "target", "interrupt")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hpo.plan.plan import Plan, load_plan
 
 if TYPE_CHECKING:
-    from hpo.study.stored import StudyView
+    from hpo.study.read import StudyView
 
 
 def plan_of_study(view: "StudyView", options: Mapping[str, Any] | None = None, home: str | Path | None = None) -> Plan:

@@ -7,8 +7,8 @@ from hpo.report.charts import failures
 from hpo.report.choice import choice_of
 from hpo.report.copied_commands import USUAL, Stores
 from hpo.report.formats import count, cut, duration, gist, listing, score, setting
+from hpo.study.read import StudyView
 from hpo.study.record import TrialRecord, ranked
-from hpo.study.stored import StudyView
 
 _LETTERS = 160
 """Of an error's message in a headline."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from hpo.study.record import ranked
 
 if TYPE_CHECKING:
+    from hpo.study.read import StudyView
     from hpo.study.record import TrialRecord
-    from hpo.study.stored import StudyView
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from hpo.report.predictions import Predictions, predictions
 from hpo.report.range_edges import Alarm, alarms
 from hpo.report.table import Table, trial_table
 from hpo.report.thinning import Source, comparable
+from hpo.study.read import StudyView
 from hpo.study.record import TrialRecord
-from hpo.study.stored import StudyView
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from hpo.data.dataset import Array, Dataset
+    from hpo.study.read import StudyView
     from hpo.study.record import TrialRecord
-    from hpo.study.stored import StudyView
 
 _PICTURES = 24
 

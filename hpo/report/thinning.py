@@ -13,8 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo.report.choice import Choice, choice_of
 from hpo.storage.trial_tables import Sampled
+from hpo.study.read import StudyView, read_sampled, read_study
 from hpo.study.record import TrialRecord, ranked
-from hpo.study.stored import StudyView, read_sampled, read_study
 
 _ENOUGH = 10
 """So many complete trials are compared without pruned ones."""

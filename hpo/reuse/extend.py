@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from hpo.plan.plan import Plan
     from hpo.reuse.import_trials import Past
     from hpo.reuse.past_trials import Gathered
-    from hpo.study.stored import StudyView
-    from hpo.study.study import Definition
+    from hpo.study.definition import Definition
+    from hpo.study.read import StudyView
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ def extend(study: str, experiment: str | Path | Mapping[str, Any], options: Opti
     """
     from hpo.reuse.import_trials import carry
     from hpo.reuse.past_trials import Wanted, of_study, same_pruner
-    from hpo.study.stored import DECLARED, known_study, own, view_of
+    from hpo.study.attributes import DECLARED
+    from hpo.study.read import known_study, view_of
+    from hpo.study.stored_trial import own
 
     options = options or Options()
     plan = _plan(experiment, study, options)
@@ -107,7 +109,7 @@ def warm_start(experiment: str | Path | Mapping[str, Any], source: str | Path, o
     from hpo.reuse.import_trials import observe
     from hpo.reuse.keras_tuner_project import is_project, read_project
     from hpo.reuse.past_trials import Wanted, of_project, of_study, same_pruner
-    from hpo.study.stored import known_study, view_of
+    from hpo.study.read import known_study, view_of
 
     options = options or Options()
     plan = _plan(experiment, str(source), options)
@@ -148,7 +150,7 @@ def _definition(plan: "Plan", declared: Mapping[str, Any] | None) -> "Definition
 
 
 def _check_comparable(view: "StudyView", definition: "Definition") -> None:
-    from hpo.study.study import differences
+    from hpo.study.definition import differences
 
     def essence(identity: Mapping[str, Any]) -> dict[str, Any]:
         data = {key: value for key, value in identity["dataset"].items() if key != "name"}
@@ -179,7 +181,7 @@ def _opened(
         UserError: nothing would be added to it, or it has trials of its own.
     """
     from hpo.storage.lock import sole_coordinator
-    from hpo.study.study import open_study
+    from hpo.study.open import open_study
 
     name = plan.experiment.name
     if not found.past:
@@ -196,7 +198,9 @@ def _opened(
 
 
 def _check_own(plan: "Plan", extends: str | None) -> None:
-    from hpo.study.stored import CARRIED, known_study, own
+    from hpo.study.attributes import CARRIED
+    from hpo.study.read import known_study
+    from hpo.study.stored_trial import own
 
     name = plan.experiment.name
     try:
@@ -222,7 +226,8 @@ def _with_model(one: "Past", plan: "Plan") -> "Past":
 
 def _link(plan: "Plan", old: "Study") -> None:
     """Names the two studies in each other, and the new one in the old one's MLflow run, where there is one."""
-    from hpo.study.stored import EXTENDED_BY, EXTENDS, known_study
+    from hpo.study.attributes import EXTENDED_BY, EXTENDS
+    from hpo.study.read import known_study
     from hpo.tracking.backfill import tag_study
 
     name = plan.experiment.name

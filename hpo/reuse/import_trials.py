@@ -9,9 +9,11 @@ import optuna
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from hpo.config.space import SearchSpace
+from hpo.storage.open import open_storage
+from hpo.study.attributes import CARRIED, JOB, OBSERVED, RESULT, RETRY
 from hpo.study.record import TrialRecord
-from hpo.study.stored import CARRIED, JOB, OBSERVED, RESULT, RETRY, job_of, open_storage, result_of
-from hpo.study.told_to_optuna import told_state
+from hpo.study.stored_trial import job_of, result_of
+from hpo.study.tell import optuna_state
 from hpo.text.console import is_live
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ def frozen(
     asked = FixedTrial(space.to_optuna(record.params))
     config = space.suggest(asked)
     reported = record.reports(metric)
-    state = told_state(record, instructive=True)
+    state = optuna_state(record, instructive=True)
     retry = {RETRY: {"origin": record.origin, "attempt": record.attempt}} if record.attempt else {}
     # As Optuna itself tells a pruned trial: by its last value.
     pruned = None if record.state == "failed" else reported.get(len(reported))

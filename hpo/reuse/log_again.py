@@ -10,8 +10,8 @@ from hpo.errors import UserError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hpo.study.read import StudyView
     from hpo.study.record import TrialRecord
-    from hpo.study.stored import StudyView
     from hpo.tracking import Status
 
 
@@ -57,8 +57,8 @@ def retell(
     from hpo.loop.mlflow_observer import ending_of, study_info
     from hpo.plan.rebuilt import plan_of_study
     from hpo.storage.lock import sole_coordinator
+    from hpo.study.read import confirming_runs, read_study
     from hpo.study.record import lost
-    from hpo.study.stored import confirming_runs, read_study
     from hpo.text.urls import masked
     from hpo.tracking.backfill import tell_whole
 
@@ -92,7 +92,7 @@ def retell(
 
 def _status(view: "StudyView", confirming: "Sequence[TrialRecord]") -> "Status":
     """How the study ended, as far as its record says; MLflow may know better, where it saw the end."""
-    from hpo.study.proposals import GIVEN_BACK
+    from hpo.study.retries import GIVEN_BACK
 
     latest = {record.origin: record for record in view.trials}
     again = {(record.confirms.trial, record.confirms.ordinal): record for record in confirming if record.confirms}

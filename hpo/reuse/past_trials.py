@@ -12,8 +12,9 @@ from hpo.config.parameters import Constant
 from hpo.config.space import SearchSpace
 from hpo.reuse.import_trials import Past
 from hpo.reuse.keras_tuner_project import KerasTunerTrial
+from hpo.study.attributes import ENQUEUED
+from hpo.study.read import StudyView
 from hpo.study.record import TrialRecord, score_of
-from hpo.study.stored import ENQUEUED, StudyView
 
 
 class Unfit(Exception):

@@ -1,59 +1,33 @@
 """The record: an Optuna study that its one coordinator opens, checks, writes and resumes."""
 
-import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo.config.experiment import StudySpec
-from hpo.config.redacted import kept_experiment, kept_files
 from hpo.config.resolved import Resolved
 from hpo.config.space import SearchSpace
-from hpo.errors import StoreAway, StudyBusy, StudyMismatch, UserError
+from hpo.errors import UserError
 from hpo.storage.batched import BatchedStorage
-from hpo.storage.database import Warn
-from hpo.storage.lock_holder import Lock
 from hpo.storage.writer import Writer
-from hpo.study.proposals import Found, Tried, Wish, begun, may_run_again, not_yet, to_run_again, tried_again
+from hpo.study.attributes import DECLARED, ENQUEUED, JOB, RETRY
+from hpo.study.definition import Definition
+from hpo.study.next_configuration import Found, Tried, Wish, begun, not_yet
 from hpo.study.record import TrialRecord
+from hpo.study.retries import may_run_again, to_run_again, tried_again
 from hpo.study.samplers import derive_seed, make_pruner
-from hpo.study.stored import (
-    DATA,
-    DECLARED,
-    ENQUEUED,
-    EXPERIMENT,
-    FILES,
-    FOLDERS,
-    IDENTITY,
-    JOB,
-    RESULT,
-    RETRY,
-    VERSIONS,
-    config_of,
-    job_of,
-    opened_patiently,
-    origin_of,
-    own,
-    record_of,
-    records_of,
-    result_of,
-)
-from hpo.study.told_to_optuna import as_sampled, told_state
-from hpo.system.versions import versions
-from hpo.text.credentials import hidden_in
-from hpo.text.urls import masked
+from hpo.study.stored_trial import config_of, job_of, origin_of, own, record_of, records_of
+from hpo.study.tell import tell
 
 
 class Study:
     """An Optuna study, written by one coordinator alone; `hpo.storage.lock` sees to that."""
 
-    def __init__(self, storage: BatchedStorage, name: str, definition: "Definition", spec: StudySpec) -> None:
+    def __init__(self, storage: BatchedStorage, name: str, definition: Definition, spec: StudySpec) -> None:
         pruner = make_pruner(spec.pruner, definition.epochs)
         self._study = optuna.load_study(study_name=name, storage=storage, pruner=pruner)
         self._storage = storage
@@ -241,113 +215,3 @@ class Study:
         self._tried.add(record.params, trial.number)
         self._running[trial.number] = trial._trial_id
         return record
-
-
-@dataclass(frozen=True)
-class Definition:
-    """What makes a study this study: under one name it must not change."""
-
-    space: SearchSpace
-    epochs: int
-    identity: Mapping[str, Any]
-    """search_space, objective, dataset, training, seed; JSON values."""
-    files: Mapping[str, str]
-    """The YAML files as the user wrote them."""
-    experiment: Mapping[str, Any]
-    """The experiment with all defaults and overrides in place, and its search space within; JSON values."""
-    data: Mapping[str, Any] = field(default_factory=dict)
-    """What is known of the dataset, by `hpo.data.shared_folder.info_as_json`."""
-    folders: Sequence[str] = ()
-    """Where relative paths and import paths of the user's are looked for, in this order."""
-
-
-def open_study(
-    url: str, name: str, definition: Definition, spec: StudySpec, lock: Lock | None = None, warn: Warn | None = None
-) -> Study:
-    """Creates a study, or opens it to go on; the caller holds its lock.
-
-    Raises:
-        UserError: the database cannot be opened.
-        StoreAway: it is away, for longer than it is waited for.
-        StudyMismatch: a study of this name was defined otherwise; the message shows each difference.
-    """
-    storage = BatchedStorage(opened_patiently(url, warn=warn), lock, warn, as_sampled)
-    identity = json.loads(json.dumps(definition.identity))
-    direction = definition.identity["objective"]["direction"]
-    study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
-    known = hidden_in(study.user_attrs.get(IDENTITY))
-    if known is None:
-        if study.get_trials(deepcopy=False) or [one.name.lower() for one in study.directions] != [direction]:
-            raise StudyMismatch(f"study {name} in {masked(url)} was not made by hpo; choose another name with --name")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.set_metric_names([definition.identity["objective"]["metric"]])
-        study.set_user_attr(FILES, dict(definition.files))
-        study.set_user_attr(EXPERIMENT, dict(definition.experiment))
-        study.set_user_attr(VERSIONS, versions())
-        study.set_user_attr(IDENTITY, identity)
-    elif found := list(differences(known, identity)):
-        raise StudyMismatch(
-            f"study {name} was defined otherwise:\n"
-            + "\n".join(f"  {line}" for line in found)
-            + f"\nundo the change to go on with this one, start another with --name, or {_taken_over(name, found)}"
-        )
-    # An older hpo kept where things are stored, with passwords.
-    for key, kept in ((FILES, kept_files), (EXPERIMENT, kept_experiment)):
-        if (now := kept(was := study.user_attrs.get(key, {}))) != was:
-            study.set_user_attr(key, now)
-    if definition.data and DATA not in study.user_attrs:
-        study.set_user_attr(DATA, dict(definition.data))
-    if definition.folders and list(definition.folders) != study.user_attrs.get(FOLDERS):
-        # The last ones: whoever moved the experiment and ran it again has it where it is now.
-        study.set_user_attr(FOLDERS, list(definition.folders))
-    return Study(storage, name, definition, spec)
-
-
-@contextmanager
-def discarded_if_unused(study: Study) -> Iterator[None]:
-    """Takes a study out of the store again if an error or a signal ends the block before its first trial."""
-    try:
-        yield
-    except BaseException:
-        if study.unused:
-            # Where the store is away, or another's by now, the study stays.
-            with suppress(StoreAway, StudyBusy):
-                study.discard()
-        raise
-
-
-def tell(storage: BaseStorage, study: optuna.Study, record: TrialRecord, instructive: bool = False) -> TrialRecord:
-    """Writes the end of a trial; returns its record with its times.
-
-    `instructive`: whether samplers shall learn from its failure, which says something of a whole configuration.
-    """
-    study_id = storage.get_study_id_from_name(study.study_name)
-    trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, record.number)
-    # The state comes last: a trial that counts as ended has all its results.
-    storage.set_trial_user_attr(trial_id, RESULT, result_of(record))
-    for name, score in record.test.items():
-        storage.set_trial_user_attr(trial_id, f"test_{name}", score)
-    state = told_state(record, instructive)
-    if record.state == "failed" and state is TrialState.PRUNED:
-        # Optuna's own `tell` would take the last epoch's value for the trial's.
-        storage.set_trial_state_values(trial_id, state)
-        return record_of(storage.get_trial(trial_id))
-    value = record.value if state is TrialState.COMPLETE else None
-    return record_of(study.tell(record.number, value, state))
-
-
-def _taken_over(name: str, found: Sequence[str]) -> str:
-    """The command by which a changed study has the use of the trials of the one before."""
-    if all(line.startswith("search_space.parameters") for line in found):
-        return f"take over the trials that lie within the changed ranges: hpo extend {name} EXPERIMENT --name NEW"
-    return f"start a study that learns from its trials: hpo warm-start EXPERIMENT --from {name} --name NEW"
-
-
-def differences(known: Any, wanted: Any, key: str = "") -> Iterator[str]:
-    """What differs between two definitions, a line for each key: `training.epochs: 20 -> 40`."""
-    if isinstance(known, dict) and isinstance(wanted, dict):
-        for name in dict.fromkeys((*known, *wanted)):
-            yield from differences(known.get(name), wanted.get(name), f"{key}.{name}" if key else name)
-    elif known != wanted:
-        yield f"{key}: {json.dumps(known)} -> {json.dumps(wanted)}"

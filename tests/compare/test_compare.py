@@ -20,10 +20,11 @@ from hpo.cli.compare_output import print_comparison
 from hpo.compare.compare import chosen, parameter_columns, read_studies, table
 from hpo.config.experiment import StudySpec
 from hpo.errors import NotFound, UserError
+from hpo.study.attributes import CONFIRMATION
 from hpo.study.confirmation import Confirmation, Estimate, Finalist
+from hpo.study.open import open_study
+from hpo.study.read import read_study
 from hpo.study.record import ranked
-from hpo.study.stored import CONFIRMATION, read_study
-from hpo.study.study import open_study
 from hpo.system.csv_files import write_csv
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from hpo.compare.compare import chosen, parameter_columns, ranking, row, table
 from hpo.study.confirmation import Confirmation, Estimate, Finalist
+from hpo.study.read import StudyView
 from hpo.study.record import TrialRecord
-from hpo.study.stored import StudyView
 
 
 def trial(number: int, value: float | None, **more: Any) -> TrialRecord:

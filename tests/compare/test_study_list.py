@@ -16,8 +16,8 @@ from hpo.compare.compare import read_studies
 from hpo.compare.study_list import line_of, lines_at_once, study_lines
 from hpo.config.experiment import StudySpec
 from hpo.reuse.import_trials import OBSERVED
-from hpo.study.stored import RESULT
-from hpo.study.study import open_study
+from hpo.study.attributes import RESULT
+from hpo.study.open import open_study
 from hpo.training.messages import Failed
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from hpo.compare.summary import differences, summaries
 from hpo.study.confirmation import Confirmation
+from hpo.study.read import StudyView
 from hpo.study.record import TrialRecord
-from hpo.study.stored import StudyView
 
 BEGAN = datetime(2026, 3, 1, 12, 0, 0)
 

@@ -11,7 +11,7 @@ from hpo.cli.commands import app
 from hpo.compare.compare import read_studies
 from hpo.confirm.confirm import confirm
 from hpo.plan.exported_file import document
-from hpo.study.stored import confirming_runs
+from hpo.study.read import confirming_runs
 
 SPACE = {
     "model": "mlp",

@@ -16,7 +16,7 @@ import hpo
 from hpo.cli.confirm_output import print_confirmed
 from hpo.confirm.confirm import chosen_finalists
 from hpo.errors import HpoError, NotFound, UserError
-from hpo.study.stored import confirming_runs, read_study
+from hpo.study.read import confirming_runs, read_study
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from hpo.statistics.finalists import confirmation_of
 from hpo.storage import database, writer
 from hpo.storage.lock import sole_coordinator
 from hpo.study.confirmation import Confirmation
+from hpo.study.read import confirming_runs, read_study, study_names
 from hpo.study.record import Confirms, TrialRecord, ranked
 from hpo.study.samplers import derive_seed
-from hpo.study.stored import confirming_runs, read_study, study_names
 from hpo.training.messages import Failed, Job, Lost
 
 

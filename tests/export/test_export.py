@@ -17,7 +17,7 @@ from hpo.export.predict import predict
 from hpo.export.retrain import Retrained, retrain_all, runs_of
 from hpo.plan.exported_file import exported_of, read_exported, write_exported
 from hpo.study.confirmation import Confirmation, Estimate, Finalist
-from hpo.study.stored import StudyView, read_study
+from hpo.study.read import StudyView, read_study
 
 
 @pytest.fixture

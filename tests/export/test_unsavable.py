@@ -14,7 +14,7 @@ from hpo.compare.compare import read_studies
 from hpo.errors import HpoError
 from hpo.export.export import Targets, export
 from hpo.plan.exported_file import read_exported
-from hpo.study.stored import StudyView
+from hpo.study.read import StudyView
 from hpo.tracking.entities import state_tags
 
 MODEL = """

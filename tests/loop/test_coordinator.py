@@ -13,8 +13,8 @@ from studies import OBJECTIVE, flat, process, run
 
 from hpo.engines.scripted import InFold, StoppedEarly
 from hpo.errors import StudyFailed
+from hpo.study.read import read_study
 from hpo.study.record import ranked
-from hpo.study.stored import read_study
 from hpo.training.messages import Failed, Lost
 
 

@@ -12,8 +12,8 @@ from hpo.engines.scripted import InFold, ScriptedEngine, StoppedEarly
 from hpo.errors import StudyFailed, UserError
 from hpo.loop.coordinator import Budget, Coordinator
 from hpo.storage.lock import sole_coordinator
-from hpo.study.stored import read_study
-from hpo.study.study import open_study
+from hpo.study.open import open_study
+from hpo.study.read import read_study
 from hpo.training.messages import Failed, Finished, Lost, Started
 
 LOSS = Objective(metric="val_loss", direction="minimize")

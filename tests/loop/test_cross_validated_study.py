@@ -23,8 +23,8 @@ from hpo.preview.check import check
 from hpo.report.page import report
 from hpo.reuse.extend import _definition
 from hpo.reuse.log_again import retell
+from hpo.study.read import StudyView, read_study
 from hpo.study.record import TrialRecord
-from hpo.study.stored import StudyView, read_study
 from hpo.training.model_data import read_info
 
 FOLDS = 2

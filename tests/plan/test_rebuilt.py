@@ -82,7 +82,7 @@ def test_what_was_moved_is_found_from_the_working_directory_or_named(project, tm
 def kept(project):
     """What a study of the project would keep, without training."""
     from hpo.plan.plan import load_plan
-    from hpo.study.stored import StudyView
+    from hpo.study.read import StudyView
 
     plan = load_plan(project / "experiments/exp.yaml")
     experiment = {**plan.experiment.model_dump(mode="json"), "search_space": plan.space.model_dump(mode="json")}

@@ -9,9 +9,9 @@ from studies import definition, run
 
 from benchmarks.synthetic import synthetic_study
 from hpo.config.experiment import StudySpec
+from hpo.study.attributes import CONFIRMATION
 from hpo.study.confirmation import Confirmation, Estimate, Finalist
-from hpo.study.stored import CONFIRMATION
-from hpo.study.study import open_study
+from hpo.study.open import open_study
 from hpo.training.messages import Failed, Job
 
 HOSTILE = "<script>window.hacked = true</script>"

@@ -7,8 +7,8 @@ import pytest
 from hpo.report.answer import answer
 from hpo.report.choice import choice_of
 from hpo.report.copied_commands import Stores
+from hpo.study.read import StudyView, read_study
 from hpo.study.record import TrialRecord
-from hpo.study.stored import StudyView, read_study
 
 
 @pytest.fixture(scope="module")

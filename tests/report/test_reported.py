@@ -13,7 +13,7 @@ from processes import free_port
 
 from hpo.report.page import Reported, report
 from hpo.report.predictions import predictions
-from hpo.study.stored import read_study
+from hpo.study.read import read_study
 from hpo.tracking.lookup import study_run
 
 

@@ -10,7 +10,7 @@ from hpo.config.experiment import DatasetSpec
 from hpo.data import load
 from hpo.export.predict import predict
 from hpo.report.predictions import predictions
-from hpo.study.stored import read_study
+from hpo.study.read import read_study
 
 SPACE = {"model": "mlp", "parameters": {"depth": 1, "learning_rate": 0.02, "output_activation": "sigmoid"}}
 

@@ -15,8 +15,8 @@ from hpo.cli.commands import app
 from hpo.errors import NotFound, StudyMismatch, UserError
 from hpo.plan.plan import load_plan
 from hpo.reuse.extend import Options, _definition, extend, warm_start
+from hpo.study.read import known_study, read_study
 from hpo.study.record import ranked
-from hpo.study.stored import known_study, read_study
 from hpo.training.messages import Failed, Job
 
 KERAS_TUNER = Path(__file__).parents[1] / "data_files" / "keras_tuner"

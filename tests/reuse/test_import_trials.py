@@ -11,8 +11,10 @@ from studies import SPACE, definition, flat, run
 
 from hpo.config.space import SearchSpace
 from hpo.reuse.import_trials import Past, carry, frozen, observe
+from hpo.study.attributes import OBSERVED
+from hpo.study.read import read_study
 from hpo.study.record import TrialRecord
-from hpo.study.stored import OBSERVED, read_study, record_of
+from hpo.study.stored_trial import record_of
 
 KNOWN: dict[str, Any] = {
     "depth": 2, "learning_rate": 0.01, "widths": [8, 4], "optimizer": "adam", "activation": "relu",

@@ -21,8 +21,9 @@ from hpo.reuse.extend import Options, _definition, extend
 from hpo.reuse.log_again import retell
 from hpo.statistics.finalists import confirmation_of
 from hpo.storage.lock import sole_coordinator
+from hpo.study.attributes import CONFIRMS, DATA, JOB
+from hpo.study.read import known_study, read_study
 from hpo.study.record import TrialRecord
-from hpo.study.stored import CONFIRMS, DATA, JOB, known_study, read_study
 from hpo.tracking.lookup import find_study
 from hpo.training.messages import Failed, Job
 

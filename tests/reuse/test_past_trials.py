@@ -12,8 +12,9 @@ from hpo.config.experiment import Objective
 from hpo.config.space import SearchSpace
 from hpo.reuse.keras_tuner_project import KerasTunerTrial
 from hpo.reuse.past_trials import Gathered, Unfit, Wanted, fitted, of_project, of_study, same_pruner
+from hpo.study.attributes import ENQUEUED
+from hpo.study.read import StudyView
 from hpo.study.record import TrialRecord
-from hpo.study.stored import ENQUEUED, StudyView
 
 KNOWN: dict[str, Any] = {
     "depth": 2, "learning_rate": 0.01, "widths": [8, 4], "optimizer": "sgd", "momentum": 0.5, "nesterov": True,

@@ -17,7 +17,8 @@ from hpo.errors import StoreAway
 from hpo.storage import database
 from hpo.storage.database import comes_back, engine_options, is_away
 from hpo.storage.lock import sole_coordinator
-from hpo.study.stored import confirming_runs, known_study, open_database, read_sampled, read_study, study_names
+from hpo.storage.open import open_database
+from hpo.study.read import confirming_runs, known_study, read_sampled, read_study, study_names
 
 
 @contextlib.contextmanager

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from hpo.cli.commands import app
 from hpo.errors import UserError
-from hpo.study.stored import open_database, read_study, study_names
+from hpo.storage.open import open_database
+from hpo.study.read import read_study, study_names
 
 
 @pytest.fixture(params=["plain", "left open", "killed", "killed within a rollback journal"])

@@ -17,7 +17,7 @@ from studies import WriteLock, process, run
 from hpo.errors import StoreAway, StudyBusy
 from hpo.storage import batched, database, writer
 from hpo.storage.pending_rows import End
-from hpo.study.stored import read_study
+from hpo.study.read import read_study
 
 
 @pytest.fixture(autouse=True)

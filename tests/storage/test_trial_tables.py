@@ -7,9 +7,9 @@ from studies import definition, run, two_epochs
 
 from benchmarks.synthetic import synthetic_study
 from hpo.config.experiment import StudySpec
+from hpo.study.open import open_study
+from hpo.study.read import known_study, read_study, view_of
 from hpo.study.record import ranked
-from hpo.study.stored import known_study, read_study, view_of
-from hpo.study.study import open_study
 from hpo.training.messages import Failed
 
 

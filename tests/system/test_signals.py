@@ -15,7 +15,7 @@ from studies import process
 from tiny import tiny
 
 from hpo.errors import NotFound, UserError
-from hpo.study.stored import read_study
+from hpo.study.read import read_study
 
 HEED = """
 import signal, sys, time

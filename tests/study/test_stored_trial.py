@@ -1,31 +1,15 @@
-"""What Optuna's trials say, read as records; no database but where one is asked for."""
+"""What Optuna's trials say, read as records."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
-from studies import definition, flat, run
 
 from hpo.config.resolved import Resolved
-from hpo.errors import NotFound
 from hpo.study.record import Confirms, TrialRecord
-from hpo.study.stored import (
-    StudyView,
-    confirming_runs,
-    failure_of,
-    job_of,
-    open_database,
-    open_storage,
-    read_study,
-    record_of,
-    records_of,
-    result_of,
-    state_of,
-    study_names,
-)
+from hpo.study.stored_trial import failure_of, job_of, record_of, records_of, result_of, state_of
 
 RECORD = TrialRecord(
     4, "complete", {"depth": 2}, 7, 4, value=0.6, best_epoch=2, curves={"val_loss": [0.9, 0.6]}, test={"loss": 0.5},
@@ -37,19 +21,6 @@ def stored(state: TrialState = TrialState.COMPLETE, **attributes: Any) -> optuna
     value = 0.6 if state is TrialState.COMPLETE else None
     known = {"hpo:job": job_of(RECORD), "hpo:result": result_of(RECORD)}
     return create_trial(state=state, value=value, user_attrs={**known, **attributes})
-
-
-def view(*numbers: int) -> StudyView:
-    trials = [replace(RECORD, number=number) for number in numbers]
-    return StudyView("s", definition().identity, {}, {}, {}, trials, "sqlite://")
-
-
-def test_a_trial_is_found_by_its_number_or_those_that_are_there_are_named() -> None:
-    assert view(3, 7, 5).trial(5).number == 5
-    with pytest.raises(NotFound, match="study s has no trial 4; its trials are 3 to 7"):
-        view(3, 7, 5).trial(4)
-    with pytest.raises(NotFound, match="has no trial 0; it has none yet"):
-        view().trial(0)
 
 
 def test_what_is_written_of_a_trial_is_what_is_read() -> None:
@@ -113,19 +84,3 @@ def test_errors_that_earlier_code_kept_are_cleaned_and_models_elsewhere_are_not_
     read = record_of(stored(TrialState.FAIL, **{"hpo:result": result}))
     assert read.error == "bad \\x1b[31m"
     assert read.model_file is None
-
-
-def test_names_are_those_of_studies_that_hpo_made(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/optuna.db"
-    assert study_names(url) == []
-    with pytest.raises(NotFound, match=r"no studies yet: there is no .*optuna\.db"):
-        open_database(url, must_exist=True)
-    # A store that need not exist is made.
-    assert open_storage(url).get_all_studies() == []
-    with pytest.raises(NotFound, match=r"no study 's' in sqlite:.*; there are none yet"):
-        read_study(url, "s")
-    run(url, flat, trials=1)
-    optuna.create_study(study_name="theirs", storage=url)
-    assert study_names(url) == ["s"]
-    assert confirming_runs(url, "s") == []
-    assert (tmp_path / "optuna.db").stat().st_mode & 0o077 == 0

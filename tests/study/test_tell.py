@@ -7,9 +7,10 @@ from studies import SMALL, definition, flat, run
 from hpo.compare.compare import row
 from hpo.reuse.import_trials import frozen
 from hpo.storage.batched import BatchedStorage
+from hpo.storage.open import open_database
+from hpo.study.read import read_study
 from hpo.study.record import TrialRecord
-from hpo.study.stored import open_database, read_study
-from hpo.study.told_to_optuna import as_sampled, told_state
+from hpo.study.tell import as_samplers_see, optuna_state
 from hpo.tracking.entities import STATUS
 from hpo.training.messages import Failed, Lost
 
@@ -59,7 +60,7 @@ def test_samplers_see_nothing_of_the_epochs_before_it_diverged(url):
     run(url, lambda job: [0.9, float("nan")] if job.trial == 1 else [0.5], trials=3)
     stored = open_database(url)
     study = stored.get_study_id_from_name("s")
-    seen = BatchedStorage(stored, seen=as_sampled).get_all_trials(study)
+    seen = BatchedStorage(stored, seen=as_samplers_see).get_all_trials(study)
     assert [(trial.state.name, trial.intermediate_values) for trial in seen] == [
         ("COMPLETE", {1: 0.5}),
         ("PRUNED", {}),
@@ -116,7 +117,7 @@ def test_what_samplers_see_of_an_ended_trial(state, failure, values, seen):
     trial = optuna.trial.create_trial(
         state=optuna.trial.TrialState[state], user_attrs=result, intermediate_values=values
     )
-    (found,) = as_sampled([trial])
+    (found,) = as_samplers_see([trial])
     assert (found.state.name, found.intermediate_values) == seen
     assert (trial.state.name, trial.intermediate_values) == (state, values)
 
@@ -126,5 +127,5 @@ def test_what_samplers_see_of_an_ended_trial(state, failure, values, seen):
 def test_only_what_says_something_of_the_configuration_is_told_as_pruned(failure, instructive):
     failed = TrialRecord(0, "failed", {}, 0, 0, failure=failure)
     teaches = instructive and failure not in ("error", "lost")
-    assert told_state(failed, instructive).name == ("PRUNED" if teaches else "FAIL")
-    assert told_state(TrialRecord(0, "complete", {}, 0, 0), instructive).name == "COMPLETE"
+    assert optuna_state(failed, instructive).name == ("PRUNED" if teaches else "FAIL")
+    assert optuna_state(TrialRecord(0, "complete", {}, 0, 0), instructive).name == "COMPLETE"

@@ -6,7 +6,7 @@ import optuna
 import pytest
 from studies import GRID, SMALL, definition, flat, process, run, score
 
-from hpo.study.stored import read_study
+from hpo.study.read import read_study
 
 
 @pytest.fixture

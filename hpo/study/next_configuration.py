@@ -1,6 +1,5 @@
 """Which configurations of a study were handed out, which are owed, and how a new one is found."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,13 +11,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from hpo.config.experiment import Named, StudySpec
 from hpo.config.space import SearchSpace
 from hpo.storage.batched import BatchedStorage
-from hpo.study.record import TrialRecord
+from hpo.study.attributes import ENQUEUED
 from hpo.study.samplers import make_sampler
-from hpo.study.stored import ENQUEUED, attempt_of, config_of, failure_of, origin_of, own
-
-# Failures after which a configuration is run again: always, and within `retries`. After others it is not.
-GIVEN_BACK = ("lost", "interrupted")
-RETRIED = ("killed", "crashed", "out_of_memory")
+from hpo.study.stored_trial import config_of, origin_of, own
 
 # How often a sampler is asked for another configuration than those that were tried, then how often chance is.
 _ASKS, _DRAWS = 8, 100
@@ -143,25 +138,6 @@ def _by_chance(seed: int, wish: Wish, attempt: int) -> BaseSampler:
     return make_sampler(Named(name="random"), seed, wish.ordinal, attempt)
 
 
-def to_run_again(trials: Sequence[FrozenTrial], retries: int) -> Iterator[FrozenTrial]:
-    """The failed trials whose configuration is to be run again, and is not yet."""
-    latest: dict[int, FrozenTrial] = {}
-    deaths: Counter[int] = Counter()
-    for trial in trials:
-        latest[origin_of(trial)] = trial
-        deaths[origin_of(trial)] += failure_of(trial) in RETRIED
-    for origin, trial in latest.items():
-        failure = failure_of(trial)
-        if failure in GIVEN_BACK or (failure in RETRIED and deaths[origin] <= retries):
-            yield trial
-
-
-def may_run_again(record: TrialRecord, trials: Sequence[FrozenTrial], retries: int) -> bool:
-    """Whether the configuration of a trial that is about to end is to be tried again; Optuna was not told yet."""
-    deaths = 1 + sum(failure_of(trial) in RETRIED for trial in trials if origin_of(trial) == record.origin)
-    return record.failure in GIVEN_BACK or (record.failure in RETRIED and deaths <= retries)
-
-
 def begun(trials: Sequence[FrozenTrial]) -> list[int]:
     """The trials that were the first with their configuration, in the order in which these were begun."""
     return list(dict.fromkeys(origin_of(trial) for trial in trials if trial.state is not TrialState.WAITING))
@@ -173,8 +149,3 @@ def not_yet(
     """The first configuration of the file's list that no trial was begun with, and that was not passed over."""
     done = [*passed, *(trial.user_attrs[ENQUEUED] for trial in trials if ENQUEUED in trial.user_attrs)]
     return next((config for config in configs if config not in done), None)
-
-
-def tried_again(trial: FrozenTrial) -> dict[str, int]:
-    """What a further attempt at a trial's configuration says of itself."""
-    return {"origin": origin_of(trial), "attempt": attempt_of(trial) + 1}

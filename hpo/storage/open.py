@@ -1,0 +1,79 @@
+"""Opens a database of studies as Optuna's storage, at once or as soon as it can be reached."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, RDBStorage, get_storage
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from hpo.errors import NotFound
+from hpo.storage import database
+from hpo.storage.database import Warn, engine_options, patiently
+from hpo.storage.lock import database_errors
+from hpo.storage.read_only import may_only_be_read, opener
+from hpo.system.private_files import private_file, private_folder
+
+# Optuna would tell of each study and trial on stderr, amid the progress that hpo shows.
+optuna.logging.set_verbosity(logging.ERROR)
+
+
+def open_storage(url: str, must_exist: bool = False) -> BaseStorage:
+    """Optuna's storage over a database, with the cache of finished trials that Optuna puts in front.
+
+    Raises:
+        UserError: the database cannot be opened.
+        NotFound: it must exist and does not.
+    """
+    return get_storage(open_database(url, must_exist))
+
+
+def opened_patiently(url: str, must_exist: bool = False, warn: Warn | None = None) -> RDBStorage:
+    """Optuna's storage over a database, for a command that writes: waits for it where it is away.
+
+    Raises:
+        UserError: the database cannot be opened.
+        NotFound: it must exist and does not.
+        StoreAway: it is away, for longer than it is waited for.
+    """
+    return patiently(url, lambda: open_database(url, must_exist), database.START_SECONDS, warn)
+
+
+def open_database(url: str, must_exist: bool = False) -> RDBStorage:
+    """Optuna's storage over a database.
+
+    Raises:
+        UserError: the database cannot be opened.
+        NotFound: it must exist and does not.
+    """
+    with database_errors(url):
+        address = make_url(url)
+        sqlite = address.get_backend_name() == "sqlite"
+        if sqlite and address.database:
+            file = Path(address.database)
+            if must_exist and not file.exists():
+                raise NotFound(f"no studies yet: there is no {file}; start one with hpo run")
+            if may_only_be_read(file):
+                return _connect(url, {"creator": opener(file)})
+            private_folder(file.parent)
+            private_file(file)
+        storage = _connect(url, engine_options(address))
+        if sqlite:
+            with storage.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    return storage
+
+
+def _connect(url: str, options: dict[str, Any]) -> RDBStorage:
+    """Opens a database; waits while another process creates its tables, with which Optuna's own attempt collides."""
+    for _ in range(20):
+        try:
+            return RDBStorage(url, engine_kwargs=options)
+        except DBAPIError as error:
+            if not isinstance(error, IntegrityError) and "already exists" not in str(error):
+                raise
+            time.sleep(0.1)
+    return RDBStorage(url, engine_kwargs=options)

@@ -1,0 +1,86 @@
+"""Creates a study, or opens one to go on with it, if it was defined as it is now."""
+
+import json
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import optuna
+
+from hpo.config.experiment import StudySpec
+from hpo.config.redacted import kept_experiment, kept_files
+from hpo.errors import StoreAway, StudyBusy, StudyMismatch
+from hpo.storage.batched import BatchedStorage
+from hpo.storage.database import Warn
+from hpo.storage.lock_holder import Lock
+from hpo.storage.open import opened_patiently
+from hpo.study.attributes import DATA, EXPERIMENT, FILES, FOLDERS, IDENTITY, VERSIONS
+from hpo.study.definition import Definition, differences
+from hpo.study.study import Study
+from hpo.study.tell import as_samplers_see
+from hpo.system.versions import versions
+from hpo.text.credentials import hidden_in
+from hpo.text.urls import masked
+
+
+def open_study(
+    url: str, name: str, definition: Definition, spec: StudySpec, lock: Lock | None = None, warn: Warn | None = None
+) -> Study:
+    """Creates a study, or opens it to go on; the caller holds its lock.
+
+    Raises:
+        UserError: the database cannot be opened.
+        StoreAway: it is away, for longer than it is waited for.
+        StudyMismatch: a study of this name was defined otherwise; the message shows each difference.
+    """
+    storage = BatchedStorage(opened_patiently(url, warn=warn), lock, warn, as_samplers_see)
+    identity = json.loads(json.dumps(definition.identity))
+    direction = definition.identity["objective"]["direction"]
+    study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
+    known = hidden_in(study.user_attrs.get(IDENTITY))
+    if known is None:
+        if study.get_trials(deepcopy=False) or [one.name.lower() for one in study.directions] != [direction]:
+            raise StudyMismatch(f"study {name} in {masked(url)} was not made by hpo; choose another name with --name")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names([definition.identity["objective"]["metric"]])
+        study.set_user_attr(FILES, dict(definition.files))
+        study.set_user_attr(EXPERIMENT, dict(definition.experiment))
+        study.set_user_attr(VERSIONS, versions())
+        study.set_user_attr(IDENTITY, identity)
+    elif found := list(differences(known, identity)):
+        raise StudyMismatch(
+            f"study {name} was defined otherwise:\n"
+            + "\n".join(f"  {line}" for line in found)
+            + f"\nundo the change to go on with this one, start another with --name, or {_taken_over(name, found)}"
+        )
+    # An older hpo kept where things are stored, with passwords.
+    for key, kept in ((FILES, kept_files), (EXPERIMENT, kept_experiment)):
+        if (now := kept(was := study.user_attrs.get(key, {}))) != was:
+            study.set_user_attr(key, now)
+    if definition.data and DATA not in study.user_attrs:
+        study.set_user_attr(DATA, dict(definition.data))
+    if definition.folders and list(definition.folders) != study.user_attrs.get(FOLDERS):
+        # The last ones: whoever moved the experiment and ran it again has it where it is now.
+        study.set_user_attr(FOLDERS, list(definition.folders))
+    return Study(storage, name, definition, spec)
+
+
+@contextmanager
+def discarded_if_unused(study: Study) -> Iterator[None]:
+    """Takes a study out of the store again if an error or a signal ends the block before its first trial."""
+    try:
+        yield
+    except BaseException:
+        if study.unused:
+            # Where the store is away, or another's by now, the study stays.
+            with suppress(StoreAway, StudyBusy):
+                study.discard()
+        raise
+
+
+def _taken_over(name: str, found: Sequence[str]) -> str:
+    """The command by which a changed study has the use of the trials of the one before."""
+    if all(line.startswith("search_space.parameters") for line in found):
+        return f"take over the trials that lie within the changed ranges: hpo extend {name} EXPERIMENT --name NEW"
+    return f"start a study that learns from its trials: hpo warm-start EXPERIMENT --from {name} --name NEW"

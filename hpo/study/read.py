@@ -1,0 +1,181 @@
+"""Reads studies from the store, changing nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial
+
+from hpo.config.experiment import Objective
+from hpo.config.redacted import kept_experiment, kept_files
+from hpo.errors import NotFound, nearest
+from hpo.storage.database import read_patiently
+from hpo.storage.open import open_database, open_storage
+from hpo.storage.trial_tables import Sampled, light_trials, sampled
+from hpo.study.attributes import (
+    CARRIED,
+    CONFIRMATION,
+    CONFIRMS,
+    DATA,
+    EXPERIMENT,
+    EXTENDED_BY,
+    EXTENDS,
+    FILES,
+    FOLDERS,
+    IDENTITY,
+    JOB,
+    OBSERVED,
+    RESULT,
+    RETRY,
+    VERSIONS,
+)
+from hpo.study.confirmation import Confirmation
+from hpo.study.record import TrialRecord
+from hpo.study.stored_trial import records_of
+from hpo.text.credentials import hidden_in
+from hpo.text.urls import masked
+
+_READ = (JOB, RETRY, RESULT, CONFIRMS, CARRIED, OBSERVED)
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """A study as it stands in the store."""
+
+    name: str
+    identity: Mapping[str, Any]
+    """What defines the study: search_space, objective, dataset, training, seed."""
+    files: Mapping[str, str]
+    """The YAML files: experiment, search_space."""
+    experiment: Mapping[str, Any]
+    """The experiment with all defaults and overrides in place, and its search space within."""
+    versions: Mapping[str, str]
+    """Of the packages with which the study was begun."""
+    trials: Sequence[TrialRecord]
+    storage: str
+    confirmation: Confirmation | None = None
+    """What `hpo confirm` found, once it has run."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """What is known of its dataset; `hpo.data.shared_folder.info_from_json` reads it."""
+    folders: Sequence[str] = ()
+    """Where relative paths and import paths of the user's were looked for when it was run last, in this order."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """extends, extended_by -> the name of the study, or names with commas between."""
+
+    @cached_property
+    def objective(self) -> Objective:
+        """What the study improves."""
+        return Objective.model_validate(self.identity["objective"])
+
+    def trial(self, number: int) -> TrialRecord:
+        """The trial of that number.
+
+        Raises:
+            NotFound: there is none; says which there are.
+        """
+        for trial in self.trials:
+            if trial.number == number:
+                return trial
+        numbers = [trial.number for trial in self.trials]
+        there = f"its trials are {min(numbers)} to {max(numbers)}" if numbers else "it has none yet"
+        raise NotFound(f"study {self.name} has no trial {number}; {there}")
+
+
+@read_patiently
+def read_study(url: str, name: str) -> StudyView:
+    """Reads a study, changing nothing.
+
+    Raises:
+        NotFound: there is no such study; names the nearest.
+    """
+    database = open_database(url, must_exist=True)
+    study = _loaded(database, url, name)
+    known = light_trials(database, database.get_study_id_from_name(name), _READ, needs=JOB)
+    return view_of(study, url, known)
+
+
+@read_patiently
+def read_sampled(url: str, name: str) -> dict[int, Sampled]:
+    """The sampled parameters of a study's trials, by number, with their ranges as the sampler saw them.
+
+    Raises:
+        NotFound: there is no store.
+    """
+    database = open_database(url, must_exist=True)
+    return sampled(database, database.get_study_id_from_name(name))
+
+
+@read_patiently
+def known_study(url: str, name: str) -> optuna.Study:
+    """Optuna's own study, for those who read it with Optuna's own tools.
+
+    Raises:
+        NotFound: there is no such study; names the nearest.
+    """
+    return _loaded(open_storage(url, must_exist=True), url, name)
+
+
+def _loaded(storage: BaseStorage, url: str, name: str) -> optuna.Study:
+    names = optuna.get_all_study_names(storage)
+    if name not in names:
+        known = study_names(url)
+        hint = nearest(name, known) if known else "there are none yet"
+        raise NotFound(f"no study {name!r} in {masked(url)}; {hint}")
+    study = optuna.load_study(study_name=name, storage=storage)
+    if IDENTITY not in study.user_attrs:
+        raise NotFound(f"study {name} in {masked(url)} was not made by hpo")
+    return study
+
+
+def view_of(study: optuna.Study, url: str, trials: Sequence[FrozenTrial] | None = None) -> StudyView:
+    """A study as it stands in the store at `url`; with these trials, where they have been read already."""
+    attributes = study.user_attrs
+    confirmed = attributes.get(CONFIRMATION)
+    return StudyView(
+        name=study.study_name,
+        identity=hidden_in(attributes[IDENTITY]),
+        # What an older hpo kept has where things are stored, too.
+        files=kept_files(attributes[FILES]),
+        experiment=kept_experiment(attributes[EXPERIMENT]),
+        versions=attributes[VERSIONS],
+        trials=records_of(study.get_trials(deepcopy=False) if trials is None else trials),
+        storage=url,
+        confirmation=None if confirmed is None else Confirmation.model_validate(confirmed),
+        data=hidden_in(attributes.get(DATA, {})),
+        folders=attributes.get(FOLDERS, ()),
+        links={key.removeprefix("hpo:"): attributes[key] for key in (EXTENDS, EXTENDED_BY) if key in attributes},
+    )
+
+
+@read_patiently
+def study_names(url: str) -> list[str]:
+    """The names of all studies of a store that hpo made; none where there is no store yet."""
+    try:
+        storage = open_storage(url, must_exist=True)
+    except NotFound:
+        return []
+    summaries = optuna.get_all_study_summaries(storage, include_best_trial=False)
+    return [summary.study_name for summary in summaries if IDENTITY in summary.user_attrs]
+
+
+def confirming_study(study: str) -> str:
+    """The name of the Optuna study in which the confirming runs of a study stand; no user can choose it."""
+    return f"{study}@confirm"
+
+
+@read_patiently
+def confirming_runs(url: str, study: str) -> list[TrialRecord]:
+    """The confirming runs of a study, in the order in which they began; none where it was never confirmed.
+
+    Raises:
+        NotFound: there is no store.
+    """
+    storage = open_storage(url, must_exist=True)
+    try:
+        known = optuna.load_study(study_name=confirming_study(study), storage=storage)
+    except KeyError:
+        return []
+    return records_of(known.get_trials(deepcopy=False))

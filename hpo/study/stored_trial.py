@@ -1,0 +1,100 @@
+"""How a trial stands in Optuna's store: what is written of a TrialRecord, and how it is read back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from hpo.config.resolved import Resolved
+from hpo.study.attributes import CARRIED, CONFIRMS, JOB, OBSERVED, RESULT, RETRY
+from hpo.study.record import Confirms, State, TrialRecord
+from hpo.system.safe_paths import is_kept_model
+from hpo.text.cleaning import clean
+
+STATES: Mapping[TrialState, State] = {
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+
+
+def records_of(trials: Sequence[FrozenTrial]) -> list[TrialRecord]:
+    """The trials, but those that only wait to be handed out."""
+    return [record_of(trial) for trial in own(trials) if trial.state is not TrialState.WAITING]
+
+
+def own(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """A study's own trials, without those of which only its sampler and its pruner know."""
+    return [trial for trial in trials if OBSERVED not in trial.user_attrs]
+
+
+def record_of(trial: FrozenTrial) -> TrialRecord:
+    """What is known of a trial."""
+    job, result = trial.user_attrs.get(JOB, {}), trial.user_attrs.get(RESULT, {})
+    if result.get("error"):
+        # What an older hpo kept may be megabytes, or what no terminal can print.
+        result = {**result, "error": clean(result["error"])}
+    if result.get("model_file") and not is_kept_model(result["model_file"]):
+        result = {**result, "model_file": None}
+    return TrialRecord(
+        number=trial.number, state=state_of(trial), params=config_of(trial), seed=job.get("seed", 0),
+        origin=origin_of(trial), attempt=attempt_of(trial), started=trial.datetime_start, ended=trial.datetime_complete,
+        confirms=Confirms(**trial.user_attrs[CONFIRMS]) if CONFIRMS in trial.user_attrs else None,
+        resolved=Resolved(**job["resolved"]) if job.get("resolved") else None, source=source_of(trial), **result,
+    )  # fmt: skip
+
+
+def job_of(record: TrialRecord) -> dict[str, Any]:
+    """What is kept of a trial's beginning: its configuration, its seed, and once its job is made all its settings."""
+    job = {"config": record.params, "seed": record.seed}
+    return job if record.resolved is None else {**job, "resolved": asdict(record.resolved)}
+
+
+def result_of(record: TrialRecord) -> dict[str, Any]:
+    """What is kept of a trial's end, beside Optuna's own state, value and times."""
+    return {
+        "value": record.value, "best_epoch": record.best_epoch, "curves": record.curves, "test": record.test,
+        "ended_by": record.ended_by, "failure": record.failure, "error": record.error,
+        "model_parameters": record.model_parameters, "note": record.note, "model_file": record.model_file,
+        **({"fold_best_epochs": record.fold_best_epochs} if record.fold_best_epochs else {}),
+        **({"test_note": record.test_note} if record.test_note else {}),
+        **({"model_note": record.model_note} if record.model_note else {}),
+    }  # fmt: skip
+
+
+def config_of(trial: FrozenTrial) -> Mapping[str, Any]:
+    """A trial's configuration; of one that was killed as it began, what is known of it."""
+    begun = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+    config: Mapping[str, Any] = trial.user_attrs.get(JOB, {}).get("config", begun)
+    return config
+
+
+def origin_of(trial: FrozenTrial) -> int:
+    """The trial that first had this configuration."""
+    return int(trial.user_attrs.get(RETRY, {}).get("origin", trial.number))
+
+
+def attempt_of(trial: FrozenTrial) -> int:
+    """How often the configuration had been tried before."""
+    return int(trial.user_attrs.get(RETRY, {}).get("attempt", 0))
+
+
+def source_of(trial: FrozenTrial) -> str | None:
+    """Where the trial was run, if not in this study."""
+    carried = trial.user_attrs.get(CARRIED)
+    return None if carried is None else f"trial {carried['trial']} of {carried['source']}"
+
+
+def failure_of(trial: FrozenTrial) -> str | None:
+    """Why the trial failed, in whatever state Optuna keeps it."""
+    failure: str | None = None
+    if trial.state.is_finished():
+        failure = trial.user_attrs.get(RESULT, {}).get("failure")
+    return failure
+
+
+def state_of(trial: FrozenTrial) -> State:
+    """The trial's state: failed for whatever reason, though Optuna may have been told otherwise: `hpo.study.tell`."""
+    return "failed" if failure_of(trial) is not None else STATES[trial.state]
