@@ -109,7 +109,7 @@ def main() -> None:
     if options.client:
         from hpo.tracking import study_runs
 
-        study_runs.table_runs = lambda client, uri, experiment: None
+        vars(study_runs)["table_runs"] = lambda client, uri, experiment: None
     records = trials(options.trials, options.epochs)
     with nullcontext(options.home) if options.home else tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

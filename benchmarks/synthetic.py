@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import sqlalchemy
 from optuna.distributions import distribution_to_json
-from optuna.trial import FrozenTrial
+from optuna.trial import BaseTrial, FrozenTrial
 
 from hpo.plan.plan import Plan, load_plan
 from hpo.reuse.import_trials import frozen
@@ -134,7 +134,7 @@ class _Records:
     def records(self, trials: int) -> Iterator[TrialRecord]:
         for number in range(trials):
             rng = np.random.default_rng([self.plan.experiment.study.seed, number])
-            params = self.plan.space.suggest(_Drawn(rng))
+            params = self.plan.space.suggest(cast(BaseTrial, _Drawn(rng)))
             yield self._timed(self._ended(number, params, rng))
 
     def _ended(self, number: int, params: dict[str, Any], rng: np.random.Generator) -> TrialRecord:
@@ -201,7 +201,7 @@ class _Drawn:
 
 
 def _weights(params: dict[str, Any]) -> int:
-    width, depth = params["width"], params["depth"]
+    width, depth = int(params["width"]), int(params["depth"])
     return 65 * width + (depth - 1) * (width + 1) * width + (width + 1) * CLASSES
 
 

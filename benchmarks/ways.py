@@ -107,6 +107,7 @@ def _serve(loop: str, threads: int | None, orders: "Queue[tuple[Config, int]]", 
 @contextlib.contextmanager
 def _hpo(workers: int) -> Iterator[Run]:
     """hpo's own engine and trials; without study and tracker, pruning and early stopping."""
+    from hpo.config.dataset import Validation
     from hpo.config.experiment import DatasetSpec
     from hpo.data import load, save
     from hpo.engines.local import LocalEngine
@@ -116,7 +117,10 @@ def _hpo(workers: int) -> Iterator[Run]:
         engine = LocalEngine(workers, 1, folder / "workers.log")
         with contextlib.closing(engine):
             save(load(DatasetSpec(name="digits"), ()), folder / "tiny")
-            save(load(DatasetSpec(name="fashion_mnist", validation=job.VALIDATION_SAMPLES), ()), folder / "data")
+            save(
+                load(DatasetSpec(name="fashion_mnist", validation=Validation(size=job.VALIDATION_SAMPLES)), ()),
+                folder / "data",
+            )
             # One for each worker: none takes a second before it ended its first.
             train_all(engine, [TINY] * workers, 1, folder / "tiny")
             yield lambda configs, epochs: train_all(engine, configs, epochs, folder / "data")

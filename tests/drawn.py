@@ -10,7 +10,7 @@ import numpy as np
 from drawn_pools import ACTIVATION, ANYWHERE, LOSSES, METRICS, OPTIMIZERS, OPTIONS, POOLS, RATE, WIDTH
 from hypothesis import strategies as st
 
-from hpo.data.dataset import Dataset, DatasetInfo, Part, Scaling
+from hpo.data.dataset import Dataset, DatasetInfo, Part, Scaling, Task
 
 SIZES = {"training": 22, "validation": 10, "test": 10}
 SHAPES = {"table": (5,), "sequence": (6, 4), "tokens": (6,), "image": (6, 6, 2), "volume": (4, 4, 4, 2)}
@@ -212,11 +212,12 @@ def data_for(drawn: Drawn) -> Dataset:
     tokens = drawn.data == "tokens"
     x = (rng.integers(0, 9, (count, *shape)) if tokens else rng.normal(size=(count, *shape))).astype(np.float32)
     classes = rng.integers(0, CLASSES, count)
-    labels = {"classes": classes, "one-hot": np.eye(CLASSES, dtype=np.float32)[classes]}
+    labels: dict[str, np.ndarray] = {"classes": classes, "one-hot": np.eye(CLASSES, dtype=np.float32)[classes]}
     y = labels.get(drawn.task, x.reshape(count, -1)[:, :1])
-    task = "regression" if drawn.task == "numbers" else "classification"
+    task: Task = "regression" if drawn.task == "numbers" else "classification"
     known = None if task == "regression" else CLASSES
-    scaling = Scaling("none", np.float32(0), np.float32(1))
+    scaling = Scaling("none", np.array(0, np.float32), np.array(1, np.float32))
     info = DatasetInfo("drawn", "drawn", task, shape, known, known or 1, y.ndim == 2, SIZES, {}, "", scaling)
     ends = np.cumsum([0, *SIZES.values()])
-    return Dataset(info, *(Part(x[a:b], y[a:b]) for a, b in itertools.pairwise(ends)))
+    training, validation, test = (Part(x[a:b], y[a:b]) for a, b in itertools.pairwise(ends))
+    return Dataset(info, training, validation, test)

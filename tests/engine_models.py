@@ -4,6 +4,7 @@ import ctypes
 import os
 import time
 from multiprocessing.connection import Connection
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -58,14 +59,15 @@ def exits(params, dataset):
 
 def exits_once_finished(params, dataset):
     """Its worker leaves as soon as it has sent its last word."""
-    send = Connection.send
+    connection: Any = Connection
+    send = connection.send
 
     def send_and_leave(self, answer):
         send(self, answer)
         if isinstance(answer, Finished):
             os._exit(3)
 
-    Connection.send = send_and_leave
+    connection.send = send_and_leave
     return quick(params, dataset)
 
 

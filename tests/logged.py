@@ -1,8 +1,13 @@
 """Trials as a tracker hears of them, and what plain MLflow clients then find."""
 
+import base64
+import json
+import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +42,12 @@ STUDY = StudyInfo(
     version="0.1.0",
     fixed={"epochs": 3, "momentum": None, "early_stopping": {"patience": 2}, "nesterov": False},
 )
-CURVES = {"loss": [1.0, 0.5, 0.4], "val_accuracy": [0.5, 0.9, 0.8], "val_loss": [1.1, 0.6, 0.7], "seconds": [1, 1, 1]}
+CURVES: dict[str, Sequence[float]] = {
+    "loss": [1.0, 0.5, 0.4],
+    "val_accuracy": [0.5, 0.9, 0.8],
+    "val_loss": [1.1, 0.6, 0.7],
+    "seconds": [1, 1, 1],
+}
 
 
 def running(number: int) -> TrialRecord:
@@ -114,3 +124,10 @@ def look(uri: str) -> dict[str, dict]:
 def opened(uri: str, home: Path, resume: bool = False, **changes) -> Tracker:
     study = replace(STUDY, **changes)
     return Tracker.open(uri, home / "artifacts", study, resume=resume, warn=unexpected)
+
+
+def unpacked(tag: tuple[str, str]) -> dict[str, Any]:
+    """A view as the UI unpacks it."""
+    packed = json.loads(tag[1])["state"]
+    assert packed.startswith("deflate;")
+    return dict(json.loads(zlib.decompress(base64.b64decode(packed.removeprefix("deflate;")))))

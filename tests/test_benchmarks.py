@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,7 +49,7 @@ def test_the_target_is_the_best_of_the_other_libraries_in_time():
 
 
 def test_a_run_without_an_epoch_keeps_its_line():
-    table = rows.figures(ROWS, used(("optuna", 0), ("ray", 0)), 100)
+    table: Any = rows.figures(ROWS, used(("optuna", 0), ("ray", 0)), 100)
     assert table.set_index("peer").loc["ray", "trials"] == 0
     assert np.isnan(table.set_index("peer").loc["ray", "reached"])
 
@@ -56,7 +57,7 @@ def test_a_run_without_an_epoch_keeps_its_line():
 def test_a_median_counts_a_target_not_reached_as_late():
     more = [row("optuna", 50.0, 0.9, repeat=1), row("hpo2", 50.0, 0.8, repeat=1)]
     runs = used(("optuna", 0), ("hpo2", 0), ("optuna", 1), ("hpo2", 1))
-    middle = rows.medians(rows.figures(ROWS + more, runs, 100))
+    middle: Any = rows.medians(rows.figures(ROWS + more, runs, 100))
     assert middle.loc["optuna", "reached"] == pytest.approx((99 + 50) / 2)
     assert np.isnan(middle.loc["hpo2", "reached"])
     assert list(middle.index) == ["optuna", "hpo2"]
@@ -127,7 +128,7 @@ def test_a_command_is_stopped_at_its_deadline_with_all_that_it_started(tmp_path)
     pid = tmp_path / "pid"
     child = f"import os\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\nwhile True: sum(range(10**5))"
     parent = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}])"
-    meters = []
+    meters: list[Any] = []
     began = time.monotonic()
     usage = processes.observe([processes.python("-c", parent)], tmp_path / "log", 3.0, meters.append)
     assert 3.0 <= time.monotonic() - began < 6.0

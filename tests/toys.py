@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from hpo.data.dataset import Dataset, DatasetInfo, Part, Scaling
+from hpo.data.dataset import Dataset, DatasetInfo, Part, Scaling, Task
 from hpo.training.graph import GraphLoop
 from hpo.training.learning_rate import Rates
 
@@ -19,17 +19,17 @@ SHAPE = (6, 6, 1)
 rng = np.random.default_rng(0)
 PIXELS = rng.integers(0, 256, (SAMPLES + 100, *SHAPE)).astype(np.uint8)
 CLASSES = (PIXELS.reshape(len(PIXELS), -1)[:, :18].mean(axis=1) > 127).astype(np.int64) + (PIXELS[:, 0, 0, 0] > 200)
-SCALING = Scaling("minmax", np.float32(0), np.float32(1 / 255))
+SCALING = Scaling("minmax", np.array(0, np.float32), np.array(1 / 255, np.float32))
 
 
-def dataset(labels: np.ndarray = CLASSES, task: str = "classification") -> Dataset:
+def dataset(labels: np.ndarray = CLASSES, task: Task = "classification") -> Dataset:
     one_hot = labels.ndim == 2
     classes = 3 if task == "classification" else None
     sizes = {"training": SAMPLES, "validation": 50, "test": 50}
     info = DatasetInfo("toy", "toy", task, SHAPE, classes, classes or 1, one_hot, sizes, {}, "", SCALING)
     edges = (0, SAMPLES, SAMPLES + 50, SAMPLES + 100)
-    parts = [Part(PIXELS[a:b], labels[a:b]) for a, b in itertools.pairwise(edges)]
-    return Dataset(info, *parts)
+    training, validation, test = (Part(PIXELS[a:b], labels[a:b]) for a, b in itertools.pairwise(edges))
+    return Dataset(info, training, validation, test)
 
 
 def model_of(*layers: Any, optimizer: Any = "adam", **compiling: Any) -> keras.Model:

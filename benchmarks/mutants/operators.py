@@ -142,8 +142,8 @@ class _Bare(ast.NodeTransformer):
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         # The name of a type: `Raw = RawDataset | RawPipelines`.
-        named = isinstance(node.targets[0], ast.Name) and node.targets[0].id[:1].isupper()
-        if named and isinstance(node.value, ast.BinOp | ast.Subscript) and not node.targets[0].id.isupper():
+        name = node.targets[0].id if isinstance(node.targets[0], ast.Name) else ""
+        if name[:1].isupper() and isinstance(node.value, ast.BinOp | ast.Subscript) and not name.isupper():
             return ast.Pass()
         return self.generic_visit(node)
 

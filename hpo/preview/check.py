@@ -90,7 +90,7 @@ class Checked:
 
 
 def check(
-    experiment: str | Path,
+    experiment: str | Path | Mapping[str, Any],
     overrides: Sequence[str] = (),
     home: str | Path | None = None,
     traceback: bool = False,
@@ -148,7 +148,9 @@ def _tried(plan: "Plan", variants: "Variants", config: Mapping[str, Any], declar
     return Tried(rehearsed.parameters, cost, rehearsed.remarks)
 
 
-def _refuse(plan: "Plan", experiment: str | Path, tried: Mapping[str, Tried], traceback: bool) -> None:
+def _refuse(
+    plan: "Plan", experiment: str | Path | Mapping[str, Any], tried: Mapping[str, Tried], traceback: bool
+) -> None:
     """Raises what is wrong with the code, or with all configurations that were tried.
 
     A configuration alone that cannot be built, diverges or takes too much memory does not end a study.
@@ -162,7 +164,8 @@ def _refuse(plan: "Plan", experiment: str | Path, tried: Mapping[str, Tried], tr
     if traceback:
         lines += [one.traceback.strip() for one in wrong if one.traceback]
     elif any(one.traceback for one in wrong):
-        lines.append(f"hpo check {experiment} --traceback shows more")
+        more = "traceback=True" if isinstance(experiment, Mapping) else f"hpo check {experiment} --traceback"
+        lines.append(f"{more} shows more")
     raise ModelError("\n".join(lines))
 
 

@@ -66,7 +66,7 @@ class Shown:
     """Their labels."""
 
 
-def show_data(experiment: str | Path, overrides: Sequence[str] = ()) -> Shown:
+def show_data(experiment: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Shown:
     """Reads an experiment's data, and picks what shows them best: the first samples of each class.
 
     Raises:

@@ -20,7 +20,14 @@ def study(name: str, *trials: TrialRecord, metric: str = "val_accuracy", floor: 
     direction = "maximize" if metric == "val_accuracy" else "minimize"
     identity = {"objective": {"metric": metric, "direction": direction}}
     score = Estimate(mean=0.45, deviation=0.07, low=0.2, high=0.7, seeds=2)
-    known = {"searched": 0.5, "values": {1: 0.4}, "tied": True, "p_value": None, "model_parameters": 9, "seconds": 1}
+    known: dict[str, Any] = {
+        "searched": 0.5,
+        "values": {1: 0.4},
+        "tied": True,
+        "p_value": None,
+        "model_parameters": 9,
+        "seconds": 1,
+    }
     finalists = (Finalist(trial=1, validation=score, **known), Finalist(trial=0, validation=None, **known))
     confirmation = floor is not None and Confirmation(
         metric=metric, finalists=finalists, chosen=1, noise_floor=floor, test={}

@@ -15,8 +15,7 @@ from hpo.compare import study_list
 from hpo.compare.compare import read_studies
 from hpo.compare.study_list import line_of, lines_at_once, study_lines
 from hpo.config.experiment import StudySpec
-from hpo.reuse.import_trials import OBSERVED
-from hpo.study.attributes import RESULT
+from hpo.study.attributes import OBSERVED, RESULT
 from hpo.study.open import open_study
 from hpo.training.messages import Failed
 

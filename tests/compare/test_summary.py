@@ -15,8 +15,8 @@ BEGAN = datetime(2026, 3, 1, 12, 0, 0)
 
 
 def trial(number: int, value: float | None, start: float, end: float) -> TrialRecord:
-    moments = {"started": BEGAN + timedelta(seconds=start), "ended": BEGAN + timedelta(seconds=end)}
-    return TrialRecord(number, "failed" if value is None else "complete", {}, 0, number, value=value, **moments)
+    record = TrialRecord(number, "failed" if value is None else "complete", {}, 0, number, value=value)
+    return replace(record, started=BEGAN + timedelta(seconds=start), ended=BEGAN + timedelta(seconds=end))
 
 
 def study(name: str, *trials: TrialRecord, metric: str = "val_accuracy", **experiment: Any) -> StudyView:

@@ -220,4 +220,4 @@ def test_experiments_are_frozen(tmp_path):
 
 def test_numbers_in_quotes_are_mistakes_from_python_too():
     with pytest.raises(ValidationError, match="valid integer"):
-        EarlyStopping(patience="3")
+        EarlyStopping.model_validate({"patience": "3"})

@@ -1,6 +1,7 @@
 import itertools
 import pickle
 import random
+from typing import Any
 
 import optuna
 import pytest
@@ -120,7 +121,7 @@ def test_what_a_random_study_proposes_has_no_complaints(tmp_path, seed):
 
 def random_space(rng: random.Random) -> SearchSpace:
     """A space of eight small parameters, each under up to two of those before it."""
-    parameters = {}
+    parameters: dict[str, Any] = {}
     for index in range(8):
         earlier = rng.sample(list(parameters), min(len(parameters), rng.randrange(3)))
         when = {name: rng.choice([0, 1, [0, 2], {"low": 1}, {"high": 1}]) for name in earlier}
@@ -338,7 +339,7 @@ def test_settings_follow_sets(tmp_path):
 
 
 def test_training_with_a_configuration():
-    training = training_with(TrainingSpec(metrics=["auc"]), {"training.epochs": 3, "batch_size": 64.0, "depth": 2})
+    training = training_with(TrainingSpec(metrics=("auc",)), {"training.epochs": 3, "batch_size": 64.0, "depth": 2})
     assert (training.epochs, training.batch_size, training.metrics) == (3, 64, ("auc",))
     assert training_with(training, {"early_stopping": False}).early_stopping is None
 

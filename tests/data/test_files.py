@@ -3,10 +3,12 @@
 import gzip
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from hpo.config.dataset import Validation
 from hpo.config.experiment import DatasetSpec
 from hpo.data import load
 from hpo.data.files import read_idx, read_idx_folder, read_npz
@@ -33,7 +35,7 @@ def write_idx(folder: Path, form: str = "{}-ubyte.gz", test: str = "t10k") -> Pa
 
 
 def write_npz(path: Path, **changes: np.ndarray | None) -> Path:
-    arrays = {"x_train": X, "y_train": Y, "x_test": X[:30], "y_test": Y[:30], **changes}
+    arrays: dict[str, Any] = {"x_train": X, "y_train": Y, "x_test": X[:30], "y_test": Y[:30], **changes}
     np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
     return path
 
@@ -48,7 +50,7 @@ def test_idx_folder_is_read_as_written(tmp_path: Path, form: str, test: str) -> 
 def test_idx_folder_with_dotted_names(tmp_path: Path) -> None:
     for content, array in (("images.idx3", X), ("labels.idx1", Y)):
         (tmp_path / f"train-{content}-ubyte").write_bytes(idx_bytes(array))
-    dataset = load(DatasetSpec(path=str(tmp_path), validation=12, test=6), [tmp_path])
+    dataset = load(DatasetSpec(path=str(tmp_path), validation=Validation(size=12), test=6), [tmp_path])
     assert dataset.info.sizes == {"training": 42, "validation": 12, "test": 6}
     assert dataset.training.x.shape == (42, 4, 5, 1)
     assert dataset.training.x.dtype == np.uint8

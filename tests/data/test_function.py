@@ -5,6 +5,7 @@ import re
 import textwrap
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def _tensorflow() -> None:
 def user(tmp_path: Path):
     """Loads what a user's function of that body returns."""
 
-    def run(body: str, **options: object) -> Dataset:
+    def run(body: str, **options: Any) -> Dataset:
         module = f"user_data_{next(NUMBERS)}"
         lines = [
             "import numpy as np",

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from hpo.data.dataset import PartName
 from hpo.data.labels import Labels, read_labels
 from hpo.data.source_data import Values
 from hpo.errors import DataError
 
 
 def read(training, test=None, **options) -> Labels:
-    targets = {"training": Values(np.asarray(training), "train.gz")}
+    targets: dict[PartName, Values] = {"training": Values(np.asarray(training), "train.gz")}
     if test is not None:
         targets["test"] = Values(np.asarray(test), "test.gz")
     return read_labels(targets, options.pop("task", None), **options)

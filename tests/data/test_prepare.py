@@ -1,10 +1,12 @@
 """The whole way from a section to a dataset: determinism, digests, leaks."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from hpo.config.dataset import Validation
 from hpo.config.experiment import DatasetSpec
 from hpo.data import load
 from hpo.errors import DataError
@@ -20,9 +22,9 @@ def test_two_runs_give_the_same_dataset() -> None:
 def test_digests_tell_content_type_and_shape(tmp_path: Path) -> None:
     x, y = np.arange(200, dtype=np.int64).reshape(100, 2), np.arange(100) % 2
 
-    def digests(x: np.ndarray, y: np.ndarray) -> dict[str, str]:
+    def digests(x: np.ndarray, y: np.ndarray) -> Mapping[str, str]:
         np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x[:9], y_test=y[:9])
-        return load(DatasetSpec(path="d.npz", validation=10), [tmp_path]).info.digests
+        return load(DatasetSpec(path="d.npz", validation=Validation(size=10)), [tmp_path]).info.digests
 
     base = digests(x, y)
     changed = x.copy()
@@ -73,7 +75,7 @@ def _iris():
 
 def test_validation_larger_than_the_data() -> None:
     with pytest.raises(DataError, match="dataset iris: validation: 500 asks for 500 of 120 samples"):
-        load(DatasetSpec(name="iris", validation=500), [])
+        load(DatasetSpec(name="iris", validation=Validation(size=500)), [])
 
 
 def test_stratify_on_regression() -> None:

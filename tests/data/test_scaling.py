@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpo.data.scaling import Moments, default_method
+from hpo.data.scaling import Method, Moments, default_method
 
 RNG = np.random.default_rng(0)
 
@@ -45,7 +45,7 @@ def test_series_have_one_number_per_column() -> None:
 
 
 @pytest.mark.parametrize("method", ["minmax", "standard"])
-def test_constant_columns_become_zero(method: str) -> None:
+def test_constant_columns_become_zero(method: Method) -> None:
     x = np.column_stack([np.full(1000, 0.1), np.arange(1000.0), np.full(1000, -7.0)])
     scaled = moments(x, 3).scaling(method).apply(x)
     assert np.isfinite(scaled).all()

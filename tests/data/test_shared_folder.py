@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hpo.data import Dataset, load, open_prepared, save
 from hpo.errors import DataError
 
 
-def digits(**options: object) -> Dataset:
+def digits(**options: Any) -> Dataset:
     return load(DatasetSpec(name="digits", **options), [])
 
 

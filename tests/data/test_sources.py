@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hpo.config.dataset import Validation
 from hpo.config.experiment import DatasetSpec
 from hpo.data import KNOWN, load
 from hpo.errors import DataError
@@ -48,7 +49,7 @@ def test_real_images_from_hpo_data(name: str, monkeypatch: pytest.MonkeyPatch) -
     if not (SHARED / name.replace("_", "-")).is_dir():
         pytest.skip(f"{SHARED} has no {name}; set HPO_DATA")
     monkeypatch.setenv("HPO_DATA", str(SHARED))
-    dataset = load(DatasetSpec(name=name, validation=10000), [])
+    dataset = load(DatasetSpec(name=name, validation=Validation(size=10000)), [])
     assert dataset.info.sizes == {"training": 50000, "validation": 10000, "test": 10000}
     assert dataset.training.x.shape == (50000, 28, 28, 1)
     assert dataset.training.x.dtype == np.uint8

@@ -1,5 +1,7 @@
 """Splits: sizes, strata, limit, and the same rows for the same seed."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ CLASSES = np.repeat([0, 1], [900, 100])
 NOTHING: frozenset[str] = frozenset()
 
 
-def cut(classes=CLASSES, given: frozenset[str] = NOTHING, total: int = 1000, **options: object) -> Rows:
+def cut(classes=CLASSES, given: frozenset[str] = NOTHING, total: int = 1000, **options: Any) -> Rows:
     return split(classes, total, DatasetSpec(name="toy", **options), given, "dataset toy")
 
 
@@ -73,7 +75,7 @@ def test_falls_back_where_classes_are_too_small() -> None:
         ({"validation": 0.9999}, "validation: 0.9999 asks for 800 of 800"),
     ],
 )
-def test_parts_larger_than_the_data(option: dict[str, float], message: str) -> None:
+def test_parts_larger_than_the_data(option: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         cut(**option)
 

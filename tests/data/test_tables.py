@@ -1,6 +1,7 @@
 """Tables: the target, categories, and what cannot be learnt from."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ FRAME = pd.DataFrame(
 )
 
 
-def read(folder: Path, frame: pd.DataFrame, suffix: str = ".csv", **options: object) -> Dataset:
+def read(folder: Path, frame: pd.DataFrame, suffix: str = ".csv", **options: Any) -> Dataset:
     path = folder / f"houses{suffix}"
     frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
     return load(DatasetSpec(path=path.name, **{"target": "price", **options}), [folder])

@@ -7,7 +7,7 @@ import pytest
 
 from hpo.config.experiment import DatasetSpec, Objective, TrainingSpec
 from hpo.data import load, save
-from hpo.training.messages import EpochDone, Failed, Finished, Job, Lost
+from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Lost
 
 HERE = Path(__file__).parent
 
@@ -41,7 +41,8 @@ def job_of(iris):
 
 def await_event(engine, kinds, seconds=180.0):
     """The events up to the first of some kinds; fails if none comes in time."""
-    found, deadline = [], time.monotonic() + seconds
+    found: list[Event] = []
+    deadline = time.monotonic() + seconds
     while not any(isinstance(event, kinds) for event in found):
         assert time.monotonic() < deadline, f"no {kinds} within {seconds} s, only {found}"
         found += engine.events(timeout=0.2)
@@ -50,7 +51,7 @@ def await_event(engine, kinds, seconds=180.0):
 
 def drive(engine):
     """Lets running trials go on after each epoch, until one of them ends; returns all events."""
-    found = []
+    found: list[Event] = []
     while not any(isinstance(event, (Finished, Failed, Lost)) for event in found):
         news = await_event(engine, (EpochDone, Finished, Failed, Lost))
         for event in news:

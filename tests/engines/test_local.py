@@ -15,7 +15,7 @@ from processes import start
 from hpo.engines import local
 from hpo.engines.local import LocalEngine
 from hpo.errors import HpoError
-from hpo.training.messages import EpochDone, Finished, Lost, Started
+from hpo.training.messages import EpochDone, Event, Finished, Lost, Started
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_one_worker_dies_and_the_other_trains_on(job_of, drive, tmp_path):
     engine = LocalEngine(workers=2, threads_per_worker=1, log=tmp_path / "workers.log")
     engine.submit(job_of(1))
     engine.submit(job_of(2, "exits"))
-    ends = {}
+    ends: dict[int, Event] = {}
     while len(ends) < 2:
         ends |= {event.trial: event for event in drive(engine) if isinstance(event, Finished | Lost)}
     engine.close()

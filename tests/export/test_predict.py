@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from hpo.config.dataset import Validation
 from hpo.config.experiment import DatasetSpec
 from hpo.data import Dataset, load
 from hpo.errors import DataError, NotFound, UserError
@@ -43,7 +44,9 @@ def csv(folder: Path, table: pd.DataFrame) -> Path:
 
 
 def test_columns_are_found_by_name_in_any_order(tmp_path: Path, houses: Dataset) -> None:
-    whole = load(DatasetSpec(path="train.csv", target="kind", validation=1 / N, test=1 / N), [tmp_path])
+    whole = load(
+        DatasetSpec(path="train.csv", target="kind", validation=Validation(size=1 / N), test=1 / N), [tmp_path]
+    )
     shuffled = TABLE[["garden", "kind", "town", "size"]].assign(id=range(N))
     samples = read_samples(csv(tmp_path, shuffled), houses.info)
     assert list(samples.ignored) == ["kind", "id"]

@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import threading
 import time
+from typing import Any
 
 import optuna
 import pytest
@@ -15,7 +16,7 @@ from hpo.engines.scripted import InFold, StoppedEarly
 from hpo.errors import StudyFailed
 from hpo.study.read import read_study
 from hpo.study.record import ranked
-from hpo.training.messages import Failed, Lost
+from hpo.training.messages import Failed, FailureReason, Lost
 
 
 @pytest.fixture
@@ -148,7 +149,7 @@ def test_no_trial_is_begun_once_one_that_is_tested_has_reached_the_target(url):
 
 @pytest.mark.parametrize("takes_next", [True, False])
 def test_a_trial_that_early_stopping_ends_is_complete_though_the_pruner_would_stop_it_there(url, takes_next):
-    script = {0: [0.4, StoppedEarly(0.1)], 1: [0.4, 0.1, 0.4]}
+    script: dict[int, list[Any]] = {0: [0.4, StoppedEarly(0.1)], 1: [0.4, 0.1, 0.4]}
     pruner = {"name": "threshold", "lower": 0.2}
     ran = run(url, lambda job: script[job.trial], trials=2, takes_next=takes_next, pruner=pruner)
     assert ran.states == ["complete", "pruned"]
@@ -307,7 +308,7 @@ def test_attempts_do_not_count_before_they_fail_for_good(url):
 
 
 def test_being_lost_costs_no_retries(url):
-    reasons = ["lost", "killed", "killed"]
+    reasons: list[FailureReason] = ["lost", "killed", "killed"]
     ran = run(url, lambda job: [Lost(job.trial, reasons[job.trial], "x")] if job.trial < 3 else [0.5], trials=2)
     assert ran.states == ["lost", "killed", "killed", "complete"]
     assert [trial.attempt for trial in ran.trials] == [0, 1, 2, 0]

@@ -3,12 +3,13 @@
 import math
 import threading
 import time
+from typing import Any
 
 import pytest
 from studies import OBJECTIVE, WriteLock, definition, flat, jobs_of, run
 
 from hpo.config.experiment import Objective, StudySpec
-from hpo.engines.scripted import InFold, ScriptedEngine, StoppedEarly
+from hpo.engines.scripted import InFold, ScriptedEngine, Step, StoppedEarly
 from hpo.errors import StudyFailed, UserError
 from hpo.loop.coordinator import Budget, Coordinator
 from hpo.storage.lock import sole_coordinator
@@ -109,7 +110,11 @@ def test_one_metric_that_is_not_finite_fails_a_trial_and_is_named(url):
 
 
 def test_the_message_of_a_failure_stands_above_its_traceback(url):
-    ends = [Failed(0, "error", "no", "Traceback"), Failed(1, "error", "not so"), Lost(2, "crashed", "gone\nits words")]
+    ends: list[Step] = [
+        Failed(0, "error", "no", "Traceback"),
+        Failed(1, "error", "not so"),
+        Lost(2, "crashed", "gone\nits words"),
+    ]
     ran = run(url, lambda job: [ends[job.trial]] if job.trial < 3 else [0.5], trials=4, retries=0)
     assert [trial.error for trial in ran.trials[:3]] == ["no\n\nTraceback", "not so", "gone\nits words"]
 
@@ -179,7 +184,7 @@ def test_impossible_combinations_are_invalid_and_the_others_go_on(url, monkeypat
 
         init(self, *before, made, declare, observers)
 
-    init = Coordinator.__init__
+    init: Any = Coordinator.__init__
     monkeypatch.setattr(Coordinator, "__init__", refuse)
     ran = run(url, flat, trials=3)
     assert ran.states == ["invalid", "invalid", "complete"]
@@ -277,7 +282,9 @@ def test_a_budget_without_limits_ends_with_the_space(url):
     engine = ScriptedEngine(flat)
     what = definition({"model": "mlp", "parameters": {"depth": {"type": "int", "low": 1, "high": 2}}})
     with sole_coordinator(url, "s") as lock:
-        study = open_study(url, "s", what, StudySpec(sampler="random", trials=None, timeout=60), lock)
+        study = open_study(
+            url, "s", what, StudySpec.model_validate({"sampler": "random", "trials": None, "timeout": 60}), lock
+        )
         jobs = jobs_of(study, None, OBJECTIVE)
         ending = Coordinator(study, engine, OBJECTIVE, Budget(None, None, None, None), jobs, print, ()).run()
     assert (ending, len(engine.jobs)) == ("exhausted", 2)

@@ -149,8 +149,8 @@ def test_the_report_draws_folds_and_judges_the_model_on_its_own_validation_part(
 
     found = predictions(view, [trial])
     accuracy = trial.curves["val_accuracy"][(trial.best_epoch or 0) - 1]
-    assert found.accuracy == pytest.approx(accuracy)  # type: ignore[union-attr]
-    assert found.samples == 60  # type: ignore[union-attr]
+    assert found.accuracy == pytest.approx(accuracy)
+    assert found.samples == 60
 
 
 def test_an_exported_trial_is_trained_again_with_its_own_folds_and_scaling(

@@ -18,7 +18,7 @@ from hpo.loop.finished import finished
 from hpo.plan.plan import Plan, load_plan
 
 CHOICES = {"model": "mlp", "parameters": {"depth": {"type": "int", "low": 1, "high": 2}, "learning_rate": 0.01}}
-NOTHING_DECLARED = {"space": [], "values": {}}
+NOTHING_DECLARED: dict[str, Any] = {"space": [], "values": {}}
 
 
 def recorded(home: Path, script: Any = two_epochs, **changes: Any) -> dict[str, Any]:

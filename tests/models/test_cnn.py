@@ -84,7 +84,7 @@ def test_a_list_of_blocks(cnn):
     ]
     assert [one.activation.__name__ for one in layers_of(model, "Activation")] == ["tanh", "relu", "relu"]
     assert layers_of(model, "Dropout")[0].rate == 0.25
-    assert float(layers_of(model, "LeakyReLU")[0](np.float32([[-8]]))[0, 0]) == -1
+    assert float(layers_of(model, "LeakyReLU")[0](np.array([[-8]], np.float32))[0, 0]) == -1
     assert layers_of(model, "AveragePooling2D")[0].pool_size == (3, 3)
     # 12 x 10, less 4, in threes, in twos.
     assert model.get_layer("flatten").output.shape == (None, 2 * 1 * 24)

@@ -1,6 +1,7 @@
 """KerasTuner's models on the real HyperParameters: its documented examples and its own applications."""
 
 import copy
+import importlib
 import json
 import sys
 from functools import partial
@@ -167,7 +168,7 @@ def test_conditional_scopes(folder, info, name):
 
 
 def test_only_active_values_are_set(folder, info):
-    from tuner_examples import conditional
+    conditional = importlib.import_module("tuner_examples").conditional
 
     config = discover("tuner_examples:conditional", info, folder)
     params = {"model_type": "mlp", "units": 7, "pooling": "flat", "extra": 2}

@@ -54,7 +54,7 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ch
         (tmp_path / f"{name}.py").write_text(module)
         text = repr(changes).replace("{m}", name)
         space = {"model": f"{name}:build", "parameters": {"width": {"type": "int", "low": 2, "high": 3}}}
-        return check(tiny(search_space=space) | eval(text), traceback=traceback)  # type: ignore[arg-type]
+        return check(tiny(search_space=space) | eval(text), traceback=traceback)
 
     return run
 
@@ -78,7 +78,7 @@ def test_the_traceback_is_shown_where_it_is_asked_for(checked: Callable[..., Che
 def test_one_configuration_that_cannot_be_trained_is_shown_and_ends_nothing() -> None:
     rate = {"type": "float", "low": 0.001, "high": 1e38, "log": True}
     space = {"model": "mlp", "parameters": {"depth": 1, "width": 4, "learning_rate": rate, "optimizer": "sgd"}}
-    found = check(tiny(dataset="diabetes", search_space=space, objective="val_mae"))  # type: ignore[arg-type]
+    found = check(tiny(dataset="diabetes", search_space=space, objective="val_mae"))
     assert found.tried["smallest"].failure is None
     assert found.tried["largest"].failure == "nonfinite"
     assert found.seconds is None
@@ -95,4 +95,4 @@ def test_folds_and_pipelines_are_tried_too(checked: Callable[..., Checked]) -> N
     found = checked("of_pipelines", pipeline, {"dataset": "{m}:data"})
     assert "the data are a tf.data pipeline" in found.tried["largest"].remarks[0]
     folds = {"name": "iris", "validation": {"folds": 3}}
-    assert check(tiny(dataset=folds)).tried["smallest"].failure is None  # type: ignore[arg-type]
+    assert check(tiny(dataset=folds)).tried["smallest"].failure is None

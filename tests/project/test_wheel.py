@@ -28,7 +28,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     python = folder / "venv" / "bin" / "python"
     (wheel,) = folder.glob("keras_hpo-*.whl")
-    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-index", wheel]
+    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-index", str(wheel)]
     subprocess.run([python, *install], check=True)
     (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
     # After its own, so that the wheel's hpo is the one that is found.

@@ -8,7 +8,7 @@ from hpo.report.answer import answer
 from hpo.report.choice import choice_of
 from hpo.report.copied_commands import Stores
 from hpo.study.read import StudyView, read_study
-from hpo.study.record import TrialRecord
+from hpo.study.record import State, TrialRecord
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,9 @@ def view(store) -> StudyView:
     return read_study(store, "few")
 
 
-def trial(number: int, state: str = "complete", value: float | None = None, failure: str | None = None) -> TrialRecord:
+def trial(
+    number: int, state: State = "complete", value: float | None = None, failure: str | None = None
+) -> TrialRecord:
     error = failure and f"model.py:{number}: ValueError: no {failure}\n\nTraceback (most recent call last):\n  ..."
     curves = {} if value is None else {"val_accuracy": [value]}
     return TrialRecord(

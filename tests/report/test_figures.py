@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -152,7 +153,7 @@ def test_nothing_is_ranked_or_interpolated_from_few_trials(store, name):
 
 def test_commands_name_the_stores_that_were_named_and_no_password():
     assert Stores().all("hpo confirm s") == "hpo confirm s"
-    named = Stores("my runs", "sqlite:///a.db", "http://localhost:5000")
+    named = Stores(Path("my runs"), "sqlite:///a.db", "http://localhost:5000")
     options = " --home 'my runs' --storage sqlite:///a.db"
     assert named.all("hpo confirm s") == f"hpo confirm s{options} --tracking-uri http://localhost:5000"
     assert named.read("hpo show s 3") == f"hpo show s 3{options}"

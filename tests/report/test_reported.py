@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browser import Browser
@@ -35,7 +36,7 @@ def view(home):
 
 def test_the_best_models_predictions_agree_with_its_score(view):
     best = max(view.trials, key=lambda trial: trial.value)
-    found = predictions(view, [best])
+    found: Any = predictions(view, [best])
     assert found.trial == best.number
     assert found.accuracy == pytest.approx(best.value, abs=1e-6)
     assert sum(row.samples for row in found.classes) == found.samples == 64

@@ -3,6 +3,7 @@
 import copy
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from hpo.plan.plan import load_plan
 from hpo.schemas import json_schema
 
 FOLDER = Path(hpo.schemas.__file__).parent
-KINDS = ("experiment", "search-space")
+KINDS: tuple[Literal["experiment", "search-space"], ...] = ("experiment", "search-space")
 SCHEMAS = {kind: Draft202012Validator(json_schema(kind)) for kind in KINDS}
 FILES = sorted([*(ROOT / "experiments").glob("*.yaml"), *(ROOT / "search_spaces").glob("*.yaml")])
 SPACE = {"model": "mlp", "parameters": {"depth": {"type": "int", "low": 1, "high": 3}}}
@@ -57,8 +58,8 @@ def test_every_reference_leads_somewhere():
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_shipped_files_are_valid(path):
-    kind = "experiment" if path.parent.name == "experiments" else "search-space"
-    assert [error.message for error in SCHEMAS[kind].iter_errors(as_json(read_yaml(path).data))] == []
+    schema = SCHEMAS["experiment" if path.parent.name == "experiments" else "search-space"]
+    assert [error.message for error in schema.iter_errors(as_json(read_yaml(path).data))] == []
 
 
 @pytest.mark.parametrize(

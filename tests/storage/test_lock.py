@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from postgres import PASSWORD
@@ -196,6 +197,7 @@ def test_a_lock_that_was_given_up_allows_nothing(url):
 
 
 def test_a_lock_is_taken_again_from_a_session_that_the_server_has_not_missed_yet(postgres):
+    lock: Any
     with sole_coordinator(postgres, "mine") as lock:
         half_open, lock._connection = lock._connection, None
         for _ in range(50):

@@ -18,6 +18,7 @@ from hpo.errors import StoreAway, StudyBusy
 from hpo.storage import batched, database, writer
 from hpo.storage.pending_rows import End
 from hpo.study.read import read_study
+from hpo.training.messages import Job
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +39,7 @@ def broken_at(trial: int, fault: Callable[[], None], mend: Callable[[], None], s
     """A script whose store is broken in a trial's second epoch and mended after so long; epochs go on meanwhile."""
     epochs = []
 
-    def script(job: object) -> Iterator[float]:
+    def script(job: Job) -> Iterator[float]:
         for epoch in range(1, 4):
             if (job.trial, epoch) == (trial, 2):
                 fault()
@@ -163,7 +164,7 @@ def test_a_commit_that_arrived_though_nobody_heard_doubles_nothing(
     url: str, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """Each kind of write is cut once after it has arrived: what is done again then comes to the same."""
-    cuts = []
+    cuts: list[Any] = []
 
     def heard_late(write: Callable[..., Any]) -> Callable[..., Any]:
         def cut_once(*args: Any) -> Any:
@@ -176,7 +177,7 @@ def test_a_commit_that_arrived_though_nobody_heard_doubles_nothing(
 
         return cut_once
 
-    begin, write_all = batched.begin, batched.write_all
+    begin, write_all = (vars(batched)[name] for name in ("begin", "write_all"))
     monkeypatch.setattr(batched, "begin", heard_late(begin))
     monkeypatch.setattr(batched, "write_all", heard_late(write_all))
     ran = run(url, rising, trials=4, sampler="tpe")
@@ -218,7 +219,7 @@ def server(postgres_server):
 
 
 def test_sessions_cut_again_and_again_cost_nothing(server) -> None:
-    def script(job: object) -> Iterator[float]:
+    def script(job: Job) -> Iterator[float]:
         for epoch in range(1, 4):
             cut(server.url, "usename = 'hpo'")
             yield epoch / 10 + job.trial / 100
@@ -242,7 +243,7 @@ def test_a_coordinator_whose_lock_another_took_writes_nothing_more(url: str, mon
     monkeypatch.setattr(batched, "WRITE_SECONDS", 0.5)
     database_file = Path(url.removeprefix("sqlite:///"))
 
-    def script(job: object) -> Iterator[float]:
+    def script(job: Job) -> Iterator[float]:
         yield 0.1
         (database_file.parent / "locks" / "optuna.db.s.lock").unlink()
         other = process(TAKEN.format(url=url))
@@ -253,7 +254,8 @@ def test_a_coordinator_whose_lock_another_took_writes_nothing_more(url: str, mon
             time.sleep(0.01)
             yield epoch / 100
 
-    others, before = [], []
+    others: list[Any] = []
+    before: list[bytes] = []
     with pytest.raises(StudyBusy, match=r"being run by process \d+ on \S+, which took it .* nothing more is written"):
         run(url, script, trials=3)
     assert database_file.with_name("optuna.db-wal").read_bytes() == before[0]
@@ -273,7 +275,7 @@ with sole_coordinator({url!r}, "s"):
 def test_a_coordinator_whose_trials_another_has_ended_stops(server) -> None:
     """The other came and went while this one's lock was lost, and nobody looked."""
 
-    def script(job: object) -> Iterator[float]:
+    def script(job: Job) -> Iterator[float]:
         yield 0.1
         known = optuna.load_study(study_name="s", storage=server.url)
         known.tell(0, state=optuna.trial.TrialState.FAIL)

@@ -17,7 +17,7 @@ def test_the_records_are_those_that_optuna_reads(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/optuna.db"
     run(url, lambda job: [Failed(job.trial, "killed", "gone")] if job.trial < 2 else two_epochs(job), trials=4)
     synthetic_study(url, "other", 40)
-    study = open_study(url, "s", definition(), StudySpec(sampler="random", pruner="none"))
+    study = open_study(url, "s", definition(), StudySpec.model_validate({"sampler": "random", "pruner": "none"}))
     begun = study.ask(99)
     assert begun is not None
     study.report(begun.number, 1, 0.5)

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy.exc import InterfaceError
 
 from hpo.errors import StoreAway, StudyBusy
 from hpo.storage import database, writer
+from hpo.storage.lock_holder import Lock
 from hpo.storage.writer import NotNow, Writer, _Trouble
 
 AWAY = InterfaceError("INSERT", {}, Exception("connection refused"))
@@ -48,7 +50,7 @@ def failing(times: int, then: Callable[[], Any] = lambda: 7, error: Exception = 
 def test_what_is_posted_is_done_in_order_and_what_is_called_comes_after_it(write: Writer) -> None:
     done: list[int] = []
     for number in range(5):
-        write.post(lambda number=number: done.append(number))
+        write.post(partial(done.append, number))
     assert write.call(lambda: list(done)) == [0, 1, 2, 3, 4]
     assert write.drain(1.0)
     assert not write.busy
@@ -136,13 +138,19 @@ def test_a_store_is_waited_for_so_long_and_not_longer(write: Writer, monkeypatch
 def test_the_lock_is_looked_at_before_each_write_and_while_nothing_is_written() -> None:
     looked: list[int] = []
 
-    class Lock:
+    class Looked(Lock):
+        def __init__(self) -> None:
+            pass
+
+        def release(self) -> None:
+            pass
+
         def ensure(self) -> None:
             looked.append(len(looked))
             if len(looked) > 3:
                 raise StudyBusy("taken")
 
-    made = Writer("sqlite://", Lock())
+    made = Writer("sqlite://", Looked())
     made.call(lambda: None)
     made.call(lambda: None)
     assert len(looked) >= 2

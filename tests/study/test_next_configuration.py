@@ -1,6 +1,7 @@
 """No configuration is run twice, and none is lost: small spaces under every sampler, and kills as a trial begins."""
 
 import signal
+from typing import Any
 
 import optuna
 import pytest
@@ -47,14 +48,14 @@ def test_a_space_of_one_configuration_is_run_once_whatever_the_time(url):
 def test_what_the_file_lists_is_passed_over_where_it_was_tried(url):
     whole = {"kind": "b", "rate": 0.1}
     listed = [whole, {"kind": "b", "rate": 0.1, "fixed": 7}, {"kind": "a"}, {"kind": "a", "size": 2}, {"kind": "a"}]
-    spec = {"enqueue": listed, "what": definition(SMALL)}
+    spec: dict[str, Any] = {"enqueue": listed, "what": definition(SMALL)}
     ran = run(url, flat, trials=3, **spec)
     assert [config["kind"] for config in ran.configs][:2] == ["b", "a"]
     assert keys(run(url, flat, trials=20, **spec)) == ALL
 
 
 def test_what_others_enqueue_takes_another_value_where_it_may_and_else_fails(url):
-    spec = {"what": definition(SMALL)}
+    spec: dict[str, Any] = {"what": definition(SMALL)}
     run(url, flat, trials=1, enqueue=[{"kind": "a", "size": 1}], **spec)
     theirs = optuna.load_study(study_name="s", storage=url)
     for config in ({"kind": "a"}, {"kind": "a"}, {"kind": "a", "size": 3}, {"kind": "b", "rate": 0.3}):

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import warnings
+from typing import Any
 
 import optuna
 import pytest
@@ -30,8 +31,8 @@ def mistakes(**study):
 
 @pytest.mark.parametrize(("sampler", "trials"), [("random", 4), ("tpe", 10), ("cmaes", 10), ("qmc", 6), ("nsga2", 5)])
 def test_a_study_on_a_conditional_space_goes_on_where_it_was(sampler, trials, tmp_path):
-    options = {"nsga2": {"population_size": 3}, "tpe": {"n_startup_trials": 4}, "cmaes": {"popsize": 4}}
-    spec = {"sampler": {"name": sampler, **options.get(sampler, {})}}
+    options: dict[str, Any] = {"nsga2": {"population_size": 3}, "tpe": {"n_startup_trials": 4}, "cmaes": {"popsize": 4}}
+    spec: dict[str, Any] = {"sampler": {"name": sampler, **options.get(sampler, {})}}
 
     def proposed(folder, *totals):
         (tmp_path / folder).mkdir()
@@ -191,7 +192,7 @@ def test_mistakes_of_both_come_together_with_their_lines(tmp_path):
 
 
 def test_all_names_are_free_of_mistakes():
-    needed = {"percentile": {"percentile": 25.0}, "threshold": {"lower": 0}, "patient": {"patience": 1}}
+    needed: dict[str, Any] = {"percentile": {"percentile": 25.0}, "threshold": {"lower": 0}, "patient": {"patience": 1}}
     assert mistakes(sampler={"name": "tpe", "n_ei_candidates": 2, "constant_liar": False}) == []
     for name in SAMPLERS.keys() - {"gp"}:
         assert mistakes(sampler=name) == []
@@ -200,11 +201,14 @@ def test_all_names_are_free_of_mistakes():
 
 
 def test_options_reach_optuna():
-    assert make_sampler(Named(name="tpe", n_startup_trials=3), 0, 0)._n_startup_trials == 3
-    assert make_pruner(Named(name="hyperband"), 27)._max_resource == 27
-    assert make_pruner(Named(name="hyperband", max_resource=9), 27)._max_resource == 9
-    patient = make_pruner(Named(name="patient", patience=2, wrapped_pruner="median"), 5)
-    assert isinstance(patient._wrapped_pruner, optuna.pruners.MedianPruner)
+    def named(name: str, **options: Any) -> Any:
+        return Named.model_validate({"name": name, **options})
+
+    assert vars(make_sampler(named("tpe", n_startup_trials=3), 0, 0))["_n_startup_trials"] == 3
+    assert vars(make_pruner(named("hyperband"), 27))["_max_resource"] == 27
+    assert vars(make_pruner(named("hyperband", max_resource=9), 27))["_max_resource"] == 9
+    patient = make_pruner(named("patient", patience=2, wrapped_pruner="median"), 5)
+    assert isinstance(vars(patient)["_wrapped_pruner"], optuna.pruners.MedianPruner)
 
 
 # Pruners: the same verdicts as plain Optuna gives on the same curves

@@ -17,10 +17,10 @@ RECORD = TrialRecord(
 )  # fmt: skip
 
 
-def stored(state: TrialState = TrialState.COMPLETE, **attributes: Any) -> optuna.trial.FrozenTrial:
+def stored(attributes: Any = None, state: TrialState = TrialState.COMPLETE) -> optuna.trial.FrozenTrial:
     value = 0.6 if state is TrialState.COMPLETE else None
     known = {"hpo:job": job_of(RECORD), "hpo:result": result_of(RECORD)}
-    return create_trial(state=state, value=value, user_attrs={**known, **attributes})
+    return create_trial(state=state, value=value, user_attrs={**known, **(attributes or {})})
 
 
 def test_what_is_written_of_a_trial_is_what_is_read() -> None:
@@ -28,21 +28,21 @@ def test_what_is_written_of_a_trial_is_what_is_read() -> None:
     trial.number = 4
     read = record_of(trial)
     assert replace(read, started=None, ended=None) == RECORD
-    more = {"fold_best_epochs": [1, 2], "test_note": "none", "model_note": "large", "note": "alone"}
+    more: dict[str, Any] = {"fold_best_epochs": [1, 2], "test_note": "none", "model_note": "large", "note": "alone"}
     assert result_of(replace(RECORD, **more)).items() >= more.items()
     assert result_of(RECORD).keys().isdisjoint({"fold_best_epochs", "test_note", "model_note"})
     resolved = Resolved(model={"depth": 2}, training={"epochs": 4}, dataset={})
-    again = record_of(stored(**{"hpo:job": job_of(replace(RECORD, resolved=resolved))}))
+    again = record_of(stored({"hpo:job": job_of(replace(RECORD, resolved=resolved))}))
     assert (again.resolved, again.params, again.seed) == (resolved, {"depth": 2}, 7)
     assert record_of(stored()).resolved is None
 
 
 def test_attempts_sources_and_confirming_runs() -> None:
-    again = record_of(stored(**{"hpo:retry": {"origin": 2, "attempt": 3}}))
+    again = record_of(stored({"hpo:retry": {"origin": 2, "attempt": 3}}))
     assert (again.origin, again.attempt) == (2, 3)
-    carried = record_of(stored(**{"hpo:carried": {"trial": "9", "source": "old"}}))
+    carried = record_of(stored({"hpo:carried": {"trial": "9", "source": "old"}}))
     assert (carried.source, record_of(stored()).source) == ("trial 9 of old", None)
-    assert record_of(stored(**{"hpo:confirms": {"trial": 3, "ordinal": 2}})).confirms == Confirms(3, 2)
+    assert record_of(stored({"hpo:confirms": {"trial": 3, "ordinal": 2}})).confirms == Confirms(3, 2)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_attempts_sources_and_confirming_runs() -> None:
 def test_a_failure_counts_in_whatever_state_optuna_keeps_it(
     state: TrialState, failure: str | None, expected: str
 ) -> None:
-    trial = stored(state, **{"hpo:result": {**result_of(RECORD), "failure": failure}})
+    trial = stored({"hpo:result": {**result_of(RECORD), "failure": failure}}, state)
     assert state_of(trial) == expected
     assert failure_of(trial) == (failure if state.is_finished() else None)
     assert failure_of(create_trial(state=TrialState.FAIL)) is None
@@ -75,12 +75,12 @@ def test_of_a_trial_that_was_killed_as_it_began_what_is_known_counts() -> None:
 
 
 def test_what_waits_or_is_merely_observed_is_no_trial() -> None:
-    waiting, observed = create_trial(state=TrialState.WAITING), stored(**{"hpo:observed": {}})
+    waiting, observed = create_trial(state=TrialState.WAITING), stored({"hpo:observed": {}})
     assert len(records_of([waiting, stored(), observed])) == 1
 
 
 def test_errors_that_earlier_code_kept_are_cleaned_and_models_elsewhere_are_not_ours() -> None:
     result = {**result_of(RECORD), "error": "bad \x1b[31m", "model_file": "/etc/passwd"}
-    read = record_of(stored(TrialState.FAIL, **{"hpo:result": result}))
+    read = record_of(stored({"hpo:result": result}, TrialState.FAIL))
     assert read.error == "bad \\x1b[31m"
     assert read.model_file is None

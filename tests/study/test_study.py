@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from typing import Any
 
 import optuna
 import pytest
@@ -160,7 +161,7 @@ def test_a_whole_study_on_postgresql(postgres):
     def script(job):
         return [Lost(job.trial, "killed", "SIGKILL")] if job.trial == 1 else two_epochs(job)
 
-    spec = {"sampler": "tpe", "pruner": "median", "enqueue": [{"depth": 3}]}
+    spec: dict[str, Any] = {"sampler": "tpe", "pruner": "median", "enqueue": [{"depth": 3}]}
     first = run(postgres, script, trials=3, workers=2, **spec)
     assert sorted(first.states) == ["complete"] * 3 + ["killed"]
     with pytest.raises(StudyMismatch, match="seed: 0 -> 3") as caught:

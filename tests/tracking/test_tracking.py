@@ -312,8 +312,9 @@ class Server:
         store += ["--artifacts-destination", str(self.home / "artifacts")]
         command = [sys.executable, "-m", "mlflow", "server", "--port", str(self.port), "--workers", "1", *store]
         environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(command, env=environment, start_new_session=True, **quiet)
+        self.process = subprocess.Popen(
+            command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         for _ in range(300):
             try:
                 urllib.request.urlopen(f"{self.uri}/health", timeout=5).close()

@@ -1,14 +1,13 @@
 """What the views are made of: which parameters they show, which runs, and that they fit into a tag."""
 
-import base64
 import dataclasses
 import json
 import random
 import string
-import zlib
 from typing import Any
 
 import pytest
+from logged import unpacked
 
 from hpo.config.experiment import Objective
 from hpo.study.record import Confirms, TrialRecord
@@ -29,13 +28,6 @@ def varied(*trials: TrialRecord, declared: Any = ()) -> Varied:
     for one in trials:
         found.see(one)
     return found
-
-
-def state(tag: tuple[str, str]) -> dict[str, Any]:
-    """A view as the UI unpacks it."""
-    packed = json.loads(tag[1])["state"]
-    assert packed.startswith("deflate;")
-    return dict(json.loads(zlib.decompress(base64.b64decode(packed.removeprefix("deflate;")))))
 
 
 def test_until_trials_have_ended_what_may_vary_is_shown():
@@ -82,7 +74,7 @@ def test_of_many_parameters_the_most_telling_are_axes():
     chance = random.Random(0)
     trials = []
     for number in range(60):
-        params = {f"p{n:02}": chance.random() for n in range(15)} | {"kind": chance.choice("abc")}
+        params: dict[str, Any] = {f"p{n:02}": chance.random() for n in range(15)} | {"kind": chance.choice("abc")}
         score = 2 * params["p03"] + 3 * (params["p11"] - 0.5) ** 2 + 0.5 * (params["kind"] == "b")
         trials.append(trial(number, score, **params))
     axes = varied(*trials).axes()
@@ -107,7 +99,7 @@ def test_a_view_is_of_one_study_and_sorted_in_the_right_direction(make: Any):
     role = "trial" if make is trials_tag else "confirm"
     assert key.startswith("mlflow.sharedViewState.hpo-")
     assert key.endswith("-toy")
-    found = state((key, value))
+    found = unpacked((key, value))
     assert found["searchFilter"] == f"tags.hpo.role = '{role}' AND tags.mlflow.parentRunId = '{'a' * 32}'"
     assert (found["orderByKey"], found["orderByAsc"]) == ("metrics.`best_val_loss`", True)
     assert {"metrics.`best_val_loss`", "params.`width`", "params.`rate`"} <= set(found["selectedColumns"])
@@ -117,13 +109,13 @@ def test_a_view_is_of_one_study_and_sorted_in_the_right_direction(make: Any):
     assert {card["metricSectionId"] for card in found["compareRunCharts"]} <= sections
     assert make(SHOWN) == (key, value)
     assert "metrics.`test_loss`" not in found["columnOrder"], "a column that no run has"
-    assert "metrics.`test_loss`" in state(make(dataclasses.replace(SHOWN, tested=True)))["columnOrder"]
+    assert "metrics.`test_loss`" in unpacked(make(dataclasses.replace(SHOWN, tested=True)))["columnOrder"]
     up = dataclasses.replace(SHOWN, objective=Objective(metric="val_accuracy", direction="maximize"))
-    assert state(make(up))["orderByAsc"] is False
+    assert unpacked(make(up))["orderByAsc"] is False
 
 
 def test_curves_of_a_cross_validated_study_are_those_of_its_first_fold():
-    cards = state(trials_tag(dataclasses.replace(SHOWN, folded=True)))["compareRunCharts"]
+    cards = unpacked(trials_tag(dataclasses.replace(SHOWN, folded=True)))["compareRunCharts"]
     assert [card["selectedMetricKeys"] for card in cards if card["type"] == "LINE"] == [
         ["fold_1_val_loss"],
         ["fold_1_loss", "fold_1_val_loss"],
@@ -131,7 +123,7 @@ def test_curves_of_a_cross_validated_study_are_those_of_its_first_fold():
 
 
 def test_a_study_of_constants_has_no_parallel_coordinates():
-    cards = state(trials_tag(dataclasses.replace(SHOWN, columns=[], axes=[])))["compareRunCharts"]
+    cards = unpacked(trials_tag(dataclasses.replace(SHOWN, columns=[], axes=[])))["compareRunCharts"]
     assert "PARALLEL" not in {card["type"] for card in cards}
 
 
@@ -146,8 +138,8 @@ def test_a_view_fits_into_a_tag_whatever_varies(make: Any, length: int, count: i
     tag = make(shown)
     assert len(tag[0]) <= 250
     assert len(tag[1]) <= MOST
-    kept = [name for name in names if f"params.`{name}`" in state(tag)["selectedColumns"]]
+    kept = [name for name in names if f"params.`{name}`" in unpacked(tag)["selectedColumns"]]
     assert len(kept) == count if count <= 16 and length == 8 else kept
     if make is trials_tag:
-        (parallel,) = (card for card in state(tag)["compareRunCharts"] if card["type"] == "PARALLEL")
+        (parallel,) = (card for card in unpacked(tag)["compareRunCharts"] if card["type"] == "PARALLEL")
         assert set(parallel["selectedParams"]) == set(names[-MOST_AXES:]) & set(kept)

@@ -5,9 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from logged import BEGAN, STUDY, complete, look, tell, unexpected
+from logged import BEGAN, STUDY, complete, look, tell, unexpected, unpacked
 from mlflow import MlflowClient
-from test_view import state
 
 from hpo.study.record import Confirms
 from hpo.tracking import Ending, StudyInfo, Tracker, tracker
@@ -35,7 +34,7 @@ def views(uri: str) -> dict[str, str]:
 
 def shown(uri: str) -> list[str]:
     """The parameters that the view of the trials has as columns."""
-    columns = state((TRIALS_KEY, views(uri)[TRIALS_KEY]))["selectedColumns"]
+    columns = unpacked((TRIALS_KEY, views(uri)[TRIALS_KEY]))["selectedColumns"]
     return [name.removeprefix("params.").strip("`") for name in columns if name.startswith("params.")]
 
 
@@ -80,7 +79,7 @@ def test_a_view_grows_with_the_study_and_is_the_same_by_either_way(uri, home, tm
         tell_whole(other, tmp_path / "artifacts", DECLARED, [*TRIALS, CONFIRMING], DONE, lambda: None)
     mine, theirs = both, views(other)
     for key in (TRIALS_KEY, CONFIRMATION_KEY):
-        left, right = state((key, mine[key])), state((key, theirs[key]))
+        left, right = unpacked((key, mine[key])), unpacked((key, theirs[key]))
         # Their runs have other ids.
         assert left.pop("searchFilter")[:-34] == right.pop("searchFilter")[:-34]
         assert left == right
@@ -93,7 +92,7 @@ def test_a_study_of_the_same_name_has_a_view_of_its_own_runs(uri, home, empty_da
         run_id = log.ready()
         log.sync(records)
         ended(log)
-    assert run_id in state((TRIALS_KEY, views(uri)[TRIALS_KEY]))["searchFilter"]
+    assert run_id in unpacked((TRIALS_KEY, views(uri)[TRIALS_KEY]))["searchFilter"]
     found = find_study(uri, "toy-study")
     assert found.trials == "hpo-trials-toy-study"
     assert found.confirmation is None, "that of the older study is of other runs"

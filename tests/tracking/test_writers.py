@@ -104,7 +104,12 @@ def told(uri: str, folder: Path, records: list[TrialRecord], experiment: str, *,
 def test_the_tables_are_written_as_mlflow_writes_them(uri, tmp_path, monkeypatch, live):
     records = RECORDS if live else [*RECORDS, replace(complete(0), confirms=Confirms(0, 1))]
     used = []
-    monkeypatch.setattr(study_runs, "table_runs", lambda *a: used.append(table_runs.table_runs(*a)) or used[-1])
+
+    def noted(*arguments):
+        used.append(table_runs.table_runs(*arguments))
+        return used[-1]
+
+    monkeypatch.setattr(study_runs, "table_runs", noted)
     fast = told(uri, tmp_path / "artifacts", records, "toy", live=live)
     assert isinstance(used[0], table_runs.TableRuns)
     assert len(fast["runs"]) == 1 + len(records)

@@ -88,7 +88,7 @@ def test_noise_has_its_deviation_on_any_samples() -> None:
 
 
 def test_what_enters_is_zero_before_scaling_unless_told_otherwise() -> None:
-    scaling = Scaling("standard", np.float32(33.0), np.float32(1 / 78))
+    scaling = Scaling("standard", np.array(33.0, np.float32), np.array(1 / 78, np.float32))
     augment = Augment(Augmentation(translation=0.5), info_of((8, 8, 1), scaling), 0)
     seen = np.asarray(augment(np.full((50, 8, 8, 1), 2.0, np.float32)))
     assert seen.min() == pytest.approx(-33 / 78)

@@ -1,6 +1,7 @@
 """A trial of k-fold cross-validation, held against models that are trained by hand on scikit-learn's folds."""
 
 import statistics
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,7 +19,7 @@ from hpo.training.messages import EpochDone, Failed, Finished, Started
 
 SEED, FOLDS = 3, 2
 IRIS = {"name": "iris", "validation": {"folds": FOLDS, "seed": 1}}
-TRAINING = {"epochs": 4, "learning_rate": 0.1, "early_stopping": {"patience": 1}}
+TRAINING: dict[str, Any] = {"epochs": 4, "learning_rate": 0.1, "early_stopping": {"patience": 1}}
 LOSS = Objective.model_validate("val_loss")
 
 

@@ -1,5 +1,7 @@
 """The folds of a trial on one line: epochs numbered on, one start, one end."""
 
+from typing import Any
+
 import pytest
 
 from hpo.training.folds import FoldLine, mean_scores
@@ -10,7 +12,7 @@ class Line:
     """Keeps what is emitted."""
 
     def __init__(self) -> None:
-        self.events = []
+        self.events: list[Any] = []
 
     def emit(self, event):
         self.events.append(event)
@@ -33,9 +35,9 @@ def test_epochs_are_numbered_on_and_only_the_last_fold_ends_the_trial():
             fold.emit(EpochDone(7, epoch, {"loss": 0.5}, last, "early_stopping" if last else None))
         before = fold.epochs
     assert before == 6
-    started, *epochs = line.events
+    started, *told = line.events
     assert started == Started(7, 1, 17)
-    assert [(one.epoch, one.metrics["fold"], one.fold_ended, one.last, one.ended_by) for one in epochs] == [
+    assert [(one.epoch, one.metrics["fold"], one.fold_ended, one.last, one.ended_by) for one in told] == [
         (1, 1.0, False, False, None),
         (2, 1.0, True, False, None),
         (3, 2.0, True, False, None),

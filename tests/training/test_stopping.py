@@ -1,12 +1,14 @@
 """Early stopping on any metric, by the rules of Keras's own callback."""
 
+from typing import Any
+
 import keras
 import pytest
 
 from hpo.training.epoch_callback import Watch
 
 FALLS = [0.9, 0.8, 0.75, 0.74, 0.735, 0.8, 0.7, 0.7, 0.72, 0.71, 0.69, 0.9]
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "the objective": {"patience": 2},
     "least change": {"patience": 2, "min_delta": 0.03},
     "a baseline never met": {"patience": 3, "baseline": 0.1},

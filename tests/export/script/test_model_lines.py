@@ -1,6 +1,7 @@
 """The lines of a script that build its model: calls that do not fit a line have an argument a line."""
 
 from types import SimpleNamespace
+from typing import Any
 
 from hpo.export.script.fragments import Script
 from hpo.export.script.model import add_model
@@ -37,6 +38,7 @@ def test_long_layers_are_laid_out():
     )
     script = Script()
     recipe = Recipe(layers=layers, own=None, compiling=None, labels="as they are")
-    add_model(script, recipe, {}, SimpleNamespace(), [])
+    info: Any = SimpleNamespace()
+    add_model(script, recipe, {}, info, [])
     assert script.functions == [LINES]
     assert script.main == ["    model = build_model()"]

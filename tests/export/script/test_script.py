@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from formatting import formatted
 
 from hpo.data import Dataset, load
+from hpo.data.dataset import PartName
 from hpo.export.script import script_of
 from hpo.export.script.tolerance import tolerance
 from hpo.plan.exported_file import Confirmed, Exported
@@ -84,8 +86,9 @@ def write_files(folder: Path) -> None:
     table.assign(dear=np.where(price > 4, "yes", "no")).to_parquet(folder / "houses.parquet")
     images = {name: rng.integers(0, 256, (90, 6, 6), dtype=np.uint8) for name in ("train", "test")}
     labels = {name: rng.integers(0, 3, 90).astype(np.int64) for name in images}
-    arrays = {f"x_{name}": image for name, image in images.items()}
-    np.savez(folder / "images.npz", **arrays, **{f"y_{name}": np.eye(3)[one] for name, one in labels.items()})
+    arrays: dict[str, Any] = {f"x_{name}": image for name, image in images.items()}
+    arrays |= {f"y_{name}": np.eye(3)[one] for name, one in labels.items()}
+    np.savez(folder / "images.npz", **arrays)
     np.savez(folder / "series.npz", x_train=rng.random((60, 5, 2)), y_train=labels["train"][:60])
     idx = folder / "idx"
     idx.mkdir()
@@ -120,7 +123,7 @@ def exported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Exp
     return make
 
 
-SOURCES = {
+SOURCES: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     "digits": ({"name": "digits", "limit": 300}, MLP, {}),
     "digits, standard": ({"name": "digits", "limit": 300, "scaling": "standard"}, CNN, {}),
     "iris, none": ({"name": "iris", "scaling": "none", "validation": 30}, MLP, {}),
@@ -134,18 +137,11 @@ SOURCES = {
 }
 
 
-def formatted(text: str, folder: Path) -> None:
-    """Checks a script as a user's own linter would, at the usual widths of lines."""
-    path = folder / "checked.py"
-    path.write_text(text)
-    for arguments in (["check"], ["format", "--diff"], ["format", "--diff", "--line-length", "120"]):
-        command = [sys.executable, "-m", "ruff", *arguments, "--isolated", str(path)]
-        told = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert told.returncode == 0, told.stdout + told.stderr + text
+PARTS: tuple[PartName, ...] = ("training", "validation", "test")
 
 
-def parts_of(dataset: Dataset, name: str) -> tuple[Any, Any]:
-    part = dataset.part(name)  # type: ignore[arg-type]
+def parts_of(dataset: Dataset, name: PartName) -> tuple[Any, Any]:
+    part = dataset.part(name)
     return dataset.info.scaling.apply(part.x), part.y
 
 
@@ -161,7 +157,7 @@ def test_a_script_is_well_laid_out_and_prepares_the_data_of_the_study(
     names: dict[str, Any] = {"__name__": "script"}
     exec(compile(text, "best.py", "exec"), names)
     dataset = load(file.plan.experiment.dataset, file.plan.folders)
-    for name, (x, y) in zip(("training", "validation", "test"), names["load_data"](), strict=True):
+    for name, (x, y) in zip(PARTS, names["load_data"](), strict=True):
         expected_x, expected_y = parts_of(dataset, name)
         assert x.dtype == np.float32
         np.testing.assert_allclose(x, expected_x, atol=2e-5)
@@ -178,8 +174,8 @@ def test_a_script_with_pipelines_scales_as_in_training(exported: Callable[..., E
     names: dict[str, Any] = {"__name__": "script"}
     exec(compile(text, "best.py", "exec"), names)
     dataset = load(file.plan.experiment.dataset, file.plan.folders)
-    for name, part in zip(("training", "validation", "test"), names["load_data"](), strict=True):
-        raw = np.concatenate([x for x, _ in dataset.stream(name, 50)])  # type: ignore[misc]
+    for name, part in zip(PARTS, names["load_data"](), strict=True):
+        raw = np.concatenate([x for x, _ in dataset.stream(name, 50)])
         np.testing.assert_allclose(np.concatenate([x for x, _ in part]), dataset.info.scaling.apply(raw), atol=1e-6)
 
 

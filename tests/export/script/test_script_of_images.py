@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_script import formatted
+from formatting import formatted
 
 from hpo.errors import UserError
 from hpo.export.script import script_of

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from test_script import formatted
+from formatting import formatted
 
 from hpo.data import load, save
 from hpo.errors import UserError
