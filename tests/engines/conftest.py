@@ -9,7 +9,7 @@ from hpo.config.experiment import DatasetSpec, Objective, TrainingSpec
 from hpo.data import load, save
 from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Lost
 
-HERE = Path(__file__).parent
+MODELS = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +32,7 @@ def job_of(iris):
             training=TrainingSpec(epochs=epochs, batch_size=16),
             objective=Objective(metric="val_loss", direction="minimize"),
             data=iris,
-            import_paths=(str(HERE),),
+            import_paths=(str(MODELS),),
             **more,
         )
 

@@ -91,7 +91,7 @@ def test_a_trial_may_fail_and_the_next_one_trains(engine, job_of, drive):
     engine.submit(job_of(9, "broken"))
     (failed,) = drive(engine)
     assert (type(failed), failed.trial, failed.reason) == (Failed, 9, "error")
-    assert failed.message == "engine_models.py:50: ValueError: no such luck"
+    assert failed.message == "engine_models.py:51: ValueError: no such luck"
     assert "engine_models.py" in failed.traceback
     engine.submit(job_of(10))
     assert kinds(drive(engine))[-1] is Finished

@@ -11,7 +11,7 @@ from hpo.config.experiment import DatasetSpec, Objective, TrainingSpec
 from hpo.data import load, save
 from hpo.training.messages import EpochDone, Job
 
-HERE = Path(__file__).parent
+MODELS = Path(__file__).parents[1]
 
 
 @dataclass
@@ -57,7 +57,7 @@ def prepared(tmp_path_factory):
         key = repr(section)
         if key not in folders:
             folders[key] = tmp_path_factory.mktemp("prepared") / "data"
-            save(load(DatasetSpec.model_validate(section), [HERE]), folders[key])
+            save(load(DatasetSpec.model_validate(section), [MODELS]), folders[key])
         return str(folders[key])
 
     return prepare
@@ -75,7 +75,7 @@ def job_of(prepared):
             training=TrainingSpec.model_validate({"epochs": 2, "learning_rate": 0.01, **(training or {})}),
             objective=Objective.model_validate(objective),
             data=data or prepared(name="digits", limit=200),
-            import_paths=(str(HERE),),
+            import_paths=(str(MODELS),),
         )
 
     return job
