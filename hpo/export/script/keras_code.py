@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-# What a layer is called, and what every layer has, says nothing of what it does.
-_OF_ALL_LAYERS = ("name", "trainable", "dtype")
+# What a layer is called, and what every layer has, says nothing of what it does. Layers without a seed draw one.
+_OF_ALL_LAYERS = ("name", "trainable", "dtype", "seed")
 # A list of more numbers than this is written by its runs.
 _LONG = 8
 
@@ -20,10 +20,15 @@ def layers_as_code(model: "keras.Sequential") -> list[str]:
     Raises:
         ValueError: a layer has an argument that cannot be written down.
     """
-    return [f"keras.Input({tuple(model.input_shape[1:])})", *(_layer(layer) for layer in model.layers)]
+    return [f"keras.Input({tuple(model.input_shape[1:])})", *map(layer_as_code, model.layers)]
 
 
-def _layer(layer: "keras.layers.Layer") -> str:
+def layer_as_code(layer: "keras.layers.Layer") -> str:
+    """The call that makes a layer, with what differs from Keras's defaults.
+
+    Raises:
+        ValueError: it has an argument that cannot be written down.
+    """
     config = layer.get_config()
     return f"layers.{_call(type(layer), {name: config[name] for name in config if name not in _OF_ALL_LAYERS})}"
 

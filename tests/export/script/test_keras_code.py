@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from tiny_info import info_of
 
 from hpo.export.script.keras_code import layers_as_code
 from hpo.models import build
@@ -23,7 +24,7 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_code_of_a_model_builds_it_again(info_of, name):
+def test_the_code_of_a_model_builds_it_again(name):
     keras.utils.set_random_seed(3)
     model = build(name, MODELS[name], info_of((8, 8, 1))).model
     code = layers_as_code(model)
@@ -36,7 +37,7 @@ def test_the_code_of_a_model_builds_it_again(info_of, name):
     assert [float(loss) for loss in model.losses] == [float(loss) for loss in again.losses]
 
 
-def test_what_is_as_keras_has_it_is_left_out_and_long_lists_are_short(info_of):
+def test_what_is_as_keras_has_it_is_left_out_and_long_lists_are_short():
     code = layers_as_code(build("mlp", MODELS["mlp"], info_of((8, 8, 1))).model)
     assert code[5] == "layers.Rescaling(1.0, offset=[0.0] * 64 + [1.0])"
     assert code[6] == (

@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 from formatting import formatted
 
+from hpo.config.experiment import DatasetSpec
 from hpo.data import Dataset, load
 from hpo.data.dataset import PartName
 from hpo.export.script import script_of
@@ -68,6 +70,21 @@ class Tuned(keras_tuner.HyperModel):
         return model.fit(*args, batch_size=hp.Choice("batch_size", [16, 64]), **kwargs)
 """
 
+# Names that a script has for something else.
+TAKEN = """
+import numpy as np
+
+
+def load_data():
+    return (np.arange(80.0)[:, None], np.arange(80) % 3), (np.arange(40.0)[:, None], np.arange(40) % 3)
+
+
+def build_model(params, dataset):
+    from own_for_script import build
+
+    return build(params, dataset)
+"""
+
 MLP = {"model": "mlp", "parameters": {"depth": 2, "width": 32, "dropout": 0.1, "learning_rate": 0.003}}
 CNN = {"model": "cnn", "parameters": {"blocks": 1, "filters": 8, "dense": 16, "batch_normalization": True}}
 MANY = {"model": "own_for_script:build", "parameters": {"units": 8, **{f"unused_{n}": f"value {n}" for n in range(9)}}}
@@ -77,11 +94,12 @@ TUNED = {"model": "own_for_script:Tuned", "parameters": {}}
 def write_files(folder: Path) -> None:
     """Data of every kind, and code of the user's."""
     (folder / "own_for_script.py").write_text(OWN)
+    (folder / "read_idx.py").write_text(TAKEN)
     rng = np.random.default_rng(1)
     town = np.array(["Ulm", "Bonn", "Jena"])[rng.integers(0, 3, 300)]
     size, rooms = rng.random(300), rng.integers(1, 6, 300)
     price = 3 * size + rooms + (town == "Ulm") + rng.normal(0, 0.1, 300)
-    table = pd.DataFrame({"size": size, "town": town, "rooms": rooms, "price": price})
+    table = pd.DataFrame({"size": size, 'the "town", or village, of it': town, "rooms": rooms, "price": price})
     table.to_csv(folder / "houses.csv", index=False)
     table.assign(dear=np.where(price > 4, "yes", "no")).to_parquet(folder / "houses.parquet")
     images = {name: rng.integers(0, 256, (90, 6, 6), dtype=np.uint8) for name in ("train", "test")}
@@ -133,6 +151,7 @@ SOURCES: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     "series": ("series.npz", MLP, {"training": {"early_stopping": False, "optimizer": "sgd", "momentum": 0.9}}),
     "idx": ("./idx", MLP, {"training": {"early_stopping": {"patience": 2, "min_delta": 0.01}}}),
     "pair": ("own_for_script:pair", MANY, {}),
+    "taken names": ("read_idx:load_data", {"model": "read_idx:build_model", "parameters": {"units": 2}}, {}),
     "mapping": ("own_for_script:mapping", TUNED, {"parameters": {"units": 12, "batch_size": 16}}),
 }
 
@@ -167,6 +186,19 @@ def test_a_script_is_well_laid_out_and_prepares_the_data_of_the_study(
     assert model.input_shape[1:] == dataset.info.input_shape
 
 
+def test_own_code_is_searched_for_as_in_the_study(exported: Callable[..., Exported], folder: Path) -> None:
+    later = folder / "later"
+    later.mkdir()
+    (later / "own_for_script.py").write_text("pair = None")
+    (later / "only_later.py").write_text("from own_for_script import pair")
+    file = exported("own_for_script:pair", MANY)
+    experiment = file.plan.experiment.model_copy(update={"dataset": DatasetSpec(function="only_later:pair")})
+    plan = replace(file.plan, experiment=experiment, folders=(folder, later))
+    first, second = (line for line in script_of(replace(file, plan=plan)).splitlines() if "sys.path" in line)
+    assert str(later) in first
+    assert str(later) not in second
+
+
 def test_a_script_with_pipelines_scales_as_in_training(exported: Callable[..., Exported], tmp_path: Path) -> None:
     file = exported("own_for_script:pipelines", MANY)
     text = script_of(file)
@@ -188,7 +220,8 @@ class Blocks:
             raise ImportError("hpo is blocked")
 
 sys.meta_path.insert(0, Blocks())
-runpy.run_path(sys.argv[1], run_name="__main__")
+for path in sys.argv[1:]:
+    runpy.run_path(path, run_name="__main__")
 """
 
 
@@ -204,18 +237,12 @@ def test_scripts_train_without_hpo_and_reach_their_score(exported: Callable[...,
     }
     confirmed = Confirmed(0.05, True, Estimate(mean=0.3, deviation=0.05, low=0.24, high=0.36, seeds=5))
     scripts["csv"] = Exported(**{**vars(scripts["csv"]), "confirmed": confirmed})
-    processes = {}
     for name, file in scripts.items():
-        path = tmp_path / f"{name}.py"
-        path.write_text(script_of(file))
-        command = [sys.executable, "-I", "-c", WITHOUT_HPO, str(path)]
-        processes[name] = subprocess.Popen(
-            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-    told = {name: process.communicate(timeout=200) for name, process in processes.items()}
-    for name, (output, errors) in told.items():
-        assert processes[name].returncode == 0, output + errors
-        assert "on the test part" in output
+        (tmp_path / f"{name}.py").write_text(script_of(file))
+    command = [sys.executable, "-I", "-c", WITHOUT_HPO, *(f"{name}.py" for name in scripts)]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert told.stdout.count("on the test part") == len(scripts)
 
 
 def test_a_script_ends_by_saying_that_its_score_is_another(exported: Callable[..., Exported]) -> None:

@@ -36,7 +36,7 @@ def test_an_augmented_trial(exported: Callable[..., Exported], tmp_path: Path) -
     text = script_of(exported(data))
     formatted(text, tmp_path)
     assert "layers.RandomRotation(" in text
-    assert "layers.GaussianNoise(stddev=0.05)," in text
+    assert "layers.GaussianNoise(0.05)," in text
     names: dict[str, Any] = {"__name__": "script"}
     exec(compile(text, "best.py", "exec"), names)
     (x, y), _, _ = names["load_data"]()

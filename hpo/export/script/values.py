@@ -1,0 +1,185 @@
+"""What a script's template is filled with: how a trial's data are read, its model is made and its training goes."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from hpo import models
+from hpo.config.experiment import DatasetSpec, TrainingSpec
+from hpo.config.training_rules import has_schedule
+from hpo.data.dataset import Dataset, PartName, class_numbers
+from hpo.data.files import find, idx_files
+from hpo.data.function import FunctionStream
+from hpo.errors import UserError
+from hpo.export.script.keras_code import layer_as_code, layers_as_code
+from hpo.export.script.tolerance import tolerance
+from hpo.loop.jobs import make_job, sections, variants_of
+from hpo.models import keras_tuner
+from hpo.models.built import Built
+from hpo.plan.exported_file import Exported
+from hpo.system.imports import load_object
+from hpo.training.augmentation import layers_of
+from hpo.training.class_weights import sample_weights, weights_by_class
+from hpo.training.compiling import compile_model, labels_for, optimizer_options
+from hpo.training.learning_rate import decay_epochs_of
+from hpo.training.messages import Job
+
+_SUFFIXES: Mapping[PartName, str] = {"training": "", "validation": "_val", "test": "_test"}
+
+
+def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any]:
+    """The values, by the names that the template has for them. Reads the data and builds the model.
+
+    Args:
+        exported: the trial.
+        taken: words that mean something in the script, by which no module of the user can be called there.
+
+    Raises:
+        DataError: the data can no longer be read.
+        UserError: how it was trained makes no plain script.
+        ModelError: the model can no longer be built.
+    """
+    plan = exported.plan
+    _, spec = sections(plan, exported.parameters)
+    _refuse(spec.validation.folds is not None, "k-fold cross-validation, a model for each fold, makes")
+    dataset = variants_of(plan).dataset(spec)
+    info = dataset.info
+    _refuse(dataset.batches is not None, f"{info.name}: generated data make")
+    declared = models.discover(plan.space.model, info, plan.folders)
+    job = make_job(plan, exported.parameters, exported.seed, lambda _: Path(), declared)
+    training, schedule = job.training, job.training.schedule if has_schedule(job.training) else None
+    keras.utils.set_random_seed(job.seed)
+    built = models.build(job.model, job.params, info, job.import_paths, job.declared)
+    compiled = None if built.model.compiled else _compiling(built.model, training, dataset)
+    changes = layers_of(job.augmentation, info) if job.augmentation is not None else []
+    _refuse(bool(built.fit and schedule), "a learning-rate schedule beside a HyperModel's own fit makes")
+    _refuse(bool(built.fit and changes), "augmentation beside a HyperModel's own fit makes")
+    own_paths = [path for path in (spec.function, job.model, *(training.callbacks or ())) if path and ":" in path]
+    own = _own_code(own_paths, plan.folders, taken)
+    stream = dataset.stream if isinstance(dataset.stream, FunctionStream) else None
+    batched = {part: stream.batched(part) for part in _SUFFIXES} if stream else {}
+    return {
+        "exported": exported,
+        "about": _about(exported),
+        "objective": job.objective,
+        "training": training,
+        "spec": spec,
+        "info": info,
+        "params": dict(job.params),
+        "own": own,
+        "tolerance": tolerance(exported, info),
+        "own_callbacks": [f"{own['called'][path]}()" for path in training.callbacks or ()],
+        **_reading(spec, dataset, plan.folders),
+        "streamed": stream is not None,
+        "batched": batched,
+        # A HyperModel's own fit may set a batch size of its own.
+        "takes_batch_size": not all(batched.values()) if stream else not built.fit,
+        "scaled": info.scaling.method != "none",
+        "model": _model(job, built, dataset, own["called"]),
+        "compiled": compiled,
+        "labels": "as they are" if stream else _labels(built.model, dataset),
+        "schedule": schedule,
+        "decay_epochs": decay_epochs_of(schedule, training.epochs) if schedule else None,
+        "changes": [layer_as_code(layer) for layer in changes],
+        "class_weight": _class_weight(training, dataset),
+    }
+
+
+def _about(exported: Exported) -> str:
+    packages = [f"{name} {exported.versions[name]}" for name in ("keras", "tensorflow") if name in exported.versions]
+    made_with = f", with {' and '.join(packages)}" if packages else ""
+    return f"In the study it had {exported.plan.experiment.objective.metric} {exported.value:.4f}{made_with}."
+
+
+def _refuse(refused: bool, what: str) -> None:
+    if refused:
+        raise UserError(f"{what} no plain script; --to best.yaml exports a file that hpo train takes")
+
+
+def _own_code(paths: Iterable[str], folders: Sequence[Path], taken: Collection[str]) -> dict[str, Any]:
+    """How what import paths name is called in the script, and the imports and folders that it takes."""
+    imports, called, used = [], {}, []
+    for path in paths:
+        module, _, name = path.partition(":")
+        top = module.partition(".")[0]
+        found = [folder for folder in folders if (folder / f"{top}.py").exists() or (folder / top).is_dir()][:1]
+        alias = "own_" + module.replace(".", "_") if found and top in taken else module
+        imports.append(f"import {module}" + (f" as {alias}" if alias != module else ""))
+        called[path] = f"{alias}.{name}"
+        used += found
+    # The folder that is put in front last is the first one searched.
+    searched = [str(folder.absolute()) for folder in folders if folder in used]
+    return {"imports": imports, "called": called, "folders": [*reversed(dict.fromkeys(searched))]}
+
+
+def _reading(spec: DatasetSpec, dataset: Dataset, folders: Sequence[Path]) -> dict[str, Any]:
+    """What reads the data, from where, and the suffixes of the parts that they bring: "" for training."""
+    info = dataset.info
+    drawn = {draw.purpose for draw in info.draws}
+    reader, path, files = info.source, None, {}
+    if spec.function is not None:
+        mapping = dataset.stream is not None or isinstance(load_object(spec.function, folders)(), Mapping)
+        reader = "mapping" if mapping else "pair"
+    elif info.source not in ("scikit-learn", "keras.datasets"):
+        path = find(spec.path, folders) if spec.path is not None else Path(info.source)
+        files = idx_files(path) if path.is_dir() else {}
+        reader = "idx" if files else path.suffix
+    from_files = spec.path is not None or spec.function is not None
+    return {
+        "reader": reader,
+        "path": path and str(path.absolute()),
+        "files": {key: file.name.removesuffix(".gz") for key, file in files.items()},
+        "given": [suffix for part, suffix in _SUFFIXES.items() if part not in drawn],
+        "named_columns": [column.name for column in info.columns if column.categories is not None],
+        "named_classes": not info.one_hot and bool(info.class_names) and (bool(info.columns) or from_files),
+    }
+
+
+def _model(job: Job, built: Built, dataset: Dataset, called: Mapping[str, str]) -> dict[str, Any]:
+    if models.keys(job.model) is not None:
+        return {"kind": "layers", "layers": layers_as_code(built.model), "fits": False}
+    found, code = load_object(job.model, job.import_paths), called[job.model]
+    if keras_tuner.hypermodel_of(job.model, found, dataset.info) is None:
+        kind = "function"
+    elif isinstance(found, type):
+        kind = "HyperModel"
+        code = _call(code, keras_tuner.arguments(job.model, found, dataset.info))
+    else:
+        kind = "HyperModel" if hasattr(found, "build") else "function of hp"
+    return {"kind": kind, "code": code, "fits": built.fit is not None}
+
+
+def _compiling(model: keras.Model, training: TrainingSpec, dataset: Dataset) -> dict[str, Any]:
+    """Compiles the model; returns what `compile` was given, as source."""
+    compile_model(model, training, dataset.info)
+    config = model.get_compile_config()
+    optimizer, loss = type(model.optimizer).__name__, config["loss"]
+    smoothed = not isinstance(loss, str) and f"keras.losses.{loss['class_name']}"
+    return {
+        "optimizer": _call(f"keras.optimizers.{optimizer}", optimizer_options(training)),
+        "loss": _call(smoothed, {"label_smoothing": training.label_smoothing}) if smoothed else repr(loss),
+        "metrics": list(config["metrics"]),
+    }
+
+
+def _call(function: str, arguments: Mapping[str, Any]) -> str:
+    return f"{function}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
+
+
+def _labels(model: keras.Model, dataset: Dataset) -> str:
+    """What the loss takes, against what the data have."""
+    y = np.asarray(dataset.training.y[:1])
+    difference = labels_for(model, y, dataset.info).ndim - y.ndim
+    return "one-hot" if difference > 0 else "numbers" if difference < 0 else "as they are"
+
+
+def _class_weight(training: TrainingSpec, dataset: Dataset) -> dict[int, float]:
+    given, y = training.class_weight, dataset.training.y
+    if given is None or dataset.stream is not None:
+        return dict(weights_by_class(given) or {})
+    numbers, weights = class_numbers(y), sample_weights(given, y, dataset.info)
+    assert weights is not None
+    return {int(number): round(float(weights[numbers == number][0]), 6) for number in np.unique(numbers)}
