@@ -53,6 +53,8 @@ class Soak:
     studies: int = 0
     short: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="soak-")))
     """Where the folders for temporary files are."""
+    _idle: int = 0
+    """How many runs in a row ended no trial."""
     gone_after: list[float] = field(default_factory=list)
     """Seconds from each kill of a coordinator until its last process was gone."""
     say: Callable[[str], None] = print
@@ -64,9 +66,15 @@ class Soak:
         try:
             length = self._study(lambda: None)
             while sum(self.kills.values()) < kills:
-                self._study(lambda: self._random.uniform(0, length) if sum(self.kills.values()) < kills else None)
+                self._study(lambda: self._moment(length) if sum(self.kills.values()) < kills else None)
         finally:
             shutil.rmtree(self.short, ignore_errors=True)
+
+    def _moment(self, length: float) -> float:
+        """When the next kill comes, in seconds from the start: later on a machine that has become slower, where runs
+        that are killed before their first trial ends would never come to an end.
+        """
+        return self._random.uniform(0, length) * 1.5**self._idle
 
     def figures(self) -> dict[str, Any]:
         """What came of it, as a line of a table."""
@@ -87,7 +95,9 @@ class Soak:
         (home / "experiment.yaml").write_text(_yaml(self._experiment(name)), encoding="utf-8")
         finished, seconds = False, 0.0
         while not finished:
+            before = len(self._ended(place))
             finished, seconds = self._run(place, moment)
+            self._idle = 0 if len(self._ended(place)) > before else self._idle + 1
         self._complain(place, [*final_complaints(place, self.trials), *self._left(home)])
         self.say(f"study {self.studies}: {sum(self.kills.values())} kills, {len(self.complaints)} faults")
         return seconds
