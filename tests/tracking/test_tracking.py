@@ -121,7 +121,8 @@ def test_the_coordinator_imports_no_tensorflow_and_prints_nothing(tmp_path):
         import hpo.tracking
         assert "mlflow" not in sys.modules
         from pathlib import Path
-        from logged import Ending, complete, opened, tell
+        from hpo.tracking import Ending
+        from logged import complete, opened, tell
         home, model = Path(sys.argv[2]), Path(sys.argv[2]) / "best.keras"
         model.write_bytes(b"not looked into")
         tracker = opened(f"sqlite:///{home}/mlflow.db", home)
