@@ -23,6 +23,7 @@ from optuna.trial import Trial, TrialState
 
 from benchmarks.curves import Curve, Recorded, Surrogate, load_task, task_names
 from hpo.config.experiment import Named
+from hpo.storage.optuna_compat import key_of
 from hpo.study.samplers import make_pruner, make_sampler
 
 BUDGETS = (5, 10, 20, 40)
@@ -175,7 +176,7 @@ class _Study:
             row = int(free[np.argmin(np.square(task.table[free] - wanted).sum(axis=1))])
         self._taken.append(row)
         for (name, distribution), value in zip(task.space.items(), task.table[row], strict=True):
-            self._storage.set_trial_param(trial._trial_id, name, float(value), distribution)
+            self._storage.set_trial_param(key_of(trial), name, float(value), distribution)
         return row
 
     def _ends(self, running: _Running, score: float) -> bool:

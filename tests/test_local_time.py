@@ -10,7 +10,7 @@ import pytest
 from logged import complete, look, opened
 from studies import flat, run
 
-from hpo.storage.batched import BatchedStorage
+from hpo.storage.batched_storage import BatchedStorage
 from hpo.storage.open import open_database
 from hpo.study.read import read_study
 from hpo.study.stored_trial import record_of

@@ -20,10 +20,10 @@ TESTS: Mapping[str, Sequence[str]] = {
         "tests/study/test_read_study.py",
         "tests/test_local_time.py",
     ),
-    "study/read.py": ("tests/study/test_read_study.py", "tests/storage/test_trial_tables.py"),
-    "storage/batched.py": ("tests/storage/test_batched.py", "tests/study/test_study.py"),
-    "storage/pending_rows.py": (
-        "tests/storage/test_batched.py",
+    "study/read.py": ("tests/study/test_read_study.py", "tests/storage/test_read_trials.py"),
+    "storage/batched_storage.py": ("tests/storage/test_batched_storage.py", "tests/study/test_study.py"),
+    "storage/write_trials.py": (
+        "tests/storage/test_batched_storage.py",
         "tests/storage/test_store_away.py",
         "tests/test_local_time.py",
     ),

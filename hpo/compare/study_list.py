@@ -10,27 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from hpo.storage.optuna_compat import has_known_tables, studies_with, trials_without
 from hpo.storage.read_only import may_only_be_read, opener
+from hpo.study.attributes import IDENTITY, OBSERVED, RESULT
 from hpo.system.home import default_storage, home_folder
 from hpo.text.credentials import hidden_in
 
 if TYPE_CHECKING:
     from hpo.study.read import StudyView
 
-# The tables of Optuna 3.2 to 5; of any other kind the ordinary reading knows more.
-_SCHEMA, _REVISION = 12, "v3.2.0.a"
+# Optuna's names of states.
 _STATES = {"RUNNING": "running", "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-_STUDIES = """
-    SELECT studies.study_id, study_name, value_json FROM studies JOIN study_user_attributes AS attributes
-    ON attributes.study_id = studies.study_id AND "key" = 'hpo:identity' ORDER BY studies.study_id
-"""
-# As `hpo.study.stored_trial.record_of` reads trials, without those that only wait, or that only the sampler knows.
-_TRIALS = """
-    SELECT study_id, number, state, result.value_json -> '$.value', result.value_json -> '$.failure' FROM trials
-    LEFT JOIN trial_user_attributes AS result ON result.trial_id = trials.trial_id AND result."key" = 'hpo:result'
-    LEFT JOIN trial_user_attributes AS seen ON seen.trial_id = trials.trial_id AND seen."key" = 'hpo:observed'
-    WHERE state <> 'WAITING' AND seen.trial_id IS NULL ORDER BY number
-"""
 
 
 @dataclass(frozen=True)
@@ -126,15 +116,12 @@ class _Sum:
 
 def _lines(connection: sqlite3.Connection) -> list[StudyLine]:
     connection.execute("BEGIN")
-    known = (
-        connection.execute("SELECT schema_version FROM version_info").fetchone()[0],
-        connection.execute("SELECT version_num FROM alembic_version").fetchone()[0],
-    )
-    if known != (_SCHEMA, _REVISION):
+    if not has_known_tables(connection):
         raise ValueError("tables of another version")
-    studies = {study: (name, hidden_in(json.loads(text))) for study, name, text in connection.execute(_STUDIES)}
+    studies = {study: (name, hidden_in(json.loads(text))) for study, name, text in studies_with(connection, IDENTITY)}
     sums = {study: _Sum(_sign(identity["objective"])) for study, (_, identity) in studies.items()}
-    for study, number, state, value, failure in connection.execute(_TRIALS):
+    # As `hpo.study.stored_trial.record_of` reads trials.
+    for study, number, state, value, failure in trials_without(connection, OBSERVED, RESULT, ("value", "failure")):
         if study in sums:
             sums[study].add(number, _STATES[state], *map(_parsed, (value, failure)))
     return [

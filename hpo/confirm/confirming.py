@@ -16,10 +16,11 @@ from hpo.config.experiment import Objective
 from hpo.config.resolved import Resolved
 from hpo.errors import StoreAway, StudyBusy
 from hpo.statistics.finalists import Runs, out
-from hpo.storage.batched import BatchedStorage
+from hpo.storage.abstract_lock import Lock
+from hpo.storage.batched_storage import BatchedStorage
 from hpo.storage.database import Warn
-from hpo.storage.lock_holder import Lock
 from hpo.storage.open import opened_patiently
+from hpo.storage.optuna_compat import key_of
 from hpo.storage.writer import Writer
 from hpo.study.attributes import CONFIRMATION, CONFIRMS, DECLARED, IDENTITY, JOB, RETRY
 from hpo.study.confirmation import Confirmation
@@ -136,7 +137,7 @@ class Confirming:
             self._storage.refresh(self._id)
             stray = self._storage.stray(self._id)
             if stray is not None:
-                self._ids[stray.number] = stray._trial_id
+                self._ids[stray.number] = key_of(stray)
                 return record_of(stray)
             runs = self.trials()
             if self._wanted.stop_early:
@@ -215,7 +216,7 @@ class Confirming:
         with self._storage.drafting(self._id):
             self._storage.create_new_trial(self._id, template)
             begun = self._storage.keep()
-        self._ids[begun.number] = begun._trial_id
+        self._ids[begun.number] = key_of(begun)
         return begun.number
 
 

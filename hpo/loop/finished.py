@@ -12,7 +12,7 @@ from hpo.errors import HpoError
 from hpo.plan.plan import Plan
 from hpo.storage.database import is_database_error
 from hpo.storage.open import open_database
-from hpo.storage.trial_tables import light_trials
+from hpo.storage.read_trials import light_trials
 from hpo.study.attributes import (
     CARRIED,
     CONFIRMS,

@@ -12,7 +12,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo.report.choice import Choice, choice_of
-from hpo.storage.trial_tables import Sampled
+from hpo.storage.read_trials import Sampled
 from hpo.study.read import StudyView, read_sampled, read_study
 from hpo.study.record import TrialRecord, ranked
 

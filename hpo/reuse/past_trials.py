@@ -12,6 +12,7 @@ from hpo.config.parameters import Constant
 from hpo.config.space import SearchSpace
 from hpo.reuse.import_trials import Past
 from hpo.reuse.keras_tuner_project import KerasTunerTrial
+from hpo.storage.optuna_compat import RUNG_PREFIX
 from hpo.study.attributes import ENQUEUED
 from hpo.study.read import StudyView
 from hpo.study.record import TrialRecord, score_of
@@ -55,7 +56,7 @@ def of_study(view: StudyView, trials: Mapping[int, FrozenTrial], wanted: Wanted,
             continue
         trial = trials[record.number]
         listed = {key: value for key, value in trial.user_attrs.items() if key == ENQUEUED and wanted.strict}
-        noted = {key: value for key, value in trial.system_attrs.items() if key.startswith("completed_rung_")}
+        noted = {key: value for key, value in trial.system_attrs.items() if key.startswith(RUNG_PREFIX)}
         past.append(
             Past(view.name, str(record.number), replace(seen, params=params), listed, noted if same_pruner else {})
         )

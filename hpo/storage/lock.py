@@ -9,9 +9,9 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from hpo.errors import UserError
 from hpo.storage import database
+from hpo.storage.abstract_lock import Lock
 from hpo.storage.database import Warn
 from hpo.storage.lock_file import FileLock
-from hpo.storage.lock_holder import Lock
 from hpo.storage.lock_server import ServerLock
 from hpo.text.urls import masked
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import IO, final
 
 from hpo.errors import StoreAway
+from hpo.storage.abstract_lock import Lock, Released, busy, whole_name
 from hpo.storage.database import Away
-from hpo.storage.lock_holder import Lock, Released, busy, whole_name
 from hpo.system.private_files import private_folder
 from hpo.system.safe_paths import file_name
 

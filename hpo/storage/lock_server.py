@@ -10,8 +10,8 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from hpo.storage.abstract_lock import Lock, Released, busy, short_name
 from hpo.storage.database import Away, engine_options
-from hpo.storage.lock_holder import Lock, Released, busy, short_name
 
 
 @final

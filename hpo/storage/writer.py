@@ -11,8 +11,8 @@ from typing import Any, TypeVar, final
 
 from hpo.errors import HpoError, StoreAway, StudyBusy
 from hpo.storage import database
+from hpo.storage.abstract_lock import Lock, Released
 from hpo.storage.database import Warn, duration, is_away, is_database_error, reason_of, to_stderr
-from hpo.storage.lock_holder import Lock, Released
 from hpo.text.urls import masked
 
 PROMPT_SECONDS = 2.0

@@ -10,7 +10,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from hpo.config.experiment import Named, StudySpec
 from hpo.config.space import SearchSpace
-from hpo.storage.batched import BatchedStorage
+from hpo.storage.batched_storage import BatchedStorage
+from hpo.storage.optuna_compat import FIXED_PARAMS, forget_read_trials, key_of
 from hpo.study.attributes import ENQUEUED
 from hpo.study.samplers import make_sampler
 from hpo.study.stored_trial import config_of, origin_of, own
@@ -89,7 +90,7 @@ class Tried:
         """
         for sampler in self._samplers(wish):
             found = self._ask(wish, sampler)
-            given = self._storage.get_trial(found.trial._trial_id).system_attrs.get("fixed_params", {})
+            given = self._storage.get_trial(key_of(found.trial)).system_attrs.get(FIXED_PARAMS, {})
             whole = self._space.to_optuna(found.config).keys() <= given.keys()
             if found.error or self.number(found.config) is None or (whole and wish.again is not None):
                 return found
@@ -114,16 +115,15 @@ class Tried:
     def _ask(self, wish: Wish, sampler: BaseSampler, config: Mapping[str, Any] | None = None) -> Found:
         self._storage.drop()
         self._study.sampler = sampler
-        # What is sampled depends on the trials told so far, which Optuna reads anew for its own `ask` alone.
-        self._study._thread_local.cached_all_trials = None
+        forget_read_trials(self._study)
         fixed = self._space.to_optuna(wish.fixed if config is None else config)
         if wish.waits:
             trial = self._study.ask()
             if config is not None:
-                self._storage.set_trial_system_attr(trial._trial_id, "fixed_params", fixed)
-                trial = Trial(self._study, trial._trial_id)
+                self._storage.set_trial_system_attr(key_of(trial), FIXED_PARAMS, fixed)
+                trial = Trial(self._study, key_of(trial))
         else:
-            attributes = {"fixed_params": fixed} if fixed else {}
+            attributes = {FIXED_PARAMS: fixed} if fixed else {}
             template = create_trial(state=TrialState.RUNNING, system_attrs=attributes, user_attrs=dict(wish.attributes))
             trial = Trial(self._study, self._storage.create_new_trial(self._id, template))
         try:

@@ -10,9 +10,9 @@ import optuna
 from hpo.config.experiment import StudySpec
 from hpo.config.redacted import kept_experiment, kept_files
 from hpo.errors import StoreAway, StudyBusy, StudyMismatch
-from hpo.storage.batched import BatchedStorage
+from hpo.storage.abstract_lock import Lock
+from hpo.storage.batched_storage import BatchedStorage
 from hpo.storage.database import Warn
-from hpo.storage.lock_holder import Lock
 from hpo.storage.open import opened_patiently
 from hpo.study.attributes import DATA, EXPERIMENT, FILES, FOLDERS, IDENTITY, VERSIONS
 from hpo.study.definition import Definition, differences

@@ -14,7 +14,7 @@ from hpo.config.redacted import kept_experiment, kept_files
 from hpo.errors import NotFound, nearest
 from hpo.storage.database import read_patiently
 from hpo.storage.open import open_database, open_storage
-from hpo.storage.trial_tables import Sampled, light_trials, sampled
+from hpo.storage.read_trials import Sampled, light_trials, sampled
 from hpo.study.attributes import (
     CARRIED,
     CONFIRMATION,

@@ -7,6 +7,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo.config.resolved import Resolved
+from hpo.storage.optuna_compat import FIXED_PARAMS
 from hpo.study.attributes import CARRIED, CONFIRMS, JOB, OBSERVED, RESULT, RETRY
 from hpo.study.record import Confirms, State, TrialRecord
 from hpo.system.safe_paths import is_kept_model
@@ -66,7 +67,7 @@ def result_of(record: TrialRecord) -> dict[str, Any]:
 
 def config_of(trial: FrozenTrial) -> Mapping[str, Any]:
     """A trial's configuration; of one that was killed as it began, what is known of it."""
-    begun = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+    begun = {**trial.system_attrs.get(FIXED_PARAMS, {}), **trial.params}
     config: Mapping[str, Any] = trial.user_attrs.get(JOB, {}).get("config", begun)
     return config
 

@@ -12,7 +12,8 @@ from hpo.config.experiment import StudySpec
 from hpo.config.resolved import Resolved
 from hpo.config.space import SearchSpace
 from hpo.errors import UserError
-from hpo.storage.batched import BatchedStorage
+from hpo.storage.batched_storage import BatchedStorage
+from hpo.storage.optuna_compat import key_of
 from hpo.storage.writer import Writer
 from hpo.study.attributes import DECLARED, ENQUEUED, JOB, RETRY
 from hpo.study.definition import Definition
@@ -193,7 +194,7 @@ class Study:
         if origin != retry.get("origin", drafted.number):
             # Somebody enqueued a trial meanwhile, which has the number that this one was to have.
             seed = derive_seed(self._seed, origin)
-            self._storage.set_trial_user_attr(trial._trial_id, JOB, {"config": config, "seed": seed})
+            self._storage.set_trial_user_attr(key_of(trial), JOB, {"config": config, "seed": seed})
             self._storage.flush()
         return self._begun(trial, TrialRecord(trial.number, "running", config, seed, origin, attempt), found.error)
 
@@ -202,7 +203,7 @@ class Study:
         record = record_of(trial)
         # Its number may be another than the one that its seed was made with.
         seed = derive_seed(self._seed, record.origin)
-        self._storage.set_trial_user_attr(trial._trial_id, JOB, {"config": record.params, "seed": seed})
+        self._storage.set_trial_user_attr(key_of(trial), JOB, {"config": record.params, "seed": seed})
         self._storage.flush()
         complaints = self._space.complaints(record.params) if record.params else {"configuration": "cannot be made"}
         error = "; ".join(f"{name} {complaint}" for name, complaint in complaints.items())
@@ -213,5 +214,5 @@ class Study:
         if error:
             return self.end(replace(record, state="failed", failure="invalid", error=error))
         self._tried.add(record.params, trial.number)
-        self._running[trial.number] = trial._trial_id
+        self._running[trial.number] = key_of(trial)
         return record

@@ -15,8 +15,8 @@ from sqlalchemy import create_engine, text
 from studies import WriteLock, process, run
 
 from hpo.errors import StoreAway, StudyBusy
-from hpo.storage import batched, database, writer
-from hpo.storage.pending_rows import End
+from hpo.storage import batched_storage, database, writer
+from hpo.storage.write_trials import End
 from hpo.study.read import read_study
 from hpo.training.messages import Job
 
@@ -27,7 +27,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
     monkeypatch.setattr(writer, "PROMPT_SECONDS", 0.5)
     monkeypatch.setattr(writer, "WATCH_SECONDS", 0.2)
-    monkeypatch.setattr(batched, "WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(batched_storage, "WRITE_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -170,16 +170,16 @@ def test_a_commit_that_arrived_though_nobody_heard_doubles_nothing(
         def cut_once(*args: Any) -> Any:
             found = write(*args)
             ended = len(args) == 3 and isinstance(args[2], End)
-            if not cuts and moment == ("begin" if write is begin else "end" if ended else "report"):
+            if not cuts and moment == ("begin" if write is insert else "end" if ended else "report"):
                 cuts.append(args)
                 raise database.Away("the answer was lost")
             return found
 
         return cut_once
 
-    begin, write_all = (vars(batched)[name] for name in ("begin", "write_all"))
-    monkeypatch.setattr(batched, "begin", heard_late(begin))
-    monkeypatch.setattr(batched, "write_all", heard_late(write_all))
+    insert, write_all = (vars(batched_storage)[name] for name in ("insert_trial", "write_all"))
+    monkeypatch.setattr(batched_storage, "insert_trial", heard_late(insert))
+    monkeypatch.setattr(batched_storage, "write_all", heard_late(write_all))
     ran = run(url, rising, trials=4, sampler="tpe")
     assert len(cuts) == 1
     assert ran.states == ["complete"] * 4
@@ -240,7 +240,7 @@ def test_a_server_that_restarts_costs_nothing(server) -> None:
 def test_a_coordinator_whose_lock_another_took_writes_nothing_more(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # It would be quicker than the other.
     monkeypatch.setattr(writer, "WATCH_SECONDS", 60.0)
-    monkeypatch.setattr(batched, "WRITE_SECONDS", 0.5)
+    monkeypatch.setattr(batched_storage, "WRITE_SECONDS", 0.5)
     database_file = Path(url.removeprefix("sqlite:///"))
 
     def script(job: Job) -> Iterator[float]:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import InterfaceError
 
 from hpo.errors import StoreAway, StudyBusy
 from hpo.storage import database, writer
-from hpo.storage.lock_holder import Lock
+from hpo.storage.abstract_lock import Lock
 from hpo.storage.writer import NotNow, Writer, _Trouble
 
 AWAY = InterfaceError("INSERT", {}, Exception("connection refused"))

@@ -13,7 +13,7 @@ from studies import OBJECTIVE, definition, flat, run, score, two_epochs
 
 from hpo.config.experiment import StudySpec
 from hpo.errors import NotFound
-from hpo.storage import batched
+from hpo.storage import batched_storage
 from hpo.storage.open import open_database, open_storage
 from hpo.study.open import open_study
 from hpo.study.read import StudyView, confirming_runs, read_study, study_names
@@ -98,7 +98,7 @@ def plain_optuna(url):
 
 
 def test_plain_optuna_reads_the_study_while_it_runs_and_afterwards(url, monkeypatch):
-    monkeypatch.setattr(batched, "WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(batched_storage, "WRITE_SECONDS", 0.0)
     seen = []
 
     def script(job):

@@ -6,7 +6,7 @@ from studies import SMALL, definition, flat, run
 
 from hpo.compare.compare import row
 from hpo.reuse.import_trials import frozen
-from hpo.storage.batched import BatchedStorage
+from hpo.storage.batched_storage import BatchedStorage
 from hpo.storage.open import open_database
 from hpo.study.read import read_study
 from hpo.study.record import TrialRecord

@@ -13,9 +13,9 @@ from optuna.testing.pytest_storages import StorageTestCase
 from sqlalchemy.pool import StaticPool
 from studies import process, run, two_epochs
 
-from hpo.storage import batched
-from hpo.storage.batched import BatchedStorage
-from hpo.storage.pending_rows import Unwritten, begin_waiting
+from hpo.storage import batched_storage
+from hpo.storage.batched_storage import BatchedStorage
+from hpo.storage.write_trials import Unwritten, begin_waiting
 
 
 class TestOptunasContract(StorageTestCase):
@@ -35,10 +35,10 @@ def url(tmp_path: Path) -> str:
 
 KILLED = """
 import os, signal
-from hpo.storage import batched
+from hpo.storage import batched_storage
 from studies import run
 
-batched.WRITE_SECONDS = 1000.0  # the next batch is far
+batched_storage.WRITE_SECONDS = 1000.0  # the next batch is far
 
 def script(job):
     yield 0.1
@@ -78,7 +78,7 @@ def test_epochs_are_written_in_batches(url: str, monkeypatch: pytest.MonkeyPatch
             (trial,) = optuna.load_study(study_name="s", storage=url).trials
             seen.append(len(trial.intermediate_values))
 
-    monkeypatch.setattr(batched, "WRITE_SECONDS", 1000.0)
+    monkeypatch.setattr(batched_storage, "WRITE_SECONDS", 1000.0)
     run(url, script, trials=1)
     assert seen == [0, 0, 0]
     (trial,) = optuna.load_study(study_name="s", storage=url).trials
@@ -94,7 +94,7 @@ def test_epochs_are_written_within_a_trial(url: str, monkeypatch: pytest.MonkeyP
                 assert time.monotonic() < until
                 time.sleep(0.01)
 
-    monkeypatch.setattr(batched, "WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(batched_storage, "WRITE_SECONDS", 0.0)
     assert run(url, script, trials=1).states == ["complete"]
 
 

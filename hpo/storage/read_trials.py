@@ -11,19 +11,9 @@ from typing import Any
 import sqlalchemy
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-_TRIALS = sqlalchemy.table(
-    "trials",
-    *map(sqlalchemy.column, ("trial_id", "study_id", "number", "state")),
-    sqlalchemy.column("datetime_start", sqlalchemy.DateTime),
-    sqlalchemy.column("datetime_complete", sqlalchemy.DateTime),
-)
-_PARAMETERS = sqlalchemy.table(
-    "trial_params",
-    *map(sqlalchemy.column, ("param_id", "trial_id", "param_name", "param_value", "distribution_json")),
-)
-_ATTRIBUTES = sqlalchemy.table("trial_user_attributes", *map(sqlalchemy.column, ("trial_id", "key", "value_json")))
+from hpo.storage.optuna_compat import tables
 
 
 def light_trials(storage: RDBStorage, study_id: int, keys: Collection[str], needs: str) -> list[FrozenTrial]:
@@ -31,14 +21,16 @@ def light_trials(storage: RDBStorage, study_id: int, keys: Collection[str], need
 
     Parameters, distributions and values after each epoch are left out, but for trials that lack the attribute
     `needs`, which are read whole. Optuna itself builds an object for each row of seven tables, which takes half a
-    minute for 10,000 trials. The tables are those of Optuna 3.2 to 5, which `RDBStorage` has checked.
+    minute for 10,000 trials.
     """
+    trials, kept = tables().trials, tables().user_attributes
     attributes: dict[int, dict[str, Any]] = defaultdict(dict)
     with storage.engine.connect() as connection:
-        mine = _TRIALS.c.study_id == study_id
-        rows = connection.execute(sqlalchemy.select(_TRIALS).where(mine).order_by(_TRIALS.c.number)).all()
-        wanted = sqlalchemy.and_(_ATTRIBUTES.c.trial_id == _TRIALS.c.trial_id, mine, _ATTRIBUTES.c.key.in_(list(keys)))
-        for trial_id, key, text in connection.execute(sqlalchemy.select(_ATTRIBUTES).where(wanted)):
+        mine = trials.c.study_id == study_id
+        rows = connection.execute(sqlalchemy.select(trials).where(mine).order_by(trials.c.number)).all()
+        query = sqlalchemy.select(kept.c.trial_id, kept.c.key, kept.c.value_json)
+        wanted = sqlalchemy.and_(kept.c.trial_id == trials.c.trial_id, mine, kept.c.key.in_(list(keys)))
+        for trial_id, key, text in connection.execute(query.where(wanted)):
             attributes[trial_id][key] = json.loads(text)
     return [
         _light(row, attributes[row.trial_id]) if needs in attributes[row.trial_id] else storage.get_trial(row.trial_id)
@@ -58,11 +50,12 @@ def sampled(storage: RDBStorage, study_id: int) -> dict[int, Sampled]:
     """The sampled parameters of all trials, by number; trials without any are left out."""
     parse = cache(json_to_distribution)  # thousands of trials share a dozen distributions
     found: dict[int, Sampled] = defaultdict(Sampled)
-    table = _PARAMETERS.join(_TRIALS, _PARAMETERS.c.trial_id == _TRIALS.c.trial_id)
-    columns = (_TRIALS.c.number, _PARAMETERS.c.param_name, _PARAMETERS.c.param_value, _PARAMETERS.c.distribution_json)
-    query = sqlalchemy.select(*columns).select_from(table).where(_TRIALS.c.study_id == study_id)
+    trials, params = tables().trials, tables().params
+    columns = (trials.c.number, params.c.param_name, params.c.param_value, params.c.distribution_json)
+    joined = params.join(trials, params.c.trial_id == trials.c.trial_id)
+    query = sqlalchemy.select(*columns).select_from(joined).where(trials.c.study_id == study_id)
     with storage.engine.connect() as connection:
-        for number, name, value, text in connection.execute(query.order_by(_PARAMETERS.c.param_id)):
+        for number, name, value, text in connection.execute(query.order_by(params.c.param_id)):
             distribution = parse(text)
             found[number].params[name] = distribution.to_external_repr(value)
             found[number].distributions[name] = distribution
@@ -72,7 +65,7 @@ def sampled(storage: RDBStorage, study_id: int) -> dict[int, Sampled]:
 def _light(row: Any, attributes: dict[str, Any]) -> FrozenTrial:
     return FrozenTrial(
         number=row.number,
-        state=TrialState[row.state],
+        state=row.state,
         value=None,
         datetime_start=_local(row.datetime_start),
         datetime_complete=_local(row.datetime_complete),

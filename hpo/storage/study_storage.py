@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from optuna.study._frozen import FrozenStudy
 
 from hpo.storage.writer import Writer
 
@@ -64,8 +63,8 @@ class StudyStorage(BaseStorage, ABC):
         """The samplers' attributes of a study."""
         return copy.deepcopy(self._attributes("system", study_id))
 
-    def get_all_studies(self) -> list[FrozenStudy]:
-        """All studies of the database."""
+    def get_all_studies(self) -> list[Any]:
+        """All studies of the database, as Optuna's own storage reads them."""
         return self._writer.call(self._backend.get_all_studies)
 
     def _attributes(self, whose: str, study_id: int) -> dict[str, Any]:

@@ -15,25 +15,26 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar, final
 
-from optuna.distributions import BaseDistribution, check_distribution_compatibility
+from optuna.distributions import BaseDistribution
 from optuna.storages import RDBStorage, get_storage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from hpo.storage.abstract_lock import Lock
 from hpo.storage.database import Warn
-from hpo.storage.lock_holder import Lock
-from hpo.storage.pending_rows import End, Unwritten, begin, begin_waiting, write_all
-from hpo.storage.study_rows import StudyStorage, as_json
+from hpo.storage.optuna_compat import insert_trial, key_of, set_key
+from hpo.storage.study_storage import StudyStorage, as_json
+from hpo.storage.trials_in_memory import TrialsInMemory
+from hpo.storage.write_trials import End, begin_waiting, write_all
 from hpo.storage.writer import NotNow, Writer
 
 WRITE_SECONDS = 1.0
 """Epochs are written at the first report after so long; a killed coordinator loses no more of a running trial."""
 
-
 # The key of a draft that the database does not know yet.
 _NEW = -1
 
 _T = TypeVar("_T")
-Seen = Callable[[list[FrozenTrial]], list[FrozenTrial]]
+Seen = Callable[[Sequence[FrozenTrial]], Sequence[FrozenTrial]]
 
 
 @dataclass
@@ -68,12 +69,7 @@ class BatchedStorage(StudyStorage):
         # A thread that nobody gives anything to do ends.
         weakref.finalize(self, self._writer.close)
         self._seen = seen
-        self._trials: dict[int, list[FrozenTrial]] = {}
-        self._running: dict[int, FrozenTrial] = {}
-        # Of those that ended here: what the database knows of them may be older.
-        self._ended: dict[int, FrozenTrial] = {}
-        self._study_of: dict[int, int] = {}
-        self._unwritten: dict[int, Unwritten] = {}
+        self._memory = TrialsInMemory()
         self._written = time.monotonic()
         self._draft: _Draft | None = None
         self._promptly = False
@@ -99,37 +95,31 @@ class BatchedStorage(StudyStorage):
         Raises:
             NotNow: the store is away.
         """
-        self._read(study_id, self._do(lambda: self._backend.get_all_trials(study_id, deepcopy=False)))
+        trials = self._do(lambda: self._backend.get_all_trials(study_id, deepcopy=False))
+        self._memory.read(study_id, trials)
 
     def stray(self, study_id: int) -> FrozenTrial | None:
         """A trial that a `keep` began, which raised NotNow all the same; from here on it runs here."""
-        if not self._unsure:
-            return None
-        for trial in self._trials[study_id]:
-            if trial.state is TrialState.RUNNING and trial._trial_id not in self._running:
-                self._running[trial._trial_id] = trial
-                return trial
-        self._unsure = False
-        return None
+        found = self._memory.stray(study_id) if self._unsure else None
+        self._unsure = found is not None
+        return found
 
     def flush(self) -> None:
         """Has all that is only in memory written, in one transaction."""
-        if self._unwritten:
-            self._write(None)
+        if self._write(None):
             self._writer.settle()
 
-    def _write(self, end: End | None) -> None:
-        changes, self._unwritten = self._unwritten, {}
+    def _write(self, end: End | None) -> bool:
+        """Has what is only in memory written; whether that is anything."""
+        changes = self._memory.take_unwritten()
+        if not changes and end is None:
+            return False
         self._written = time.monotonic()
         self._writer.post(lambda: write_all(self._database.engine, changes, end))
+        return True
 
     def _do(self, action: Callable[[], _T]) -> _T:
         return self._writer.try_call(action) if self._promptly else self._writer.call(action)
-
-    def _read(self, study_id: int, trials: Sequence[FrozenTrial]) -> None:
-        self._study_of |= {trial._trial_id: study_id for trial in trials}
-        here = {**self._ended, **self._running}
-        self._trials[study_id] = [here.get(trial._trial_id, trial) for trial in trials]
 
     # Trials that begin here
 
@@ -155,17 +145,17 @@ class BatchedStorage(StudyStorage):
         draft = self._draft
         assert draft is not None
         assert draft.trial_id is not None
-        trial, changes = self._running[draft.trial_id], self._changes(draft.trial_id)
+        trial, changes = self.get_trial(draft.trial_id), self._memory.unwritten(draft.trial_id)
         waits = draft.waited is not None
         self.drop()
         self._draft = None
 
         def write() -> tuple[int, list[FrozenTrial]]:
-            trial_id = trial._trial_id
+            trial_id = key_of(trial)
             if waits:
                 begin_waiting(self._database.engine, trial, changes)
             else:
-                trial_id = begin(self._database, draft.study_id, trial)
+                trial_id = insert_trial(self._database, draft.study_id, trial)
             for key, value in draft.noted.items():
                 self._backend.set_study_system_attr(draft.study_id, key, value)
             return trial_id, self._backend.get_all_trials(draft.study_id, deepcopy=False)
@@ -176,40 +166,33 @@ class BatchedStorage(StudyStorage):
             self._unsure = True
             raise
         self._attributes("system", draft.study_id).update(draft.noted)
-        self._begin(trial_id, draft.study_id, trials)
-        return self._running[trial_id]
+        self._memory.read(draft.study_id, trials)
+        return self._memory.begun(trial_id)
 
     def drop(self) -> None:
         """Forgets the draft, as if it had never begun."""
         draft = self._draft
-        if draft is None or draft.trial_id is None:
-            return
-        trial = self._running.pop(draft.trial_id)
-        self._unwritten.pop(draft.trial_id, None)
-        if draft.waited is None:
-            self._trials[draft.study_id].pop()
-        else:
-            self._trials[draft.study_id][trial.number] = draft.waited
-        draft.trial_id = draft.waited = None
+        if draft is not None and draft.trial_id is not None:
+            self._memory.take_back(draft.study_id, draft.trial_id, draft.waited)
+            draft.trial_id = draft.waited = None
 
     def _start(self, draft: _Draft, trial: FrozenTrial, waited: FrozenTrial | None) -> int:
         self.drop()
-        draft.trial_id, draft.waited = trial._trial_id, waited
-        self._running[trial._trial_id] = trial
-        self._study_of[trial._trial_id] = draft.study_id
-        trials = self._trials[draft.study_id]
-        trials[trial.number : trial.number + 1] = [trial]
-        return trial._trial_id
+        draft.trial_id, draft.waited = key_of(trial), waited
+        self._memory.put(draft.study_id, trial)
+        return key_of(trial)
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Begins a trial, or adds one that has ended."""
         if self._draft is not None:
             self.drop()
             trial = copy.deepcopy(template_trial) if template_trial else create_trial(state=TrialState.RUNNING)
-            trial._trial_id, trial.number, trial.datetime_start = _NEW, len(self._trials[study_id]), datetime.now()
+            set_key(trial, _NEW)
+            trial.number, trial.datetime_start = len(self._all(study_id)), datetime.now()
             return self._start(self._draft, trial, None)
         trial_id = self._writer.call(lambda: self._backend.create_new_trial(study_id, template_trial))
-        self._begin(trial_id, study_id)
+        self.refresh(study_id)
+        self._memory.begun(trial_id)
         return trial_id
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
@@ -222,133 +205,86 @@ class BatchedStorage(StudyStorage):
             trial.state, trial.datetime_start = state, datetime.now()
             self._start(self._draft, trial, waited)
             return True
-        if state.is_finished() and self._mine(trial_id):
-            self._end(trial_id, state, values)
+        if state.is_finished() and self._memory.runs(trial_id):
+            when = datetime.now()
+            self._memory.end(trial_id, state, values, when)
+            self._write(End(trial_id, state, values, when))
+            self._writer.settle()
             return True
         self.flush()
         done = self._writer.call(lambda: self._backend.set_trial_state_values(trial_id, state, values))
-        if state is not TrialState.RUNNING:
-            self._running.pop(trial_id, None)
-            self.refresh(self._study_of[trial_id])
-        elif done:
-            self._begin(trial_id, self._study_of[trial_id])
+        if done or state is not TrialState.RUNNING:
+            self._memory.leave(trial_id)
+            self.refresh(self._memory.study_of(trial_id))
+            self._memory.begun(trial_id)
         return done
-
-    def _end(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:
-        trial = self._renewed(trial_id)
-        trial.state, trial.datetime_complete = state, datetime.now()
-        if values is not None:
-            trial.values = list(values)
-        self._ended[trial_id] = self._running.pop(trial_id)
-        self._write(End(trial_id, state, values, trial.datetime_complete))
-        self._writer.settle()
 
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
         """Sets a parameter."""
-        if not self._mine(trial_id):
-            self._writer.call(
-                lambda: self._backend.set_trial_param(trial_id, param_name, param_value_internal, distribution)
-            )
-            return
-        for other in self._trials[self._study_of[trial_id]]:
-            if param_name in other.distributions:
-                check_distribution_compatibility(other.distributions[param_name], distribution)
-                break
-        trial = self._renewed(trial_id)
-        trial.params = {**trial.params, param_name: distribution.to_external_repr(param_value_internal)}
-        trial.distributions = {**trial.distributions, param_name: distribution}
-        self._changes(trial_id).params[param_name] = (param_value_internal, distribution)
+        if self._memory.runs(trial_id):
+            self._memory.set_param(trial_id, param_name, param_value_internal, distribution)
+        else:
+            write = self._backend.set_trial_param
+            self._writer.call(lambda: write(trial_id, param_name, param_value_internal, distribution))
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
         """Sets the value of an epoch; it is written with the next batch."""
-        if not self._mine(trial_id):
+        if not self._memory.runs(trial_id):
             self._writer.call(lambda: self._backend.set_trial_intermediate_value(trial_id, step, intermediate_value))
             return
-        trial = self._renewed(trial_id)
-        trial.intermediate_values = {**trial.intermediate_values, step: intermediate_value}
-        self._changes(trial_id).values[step] = intermediate_value
+        self._memory.set_intermediate_value(trial_id, step, intermediate_value)
         # While the store is away, epochs gather here.
         if time.monotonic() - self._written > WRITE_SECONDS and not self._writer.busy:
             self._write(None)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Sets an attribute."""
-        if not self._mine(trial_id):
+        if self._memory.runs(trial_id):
+            self._memory.set_user_attr(trial_id, key, as_json(value))
+        else:
             self._writer.call(lambda: self._backend.set_trial_user_attr(trial_id, key, value))
-            return
-        value = as_json(value)
-        trial = self._renewed(trial_id)
-        trial.user_attrs = {**trial.user_attrs, key: value}
-        self._changes(trial_id).user_attrs[key] = value
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Sets an attribute of a sampler's or a pruner's."""
-        if not self._mine(trial_id):
-            self._writer.call(lambda: self._backend.set_trial_system_attr(trial_id, key, value))
-            return
-        value = as_json(value)
-        trial = self._renewed(trial_id)
-        trial.system_attrs = {**trial.system_attrs, key: value}
-        self._changes(trial_id).system_attrs[key] = value
-
-    def _mine(self, trial_id: int) -> bool:
-        """Whether a trial runs here; one that a killed coordinator left running does so from now on."""
-        if trial_id not in self._running and trial_id not in self._ended:
-            trials = self._trials.get(self._study_of.get(trial_id, -1), ())
-            left = [trial for trial in trials if trial._trial_id == trial_id and trial.state is TrialState.RUNNING]
-            self._running |= {trial._trial_id: trial for trial in left}
-        return trial_id in self._running
-
-    def _begin(self, trial_id: int, study_id: int, trials: Sequence[FrozenTrial] | None = None) -> None:
-        if trials is None:
-            self.refresh(study_id)
+        if self._memory.runs(trial_id):
+            self._memory.set_system_attr(trial_id, key, as_json(value))
         else:
-            self._read(study_id, trials)
-        trial = next(trial for trial in self._trials[study_id] if trial._trial_id == trial_id)
-        if not trial.state.is_finished():
-            self._running[trial_id] = trial
-
-    def _renewed(self, trial_id: int) -> FrozenTrial:
-        """A copy in the place of a running trial: whoever was given it before does not see it change."""
-        trial = copy.copy(self._running[trial_id])
-        self._running[trial_id] = self._trials[self._study_of[trial_id]][trial.number] = trial
-        return trial
-
-    def _changes(self, trial_id: int) -> Unwritten:
-        return self._unwritten.setdefault(trial_id, Unwritten())
+            self._writer.call(lambda: self._backend.set_trial_system_attr(trial_id, key, value))
 
     # What is read
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """A trial."""
-        here = self._running.get(trial_id) or self._ended.get(trial_id)
-        return here or self._writer.call(lambda: self._backend.get_trial(trial_id))
+        return self._memory.here(trial_id) or self._writer.call(lambda: self._backend.get_trial(trial_id))
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """The trials of a study by number; those of others as of the last `refresh`."""
-        if study_id not in self._trials:
+        if self._memory.of_study(study_id) is None:
             self.refresh(study_id)
-        found = [trial for trial in self._seen(self._trials[study_id]) if states is None or trial.state in states]
+        found = [trial for trial in self._seen(self._all(study_id)) if states is None or trial.state in states]
         return copy.deepcopy(found) if deepcopy else found
 
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
         """The database's key of a trial."""
-        known = self._trials.get(study_id, ())
+        known = self._all(study_id)
         if trial_number < len(known) and known[trial_number].number == trial_number:
-            return known[trial_number]._trial_id
+            return key_of(known[trial_number])
         find = self._backend.get_trial_id_from_study_id_trial_number
         return self._writer.call(lambda: find(study_id, trial_number))
+
+    def _all(self, study_id: int) -> Sequence[FrozenTrial]:
+        return self._memory.of_study(study_id) or ()
 
     # Studies, apart from what every storage of studies does alike
 
     def delete_study(self, study_id: int) -> None:
         """Deletes a study."""
         super().delete_study(study_id)
-        self._trials.pop(study_id, None)
+        self._memory.forget_study(study_id)
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
         """Sets a sampler's attribute of a study; while a trial is drafted, it is kept with it."""
