@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from parsed import parse_space
 from tiny import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -92,7 +93,6 @@ def test_the_example_in_python_works(environment: dict[str, str]) -> None:
 
 
 def test_the_search_space_shown_is_valid() -> None:
-    from hpo.config.space_file import parse_space
     from hpo.config.yaml_file import Document, read_yaml
 
     (block,) = re.findall(r"^    model: mlp\n(?:    .*\n)+", README, flags=re.M)

@@ -3,11 +3,10 @@ from pathlib import Path
 
 import pytest
 from optuna.trial import FixedTrial
+from parsed import parse_experiment, parse_space
 
 import hpo
-from hpo.config.experiment import parse_experiment
 from hpo.config.space import SearchSpace
-from hpo.config.space_file import parse_space
 from hpo.config.yaml_file import read_yaml
 from hpo.data.known import CLASS_NAMES
 

@@ -13,23 +13,13 @@ from hpo.errors import FileMistakes, Mistake
 from hpo.text.credentials import hidden
 
 
-def override(document: Document, assignments: Sequence[str]) -> Document:
-    """Applies `a.b=c` assignments over a document; the values are read as YAML.
-
-    A name alone (`sampler: tpe`) becomes its longer form (`{name: tpe}`) where a key inside is set.
-
-    Raises:
-        FileMistakes: an assignment without `=`, a value that is not YAML, or a key inside a value that is not
-            a mapping; all such mistakes at once.
-    """
-    changed, mistakes = examine_assignments(document, assignments)
-    if mistakes:
-        raise FileMistakes(mistakes)
-    return changed
-
-
 def examine_assignments(document: Document, assignments: Sequence[str]) -> tuple[Document, list[Mistake]]:
-    """As `override`; the assignments with mistakes are left out, and returned as mistakes."""
+    """Lays `a.b=c` assignments over a document; the values are read as YAML.
+
+    A name alone (`sampler: tpe`) becomes its longer form (`{name: tpe}`) where a key inside is set. Assignments without
+    `=`, with a value that is not YAML, or with a key inside a value that is not a mapping are left out, and returned
+    as mistakes.
+    """
     data, places = deepcopy(document.data), dict(document.places)
     mistakes: list[Mistake] = []
     for assignment in assignments:

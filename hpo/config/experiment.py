@@ -11,7 +11,6 @@ from hpo.config.section import WHOLE, Duration, Section, Shorthand
 from hpo.config.training import EarlyStopping, ReduceOnPlateau, Schedule, TrainingSpec
 from hpo.config.valid_parts import Examined, examine
 from hpo.config.yaml_file import Document
-from hpo.errors import FileMistakes
 
 __all__ = [
     "Augmentation",
@@ -30,7 +29,6 @@ __all__ = [
     "TrainingSpec",
     "Validation",
     "examine_experiment",
-    "parse_experiment",
 ]
 
 
@@ -163,18 +161,6 @@ class Experiment(Section):
 _STAND_INS = {"name": "unnamed", "dataset": "digits", "search_space": {}, "objective": "val_loss"}
 
 
-def parse_experiment(document: Document) -> Experiment:
-    """Checks a document as an experiment.
-
-    Raises:
-        FileMistakes: all its mistakes at once.
-    """
-    found = examine_experiment(document)
-    if found.mistakes or found.sound is None:
-        raise FileMistakes(found.mistakes)
-    return found.sound
-
-
 def examine_experiment(document: Document) -> Examined[Experiment]:
-    """A document as an experiment, as far as it is one, and all its mistakes."""
+    """Reads a document as an experiment, as far as it is one, and finds all its mistakes."""
     return examine(document, Experiment, _STAND_INS)

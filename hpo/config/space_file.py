@@ -16,7 +16,7 @@ from hpo.config.parameters import CategoricalParameter, FloatParameter, IntParam
 from hpo.config.space import SearchSpace, in_section, section_with
 from hpo.config.valid_parts import examine
 from hpo.config.yaml_file import Document, Key
-from hpo.errors import FileMistakes, Mistake, nearest
+from hpo.errors import Mistake, nearest
 
 # What MLflow takes as the name of a param.
 _NAME = re.compile(r"\w[\w .:-]{0,199}")
@@ -37,24 +37,10 @@ class ExaminedSpace:
     """The parameters with mistakes: nothing further can be said of them, and of what hangs on them."""
 
 
-def parse_space(
-    document: Document, training: TrainingSpec | None = None, dataset: DatasetSpec | None = None
-) -> SearchSpace:
-    """Checks a document as a search space, and its parameters against the keys of the experiment they set.
-
-    Raises:
-        FileMistakes: all its mistakes at once.
-    """
-    found = examine_space(document, training, dataset)
-    if found.mistakes or found.sound is None:
-        raise FileMistakes(found.mistakes)
-    return found.sound
-
-
 def examine_space(
     document: Document, training: TrainingSpec | None = None, dataset: DatasetSpec | None = None
 ) -> ExaminedSpace:
-    """As `parse_space`; returns the mistakes beside what is sound."""
+    """Reads a document as a search space, its parameters checked against the keys of the experiment that they set."""
     read = examine(document, SearchSpace, {"model": _UNKNOWN})
     space, found = read.sound, list(read.mistakes)
     doubtful = frozenset(str(key[1]) for key in read.broken if len(key) > 1)

@@ -1,10 +1,10 @@
 import pickle
 
 import pytest
+from parsed import override, parse_experiment
 from pydantic import ValidationError
 
-from hpo.config.assignments import override
-from hpo.config.experiment import EarlyStopping, Experiment, Objective, parse_experiment
+from hpo.config.experiment import EarlyStopping, Experiment, Objective
 from hpo.config.section import seconds
 from hpo.config.yaml_file import read_yaml
 from hpo.errors import FileMistakes

@@ -7,10 +7,10 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FixedTrial
+from parsed import parse_space
 
 from hpo.config.experiment import TrainingSpec
 from hpo.config.space import FloatParameter, IntParameter, SearchSpace, in_section, sets_section, training_with
-from hpo.config.space_file import parse_space
 from hpo.config.yaml_file import Document, read_yaml
 from hpo.errors import FileMistakes
 

@@ -2,8 +2,8 @@ import time
 from pathlib import Path
 
 import pytest
+from parsed import override
 
-from hpo.config.assignments import override
 from hpo.config.yaml_file import Document, dotted, read_yaml
 from hpo.errors import FileMistakes, NotFound
 
