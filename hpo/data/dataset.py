@@ -2,16 +2,25 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import PlainSerializer, PlainValidator
 
 Array = npt.NDArray[Any]
 Task = Literal["classification", "regression"]
 PartName = Literal["training", "validation", "test"]
 Batches = Callable[[int, Sequence[int]], Iterator[tuple[Array, Array]]]
 """Fresh batches without end, `batches(batch_size, seed)`: unscaled x and y, the same for the same seed."""
+
+
+def _as_float32(value: npt.ArrayLike) -> Array:
+    return np.asarray(value, np.float32)
+
+
+Float32 = Annotated[Array, PlainValidator(_as_float32), PlainSerializer(np.ndarray.tolist)]
+"""An array that pydantic keeps as numbers."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +32,8 @@ class Scaling:
     """
 
     method: Literal["minmax", "standard", "none"]
-    offset: Array
-    factor: Array
+    offset: Float32
+    factor: Float32
 
     def apply(self, x: Array) -> Array:
         """Scales samples, shape (n, *input_shape); returns float32.

@@ -83,11 +83,25 @@ def is_batched(dataset: Any) -> bool:
     return x[0] is None or len(x) >= 2
 
 
-def _call(function: str, folders: tuple[Path, ...]) -> Mapping[PartName, Any]:
+def found(function: str, folders: Sequence[Path]) -> Any:
+    """What stands at the import path of a user's function.
+
+    Raises:
+        DataError: nothing does, or its module cannot be imported.
+    """
     try:
-        called = load_object(function, folders)
+        return load_object(function, folders)
     except ModelError as error:
         raise DataError(str(error)) from error
+
+
+def raised(function: str, folders: Sequence[Path], error: BaseException) -> DataError:
+    """What a user's function raised, with the line of the user's code."""
+    return DataError(f"{function}: {place_of(error, folders)}: {type(error).__name__}: {error}")
+
+
+def _call(function: str, folders: tuple[Path, ...]) -> Mapping[PartName, Any]:
+    called = found(function, folders)
     if not callable(called):
         raise DataError(f"{function}: must be a function, got {_say(called)}")
     if inspect.isgeneratorfunction(called):
@@ -101,8 +115,7 @@ def _call(function: str, folders: tuple[Path, ...]) -> Mapping[PartName, Any]:
     except (KeyboardInterrupt, Signalled):
         raise
     except BaseException as error:  # whatever the user's own code raises, be it exit()
-        where = place_of(error, folders)
-        raise DataError(f"{function}: {where}: {type(error).__name__}: {error}") from error
+        raise raised(function, folders, error) from error
     if isinstance(returned, tuple | list) and len(returned) == 2:
         returned = dict(zip(("train", "test"), returned, strict=True))
     if not isinstance(returned, Mapping):

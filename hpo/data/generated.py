@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from hpo.config.experiment import DatasetSpec
+from hpo.data.checks import check_part
 from hpo.data.dataset import Array, Dataset, DatasetInfo, PartName
-from hpo.data.source_data import RawDataset, RawGenerated, RawPart, Values, as_images, check_part
-from hpo.errors import DataError, ModelError
-from hpo.system.imports import load_object, place_of
+from hpo.data.function import found, raised
+from hpo.data.source_data import RawDataset, RawGenerated, RawPart, Values, as_images
+from hpo.errors import DataError
 
 _SAMPLE = 1000
 """Samples of the training part, which stands for what is generated: scaling, classes and pictures are taken from it."""
@@ -47,8 +48,7 @@ class FunctionBatches:
         except DataError:
             raise
         except Exception as error:  # whatever the user's own code raises
-            where = place_of(error, self.folders)
-            raise DataError(f"{self.function}: {where}: {type(error).__name__}: {error}") from error
+            raise raised(self.function, self.folders, error) from error
         raise DataError(f"{self.function}: must yield batches without end, and came to its end after {count}")
 
     def _checked(self, batch: Any, batch_size: int) -> Batch:
@@ -146,18 +146,15 @@ def _generator_function(function: str, folders: Sequence[Path]) -> Any:
     Raises:
         DataError: it cannot be found, or is something else.
     """
-    try:
-        found = load_object(function, folders)
-    except ModelError as error:
-        raise DataError(str(error)) from None
-    if not inspect.isgeneratorfunction(found):
+    generator = found(function, folders)
+    if not inspect.isgeneratorfunction(generator):
         raise DataError(
             f"{function} yields no batches: steps_per_epoch is for a generator function (batch_size, rng), and arrays "
             "or a tf.data.Dataset have epochs of their own; leave steps_per_epoch out",
             ("dataset", "steps_per_epoch"),
         )
     try:
-        inspect.signature(found).bind(1, None)
+        inspect.signature(generator).bind(1, None)
     except TypeError as error:
         raise DataError(f"{function}: a generator must take (batch_size, rng): {error}") from None
-    return found
+    return generator

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpo.data.dataset import Array, PartName, Task
+from hpo.data.dataset import Array, PartName, Task, class_numbers
 from hpo.data.source_data import Values
 from hpo.errors import DataError
 
@@ -26,9 +26,7 @@ class Labels:
 
     def class_numbers(self, part: PartName) -> Array | None:
         """The class of each sample, shape (n,); None for regression."""
-        if self.task == "regression":
-            return None
-        return self.targets[part].argmax(axis=1) if self.one_hot else self.targets[part]
+        return None if self.task == "regression" else class_numbers(self.targets[part])
 
 
 def read_labels(
@@ -136,6 +134,7 @@ def _named_classes(targets: Mapping[PartName, Values]) -> Labels:
                 f"{values.place}: labels must be of the training part's type, {classes.dtype}, got {values.array.dtype}"
             )
     _check_two(len(classes), targets["training"])
+    # As scikit-learn's LabelEncoder numbers them, whose error does not say in which row an unknown label stands.
     numbers = {}
     for name, values in targets.items():
         numbers[name] = np.searchsorted(classes, values.array).clip(max=len(classes) - 1).astype(np.int32)

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from hpo.config.experiment import DatasetSpec
+from hpo.data.checks import check_part, check_same_shape
 from hpo.data.dataset import Array, Dataset, DatasetInfo, Part, PartName, Scaling
 from hpo.data.files import find, read_idx_folder, read_npz
 from hpo.data.image_changes import check_augmentation, with_extra_tests
 from hpo.data.labels import Labels, read_labels
+from hpo.data.read_known import read_known
 from hpo.data.scaling import Moments, default_method
-from hpo.data.source_data import RawDataset, RawGenerated, RawPipelines, as_images, check_part, check_same_shape, chunks
-from hpo.data.sources import read_known
+from hpo.data.source_data import RawDataset, RawGenerated, RawPipelines, as_images, chunks
 from hpo.data.split import split
 from hpo.errors import DataError
 

@@ -17,6 +17,9 @@ class Moments:
     LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979).
     """
 
+    # scikit-learn's StandardScaler and MinMaxScaler do the same by partial_fit. Both together take ten times as long
+    # for a batch of 256 rows, and where a mean is far above the deviation, one of 65 numbers is another float32: the
+    # trials of a resumed study could not be compared.
     def __init__(self, shape: tuple[int, ...]) -> None:
         self._columns = shape[-1] if len(shape) < 3 else 1
         self._one_number = len(shape) >= 3

@@ -2,16 +2,17 @@
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from hpo.data.dataset import Array, Column, Dataset, DatasetInfo, Draw, Part, PartName, Scaling
+from hpo.data.dataset import Array, Dataset, Part, PartName
 from hpo.data.function import FunctionStream
 from hpo.data.generated import FunctionBatches
+from hpo.data.info_json import info_as_json, info_from_json
 from hpo.data.prepare import no_samples
 from hpo.errors import DataError
 
@@ -117,29 +118,3 @@ def _open_array(folder: Path, name: str) -> Array:
     except (OSError, ValueError) as error:
         raise DataError(f"{folder}: {name[:-2]}: cannot be read: {error}; delete the folder") from None
     return array
-
-
-def info_as_json(info: DatasetInfo) -> dict[str, object]:
-    """What is known of a dataset as JSON values."""
-    scaling = info.scaling
-    numbers = {"offset": scaling.offset.tolist(), "factor": scaling.factor.tolist()}
-    return {**asdict(info), "scaling": {"method": scaling.method, **numbers}}
-
-
-def info_from_json(plain: Mapping[str, object]) -> DatasetInfo:
-    """The same read again."""
-    fields: dict[str, object] = dict(plain)
-    scaling = plain["scaling"]
-    assert isinstance(scaling, dict)
-    fields["scaling"] = Scaling(
-        scaling["method"], *(np.asarray(scaling[key], np.float32) for key in ("offset", "factor"))
-    )
-    for key in ("input_shape", "class_names", "extra_tests"):
-        fields[key] = tuple(fields.get(key, ()))  # type: ignore[arg-type]
-    fields["columns"] = tuple(_column(**column) for column in fields["columns"])  # type: ignore[attr-defined]
-    fields["draws"] = tuple(Draw(**draw) for draw in fields["draws"])  # type: ignore[attr-defined]
-    return DatasetInfo(**fields)  # type: ignore[arg-type]
-
-
-def _column(name: str, categories: Sequence[str] | None) -> Column:
-    return Column(name, None if categories is None else tuple(categories))

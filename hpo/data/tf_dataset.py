@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from hpo.data.checks import FiniteCheck, check_types
 from hpo.data.dataset import Array
 from hpo.data.endless import ADVICE, is_endless, may_be_endless
 from hpo.data.function import is_batched
 from hpo.data.scaling import Moments
-from hpo.data.source_data import FiniteCheck, Values, check_types
+from hpo.data.source_data import Values
 from hpo.errors import DataError
 from hpo.system.long_work import told_while_waiting
 

@@ -110,7 +110,7 @@ def _pictures(source: Path, info: "DatasetInfo | None") -> Samples:
 
 
 def _finite(x: "Array", source: Path) -> "Array":
-    from hpo.data.source_data import FiniteCheck
+    from hpo.data.checks import FiniteCheck
 
     if not len(x):
         raise DataError(f"{source}: must have at least one sample, has none")

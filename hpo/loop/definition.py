@@ -5,7 +5,7 @@ from typing import Any
 
 from hpo.config.redacted import kept_experiment
 from hpo.data.dataset import Dataset
-from hpo.data.shared_folder import info_as_json
+from hpo.data.info_json import info_as_json
 from hpo.loop.jobs import widened
 from hpo.plan.plan import Plan
 from hpo.study.definition import Definition

@@ -54,7 +54,7 @@ class Finished:
     begun: int
     """How many configurations were begun."""
     data: dict[str, Any]
-    """What is known of its dataset, for `hpo.data.shared_folder.info_from_json`."""
+    """What is known of its dataset, for `hpo.data.info_json.info_from_json`."""
 
 
 def finished(plan: Plan) -> Finished | None:
@@ -89,7 +89,7 @@ def say_finished(console: "Console | None", plan: Plan, over: Finished) -> None:
 
 def log_what_is_missing(plan: Plan, over: Finished, console: "Console | None") -> None:
     """Tells MLflow what a run that was killed could not; as every run of a study does."""
-    from hpo.data.shared_folder import info_from_json
+    from hpo.data.info_json import info_from_json
     from hpo.loop.mlflow_observer import tracked
     from hpo.loop.progress import Progress
     from hpo.storage.lock import sole_coordinator

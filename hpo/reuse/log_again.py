@@ -53,7 +53,7 @@ def retell(
     from rich.progress import Progress
 
     from hpo.compare.compare import read_studies
-    from hpo.data.shared_folder import info_from_json
+    from hpo.data.info_json import info_from_json
     from hpo.loop.mlflow_observer import ending_of, study_info
     from hpo.plan.rebuilt import plan_of_study
     from hpo.storage.lock import sole_coordinator

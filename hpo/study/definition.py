@@ -21,7 +21,7 @@ class Definition:
     experiment: Mapping[str, Any]
     """The experiment with all defaults and overrides in place, and its search space within; JSON values."""
     data: Mapping[str, Any] = field(default_factory=dict)
-    """What is known of the dataset, by `hpo.data.shared_folder.info_as_json`."""
+    """What is known of the dataset, by `hpo.data.info_json.info_as_json`."""
     folders: Sequence[str] = ()
     """Where relative paths and import paths of the user's are looked for, in this order."""
 

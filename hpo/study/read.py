@@ -59,7 +59,7 @@ class StudyView:
     confirmation: Confirmation | None = None
     """What `hpo confirm` found, once it has run."""
     data: Mapping[str, Any] = field(default_factory=dict)
-    """What is known of its dataset; `hpo.data.shared_folder.info_from_json` reads it."""
+    """What is known of its dataset; `hpo.data.info_json.info_from_json` reads it."""
     folders: Sequence[str] = ()
     """Where relative paths and import paths of the user's were looked for when it was run last, in this order."""
     links: Mapping[str, str] = field(default_factory=dict)

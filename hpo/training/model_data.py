@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 from hpo.data.dataset import DatasetInfo
-from hpo.data.shared_folder import info_as_json, info_from_json
+from hpo.data.info_json import info_as_json, info_from_json
 
 _MEMBER = "hpo.json"
 
