@@ -53,3 +53,7 @@ def test_an_empty_folder_to_a_first_result(python: Path, tmp_path: Path) -> None
     assert "wrote new/experiment.yaml" in hpo("init", "new")
     where = run(python, "-c", "import hpo; print(hpo.__file__)")
     assert Path(where.strip()).is_relative_to(python.parent.parent)
+    # Templates, styles and schemas among them.
+    for path in (ROOT / "hpo").rglob("*.*"):
+        if path.is_file() and path.suffix != ".pyc":
+            assert (Path(where.strip()).parent / path.relative_to(ROOT / "hpo")).is_file()

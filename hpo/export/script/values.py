@@ -50,17 +50,12 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
     _refuse(dataset.batches is not None, f"{info.name}: generated data make")
     declared = models.discover(plan.space.model, info, plan.folders)
     job = make_job(plan, exported.parameters, exported.seed, lambda _: Path(), declared)
-    training, schedule = job.training, job.training.schedule if has_schedule(job.training) else None
+    training = job.training
     keras.utils.set_random_seed(job.seed)
     built = models.build(job.model, job.params, info, job.import_paths, job.declared)
     compiled = None if built.model.compiled else _compiling(built.model, training, dataset)
-    changes = layers_of(job.augmentation, info) if job.augmentation is not None else []
-    _refuse(bool(built.fit and schedule), "a learning-rate schedule beside a HyperModel's own fit makes")
-    _refuse(bool(built.fit and changes), "augmentation beside a HyperModel's own fit makes")
     own_paths = [path for path in (spec.function, job.model, *(training.callbacks or ())) if path and ":" in path]
     own = _own_code(own_paths, plan.folders, taken)
-    stream = dataset.stream if isinstance(dataset.stream, FunctionStream) else None
-    batched = {part: stream.batched(part) for part in _SUFFIXES} if stream else {}
     return {
         "exported": exported,
         "about": _about(exported),
@@ -70,21 +65,15 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
         "info": info,
         "params": dict(job.params),
         "own": own,
-        "tolerance": tolerance(exported, info),
         "own_callbacks": [f"{own['called'][path]}()" for path in training.callbacks or ()],
-        **_reading(spec, dataset, plan.folders),
-        "streamed": stream is not None,
-        "batched": batched,
-        # A HyperModel's own fit may set a batch size of its own.
-        "takes_batch_size": not all(batched.values()) if stream else not built.fit,
         "scaled": info.scaling.method != "none",
         "model": _model(job, built, dataset, own["called"]),
         "compiled": compiled,
-        "labels": "as they are" if stream else _labels(built.model, dataset),
-        "schedule": schedule,
-        "decay_epochs": decay_epochs_of(schedule, training.epochs) if schedule else None,
-        "changes": [layer_as_code(layer) for layer in changes],
+        "labels": _labels(built.model, dataset),
         "class_weight": _class_weight(training, dataset),
+        "tolerance": tolerance(exported, info),
+        **_reading(spec, dataset, plan.folders),
+        **_feeding(job, built, dataset),
     }
 
 
@@ -138,6 +127,25 @@ def _reading(spec: DatasetSpec, dataset: Dataset, folders: Sequence[Path]) -> di
     }
 
 
+def _feeding(job: Job, built: Built, dataset: Dataset) -> dict[str, Any]:
+    """What batches the model trains on, and with which learning rates."""
+    training, schedule = job.training, job.training.schedule if has_schedule(job.training) else None
+    changes = layers_of(job.augmentation, dataset.info) if job.augmentation is not None else []
+    _refuse(bool(built.fit and schedule), "a learning-rate schedule beside a HyperModel's own fit makes")
+    _refuse(bool(built.fit and changes), "augmentation beside a HyperModel's own fit makes")
+    stream = dataset.stream if isinstance(dataset.stream, FunctionStream) else None
+    batched = {part: stream.batched(part) for part in _SUFFIXES} if stream else {}
+    return {
+        "streamed": stream is not None,
+        "batched": batched,
+        # A HyperModel's own fit may set a batch size of its own.
+        "takes_batch_size": not all(batched.values()) if stream else not built.fit,
+        "changes": [layer_as_code(layer) for layer in changes],
+        "schedule": schedule,
+        "decay_epochs": decay_epochs_of(schedule, training.epochs) if schedule else None,
+    }
+
+
 def _model(job: Job, built: Built, dataset: Dataset, called: Mapping[str, str]) -> dict[str, Any]:
     if models.keys(job.model) is not None:
         return {"kind": "layers", "layers": layers_as_code(built.model), "fits": False}
@@ -170,7 +178,9 @@ def _call(function: str, arguments: Mapping[str, Any]) -> str:
 
 
 def _labels(model: keras.Model, dataset: Dataset) -> str:
-    """What the loss takes, against what the data have."""
+    """What the loss takes, against what the data have; pipelines keep the labels that they have."""
+    if dataset.stream is not None:
+        return "as they are"
     y = np.asarray(dataset.training.y[:1])
     difference = labels_for(model, y, dataset.info).ndim - y.ndim
     return "one-hot" if difference > 0 else "numbers" if difference < 0 else "as they are"
