@@ -1,0 +1,107 @@
+"""The race of the finalists: few seeds for all, the rest for those still in it.
+
+Sequential halving (Karnin, Koren & Somekh, "Almost optimal exploration in multi-armed bandits", 2013), from half of the
+seeds for all down to two finalists: 5 finalists and 5 seeds make 5 x 3 runs, then 2 x 5 of the best two, 25 in all. The
+best mean of the last two wins.
+
+The seeds of the last round had no part in who came that far, and between two a choice does no harm: let z1, z2 be the
+errors of their means, exchangeable and symmetric, and the first chosen where z1 - z2 > c. Swapping them, then changing
+both signs, shows E[(1{|z1| < q} - 1{|z2| < q}) 1{z1 - z2 > c}] to be its own negative, for any c. So the interval of
+the chosen mean covers it exactly as often as that of a mean that was not chosen.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import mean
+
+LAST = 2
+"""Finalists in the last round."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """Runs that all finalists which are still in the race are given."""
+
+    places: int
+    """Finalists that are in it."""
+    seeds: int
+    """The number of seeds that each has by its end."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a race is run."""
+
+    rounds: tuple[Round, ...]
+    sign: int
+    """1 where higher is better, else -1."""
+    margin: float | None = None
+    """The cheapest within so much of the best mean keeps the last place of a round; None: the best means have all."""
+    costs: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    """What each finalist costs, to be compared; needed with a margin alone."""
+
+
+Outcomes = Mapping[int, Mapping[int, float | None]]
+"""Finalist -> number of the seed, from 1 -> its score, None where it failed for good."""
+
+
+def entrants(rule: Rule, finalists: Sequence[int], outcomes: Outcomes) -> list[tuple[int, ...]]:
+    """The finalists of each round that can be known by now: of the first, and of those whose round before is over."""
+    found = [tuple(finalists)]
+    for before, after in zip(rule.rounds, rule.rounds[1:], strict=False):
+        seeds = range(1, before.seeds + 1)
+        if any(seed not in outcomes[one] for one in found[-1] for seed in seeds):
+            break
+        runs = {one: [outcomes[one][seed] for seed in seeds] for one in found[-1]}
+        found.append(_cut(rule, after.places, runs))
+    return found
+
+
+def fresh(rule: Rule, looked: int = 0) -> range:
+    """The numbers of the seeds that had no part in who came to the last round.
+
+    Args:
+        rule: of the race; without one, all seeds are fresh.
+        looked: so many seeds were looked at before more were added: whether they were added may depend on them, so
+            they are not fresh either.
+    """
+    before = rule.rounds[-2].seeds if len(rule.rounds) > 1 else 0
+    return range(max(before, looked) + 1, rule.rounds[-1].seeds + 1)
+
+
+def rounds(finalists: int, seeds: int, race: bool = True) -> tuple[Round, ...]:
+    """The rounds of so many finalists over `finalists` x `seeds` runs at most; one, of all seeds, without a race.
+
+    Half of the seeds, at least two, go to all. In each further round half of the finalists, at least two, share an
+    equal part of the runs that are left.
+    """
+    given = max(2, (seeds + 1) // 2)
+    if not race or finalists <= LAST or given >= seeds:
+        return (Round(finalists, seeds),)
+    places = [finalists]
+    while places[-1] > LAST:
+        places.append(max(LAST, places[-1] // 2))
+    part = finalists * (seeds - given) // (len(places) - 1)
+    if part < 2 * LAST:
+        # One fresh seed each would say too little of the winner.
+        return (Round(finalists, seeds),)
+    found = [Round(finalists, given)]
+    for count in places[1:]:
+        given += part // count
+        found.append(Round(count, given))
+    return tuple(found)
+
+
+def _cut(rule: Rule, places: int, runs: Mapping[int, Sequence[float | None]]) -> tuple[int, ...]:
+    """Those that go on: of the fewest failures, then of the best means, in the order in which they came."""
+    scores = {one: [value for value in values if value is not None] for one, values in runs.items()}
+    means = {one: rule.sign * mean(values) if values else float("-inf") for one, values in scores.items()}
+    failures = {one: len(runs[one]) - len(values) for one, values in scores.items()}
+    ranked = sorted(runs, key=lambda one: (failures[one], -means[one]))
+    on = ranked[:places]
+    if rule.margin is not None:
+        sound = [one for one in ranked if failures[one] == failures[ranked[0]]]
+        near = [one for one in sound if means[ranked[0]] - means[one] <= rule.margin]
+        cheapest = min(near, key=lambda one: rule.costs[one])
+        on = on if cheapest in on else [*on[:-1], cheapest]
+    return tuple(one for one in runs if one in on)

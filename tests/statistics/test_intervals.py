@@ -1,0 +1,47 @@
+"""Intervals of means against scipy, and the deviation that finalists share."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hpo.statistics.intervals import Deviation, pooled
+
+SCORES = [0.92, 0.92, 0.94, 0.96, 0.96]
+
+
+def test_of_one_configuration_it_is_students() -> None:
+    deviation = pooled({3: dict(enumerate(SCORES))})
+    assert deviation is not None
+    assert (deviation.value, deviation.freedom) == (pytest.approx(0.02), pytest.approx(4))
+    found = deviation.interval(SCORES)
+    low, high = stats.t.interval(0.95, 4, loc=np.mean(SCORES), scale=stats.sem(SCORES))
+    assert (found.low, found.high, found.seeds) == (pytest.approx(low), pytest.approx(high), 5)
+
+
+def test_configurations_share_their_deviation_and_the_luck_of_seeds_counts_once() -> None:
+    rng = np.random.default_rng(0)
+    apart, luck = rng.normal(0, 1, (200, 4, 6)), rng.normal(0, 1, (200, 1, 6))
+    for noise, freedom in ((apart, (18, 20)), (luck + 0.01 * apart, (5, 5.1))):
+        found = [pooled({one: dict(enumerate(map(float, row))) for one, row in enumerate(table)}) for table in noise]
+        assert freedom[0] <= np.mean([one.freedom for one in found if one]) <= freedom[1]
+        assert np.mean([one.value**2 for one in found if one]) == pytest.approx(1, abs=0.2)
+
+
+def test_too_few_scores_have_no_deviation_and_equal_ones_no_width() -> None:
+    assert pooled({}) is None
+    assert pooled({1: {1: 0.9}, 2: {1: 0.8}, 3: {}}) is None
+    same = pooled({1: {1: 0.1 + 0.2, 2: 0.3}})
+    assert same is not None
+    found = same.interval([0.1 + 0.2, 0.3])
+    assert (found.low, found.high) == (pytest.approx(0.3), pytest.approx(0.3))
+
+
+def test_the_best_of_two_needs_no_wider_interval_and_of_five_a_wider_one() -> None:
+    deviation = Deviation(0.6, 1e9)
+    one, two, five, all_five = (
+        deviation.interval([0.0] * 4, choices=choices, together=together).high / 0.3
+        for choices, together in ((1, 1), (2, 1), (5, 1), (1, 5))
+    )
+    assert one == two == pytest.approx(1.960, abs=1e-3)
+    assert stats.norm.cdf(five) ** 5 - stats.norm.cdf(-five) ** 5 == pytest.approx(0.95)
+    assert all_five == pytest.approx(stats.norm.isf(0.005))
