@@ -61,7 +61,8 @@ class Confirmed:
     @property
     def covered(self) -> bool:
         """Whether the interval holds the true mean of the chosen."""
-        return self.choice.estimate.low <= self.truth[self.choice.chosen] <= self.choice.estimate.high
+        estimate = self.choice.estimate
+        return estimate.low <= float(self.truth[self.choice.chosen]) <= estimate.high
 
     @property
     def behind(self) -> Floats:
