@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from hpo.config.section import WHOLE, Section, Shorthand
+from hpo.config.conditions import is_number
+from hpo.config.section import WHOLE, BelowOne, Count, Section, Seed, Shorthand
 from hpo.text.credentials import hidden
 
-Size = Annotated[float, Field(gt=0)]
 _SIZE_SCHEMA = {
     "anyOf": [
         {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
@@ -23,15 +23,18 @@ def _share_or_number(value: float) -> float:
     return value
 
 
+Size = Annotated[float, Field(gt=0), AfterValidator(_share_or_number), WithJsonSchema(_SIZE_SCHEMA)]
+
+
 class Validation(Shorthand):
     """The validation part, on which trials are compared: drawn once, or in folds (k-fold cross-validation)."""
 
     stands_for = "size"
 
-    size: Annotated[Size, AfterValidator(_share_or_number), WithJsonSchema(_SIZE_SCHEMA)] = 0.2
+    size: Size = 0.2
     """How much of the training data is used for validation. Unit: share below 1, or number of samples above 1.
     Example: 1000"""
-    seed: Annotated[int, Field(ge=0, lt=2**32), WHOLE] | None = None
+    seed: Seed | None = None
     """Seed of this split. Default: `dataset.seed`. Example: 1"""
     folds: Annotated[int, Field(ge=2), WHOLE] | None = None
     """k-fold cross-validation. Each trial trains this many models, each validated on another share of the data, and its
@@ -40,7 +43,7 @@ class Validation(Shorthand):
     @classmethod
     def is_short(cls, value: object) -> bool:
         """Whether a value is a size."""
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number(value)
 
 
 class Augmentation(Section):
@@ -49,9 +52,9 @@ class Augmentation(Section):
     rotation: Annotated[float, Field(ge=0, le=1)] | None = None
     """The largest rotation to either side; 0.05 is 18 degrees. Unit: share of a full turn. Default: none.
     Example: 0.05"""
-    zoom: Annotated[float, Field(ge=0, lt=1)] | None = None
+    zoom: BelowOne | None = None
     """The largest zoom in or out. Unit: share of the size. Default: none. Example: 0.1"""
-    translation: Annotated[float, Field(ge=0, lt=1)] | None = None
+    translation: BelowOne | None = None
     """The largest shift along each axis. Unit: share of the size. Default: none. Example: 0.1"""
     flip: Literal["horizontal", "vertical", "horizontal_and_vertical"] | None = None
     """Which way images are mirrored, half of the time. Values: horizontal: left and right are swapped; vertical: top
@@ -108,13 +111,13 @@ class DatasetSpec(Shorthand):
     validation: Validation = Validation()
     """How much of the training data is used for validation, or a mapping of keys. Trials are compared on it.
     Unit: share below 1, or number of samples above 1. Example: 0.1"""
-    test: Annotated[Size, AfterValidator(_share_or_number), WithJsonSchema(_SIZE_SCHEMA)] = 0.2
+    test: Size = 0.2
     """How much of the data is kept for the test, where the data have no test part of their own.
     Unit: share below 1, or number of samples above 1. Example: 0.1"""
     stratify: bool | None = None
     """Whether each part gets the same share of each class. Default: true wherever the classes are large enough.
     Example: false"""
-    seed: Annotated[int, Field(ge=0, lt=2**32), WHOLE] = 0
+    seed: Seed = 0
     """Seed of the splits and of `limit`. It does not depend on the study's seed. Example: 1"""
     scaling: Literal["minmax", "standard", "none"] | None = None
     """How inputs are scaled, as measured on the training part alone: all pixels of images together, each column of
@@ -128,7 +131,7 @@ class DatasetSpec(Shorthand):
     extra_tests: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ExtraTest] | None = None
     """Changed copies of the test images, by a name of yours. `shifted` is logged as test_shifted_accuracy, and so on.
     Default: none. Example: {shifted: {shift: [0, 4]}}"""
-    steps_per_epoch: Annotated[int, Field(ge=1), WHOLE] | None = None
+    steps_per_epoch: Count | None = None
     """How many batches make an epoch, for a `function` that generates batches without end. Unit: batches.
     Default: none; such a function needs it. Example: 200"""
 

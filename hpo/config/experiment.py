@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from hpo.config.dataset import Augmentation, DatasetSpec, ExtraTest, Validation
 from hpo.config.engines import ENGINES, described
 from hpo.config.objective import Monitor, Objective
-from hpo.config.section import WHOLE, Duration, Section, Shorthand
+from hpo.config.section import WHOLE, Count, Duration, Section, Seed, Shorthand
 from hpo.config.training import EarlyStopping, ReduceOnPlateau, Schedule, TrainingSpec
 from hpo.config.valid_parts import Examined, examine
 from hpo.config.yaml_file import Document
@@ -78,7 +78,7 @@ class StudySpec(Section):
     pruner: Pruner = Pruner.model_validate({"name": "successive_halving", "min_resource": 1, "reduction_factor": 3})
     """What stops poor trials early: a name, or a mapping that adds options by Optuna's own names.
     Example: {name: median, n_warmup_steps: 3}"""
-    trials: Annotated[int, Field(ge=1), WHOLE] | None = None
+    trials: Count | None = None
     """How many configurations to try. Those that were stopped early or failed count, too.
     Unit: trials. Default: 50, or the whole grid; no limit where timeout is given. Example: 30"""
     timeout: Duration | None = None
@@ -87,7 +87,7 @@ class StudySpec(Section):
     target: float | None = None
     """The study ends once a trial's objective has reached this value.
     Unit: that of the objective. Default: none. Example: 0.98"""
-    seed: Annotated[int, Field(ge=0, lt=2**32), WHOLE] = 0
+    seed: Seed = 0
     """Seed of all that is random in the study. Each trial draws its own from this and its number. Example: 1"""
     retries: Annotated[int, Field(ge=0), WHOLE] = 1
     """How often a configuration is tried again after its worker process died. Unit: times. Example: 2"""
@@ -114,10 +114,10 @@ class EngineSpec(Shorthand):
     stands_for = "name"
 
     name: EngineName = Field(default="local", description=f"How trials are run. Values: {described()}. Example: serial")
-    workers: Annotated[int, Field(ge=1), WHOLE] | Literal["auto"] = "auto"
+    workers: Count | Literal["auto"] = "auto"
     """How many trials train at the same time. Values: auto: one for each CPU core that may be used.
     Unit: worker processes. Example: 2"""
-    threads_per_worker: Annotated[int, Field(ge=1), WHOLE] = 1
+    threads_per_worker: Count = 1
     """How many threads TensorFlow uses in each worker. With one, the same seed gives the same trial, bit for bit.
     Unit: threads. Example: 2"""
 

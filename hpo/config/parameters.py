@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PositiveFloat, model_validator
 
 from hpo.config.conditions import Condition, Scalar, is_number, same
 from hpo.config.mistakes import show
@@ -114,7 +114,7 @@ class FloatParameter(Parameter):
     """The smallest value. Unit: that of the key it sets. Example: 1.0e-4"""
     high: float
     """The largest value. Unit: that of the key it sets. Example: 0.1"""
-    step: Annotated[float, Field(gt=0)] | None = None
+    step: PositiveFloat | None = None
     """The distance between neighbouring values. Unit: that of the key it sets. Default: any number in the range.
     Example: 0.05"""
     log: bool = False

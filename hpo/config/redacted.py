@@ -110,7 +110,10 @@ def _without_stores(data: Any) -> dict[str, Any]:
 
 
 def _cut(text: str) -> str:
-    """The text without the lines of the stores; in `{...}` without their part of the line."""
+    """The text without the lines of the stores; in `{...}` without their part of the line.
+
+    ruamel.yaml's round-trip loader and dumper would lose comments before the next key, and indent anew.
+    """
     root = YAML(typ="safe", pure=True).compose(io.StringIO(text))
     if not isinstance(root, MappingNode):
         return text

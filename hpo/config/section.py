@@ -1,9 +1,17 @@
-"""What the YAML files' models are built of: sections, sections with a shorthand, durations, whole numbers."""
+"""What the YAML files' models are built of: sections, sections with a short form, and the numbers within them."""
 
 import re
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -55,6 +63,11 @@ Duration = Annotated[
 ]
 WHOLE = BeforeValidator(_whole)
 """Lets an `int` be written as 20.0 or 1e3; comes after the field's bounds."""
+
+Count = Annotated[int, Field(ge=1), WHOLE]
+Seed = Annotated[int, Field(ge=0, lt=2**32), WHOLE]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+"""A share that is never the whole."""
 
 
 # What a JSON Schema says of a text, and not of the key whose value it is.

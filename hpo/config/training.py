@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeFloat, PositiveFloat, WithJsonSchema
 
 from hpo.config.mistakes import show
 from hpo.config.objective import Monitor
-from hpo.config.section import WHOLE, Section, Shorthand
+from hpo.config.section import WHOLE, BelowOne, Count, Section, Shorthand
 from hpo.errors import nearest
 
 OPTIMIZERS = (
@@ -29,9 +29,9 @@ def _known_optimizer(name: str) -> str:
 class EarlyStopping(Section):
     """When a trial ends before its last epoch. The weights of its best epoch are always restored."""
 
-    patience: Annotated[int, Field(ge=1), WHOLE] = 3
+    patience: Count = 3
     """How long the metric may fail to improve before the trial ends. Unit: epochs. Example: 5"""
-    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    min_delta: NonNegativeFloat = 0.0
     """The smallest change of the metric that counts as an improvement. Unit: that of the metric. Example: 0.001"""
     monitor: Monitor | None = None
     """The metric to watch: any that is logged, also of the training part (loss, accuracy). Default: the objective.
@@ -50,18 +50,18 @@ class Schedule(Shorthand):
     """The shape of the change. Values: constant: no change; exponential: falls smoothly, times `decay_rate` every
     `decay_epochs`; step: falls at once, times `decay_rate` every `decay_epochs`; cosine: falls along half a cosine wave
     to `final`; polynomial: falls to `final` along a curve of `power`. Example: cosine"""
-    decay_rate: Annotated[float, Field(gt=0)] | None = None
+    decay_rate: PositiveFloat | None = None
     """What the learning rate is multiplied by, for exponential and step. Unit: factor. Default: none; exponential and
     step need it. Example: 0.9"""
-    decay_epochs: Annotated[float, Field(gt=0)] | None = None
+    decay_epochs: PositiveFloat | None = None
     """For exponential and step: how long until the rate is multiplied once more. For cosine and polynomial: how long
     until it reaches `final`. Unit: epochs. Default: 1 for exponential, all epochs for cosine and polynomial; step needs
     it. Example: 5"""
-    final: Annotated[float, Field(ge=0)] | None = None
+    final: NonNegativeFloat | None = None
     """Where cosine and polynomial end. Unit: share of the initial rate. Default: 0. Example: 0.01"""
-    power: Annotated[float, Field(gt=0)] | None = None
+    power: PositiveFloat | None = None
     """Power of the curve of polynomial. Unit: exponent. Default: 1, a straight line. Example: 2"""
-    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+    warmup_epochs: NonNegativeFloat = 0.0
     """How long the rate first rises in a straight line from 0. The schedule begins after that.
     Unit: epochs, also parts of one. Example: 0.5"""
 
@@ -71,13 +71,13 @@ class ReduceOnPlateau(Section):
 
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """What the learning rate is multiplied by. Unit: factor. Example: 0.5"""
-    patience: Annotated[int, Field(ge=1), WHOLE] = 2
+    patience: Count = 2
     """How long the metric may fail to improve before that. Unit: epochs. Example: 3"""
-    min_delta: Annotated[float, Field(ge=0)] = 0.0001
+    min_delta: NonNegativeFloat = 0.0001
     """The smallest change of the metric that counts as an improvement. Unit: that of the metric. Example: 0.001"""
     cooldown: Annotated[int, Field(ge=0), WHOLE] = 0
     """How long to wait after a reduction before counting again. Unit: epochs. Example: 2"""
-    min_learning_rate: Annotated[float, Field(ge=0)] = 0.0
+    min_learning_rate: NonNegativeFloat = 0.0
     """The learning rate is not lowered below this. Unit: learning rate. Example: 1.0e-5"""
     monitor: Monitor | None = None
     """The metric to watch. Default: the objective. Example: val_loss"""
@@ -97,41 +97,41 @@ def _switch(section: type[Section]) -> BeforeValidator:
 class TrainingSpec(Section):
     """How one model is trained. A parameter of the search space that has the name of a key here sets that key."""
 
-    epochs: Annotated[int, Field(ge=1), WHOLE] = 20
+    epochs: Count = 20
     """The most epochs that a trial trains. Unit: epochs. Example: 50"""
-    batch_size: Annotated[int, Field(ge=1), WHOLE] = 32
+    batch_size: Count = 32
     """How many samples each gradient step uses. Unit: samples. Example: 64"""
     early_stopping: Annotated[EarlyStopping | None, _switch(EarlyStopping)] = EarlyStopping()
     """When to stop a trial that no longer improves; `false` trains all epochs. Example: {patience: 5}"""
     optimizer: Annotated[str, AfterValidator(_known_optimizer), WithJsonSchema(_OPTIMIZER_SCHEMA)] = "adam"
     """The name of a Keras optimizer. Example: sgd"""
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    learning_rate: PositiveFloat | None = None
     """Step size of the optimizer. Unit: learning rate. Default: that of the optimizer in Keras. Example: 0.001"""
-    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+    momentum: BelowOne | None = None
     """Momentum, for sgd and rmsprop. Unit: share. Default: that of the optimizer in Keras. Example: 0.9"""
     nesterov: bool | None = None
     """Whether to use Nesterov momentum, for sgd. Default: that of the optimizer in Keras. Example: true"""
-    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    weight_decay: NonNegativeFloat | None = None
     """Decoupled weight decay: each step takes this share, times the learning rate, off every weight. Unit: share.
     Default: that of the optimizer in Keras. Example: 0.004"""
-    rho: Annotated[float, Field(ge=0, lt=1)] | None = None
+    rho: BelowOne | None = None
     """Decay of the running mean of squared gradients, for rmsprop and adadelta. Unit: share.
     Default: that of the optimizer in Keras. Example: 0.9"""
-    beta_1: Annotated[float, Field(ge=0, lt=1)] | None = None
+    beta_1: BelowOne | None = None
     """Decay of the running mean of gradients, for adam and similar optimizers. Unit: share.
     Default: that of the optimizer in Keras. Example: 0.9"""
-    beta_2: Annotated[float, Field(ge=0, lt=1)] | None = None
+    beta_2: BelowOne | None = None
     """Decay of the running mean of squared gradients, for adam and similar optimizers. Unit: share.
     Default: that of the optimizer in Keras. Example: 0.999"""
-    epsilon: Annotated[float, Field(gt=0)] | None = None
+    epsilon: PositiveFloat | None = None
     """A small number that keeps the optimizer from dividing by zero. Unit: number.
     Default: that of the optimizer in Keras. Example: 1.0e-7"""
-    clipnorm: Annotated[float, Field(gt=0)] | None = None
+    clipnorm: PositiveFloat | None = None
     """Gradients are scaled down so that the norm of each weight matrix's gradient is at most this. Unit: norm.
     Default: no clipping. Example: 1.0"""
-    clipvalue: Annotated[float, Field(gt=0)] | None = None
+    clipvalue: PositiveFloat | None = None
     """Every number of a gradient is cut to at most this size. Unit: gradient. Default: no clipping. Example: 0.5"""
-    global_clipnorm: Annotated[float, Field(gt=0)] | None = None
+    global_clipnorm: PositiveFloat | None = None
     """Gradients are scaled down so that the norm of all together is at most this. Unit: norm.
     Default: no clipping. Example: 1.0"""
     schedule: Schedule | None = None
@@ -140,10 +140,10 @@ class TrainingSpec(Section):
     reduce_on_plateau: Annotated[ReduceOnPlateau | None, _switch(ReduceOnPlateau)] = None
     """Lowers the learning rate when the objective stops improving; `true` takes the defaults. Default: off.
     Example: {factor: 0.5, patience: 2}"""
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
+    label_smoothing: BelowOne | None = None
     """How much of each label is spread evenly over all classes, for classification. Unit: share. Default: 0.
     Example: 0.1"""
-    class_weight: Literal["balanced"] | dict[int, Annotated[float, Field(gt=0)]] | None = None
+    class_weight: Literal["balanced"] | dict[int, PositiveFloat] | None = None
     """How much the samples of each class count in training: a weight for each class number, 1 for those left out.
     Values: balanced: rare classes count more, in inverse proportion to how often they occur in the training part.
     Unit: factor. Default: 1 for each class. Example: {0: 2.0}"""

@@ -69,6 +69,13 @@ tracking: http://localhost:5000
     assert experiment.tracking.uri == "http://localhost:5000"
 
 
+def test_a_short_form_is_lengthened_where_a_key_inside_is_set(tmp_path):
+    text = SMALLEST.replace("digits", "{name: digits, validation: 0.1}")
+    validation = parse(tmp_path, text, "dataset.validation.seed=1").dataset.validation
+    assert (validation.size, validation.seed) == (0.1, 1)
+    assert parse(tmp_path, SMALLEST, "objective.direction=maximize").objective.metric == "val_accuracy"
+
+
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
@@ -101,6 +108,7 @@ tracking: http://localhost:5000
         ("dataset={limit: 10}", "dataset: needs name or path or function"),
         ("dataset={path: a, function: b}", "dataset: path and function exclude each other"),
         ("dataset.scaling=minmx", "dataset.scaling: must be 'minmax', 'standard' or 'none', got 'minmx'; did you mean"),
+        ("dataset.validation=some", "dataset.validation: must be a size or a mapping, got 'some'"),
         ("dataset.validation=1", "dataset.validation: must be a share below 1 or a whole number of samples above 1"),
         ("dataset.validation=10.5", "dataset.validation: must be a share below 1 or a whole number"),
         ("dataset.validation=0", "dataset.validation: must be above 0, got 0"),
