@@ -17,6 +17,7 @@ from hpo.config.experiment import Objective
 from hpo.data.dataset import DatasetInfo, Scaling
 from hpo.study.record import TrialRecord
 from hpo.tracking import Ending, StudyInfo, Tracker
+from hpo.training.messages import EpochDone
 
 _NONE = np.zeros(1, np.float32)
 _DATASET = DatasetInfo(
@@ -77,7 +78,8 @@ def live(uri: str, home: Path, records: list[TrialRecord]) -> Rate:
     for record in records:
         tracker.start_trial(replace(record, state="running", curves={}, value=None, best_epoch=None, ended=None))
         for epoch in range(record.epochs):
-            tracker.epoch(record.number, epoch + 1, {name: curve[epoch] for name, curve in record.curves.items()})
+            metrics = {name: curve[epoch] for name, curve in record.curves.items()}
+            tracker.epoch(EpochDone(record.number, epoch + 1, metrics))
         tracker.end_trial(record)
     return _ended(tracker, "live", len(records), wall, cpu)
 

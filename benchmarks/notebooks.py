@@ -58,7 +58,7 @@ def rows(name: str, home: Path, seeds: int, workers: int | None) -> list[dict[st
             "trial": trial.number,
             "runs": 0,
             "parameters": dict(trial.params),
-            "failure": trial.failure,
+            "failure": trial.reason,
         }
         for trial in failed
     ]

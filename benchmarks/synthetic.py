@@ -17,6 +17,7 @@ from hpo.plan.plan import Plan, load_plan
 from hpo.reuse.import_trials import frozen
 from hpo.storage.open import open_storage
 from hpo.study.definition import Definition
+from hpo.study.failure import Failure
 from hpo.study.open import open_study
 from hpo.study.record import TrialRecord
 
@@ -146,8 +147,8 @@ class _Records:
         curves = _curves(params, rng)
         objective = self.plan.experiment.objective
         scores = np.array(curves[objective.metric])
-        epochs, ended_by = self._epochs(objective.sign * scores)
-        best = int(np.argmax(objective.sign * scores[:epochs]))
+        epochs, ended_by = self._epochs(objective.merit(scores))
+        best = int(np.argmax(objective.merit(scores[:epochs])))
         test = {"accuracy": curves["val_accuracy"][best] - 0.01, "loss": curves["val_loss"][best] + 0.02}
         return replace(
             record,
@@ -206,12 +207,12 @@ def _weights(params: dict[str, Any]) -> int:
 
 
 def _failed(record: TrialRecord, rng: np.random.Generator) -> TrialRecord:
-    failure, error = {
-        0: ("nonfinite", "loss, val_loss not finite in epoch 1"),
-        1: ("out_of_memory", "the worker was killed for want of memory"),
-        2: ("error", 'Traceback (most recent call last):\n  File "model.py", line 7, in build\nValueError: no luck'),
+    failure = {
+        0: Failure("nonfinite", "loss, val_loss not finite in epoch 1"),
+        1: Failure("out_of_memory", "the worker was killed for want of memory"),
+        2: Failure("error", "model.py:7: ValueError: no luck", "Traceback (most recent call last):\n  ..."),
     }[int(rng.choice(3, p=[0.7, 0.2, 0.1]))]
-    return replace(record, failure=failure, error=error)
+    return replace(record, failure=failure)
 
 
 def _curves(params: dict[str, Any], rng: np.random.Generator) -> dict[str, list[float]]:

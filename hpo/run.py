@@ -112,13 +112,13 @@ class _Shown:
 
 def _failed(trials: "Sequence[TrialRecord]") -> "Sequence[TrialRecord]":
     """The trials that failed for good; what was given back is trained by the next run."""
-    return [trial for trial in trials if trial.state == "failed" and trial.failure not in ("lost", "interrupted")]
+    return [trial for trial in trials if trial.state == "failed" and trial.reason not in ("lost", "interrupted")]
 
 
 def _why_all_failed(result: Result, failed: "Sequence[TrialRecord]") -> str:
     by_error: dict[str, list[TrialRecord]] = {}
     for trial in failed:
-        by_error.setdefault(f"{trial.failure}: {(trial.error or '-').splitlines()[0]}", []).append(trial)
+        by_error.setdefault(str(trial.failure), []).append(trial)
     lines = [f"study {result.name}: no trial has a score, {len(failed)} of {len(result.trials)} failed"]
     for error, trials in list(by_error.items())[:_MOST_ERRORS]:
         several = f" and {len(trials) - 1} more" if len(trials) > 1 else ""
@@ -174,14 +174,14 @@ def _study(
 
 
 def _result(plan: "Plan", ended: "Ending", trials: "Sequence[TrialRecord]", seconds: float) -> Result:
-    from hpo.study.record import ranked
+    from hpo.study.record import best_trial
     from hpo.text.urls import masked
 
     return Result(
         name=plan.experiment.name,
         ended=ended,
         trials=trials,
-        best=next(iter(ranked(trials, plan.experiment.objective)), None),
+        best=best_trial(trials, plan.experiment.objective),
         objective=plan.experiment.objective,
         storage=masked(plan.storage),
         tracking_uri=masked(plan.tracking_uri),

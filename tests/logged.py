@@ -13,8 +13,10 @@ import numpy as np
 
 from hpo.config.experiment import Objective
 from hpo.data.dataset import DatasetInfo, Scaling
+from hpo.study.failure import Failure
 from hpo.study.record import TrialRecord
 from hpo.tracking import StudyInfo, Tracker
+from hpo.training.messages import EpochDone, FoldEpoch
 
 BEGAN = datetime(2026, 3, 1, 12, 0, 0)
 NONE = np.zeros(1, np.float32)
@@ -75,8 +77,8 @@ def pruned(number: int) -> TrialRecord:
 
 def failed(number: int, failure: str = "error") -> TrialRecord:
     ended = BEGAN + timedelta(minutes=number, seconds=30)
-    error = "ValueError: no\nTraceback ..."
-    return replace(running(number), state="failed", failure=failure, error=error, ended=ended)
+    why = Failure(failure, "ValueError: no", "Traceback ...")
+    return replace(running(number), state="failed", failure=why, ended=ended)
 
 
 def unexpected(message: str) -> None:
@@ -86,8 +88,10 @@ def unexpected(message: str) -> None:
 def tell(tracker: Tracker, record: TrialRecord) -> None:
     """As the coordinator does: start, every epoch, end."""
     tracker.start_trial(running(record.number))
-    for epoch in range(record.epochs):
-        tracker.epoch(record.number, epoch + 1, {name: curve[epoch] for name, curve in record.curves.items()})
+    for epoch, (fold, in_fold) in enumerate(record.places, 1):
+        metrics = {name: curve[epoch - 1] for name, curve in record.curves.items()}
+        place = None if fold is None else FoldEpoch(fold, in_fold)
+        tracker.epoch(EpochDone(record.number, epoch, metrics, fold=place))
     tracker.end_trial(record)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from processes import start
 
 from hpo.config.experiment import Objective, StudySpec, TrainingSpec
+from hpo.config.score import Score
 from hpo.config.space import SearchSpace
 from hpo.engines.scripted import Script, ScriptedEngine
 from hpo.loop.coordinator import Budget, Coordinator, Ending
@@ -21,7 +22,7 @@ from hpo.study.definition import Definition
 from hpo.study.open import open_study
 from hpo.study.record import TrialRecord
 from hpo.study.study import Study
-from hpo.training.messages import Job
+from hpo.training.messages import EpochDone, Job
 
 OBJECTIVE = Objective(metric="val_accuracy", direction="maximize")
 
@@ -110,7 +111,7 @@ class Log:
         self.started += 1
         self.notes.append(record.note)
 
-    def epoch_done(self, record: TrialRecord, epoch: int, metrics: Any) -> None:
+    def epoch_done(self, record: TrialRecord, event: EpochDone) -> None:
         self.epochs += 1
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
@@ -137,7 +138,7 @@ class Ran:
 
     @property
     def states(self) -> list[str]:
-        return [trial.failure or trial.state for trial in self.trials]
+        return [trial.outcome for trial in self.trials]
 
 
 def run(
@@ -168,10 +169,10 @@ def run(
         return Ran(ending, study.trials(), engine, log)
 
 
-def jobs_of(study: Study, models: Path | None, objective: Objective) -> Callable[[TrialRecord, float | None], Job]:
+def jobs_of(study: Study, models: Path | None, objective: Objective) -> Callable[[TrialRecord, Score | None], Job]:
     """Makes the jobs of a study's trials."""
 
-    def make(record: TrialRecord, best: float | None) -> Job:
+    def make(record: TrialRecord, best: Score | None) -> Job:
         save_to = str(models / f"trial-{record.number:04}.keras") if models else None
         params = study.space.settings(record.params)
         return Job(

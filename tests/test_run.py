@@ -123,7 +123,7 @@ def test_a_killed_worker_costs_one_attempt(tmp_path: Path, monkeypatch: pytest.M
     space = {"model": "dying_model:build", "parameters": {"learning_rate": rate}}
     result = hpo.run(tiny(search_space=space, study={"trials": 2}, engine={"workers": 1}), home=tmp_path / "home")
     first, second, third = result.trials
-    assert (first.state, first.failure) == ("failed", "killed")
+    assert (first.state, first.reason) == ("failed", "killed")
     assert (second.state, second.origin, second.attempt, second.params) == ("complete", 0, 1, first.params)
     assert second.seed == first.seed
     assert third.state == "complete"
@@ -161,7 +161,7 @@ def test_a_killed_run_goes_on_with_what_is_left(tmp_path: Path) -> None:
     result = hpo.run(experiment, home=tmp_path)
     after = {trial.number: trial for trial in result.trials}
     assert all(after[number] == trial for number, trial in before.items())
-    lost = [trial for trial in result.trials if trial.failure == "lost"]
+    lost = [trial for trial in result.trials if trial.reason == "lost"]
     done = [trial for trial in result.trials if trial.state in ("complete", "pruned")]
     # Two workers, and each may have been given its next trial while it tested the last.
     assert 1 <= len(lost) <= 4
@@ -199,7 +199,7 @@ def test_ctrl_c_gives_running_trials_back(tmp_path: Path) -> None:
     assert "the same command continues" in errors
     assert "Traceback" not in errors
     trials = read_study(store(home), "tiny").trials
-    assert {trial.failure for trial in trials if trial.state != "complete"} == {"interrupted"}
+    assert {trial.reason for trial in trials if trial.state != "complete"} == {"interrupted"}
 
 
 def _with_file(folder: Path, experiment: dict[str, Any]) -> Path:

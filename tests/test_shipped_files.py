@@ -70,5 +70,5 @@ def test_experiments_run_in_small(path, home, monkeypatch):
     small = ["dataset.limit=500", "study.trials=1", "training.epochs=1", "engine=serial"]
     result = hpo.run(path, overrides=small, home=home)
     (trial,) = result.trials
-    assert (trial.state, trial.error, trial.epochs) == ("complete", None, 1)
+    assert (trial.state, trial.failure, trial.epochs) == ("complete", None, 1)
     assert trial.test

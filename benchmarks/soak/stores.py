@@ -73,7 +73,7 @@ def complaints(trials: Sequence[FrozenTrial], before: Mapping[int, str]) -> Iter
             yield f"trial {number} had ended and has changed:\n{kept}\n{now[number]}"
     for trial in trials:
         record = record_of(trial)
-        if trial.state.is_finished() and not record.params and record.failure not in _AGAIN:
+        if trial.state.is_finished() and not record.params and record.reason not in _AGAIN:
             yield f"trial {trial.number} has no parameters"
         if trial.state is TrialState.COMPLETE and (record.value is None or not record.curves):
             yield f"trial {trial.number} is complete without a score"
@@ -92,7 +92,7 @@ def final_complaints(place: Place, wanted: int) -> Iterator[str]:
     trials = trials_of(place)
     if running := [trial.number for trial in trials if not trial.state.is_finished()]:
         yield f"trials {running} are not ended"
-    done = {record.origin for record in map(record_of, trials) if record.failure not in _AGAIN}
+    done = {record.origin for record in map(record_of, trials) if record.reason not in _AGAIN}
     if len(done) != wanted:
         yield f"{len(done)} configurations came to an end, not {wanted}"
     yield from _models(place, trials)

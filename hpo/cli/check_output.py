@@ -47,7 +47,7 @@ def print_check(out: Console, checked: "Checked") -> None:
 
 def _tried(tried: "Tried") -> Text:
     if tried.failure is not None:
-        return Text(f"such trials fail: {tried.failure}: {tried.error}")
+        return Text(f"such trials fail: {tried.failure}")
     if tried.cost is None:
         return Text(f"{tried.parameters:,} parameters; its fit is its own, and its cost not known")
     cost = tried.cost

@@ -43,7 +43,9 @@ def trial_json(trial: TrialRecord, metric: str) -> dict[str, Any]:
         "epochs": trial.epochs, "seconds": trial.seconds, "model_parameters": trial.model_parameters,
         "params": dict(trial.params), "test": dict(trial.test), "seed": trial.seed, "attempt": trial.attempt,
         "source": trial.source, "resolved": asdict(trial.resolved) if trial.resolved else None,
-        "ended_by": trial.ended_by, "failure": trial.failure, "error": trial.error, "curves": dict(trial.curves),
+        "ended_by": trial.ended_by, "failure": trial.reason,
+        "error": trial.failure.text if trial.failure else None,
+        "curves": with_folds(trial.curves, trial.fold_lengths),
         "fold_best_epochs": list(trial.fold_best_epochs), "deviations": trial.deviations,
         "model_file": trial.model_file, "model_note": trial.model_note, "test_note": trial.test_note,
     }  # fmt: skip
@@ -136,7 +138,7 @@ def study_json(view: "StudyView") -> dict[str, Any]:
 
 def counts_of_failures(trials: Sequence[TrialRecord]) -> dict[str, int]:
     """How many trials failed for each reason."""
-    reasons = [trial.failure for trial in trials if trial.failure]
+    reasons = [trial.reason for trial in trials if trial.reason]
     return {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
 
 
@@ -158,14 +160,20 @@ def print_trial(out: Console, view: "StudyView", trial: TrialRecord, wide: bool 
         marks = [f"{epoch} best" if epoch == trial.best_epoch else str(epoch) for epoch in epochs]
         columns = [
             Column(name, [cell(value) for value in curve], 1 + (first.index(name) if name in first else len(first)))
-            for name, curve in trial.curves.items()
+            for name, curve in with_folds(trial.curves, trial.fold_lengths).items()
         ]
         best = None if trial.best_epoch is None else trial.best_epoch - 1
         print_table(
             out, [Column("epoch", marks, states=False, text=True), *columns], title="Curves", wide=wide, bold=best
         )
-    if trial.error:
-        out.print(Text(trial.error, style="red"))
+    if trial.failure:
+        out.print(Text(trial.failure.text, style="red"))
+
+
+def with_folds(curves: Mapping[str, Sequence[float]], fold_lengths: Sequence[int]) -> dict[str, Sequence[float]]:
+    """Curves as they are shown: with the number of each epoch's fold as one more, where there are folds."""
+    folds = [float(fold) for fold, length in enumerate(fold_lengths, 1) for _ in range(length)]
+    return {**curves, **({"fold": folds} if folds else {})}
 
 
 def _print_remarks(out: Console, trials: Sequence[TrialRecord]) -> None:
@@ -210,7 +218,7 @@ def trial_columns(trials: Sequence[TrialRecord], metric: str) -> list[Column]:
     return [
         Column("#", [str(place) if one.value is not None else "-" for place, one in enumerate(trials, 1)]),
         Column("trial", [str(trial.number) for trial in trials]),
-        Column("state", [trial.failure or trial.state for trial in trials], 4, states=True),
+        Column("state", [trial.outcome for trial in trials], 4, states=True),
         Column(metric, [cell(trial.value) for trial in trials]),
         Column("epoch", [f"{trial.best_epoch or '-'}/{trial.epochs}" for trial in trials], 3),
         Column("seconds", [cell(trial.seconds, ".1f") for trial in trials], 6),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from hpo.cli.output import with_folds
 from hpo.errors import UserError
 from hpo.export.retrain import Retrained, require_model, retrain_all, runs_of, scores_of, spread
 from hpo.system.whole_files import check_writable
@@ -92,7 +93,8 @@ def retrained_json(exported: "Exported", runs: Sequence[Retrained]) -> dict[str,
     return {
         "scores": {name: {"exported": before.get(name), "trained_again": value} for name, value in again.items()},
         "runs": [
-            {"seed": run.seed, "best_epoch": run.best_epoch, **scores_of(run, metric), "curves": run.curves,
+            {"seed": run.seed, "best_epoch": run.best_epoch, **scores_of(run, metric),
+             "curves": with_folds(run.curves, run.fold_lengths),
              "resolved": asdict(run.resolved) if run.resolved else None}
             for run in runs
         ],
@@ -102,7 +104,7 @@ def retrained_json(exported: "Exported", runs: Sequence[Retrained]) -> dict[str,
         "same_data": same_data(exported, runs),
         "test_note": own.test_note,
         "model_note": own.model_note,
-        "curves": own.curves,
+        "curves": with_folds(own.curves, own.fold_lengths),
     }  # fmt: skip
 
 

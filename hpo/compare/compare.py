@@ -1,6 +1,6 @@
 """Trials side by side: the ranked table of one study or of several."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from hpo.compare.where import where as rows_where
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hpo.config.experiment import Objective
     from hpo.study.read import StudyView
     from hpo.study.record import TrialRecord
 
@@ -92,17 +93,17 @@ def table(views: "Sequence[StudyView]") -> "pd.DataFrame":
     frame = pd.DataFrame([row(view, trial) for view in views for trial in ranking(view)])
     if frame.empty:
         return frame
-    metrics = {view.objective.metric: view.objective.sign for view in views}
-    if len(views) > 1 and len(metrics) == 1:
-        ((metric, sign),) = metrics.items()
-        order = (-sign * frame[metric]).sort_values(kind="stable", na_position="last").index
+    objectives = {view.objective.metric: view.objective for view in views}
+    if len(views) > 1 and len(objectives) == 1:
+        ((metric, objective),) = objectives.items()
+        order = (-objective.merit(frame[metric])).sort_values(kind="stable", na_position="last").index
         frame = frame.loc[order].reset_index(drop=True)
     floors = {view.name: view.confirmation.noise_floor for view in views if view.confirmation is not None}
     if floors:
-        frame = _with_noise(frame, metrics, floors)
+        frame = _with_noise(frame, objectives, floors)
     # Parameters that only some trials have come late otherwise, and test scores belong apart, at the end.
     confirmed = [name for name in CONFIRMED if name in frame.columns]
-    scores = [name for metric in metrics for name in (metric, f"{metric}_std") if name in frame.columns]
+    scores = [name for metric in objectives for name in (metric, f"{metric}_std") if name in frame.columns]
     first = [*_FIRST, *scores, *confirmed, *(name for name in NOISE if floors), *_COST]
     last = [*sorted(name for name in frame.columns if name.startswith("test_")), "failure"]
     return frame[[*first, *(name for name in frame.columns if name not in {*first, *last}), *last]]
@@ -125,7 +126,7 @@ def row(view: "StudyView", trial: "TrialRecord") -> dict[str, Any]:
         "model_parameters": trial.model_parameters,
         **{_column(name, taken): value for name, value in trial.params.items()},
         **{f"test_{name}": value for name, value in trial.test.items()},
-        "failure": trial.failure,
+        "failure": trial.reason,
     }
 
 
@@ -151,7 +152,9 @@ def _confirmed(view: "StudyView", trial: "TrialRecord") -> dict[str, float]:
     return {} if estimate is None else dict(zip(CONFIRMED, (estimate.mean, estimate.low, estimate.high), strict=True))
 
 
-def _with_noise(frame: "pd.DataFrame", metrics: dict[str, int], floors: dict[str, float]) -> "pd.DataFrame":
+def _with_noise(
+    frame: "pd.DataFrame", objectives: "Mapping[str, Objective]", floors: Mapping[str, float]
+) -> "pd.DataFrame":
     """Adds how far each trial is behind the best with its objective, and whether that exceeds the noise floor.
 
     Of two studies with a known floor the larger one counts; without any it is left open.
@@ -161,8 +164,8 @@ def _with_noise(frame: "pd.DataFrame", metrics: dict[str, int], floors: dict[str
 
     known = frame["study"].map(floors).to_numpy(dtype=float)
     behind, floor = np.full(len(frame), np.nan), np.full(len(frame), np.nan)
-    for metric, sign in metrics.items():
-        scores = sign * frame[metric].to_numpy(dtype=float)
+    for metric, objective in objectives.items():
+        scores = objective.merit(frame[metric].to_numpy(dtype=float))
         scored = ~np.isnan(scores)
         if scored.any():
             best = int(np.nanargmax(scores))

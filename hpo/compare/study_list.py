@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from hpo.config.metrics import Direction
+from hpo.config.score import Score
 from hpo.storage.optuna_compat import has_known_tables, studies_with, trials_without
 from hpo.storage.read_only import may_only_be_read, opener
 from hpo.study.attributes import IDENTITY, OBSERVED, RESULT
@@ -57,9 +59,9 @@ def study_lines(home: str | Path | None = None, storage: str | None = None) -> l
 
 def line_of(view: "StudyView") -> StudyLine:
     """The line of a study that has been read."""
-    from hpo.study.record import ranked
+    from hpo.study.record import best_trial
 
-    best = next(iter(ranked(view.trials, view.objective)), None)
+    best = best_trial(view.trials, view.objective)
     states = [trial.state for trial in view.trials]
     return StudyLine(
         study=view.name,
@@ -99,8 +101,8 @@ def _opened(file: Path) -> sqlite3.Connection:
 class _Sum:
     """What there is to say of a study's trials."""
 
-    sign: int
-    best: float | None = None
+    direction: Direction
+    best: Score | None = None
     trial: int | None = None
     states: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -109,9 +111,10 @@ class _Sum:
         ended = state != "running"
         state = "failed" if ended and failure is not None else state
         self.states[state] += 1
-        scored = state in ("complete", "pruned") and value is not None
-        if scored and (self.best is None or self.sign * (value - self.best) > 0):  # type: ignore[operator]
-            self.best, self.trial = value, number
+        if state in ("complete", "pruned") and value is not None:
+            score = Score(value, self.direction)
+            if score.better_than(self.best):
+                self.best, self.trial = score, number
 
 
 def _lines(connection: sqlite3.Connection) -> list[StudyLine]:
@@ -119,7 +122,7 @@ def _lines(connection: sqlite3.Connection) -> list[StudyLine]:
     if not has_known_tables(connection):
         raise ValueError("tables of another version")
     studies = {study: (name, hidden_in(json.loads(text))) for study, name, text in studies_with(connection, IDENTITY)}
-    sums = {study: _Sum(_sign(identity["objective"])) for study, (_, identity) in studies.items()}
+    sums = {study: _Sum(identity["objective"]["direction"]) for study, (_, identity) in studies.items()}
     # As `hpo.study.stored_trial.record_of` reads trials.
     for study, number, state, value, failure in trials_without(connection, OBSERVED, RESULT, ("value", "failure")):
         if study in sums:
@@ -128,7 +131,7 @@ def _lines(connection: sqlite3.Connection) -> list[StudyLine]:
         StudyLine(
             study=name,
             objective=identity["objective"]["metric"],
-            best=sums[study].best,
+            best=best.value if (best := sums[study].best) else None,
             trial=sums[study].trial,
             states=dict(sums[study].states),
             dataset=identity["dataset"]["name"],
@@ -136,10 +139,6 @@ def _lines(connection: sqlite3.Connection) -> list[StudyLine]:
         )
         for study, (name, identity) in studies.items()
     ]
-
-
-def _sign(objective: Mapping[str, Any]) -> int:
-    return {"maximize": 1, "minimize": -1}[objective["direction"]]
 
 
 def _parsed(text: str | None) -> Any:

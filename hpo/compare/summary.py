@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hpo.study.record import TrialRecord, ranked
+from hpo.config.score import Score
+from hpo.study.record import TrialRecord, best_trial
 
 if TYPE_CHECKING:
     from hpo.study.read import StudyView
@@ -89,10 +90,10 @@ def _summary(
     by_trials: Mapping[str, _Steps],
     by_time: Mapping[str, _Steps],
 ) -> StudySummary:
-    sign, confirmation = view.objective.sign, view.confirmation
-    best, leader = _best(view), max(rivals, key=_merit)
-    top = _best(leader)
-    behind = sign * ((top.value or 0.0) - (best.value or 0.0)) if best is not None and top is not None else None
+    confirmation, best = view.confirmation, best_trial(view.trials, view.objective)
+    leader = max(rivals, key=_merit)
+    score, top = _best(view), _best(leader)
+    behind = top.lead(score) if score is not None and top is not None else None
     floors = [one.confirmation.noise_floor for one in (view, leader) if one.confirmation is not None]
     chosen = confirmation.winner.validation if confirmation is not None else None
     names = [one.name for one in rivals]
@@ -116,18 +117,19 @@ def _mean(view: "StudyView", curves: Mapping[str, _Steps], rivals: Sequence[str]
     begun = [curves[name] for name in rivals if curves[name].best]
     if not curves[view.name].best:
         return None
-    worst = min(begun, key=lambda curve: view.objective.sign * curve.best[0]).best[0]
+    worst = min(begun, key=lambda curve: view.objective.merit(curve.best[0])).best[0]
     horizon = min(curve.length for curve in begun)
     return curves[view.name].mean(horizon, worst) if horizon > 0 else None
 
 
-def _best(view: "StudyView") -> TrialRecord | None:
-    return next(iter(ranked(view.trials, view.objective)), None)
+def _best(view: "StudyView") -> Score | None:
+    best = best_trial(view.trials, view.objective)
+    return None if best is None else best.score(view.objective)
 
 
 def _merit(view: "StudyView") -> float:
     best = _best(view)
-    return float("-inf") if best is None or best.value is None else view.objective.sign * best.value
+    return float("-inf") if best is None else best.merit
 
 
 def _ended(view: "StudyView") -> list[TrialRecord]:
@@ -164,13 +166,13 @@ def _over_time(view: "StudyView") -> _Steps:
 
 def _steps(view: "StudyView", ended: "Iterator[tuple[float, TrialRecord]]", length: float) -> _Steps:
     moments: list[float] = []
-    best: list[float] = []
+    best: list[Score] = []
     for moment, trial in ended:
-        scored = trial.state in ("complete", "pruned") and trial.value is not None
-        if scored and view.objective.better(trial.value or 0.0, best[-1] if best else None):
+        score = trial.score(view.objective)
+        if score is not None and score.better_than(best[-1] if best else None):
             moments.append(moment)
-            best.append(trial.value or 0.0)
-    return _Steps(moments, best, length)
+            best.append(score)
+    return _Steps(moments, [score.value for score in best], length)
 
 
 def _definition(view: "StudyView") -> dict[str, Any]:

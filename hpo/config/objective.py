@@ -1,11 +1,13 @@
 """Metrics and which way is better: what a study improves, what a callback watches."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import WithJsonSchema, field_validator, model_validator
 
 from hpo.config.metrics import METRICS, direction_of, near
 from hpo.config.mistakes import show
+from hpo.config.score import Score, along, merit
 from hpo.config.section import Shorthand
 
 # Offered by editors; Keras takes more spellings.
@@ -54,18 +56,19 @@ class _Metric(Shorthand):
         )
 
     @property
-    def sign(self) -> int:
-        """1 where higher is better, else -1."""
-        return 1 if self.direction == "maximize" else -1
-
-    @property
     def mode(self) -> Literal["max", "min"]:
         """The direction as Keras's callbacks call it."""
         return "max" if self.direction == "maximize" else "min"
 
-    def better(self, value: float, other: float | None, by: float = 0.0) -> bool:
-        """Whether a value improves on another by more than `by`; anything improves on none."""
-        return other is None or self.sign * (value - other) > by
+    def score(self, value: float, epoch: int | None = None) -> Score:
+        """A value of the metric as a score, reached at an epoch counted from 1."""
+        assert self.direction is not None
+        return Score(value, self.direction, epoch)
+
+    def merit(self, values: Any) -> Any:
+        """Values of the metric, a number or an array of them, turned such that more is better."""
+        assert self.direction is not None
+        return merit(values, self.direction)
 
 
 class Monitor(_Metric):
@@ -100,3 +103,8 @@ class Objective(_Metric):
             f"must be a metric on the validation part, got {show(metric)}; "
             f"did you mean val_{metric.removeprefix('test_')}? (the test set never chooses)"
         )
+
+    def along(self, curves: Mapping[str, Sequence[float]], fold_lengths: Sequence[int] = ()) -> Score | None:
+        """What a trial with these curves came to; None where no epoch was finished. See `hpo.config.score.along`."""
+        assert self.direction is not None
+        return along(curves.get(self.metric, ()), self.direction, fold_lengths)

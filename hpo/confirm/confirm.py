@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hpo.config.experiment import Objective
+    from hpo.config.score import Score
     from hpo.confirm.confirming import Confirming
     from hpo.data.by_configuration import PreparedVariants
     from hpo.data.dataset import Dataset
@@ -134,9 +135,9 @@ def chosen_finalists(view: "StudyView", which: int | Sequence[int]) -> "list[Tri
     if not isinstance(which, int):
         trials = [view.trial(number) for number in dict.fromkeys(which)]
         for trial in trials:
-            if trial.value is None or trial.state not in ("complete", "pruned"):
+            if trial.score(view.objective) is None:
                 rule = "a finalist needs a score"
-                raise UserError(f"trial {trial.number} of study {view.name} is {trial.failure or trial.state}; {rule}")
+                raise UserError(f"trial {trial.number} of study {view.name} is {trial.outcome}; {rule}")
         return trials
     distinct: dict[str, TrialRecord] = {}
     for trial in ranked(view.trials, view.objective):
@@ -177,12 +178,12 @@ def _train(
 
 def _jobs(
     plan: "Plan", record: "Confirming", engine: "Engine", data: "PreparedVariants"
-) -> "Callable[[TrialRecord, float | None], Job]":
+) -> "Callable[[TrialRecord, Score | None], Job]":
     from hpo.loop.jobs import declared_by_model, make_job
 
     declared = record.declared or declared_by_model(plan, engine, data.base)
 
-    def make(run: "TrialRecord", best: float | None) -> "Job":
+    def make(run: "TrialRecord", best: "Score | None") -> "Job":
         return replace(make_job(plan, run.params, run.seed, data.folder, declared), trial=run.number)
 
     return make
@@ -226,8 +227,6 @@ def _same_data(view: "StudyView", dataset: "Dataset") -> None:
 def _too_little(study: str, record: "Confirming", ended: "Ending") -> str:
     if ended == "timeout":
         return f"out of time before any finalist of study {study} had two scores; the same command continues"
-    errors = {
-        run.label: f"{run.failure}: {(run.error or '-').splitlines()[0]}" for run in record.trials() if run.failure
-    }
-    lines = "\n".join(f"  {label}: {error}" for label, error in errors.items())
+    failures = {run.label: run.failure for run in record.trials() if run.failure}
+    lines = "\n".join(f"  {label}: {failure}" for label, failure in failures.items())
     return f"no finalist of study {study} has two runs with a score:\n{lines}"

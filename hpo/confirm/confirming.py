@@ -25,7 +25,7 @@ from hpo.storage.writer import Writer
 from hpo.study.attributes import CONFIRMATION, CONFIRMS, DECLARED, IDENTITY, JOB, RETRY
 from hpo.study.confirmation import Confirmation
 from hpo.study.read import confirming_study, known_study
-from hpo.study.record import Confirms, TrialRecord
+from hpo.study.record import Confirms, TrialRecord, lost
 from hpo.study.retries import GIVEN_BACK, RETRIED
 from hpo.study.stored_trial import job_of, record_of, records_of
 from hpo.study.tell import tell
@@ -120,10 +120,9 @@ class Confirming:
 
     def recover(self) -> None:
         """Fails what a killed coordinator left running, with reason lost."""
-        lost: dict[str, Any] = {"state": "failed", "failure": "lost", "error": "its coordinator was killed"}
         for run in self.trials():
             if run.state == "running":
-                self.end(replace(run, **lost, value=None, ended_by=None))
+                self.end(lost(run))
 
     def ask(self, trials: int | None) -> TrialRecord | None:
         """The next run that is owed, or None: the first seed of all finalists, then the second, and so on.
@@ -245,9 +244,9 @@ def _is_owed(attempts: Sequence[TrialRecord], retries: int) -> bool:
     """Whether a finalist and seed is to be run: never begun, cut short, or failed by no fault of its own."""
     if not attempts:
         return True
-    last, deaths = attempts[-1], sum(run.failure in RETRIED for run in attempts)
+    last, deaths = attempts[-1], sum(run.reason in RETRIED for run in attempts)
     if last.state == "failed":
-        return last.failure in GIVEN_BACK or (last.failure in RETRIED and deaths <= retries)
+        return last.reason in GIVEN_BACK or (last.reason in RETRIED and deaths <= retries)
     return last.state == "pruned"
 
 

@@ -130,9 +130,9 @@ class LocalEngine(Engine):
                 with told_while_waiting(lambda: f"still exploring the model {model}"):
                     answer = worker.connection.recv()
             except (EOFError, OSError):
-                _, died_of = self._cause(worker)
+                _, *died_of = self._cause(worker)
                 self._replace(worker)
-                raise HpoError(f"{model}: while the model was explored, {died_of}") from None
+                raise HpoError(f"{model}: while the model was explored, {_joined(*died_of)}") from None
             if isinstance(answer, Discovered):
                 if answer.config is None:
                     raise answer.error or HpoError(f"{model}: cannot be explored")
@@ -193,21 +193,22 @@ class LocalEngine(Engine):
         if worker.first_memory is None and trial is None:
             self._stillborn += 1
             if self._stillborn > 2:
-                raise HpoError(f"workers die as they start: {died_of[1]}")
+                raise HpoError(f"workers die as they start: {_joined(*died_of[1:])}")
         self._replace(worker)
         if trial is not None:
             yield Lost(trial, *died_of)
 
-    def _cause(self, worker: _Worker) -> tuple[FailureReason, str]:
+    def _cause(self, worker: _Worker) -> tuple[FailureReason, str, str]:
+        """Of what a worker died: the reason, a message, and what it printed last."""
         worker.process.join()
         code, printed = worker.process.exitcode or 0, _last_lines(worker.log, worker.log_start)
         if code >= 0:
-            return "crashed", f"the worker's process left with exit code {code}{printed}"
+            return "crashed", f"the worker's process left with exit code {code}", printed
         if -code != signal.SIGKILL:
-            return "crashed", f"the worker's process was ended by {signal.Signals(-code).name}{printed}"
+            return "crashed", f"the worker's process was ended by {signal.Signals(-code).name}", printed
         if _oom_kills() > worker.oom_kills:
-            return "out_of_memory", f"the system killed the worker's process because memory ran out (SIGKILL){printed}"
-        return "killed", f"the worker's process was killed (SIGKILL){printed}"
+            return "out_of_memory", "the system killed the worker's process because memory ran out (SIGKILL)", printed
+        return "killed", "the worker's process was killed (SIGKILL)", printed
 
     def _replace(self, worker: _Worker) -> _Worker:
         worker.process.kill()
@@ -267,7 +268,7 @@ def _starting() -> Iterator[None]:
 
 
 def _last_lines(log: Path, start: int) -> str:
-    """The end of what was printed from byte `start` on, as the end of a message; empty where nothing was."""
+    """The end of what was printed from byte `start` on, below a heading; empty where nothing was."""
     try:
         with log.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
@@ -275,7 +276,11 @@ def _last_lines(log: Path, start: int) -> str:
             lines = file.read().decode(errors="replace").splitlines()
     except FileNotFoundError:
         return ""
-    return "\n".join(["; its last output:", *lines[-_LAST_LINES:]]) if lines else ""
+    return "\n".join(["Its last output:", *lines[-_LAST_LINES:]]) if lines else ""
+
+
+def _joined(message: str, printed: str) -> str:
+    return f"{message}\n{printed}".strip()
 
 
 def _oom_kills() -> int:

@@ -2,14 +2,25 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hpo.engines import Engine
-from hpo.study.record import FOLD
-from hpo.training.messages import EndReason, EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason
+from hpo.training.messages import (
+    EndReason,
+    EpochDone,
+    Event,
+    Failed,
+    Finished,
+    FoldEpoch,
+    Job,
+    Lost,
+    Started,
+    StopReason,
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,8 @@ class _Trial:
     job: Job
     steps: Iterator[Step]
     curve: list[float] = field(default_factory=list)
+    folds: Counter[int] = field(default_factory=Counter)
+    """Fold -> its epochs so far."""
     started: bool = False
     waiting: bool = False
     hanging: bool = False
@@ -124,24 +137,27 @@ class ScriptedEngine(Engine):
             return None
         trial.waiting = True
         value = step.value if isinstance(step, InFold | StoppedEarly) else step
-        fold = {FOLD: float(step.fold)} if isinstance(step, InFold) else {}
         trial.curve.append(value)
-        metrics = {trial.job.objective.metric: value, "learning_rate": 0.001, "seconds": 0.01, **fold}
+        metrics = {trial.job.objective.metric: value, "learning_rate": 0.001, "seconds": 0.01}
         last = isinstance(step, StoppedEarly)
         if last:
             trial.own_end, trial.waiting, trial.at_end = "early_stopping", False, self.takes_next
-        ended = isinstance(step, InFold) and step.ended
-        return EpochDone(number, len(trial.curve), metrics, last, trial.own_end, ended)
+        fold = None
+        if isinstance(step, InFold):
+            trial.folds[step.fold] += 1
+            fold = FoldEpoch(step.fold, trial.folds[step.fold], step.ended)
+        return EpochDone(number, len(trial.curve), metrics, last, trial.own_end, fold)
 
     def _finish(self, trial: _Trial, ended_by: EndReason) -> Finished:
         job = trial.job
         self.kill(job.trial)
         if not trial.curve:
             return Finished(job.trial, ended_by, None)
-        best = max(trial.curve, key=lambda value: job.objective.sign * value)
+        best = job.objective.along({job.objective.metric: trial.curve})
+        assert best is not None
         model_file = None
-        if job.save_to is not None and job.objective.better(best, job.save_if_better_than):
+        if job.save_to is not None and best.better_than(job.save_if_better_than):
             model_file = job.save_to
             Path(model_file).parent.mkdir(parents=True, exist_ok=True)
             Path(model_file).touch()
-        return Finished(job.trial, ended_by, trial.curve.index(best) + 1, {"loss": best}, model_file)
+        return Finished(job.trial, ended_by, best.epoch, {"loss": best.value}, model_file)

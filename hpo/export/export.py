@@ -11,7 +11,7 @@ from hpo.errors import NotFound, UserError
 from hpo.export.retrain import Retrained, require_model, retrain
 from hpo.plan.exported_file import exported_of, write_exported
 from hpo.statistics.decision import interval
-from hpo.study.record import TrialRecord, ranked
+from hpo.study.record import TrialRecord, best_trial
 from hpo.system.scratch import scratch_folder
 from hpo.system.whole_files import check_writable, replaced
 
@@ -50,7 +50,7 @@ def chosen(view: "StudyView", number: int | None) -> TrialRecord:
         NotFound: no such trial, or none with a score.
     """
     if number is None:
-        best = next(iter(ranked(view.trials, view.objective)), None)
+        best = best_trial(view.trials, view.objective)
         if best is None:
             raise NotFound(f"study {view.name} has no trial with a score yet")
         return best
@@ -75,7 +75,7 @@ def choose(view: "StudyView", which: Which) -> tuple[TrialRecord, str]:
         return chosen(view, winner.trial), f"trial {winner.trial}, the confirmed choice{scored}"
     trial = chosen(view, which.trial)
     if trial.value is None:
-        raise UserError(f"trial {trial.number} of study {view.name} has no score: it is {trial.failure or trial.state}")
+        raise UserError(f"trial {trial.number} of study {view.name} has no score: it is {trial.outcome}")
     score = f"{view.objective.metric} {trial.value:.4f}"
     if which.trial is not None:
         return trial, f"trial {trial.number}, as asked for: {score}"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.errors import HpoError
-from hpo.study.record import score_of
 
 if TYPE_CHECKING:
     from hpo.config.experiment import Objective
@@ -48,6 +47,8 @@ class Retrained:
     """The objective at the best epoch; of k-fold cross-validation, its mean over the folds."""
     test: Mapping[str, float] = field(default_factory=dict)
     curves: dict[str, list[float]] = field(default_factory=dict)
+    fold_lengths: list[int] = field(default_factory=list)
+    """Of k-fold cross-validation, the epochs of each fold."""
     resolved: "Resolved | None" = None
     """Every setting that it had."""
     model_saved: bool = False
@@ -139,20 +140,23 @@ class _Training:
         if isinstance(event, EpochDone):
             for name, value in event.metrics.items():
                 run.curves.setdefault(name, []).append(value)
+            if event.fold is not None:
+                run.fold_lengths[event.fold.fold - 1 :] = [event.fold.epoch]
             if event.epoch == self.wanted[event.trial].epochs:
                 self.engine.stop(event.trial, "pruner")
             else:
                 self.engine.proceed(event.trial)
         elif isinstance(event, Failed | Lost):
-            detail = getattr(event, "traceback", "")
+            detail = event.traceback if isinstance(event, Failed) else event.printed
             message = f"the training with seed {run.seed} failed: {event.reason}: {event.message}\n{detail}"
             raise HpoError(message.strip())
         elif isinstance(event, Finished):
             run.best_epoch, run.test = event.best_epoch, event.test
             run.model_saved = event.model_file is not None
             run.test_note, run.model_note = event.test_note, event.model_note
-            if event.best_epoch is not None:
-                run.value = score_of(run.curves, self.objective).value
+            score = self.objective.along(run.curves, run.fold_lengths)
+            if event.best_epoch is not None and score is not None:
+                run.value = score.value
             self.on_end(run)
             return True
         return False

@@ -3,20 +3,24 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from hpo.config.experiment import Objective
+from hpo.config.score import Score
 from hpo.engines import Engine
 from hpo.errors import Interrupted, StudyFailed, UserError
 from hpo.loop.models_folder import drop_model
 from hpo.loop.record import Record
+from hpo.loop.running_trial import RunningTrial
+from hpo.loop.same_failures import SameFailures
 from hpo.loop.silent_trials import Silence
 from hpo.storage.writer import NotNow
-from hpo.study.record import FOLD, Score, State, TrialRecord, ranked, score_of
+from hpo.study.failure import Failure
+from hpo.study.record import TrialRecord, best_trial, failed
 from hpo.system.signals import Received, deferred
-from hpo.training.messages import EndReason, EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason, cleaned
+from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason, cleaned
 
 # How long a trial that was asked to stop may take to test itself, before its worker is ended.
 _GRACE = 20.0
@@ -26,13 +30,6 @@ _PARTING = 5.0
 _LAST_GRACE = 2.0
 # How often the loop looks at the clock and at Ctrl-C while no trial has anything to say.
 _TICK = 0.2
-# This many configurations in a row that fail for good with the same error end a study.
-_SAME_FAILURES = 3
-# Of configurations that make no model there may be many in a row, and each costs milliseconds.
-_SAME_INVALID = 30
-# Failures that say something of the configuration rather than of the code or the machine. They end a study only
-# before anything has succeeded: a wide range of learning rates makes three divergences in a row no surprise.
-_OF_CONFIGURATION = ("nonfinite", "invalid", "timeout")
 
 Ending = Literal["done", "timeout", "target", "exhausted"]
 
@@ -43,7 +40,7 @@ class Observer(Protocol):
     def trial_started(self, record: TrialRecord) -> None:
         """A trial's model is built; its training begins."""
 
-    def epoch_done(self, record: TrialRecord, epoch: int, metrics: Mapping[str, float]) -> None:
+    def epoch_done(self, record: TrialRecord, event: EpochDone) -> None:
         """A trial finished an epoch."""
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
@@ -67,29 +64,10 @@ class Budget:
     """Seconds for one trial."""
 
 
-@dataclass
-class _Running:
-    """A trial under way."""
-
-    record: TrialRecord
-    began: float
-    save_to: str | None
-    silence: Silence
-    curves: dict[str, list[float]] = field(default_factory=dict)
-    folds_ended: int = 0
-    """Of k-fold cross-validation, how many folds the pruner was told of."""
-    at_end: bool = False
-    """Whether it trains no further; its test remains."""
-    ended_by: EndReason | None = None
-    """Why it does not, where it came to its own end: no stop that arrives later changes that."""
-    stopping: StopReason | None = None
-    asked_to_stop: float = 0.0
-
-
 class Coordinator:
     """Trains what a record asks for, on an engine, until the budget is spent.
 
-    `make_job` turns a trial's record and the best value so far into a job; `declare` is called with what a
+    `make_job` turns a trial's record and the best score so far into a job; `declare` is called with what a
     KerasTuner model declared beyond what was known.
     """
 
@@ -99,7 +77,7 @@ class Coordinator:
         engine: Engine,
         objective: Objective,
         budget: Budget,
-        make_job: Callable[[TrialRecord, float | None], Job],
+        make_job: Callable[[TrialRecord, Score | None], Job],
         declare: Callable[[Mapping[str, Any]], None],
         observers: tuple[Observer, ...],
     ) -> None:
@@ -110,12 +88,9 @@ class Coordinator:
         self._make_job = make_job
         self._declare = declare
         self._observers = observers
-        self._running: dict[int, _Running] = {}
-        ended = study.trials()
-        self._best = next(iter(ranked(ended, objective)), None)
-        self._same: list[str] = []
-        self._hopeless: str | None = None
-        self._succeeded = self._best is not None
+        self._running: dict[int, RunningTrial] = {}
+        self._best = best_trial(study.trials(), objective)
+        self._failures = SameFailures(succeeded=self._best is not None)
         self._signals = Received()
         self._told_to_end = math.inf
         self._ending: Ending = "done"
@@ -146,8 +121,8 @@ class Coordinator:
             but = "" if told else ", but for those that the store did not take"
             rest = f"finished trials are kept{but}, the same command continues"
             raise Interrupted(f"interrupted; {rest}", self._signals.numbers[0])
-        if self._hopeless:
-            raise StudyFailed(f"{len(self._same)} configurations in a row failed with the same error: {self._hopeless}")
+        if self._failures.complaint:
+            raise StudyFailed(self._failures.complaint)
         return "exhausted" if self._ending == "done" and self._study.exhausted else self._ending
 
     def _all_told(self) -> bool:
@@ -171,15 +146,14 @@ class Coordinator:
                 self._ended(record)
                 continue
             try:
-                job = self._make_job(record, self._best.value if self._best else None)
+                job = self._make_job(record, self._best_score)
             except UserError as error:
                 # Some combinations of values are impossible; the others go on.
-                invalid: dict[str, Any] = {"state": "failed", "failure": "invalid", "error": str(error)}
-                self._ended(self._study.end(replace(record, **invalid)))
+                self._ended(self._study.end(failed(record, Failure("invalid", str(error)))))
                 continue
             record = self._study.resolve(record, job.resolved)
             now = time.monotonic()
-            self._running[record.number] = _Running(record, now, job.save_to, Silence(now))
+            self._running[record.number] = RunningTrial(record, self._objective, job.save_to, now, Silence(now))
             self._engine.submit(job)
         return True
 
@@ -188,20 +162,23 @@ class Coordinator:
         if not self._engine.takes_next:
             return len(self._running) < self._engine.workers
         at_end = [running for running in self._running.values() if running.at_end]
-        if any(self._reached(score_of(running.curves, self._objective).value) for running in at_end):
+        if any(self._reached(running.score) for running in at_end):
             return False
         return len(self._running) - len(at_end) < self._engine.workers
 
     def _is_ending(self) -> bool:
         if self._budget.deadline is not None and time.monotonic() >= self._budget.deadline:
             self._ending = "timeout" if self._ending == "done" else self._ending
-        if self._best is not None and self._reached(self._best.value):
+        if self._reached(self._best_score):
             self._ending = "target"
-        return self._ending != "done" or bool(self._signals) or self._hopeless is not None
+        return self._ending != "done" or bool(self._signals) or self._failures.complaint is not None
 
-    def _reached(self, value: float | None) -> bool:
-        target, sign = self._budget.target, self._objective.sign
-        return target is not None and value is not None and sign * (value - target) >= 0
+    def _reached(self, score: Score | None) -> bool:
+        return score is not None and score.reaches(self._budget.target)
+
+    @property
+    def _best_score(self) -> Score | None:
+        return None if self._best is None else self._best.score(self._objective)
 
     def _patience(self) -> float:
         left = (self._budget.deadline or math.inf) - time.monotonic()
@@ -218,7 +195,7 @@ class Coordinator:
                 self._kill(Finished(number, "interrupt", None))
             elif running.stopping is not None:
                 if now - running.asked_to_stop > _GRACE or now - self._told_to_end > _LAST_GRACE:
-                    self._kill(self._cut_short(running))
+                    self._kill(running.cut_short(_GRACE))
             elif reason is not None:
                 self._stop(number, reason)
             elif limit is not None and now - running.began > limit:
@@ -230,7 +207,7 @@ class Coordinator:
     def _reason_to_stop(self) -> StopReason | None:
         if not self._is_ending():
             return None
-        if self._signals or self._hopeless:
+        if self._signals or self._failures.complaint:
             return "interrupt"
         return "target" if self._ending == "target" else "deadline"
 
@@ -239,20 +216,9 @@ class Coordinator:
         self._engine.kill(event.trial)
         self._end(event)
 
-    def _cut_short(self, running: _Running) -> Finished:
-        """The end of a trial whose worker is ended before it was tested and its model saved."""
-        best_epoch = score_of(running.curves, self._objective).best_epoch
-        # On Ctrl-C it is given back, to be tested when the study goes on.
-        own = None if running.stopping == "interrupt" else running.ended_by
-        ended = Finished(running.record.number, own or running.stopping or "interrupt", best_epoch)
-        if best_epoch is None:
-            return ended
-        why = f"its worker did not finish within {_GRACE:g} s, and was stopped"
-        return replace(ended, test_note=f"not tested: {why}", model_note=f"not saved: {why}")
-
     def _stop(self, number: int, reason: StopReason) -> None:
         running = self._running[number]
-        running.stopping, running.asked_to_stop, running.at_end = reason, time.monotonic(), True
+        running.stop(reason, time.monotonic())
         self._engine.stop(number, reason)
 
     def _handle(self, event: Event) -> None:
@@ -273,95 +239,45 @@ class Coordinator:
                 self._declare(event.declared)
             self._end(event)
 
-    def _epoch(self, running: _Running, event: EpochDone) -> None:
+    def _epoch(self, running: RunningTrial, event: EpochDone) -> None:
         number = event.trial
         if infinite := [name for name, value in event.metrics.items() if not math.isfinite(value)]:
             self._kill(Failed(number, "nonfinite", f"{', '.join(infinite)} not finite in epoch {event.epoch}"))
             return
-        for name, value in event.metrics.items():
-            running.curves.setdefault(name, []).append(value)
-        prune = self._report(running, event)
-        if event.last:
-            # Also where a stop is on its way, which then comes too late.
-            running.at_end, running.ended_by = True, event.ended_by
-        elif running.stopping is None:
+        told = running.hear(event)
+        prune = told is not None and self._study.report(number, *told)
+        if not event.last and running.stopping is None:
             if prune:
                 self._stop(number, "pruner")
             else:
                 self._engine.proceed(number)
         for observer in self._observers:
-            observer.epoch_done(running.record, event.epoch, event.metrics)
-
-    def _report(self, running: _Running, event: EpochDone) -> bool:
-        """Tells the pruner the objective after an epoch, or after a fold its mean so far; returns what it would do."""
-        if FOLD not in event.metrics:
-            return self._study.report(event.trial, event.epoch, event.metrics[self._objective.metric])
-        if not event.fold_ended:
-            return False
-        running.folds_ended = int(event.metrics[FOLD])
-        mean = score_of(running.curves, self._objective).value
-        return mean is not None and self._study.report(event.trial, running.folds_ended, mean)
+            observer.epoch_done(running.record, event)
 
     def _end(self, event: Finished | Failed | Lost) -> None:
         running = self._running.pop(event.trial)
-        record = self._study.end(self._result(running, event))
+        record = self._study.end(running.result(event))
         if record.model_file is None and running.save_to is not None:
             # A worker that died or was ended may have left a file, or part of one, that it said nothing of.
             drop_model(Path(running.save_to))
         self._ended(record)
 
     def _ended(self, record: TrialRecord) -> None:
-        if record.state == "failed":
-            self._count_failure(record)
-        else:
-            self._same.clear()
-            self._succeeded = True
+        if record.failure is None:
+            self._failures.succeed()
+        elif not self._study.will_run_again(record):
+            self._failures.fail(record.failure)
         self._keep_best(record)
         for observer in self._observers:
             observer.trial_ended(record, self._best)
 
-    def _result(self, running: _Running, event: Finished | Failed | Lost) -> TrialRecord:
-        score = score_of(running.curves, self._objective)
-        record = replace(running.record, curves=running.curves, best_epoch=score.best_epoch)
-        if not isinstance(event, Finished):
-            error = f"{event.message}\n\n{event.traceback}" if isinstance(event, Failed) else event.message
-            return replace(record, state="failed", failure=event.reason, error=error.strip())
-        if event.ended_by == "interrupt":
-            return replace(record, state="failed", failure="interrupted", error="given back: the run was stopped")
-        state: State = "complete" if event.ended_by in ("epochs", "early_stopping") else "pruned"
-        if event.best_epoch is None or (state == "pruned" and score.fold_best_epochs):
-            if state == "complete":
-                return replace(record, state="failed", failure="error", error="the training ended without an epoch")
-            # What remains is of the folds that the pruner was told of.
-            score = Score(fold_best_epochs=score.fold_best_epochs[: running.folds_ended])
-        test = {name: value for name, value in event.test.items() if math.isfinite(value)}
-        return replace(
-            record, state=state, ended_by=event.ended_by, test=test, model_file=event.model_file,
-            test_note=event.test_note, model_note=event.model_note, **vars(score),
-        )  # fmt: skip
-
-    def _count_failure(self, record: TrialRecord) -> None:
-        if self._study.will_run_again(record):
-            return
-        if record.failure in _OF_CONFIGURATION and self._succeeded:
-            self._same.clear()
-            return
-        first_line = (record.error or "").splitlines()[0] if record.error else ""
-        error = record.failure or "error"
-        if record.failure in ("error", "invalid"):
-            error = f"{error}: {first_line}"
-        if self._same and self._same[-1] != error:
-            self._same.clear()
-        self._same.append(error)
-        if len(self._same) >= (_SAME_INVALID if record.failure == "invalid" else _SAME_FAILURES):
-            self._hopeless = error
-
     def _keep_best(self, record: TrialRecord) -> None:
         """Keeps the file of the best model alone."""
-        if record.state == "failed" or record.value is None:
+        score = record.score(self._objective)
+        if score is None:
             return
         beaten = record
-        if self._objective.better(record.value, self._best.value if self._best else None):
+        if score.better_than(self._best_score):
             beaten, self._best = self._best or record, record
         if beaten.model_file is not None and beaten is not self._best:
             drop_model(Path(beaten.model_file))

@@ -28,7 +28,7 @@ from hpo.study.attributes import (
     RETRY,
 )
 from hpo.study.next_configuration import begun, not_yet
-from hpo.study.record import TrialRecord, ranked
+from hpo.study.record import TrialRecord, best_trial
 from hpo.study.retries import to_run_again
 from hpo.study.stored_trial import own, records_of
 from hpo.text.credentials import hidden_in
@@ -141,9 +141,9 @@ def _as_defined(plan: Plan, known: dict[str, Any]) -> bool:
 def _ending(plan: Plan, records: Sequence[TrialRecord], count: int) -> "Ending | None":
     """Why nothing is left to be run; None if something is."""
     objective, study = plan.experiment.objective, plan.experiment.study
-    best = next(iter(ranked(records, objective)), None)
-    reached = best is not None and study.target is not None
-    if reached and objective.sign * ((best.value or 0.0) - study.target) >= 0:  # type: ignore[operator, union-attr]
+    best = best_trial(records, objective)
+    score = None if best is None else best.score(objective)
+    if score is not None and score.reaches(study.target):
         return "target"
     if plan.trials is not None and count >= plan.trials:
         return "done"

@@ -12,6 +12,7 @@ from hpo import models
 from hpo.config.experiment import DatasetSpec, TrainingSpec
 from hpo.config.mistakes import explain
 from hpo.config.resolved import Resolved
+from hpo.config.score import Score
 from hpo.config.space import dataset_with, sets_section, training_with
 from hpo.config.training_rules import disagreements
 from hpo.data.by_configuration import PreparedVariants, Variants
@@ -22,7 +23,7 @@ from hpo.loop.models_folder import drop_left_behind, file_of
 from hpo.plan.consistency import metric_mistakes
 from hpo.plan.plan import Plan
 from hpo.plan.trainable import refuse_impossible
-from hpo.study.record import ranked
+from hpo.study.record import best_trial
 from hpo.system.platforms import refuse_other_backends
 from hpo.system.scratch import scratch_folder
 from hpo.text.credentials import hidden_in
@@ -182,11 +183,11 @@ class Jobs:
         self._folders: dict[int, Path] = {}
         self._declared = study.declared or declared
         self._models = plan.home / "models" / plan.experiment.name
-        best = next(iter(ranked(study.trials(), plan.experiment.objective)), None)
+        best = best_trial(study.trials(), plan.experiment.objective)
         drop_left_behind(self._models, study.trials(), best)
         study.widen(widened(plan, self._declared))
 
-    def make(self, record: "TrialRecord", best: float | None) -> Job:
+    def make(self, record: "TrialRecord", best: Score | None) -> Job:
         """The job of a trial; `best` is what its model must beat to be kept."""
         save_to = file_of(self._models, record.number)
         job = make_job(self._plan, record.params, record.seed, self._data.folder, self._declared, save_to)

@@ -9,12 +9,13 @@ from hpo.errors import Interrupted, StoreAway, StudyBusy
 from hpo.plan.exported_file import as_yaml
 from hpo.statistics.decision import markdown
 from hpo.study.read import StudyView, confirming_runs, read_study
-from hpo.study.record import TrialRecord, ranked
+from hpo.study.record import TrialRecord, best_trial
 from hpo.system.signals import Signalled
 from hpo.system.versions import versions
 from hpo.text.cleaning import markdown as escaped
 from hpo.text.urls import missing_database
 from hpo.tracking import Ending, Status, StudyInfo, Tracker
+from hpo.training.messages import EpochDone
 
 if TYPE_CHECKING:
     from hpo.data.dataset import DatasetInfo
@@ -36,9 +37,9 @@ class Logged:
         """A trial's training begins."""
         self._tracker.start_trial(record)
 
-    def epoch_done(self, record: TrialRecord, epoch: int, metrics: Mapping[str, float]) -> None:
+    def epoch_done(self, record: TrialRecord, event: EpochDone) -> None:
         """A trial finished an epoch."""
-        self._tracker.epoch(record.number, epoch, metrics)
+        self._tracker.epoch(event)
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """A trial ended."""
@@ -157,7 +158,7 @@ def study_info(plan: "Plan", info: "DatasetInfo", links: Mapping[str, str]) -> S
 
 def ending_of(view: StudyView, status: Status) -> Ending:
     """What is logged when a study ends, or is logged again."""
-    best = next(iter(ranked(view.trials, view.objective)), None)
+    best = best_trial(view.trials, view.objective)
     model = Path(best.model_file) if best and best.model_file and Path(best.model_file).is_file() else None
     return Ending(
         status=status,

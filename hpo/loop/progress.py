@@ -13,12 +13,13 @@ from rich.spinner import Spinner
 from rich.status import Status
 from rich.text import Text
 
-from hpo.study.record import FOLD, TrialRecord, ranked
+from hpo.study.record import TrialRecord, best_trial
 from hpo.text.console import is_live, printable, width_of
 from hpo.text.tables import style_of
 
 if TYPE_CHECKING:
     from hpo.config.experiment import Objective
+    from hpo.training.messages import EpochDone
 
 _STARTING = "Starting workers..."
 
@@ -75,9 +76,9 @@ class Progress:
     @contextmanager
     def shown(self, trials: Sequence[TrialRecord]) -> Iterator[None]:
         """The time in which progress is shown; `trials` are those of earlier runs."""
-        self._done = {trial.origin for trial in trials if trial.failure not in ("lost", "interrupted")}
+        self._done = {trial.origin for trial in trials if trial.reason not in ("lost", "interrupted")}
         self._done_before = len(self._done)
-        self._best = next(iter(ranked(trials, self._objective)), None)
+        self._best = best_trial(trials, self._objective)
         if not is_live(self._console):
             yield
             return
@@ -121,9 +122,9 @@ class Progress:
         self._first = self._first or time.monotonic()
         self._running[record.number] = (record, 0, None)
 
-    def epoch_done(self, record: TrialRecord, epoch: int, metrics: Mapping[str, float]) -> None:
+    def epoch_done(self, record: TrialRecord, event: "EpochDone") -> None:
         """A trial finished an epoch."""
-        self._running[record.number] = (record, epoch, metrics[self._objective.metric])
+        self._running[record.number] = (record, event.epoch, event.metrics[self._objective.metric])
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Prints the trial's line."""
@@ -158,11 +159,10 @@ class Progress:
 
     def _score(self, record: TrialRecord) -> str:
         if record.state == "failed":
-            first = (record.error or "").splitlines()[0] if record.error else ""
-            return f"{record.failure}: {first}"
+            return str(record.failure)
         if record.value is None:
-            fold = record.curves.get(FOLD)
-            return f"no score, stopped at fold {fold[-1]:.0f}" if fold else "no epoch finished"
+            folds = len(record.fold_lengths)
+            return f"no score, stopped at fold {folds}" if folds else "no epoch finished"
         seconds = f", {record.seconds:.1f} s" if record.seconds is not None else ""
         return f"{self._objective.metric} {record.value:.4f} {record.reached(self._objective.metric)}{seconds}"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.errors import InvalidSettings, Mistake, ModelError
+from hpo.study.failure import Failure
 from hpo.system.platforms import refuse_other_backends
 from hpo.system.tensorflow_import import without_greetings
 from hpo.text.urls import masked
@@ -35,11 +36,8 @@ class Tried:
     cost: "Cost | None" = None
     """What the model costs, where that is known."""
     remarks: tuple[str, ...] = ()
-    failure: str | None = None
+    failure: Failure | None = None
     """Why its trial would fail."""
-    error: str | None = None
-    """The same in a line."""
-    traceback: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,8 @@ class Checked:
                         "input_shape": list(self.dataset.input_shape), "digest": self.dataset.digest},
             "trials": self.plan.trials, "timeout": self.plan.experiment.study.timeout,
             **{size: {"parameters": dict(self.configurations[size]), "cost": asdict(one.cost) if one.cost else None,
-                      "remarks": list(one.remarks), "failure": one.failure, "error": one.error}
+                      "remarks": list(one.remarks), "failure": one.failure.reason if one.failure else None,
+                      "error": one.failure.line if one.failure else None}
                for size, one in self.tried.items()},
             "estimated_seconds": self.seconds, "storage": masked(self.plan.storage),
             "tracking_uri": masked(self.plan.tracking_uri),
@@ -134,12 +133,12 @@ def _tried(plan: "Plan", variants: "Variants", config: Mapping[str, Any], declar
         job = make_job(plan, config, 0, lambda spec: Path(), declared)
         dataset = variants.dataset(sections(plan, config)[1])
     except InvalidSettings as error:
-        return Tried(0, failure="invalid", error=str(error))
+        return Tried(0, failure=Failure("invalid", str(error)))
     with scratch_folder() as folder:
         rehearsed = rehearse(job, dataset, folder / "data")
     if (failed := rehearsed.failed) is not None:
-        text = failed.traceback
-        return Tried(rehearsed.parameters, failure=failed.reason, error=failed.message, traceback=text)
+        failure = Failure(failed.reason, failed.message, failed.traceback)
+        return Tried(rehearsed.parameters, failure=failure)
     try:
         cost = measure(job, dataset)
     except Exception:
@@ -155,12 +154,12 @@ def _refuse(
 
     A configuration alone that cannot be built, diverges or takes too much memory does not end a study.
     """
-    failed = [one for one in tried.values() if one.failure is not None]
-    wrong = [one for one in failed if one.failure not in _OF_CONFIGURATION]
-    if not wrong and (len(failed) < len(tried) or {one.failure for one in failed} != {"invalid"}):
+    failed = [one.failure for one in tried.values() if one.failure is not None]
+    wrong = [one for one in failed if one.reason not in _OF_CONFIGURATION]
+    if not wrong and (len(failed) < len(tried) or {one.reason for one in failed} != {"invalid"}):
         return
-    mistakes = {one.error or "-": _mistake(plan, one.error or "-") for one in wrong or failed}
-    lines = list(map(str, mistakes.values()))
+    mistakes = dict.fromkeys(str(_mistake(plan, one.message or "-")) for one in wrong or failed)
+    lines = list(mistakes)
     if traceback:
         lines += [one.traceback.strip() for one in wrong if one.traceback]
     elif any(one.traceback for one in wrong):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from hpo.report.charts import failures
 from hpo.report.choice import choice_of
 from hpo.report.copied_commands import USUAL, Stores
-from hpo.report.formats import count, cut, duration, gist, listing, score, setting
+from hpo.report.formats import count, cut, duration, listing, score, setting
 from hpo.study.read import StudyView
-from hpo.study.record import TrialRecord, ranked
+from hpo.study.record import TrialRecord, best_trial, ranked
 
 _LETTERS = 160
 """Of an error's message in a headline."""
@@ -85,7 +85,8 @@ def _why(view: StudyView) -> TrialRecord | None:
 
 
 def _message(trial: TrialRecord) -> str:
-    said = cut(gist(trial.error), _LETTERS) if trial.error else f"{trial.failure}, without a message"
+    line = trial.failure.line if trial.failure else ""
+    said = cut(line, _LETTERS) if line else f"{trial.reason}, without a message"
     return said if said.endswith((".", "!", "?")) else f"{said}."
 
 
@@ -126,7 +127,7 @@ def _confirmed(view: StudyView) -> list[str]:
     if found.test:
         tests = [f"{name} {score(e.mean)} ({score(e.low)} to {score(e.high)})" for name, e in found.test.items()]
         lines.append(f"On the test part, looked at after the choice: {listing(tests)}.")
-    best = next(iter(ranked(view.trials, view.objective)), None)
+    best = best_trial(view.trials, view.objective)
     if best is not None and best.number not in {finalist.trial for finalist in found.finalists}:
         lines.append(f"Trial {best.number} scored {score(best.value)} in the search and was not among the finalists.")
     return lines
@@ -134,7 +135,7 @@ def _confirmed(view: StudyView) -> list[str]:
 
 def _single(view: StudyView, trial: TrialRecord) -> list[str]:
     metric, scored = view.objective.metric, len(ranked(view.trials, view.objective))
-    extreme = "highest" if view.objective.sign > 0 else "lowest"
+    extreme = "highest" if view.objective.direction == "maximize" else "lowest"
     lines = [f"{metric} was {score(trial.value)}, {trial.reached(metric)}, in one run."]
     if trial.state == "pruned":
         ended = "stopped at the deadline" if trial.ended_by == "deadline" else "stopped by the pruner"

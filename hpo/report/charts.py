@@ -11,6 +11,7 @@ from hpo.report.formats import count, duration, percent
 from hpo.report.plotly_json import COMPLETE, FAILED, PRUNED, UNITS, Drawing, Missing, drawing
 
 if TYPE_CHECKING:
+    from hpo.study.failure import Failure
     from hpo.study.record import TrialRecord
 
 
@@ -45,7 +46,7 @@ def time_spent(trials: "Sequence[TrialRecord]") -> list[Spent]:
 
 
 def _kind(trial: "TrialRecord") -> str:
-    return f"failed: {trial.failure}" if trial.state == "failed" else trial.state
+    return f"failed: {trial.reason}" if trial.state == "failed" else trial.state
 
 
 def _training(trial: "TrialRecord") -> float:
@@ -89,8 +90,8 @@ class Failures:
 
     reason: str
     numbers: tuple[int, ...]
-    example: str
-    """The message of the last of them."""
+    example: "Failure | None"
+    """Why the last of them failed."""
 
 
 def failures(trials: "Sequence[TrialRecord]") -> list[Failures]:
@@ -98,10 +99,9 @@ def failures(trials: "Sequence[TrialRecord]") -> list[Failures]:
     reasons: dict[str, list[TrialRecord]] = {}
     for trial in trials:
         if trial.state == "failed":
-            reasons.setdefault(trial.failure or "unknown", []).append(trial)
+            reasons.setdefault(trial.reason or "unknown", []).append(trial)
     rows = [
-        Failures(reason, tuple(trial.number for trial in some), some[-1].error or "")
-        for reason, some in reasons.items()
+        Failures(reason, tuple(trial.number for trial in some), some[-1].failure) for reason, some in reasons.items()
     ]
     return sorted(rows, key=lambda row: -len(row.numbers))
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hpo.study.record import ranked
+from hpo.study.record import best_trial
 
 if TYPE_CHECKING:
     from hpo.study.read import StudyView
@@ -33,5 +33,5 @@ def choice_of(view: "StudyView") -> Choice | None:
     if view.confirmation is not None:
         chosen = next((trial for trial in view.trials if trial.number == view.confirmation.chosen), None)
         return Choice(chosen, True) if chosen is not None else None
-    best = next(iter(ranked(view.trials, view.objective)), None)
+    best = best_trial(view.trials, view.objective)
     return Choice(best, False) if best is not None else None

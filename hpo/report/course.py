@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from hpo.config.score import Score
 from hpo.report.axes import limits, score_axis, whole_axis
 from hpo.report.formats import score
 from hpo.report.plotly_json import BEST, UNITS, Drawing, Missing, drawing
 from hpo.report.thinning import Source, thin
 from hpo.report.trial_marks import COLORS, STAR, marker, points, star
-from hpo.study.record import FOLD
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -50,9 +50,17 @@ def history(source: Source) -> Drawing | Missing:
 
 def records(source: Source) -> "list[TrialRecord]":
     """The trials that were the best of all up to their number."""
+    return _improvements(source, sorted(source.scored, key=lambda trial: trial.number))
+
+
+def _improvements(source: Source, trials: "Sequence[TrialRecord]") -> "list[TrialRecord]":
+    """Those of the trials that were better than all before them."""
     found: list[TrialRecord] = []
-    for trial in sorted(source.scored, key=lambda trial: trial.number):
-        if not found or source.view.objective.better(trial.value or 0.0, found[-1].value):
+    best: Score | None = None
+    for trial in trials:
+        score = trial.score(source.view.objective)
+        if score is not None and score.better_than(best):
+            best = score
             found.append(trial)
     return found
 
@@ -132,14 +140,9 @@ def _time_line(name: str, line: Sequence[tuple[float, float]], size: float) -> "
 
 def best_so_far(source: Source) -> list[tuple[float, float]]:
     """(seconds since the first trial began, best score), at each improvement and at the last end."""
-    ended = sorted(
-        (_seconds(source, trial), trial.value) for trial in source.scored if trial.ended and trial.value is not None
-    )
-    line: list[tuple[float, float]] = []
-    for seconds, value in ended:
-        if not line or source.view.objective.better(value, line[-1][1]):
-            line.append((seconds, value))
-    return [*line, (ended[-1][0], line[-1][1])] if line else []
+    ended = sorted((trial for trial in source.scored if trial.ended), key=lambda trial: _seconds(source, trial))
+    line = [(_seconds(source, trial), trial.value or 0.0) for trial in _improvements(source, ended)]
+    return [*line, (_seconds(source, ended[-1]), line[-1][1])] if line else []
 
 
 def _seconds(source: Source, trial: "TrialRecord") -> float:
@@ -163,7 +166,7 @@ def curves(source: Source) -> Drawing | Missing:
     lines = [(trial, line) for trial, line in drawn if line]
     if not lines:
         return Missing("No trial has finished an epoch and kept its score yet.")
-    step = "fold" if FOLD in source.scored[0].curves else "epoch"
+    step = "fold" if source.scored[0].fold_lengths else "epoch"
     chosen = {trial.number for trial in source.chosen}
     figure = go.Figure()
     for state in ("pruned", "complete"):
@@ -226,12 +229,11 @@ def _curve_axis(source: Source, values: list[float]) -> dict[str, Any]:
 
     objective = source.view.objective
     axis = score_axis(objective.metric, values)
-    losses = -objective.sign * np.array(values)
+    losses = -objective.merit(np.array(values))
     usual, best = float(np.quantile(losses, 0.9)), float(losses.min())
     if losses.max() <= usual + 10 * (usual - best):
         return axis
-    limit = -objective.sign * (usual + 2 * (usual - best))
-    near = [value for value in values if objective.sign * (value - limit) >= 0]
+    near = [value for value, loss in zip(values, losses, strict=True) if loss <= usual + 2 * (usual - best)]
     # The limits are those of all values, so that what is left out can be come to.
     low, high = limits(objective.metric, values)
     return {**score_axis(objective.metric, near), "minallowed": low, "maxallowed": high}

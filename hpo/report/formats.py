@@ -52,13 +52,6 @@ def listing(numbers: Any) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
 
 
-def gist(text: str) -> str:
-    """The line of an error's text that says most, at most 200 characters: the first, of a traceback the last."""
-    lines = text.strip().splitlines() or [""]
-    line = lines[-1] if lines[0].startswith("Traceback") else lines[0]
-    return cut(line, 200)
-
-
 def cut(text: str, most: int) -> str:
     """A text of at most so many characters."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
-from hpo.report.formats import cut, gist, score, setting
+from hpo.report.formats import cut, score, setting
 
 if TYPE_CHECKING:
     from hpo.report.thinning import Source
@@ -31,7 +31,7 @@ def _hover(source: "Source", trial: "TrialRecord") -> str:
 def _scores(metric: str, trial: "TrialRecord") -> list[str]:
     """The objective and the other scores on the validation part; the test part is not looked at."""
     if trial.state == "failed":
-        return [f"{trial.failure}: {gist(trial.error)}" if trial.error else f"{trial.failure}"]
+        return [str(trial.failure)]
     if trial.value is None:
         return []
     others: Mapping[str, float] = {name: value for name, value in trial.best.items() if name.startswith("val_")}

@@ -103,7 +103,7 @@ def render(parts: "Sequence[StudyPart]", together: "Overview | None") -> str:
         loader=PackageLoader("hpo", "report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    for name in ("score", "setting", "count", "duration", "percent", "listing", "gist"):
+    for name in ("score", "setting", "count", "duration", "percent", "listing", "cut"):
         environment.filters[name] = getattr(formats, name)
     environment.filters["for_script"] = for_script
     environment.tests["drawing"] = lambda value: isinstance(value, Drawing)

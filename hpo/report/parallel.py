@@ -67,7 +67,7 @@ def _lines(source: Source, trials: "Sequence[TrialRecord]", axes: Sequence[_Axis
     from plotly.colors import sample_colorscale
 
     # By rank, for one bad score would leave all others the same colour.
-    ranks = {value: place for place, value in enumerate(sorted({trial.value for trial in trials}, key=_sign(source)))}
+    ranks = {value: place for place, value in enumerate(sorted({trial.value for trial in trials}, key=_merit(source)))}
     colors = sample_colorscale([[0, WEAK], [1, BEST]], max(2, len(ranks)))
     last = max(1, len(ranks) - 1)
     chosen = {trial.number for trial in source.chosen}
@@ -89,9 +89,9 @@ def _lines(source: Source, trials: "Sequence[TrialRecord]", axes: Sequence[_Axis
     return traces
 
 
-def _sign(source: Source) -> Callable[[float | None], float]:
+def _merit(source: Source) -> Callable[[float | None], float]:
     """Orders scores from the worst to the best."""
-    return lambda value: source.view.objective.sign * (value or 0.0)
+    return lambda value: source.view.objective.merit(value or 0.0)
 
 
 def _scores(metric: str, trials: "Sequence[TrialRecord]") -> _Axis:

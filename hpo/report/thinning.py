@@ -11,6 +11,7 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from hpo.config.experiment import Objective
 from hpo.report.choice import Choice, choice_of
 from hpo.storage.read_trials import Sampled
 from hpo.study.read import StudyView, read_sampled, read_study
@@ -57,14 +58,14 @@ def read_source(url: str, name: str) -> Source:
     """
     view = read_study(url, name)
     scored = ranked(view.trials, view.objective)
-    return Source(view, scored, _without_outliers(scored, view.objective.sign), read_sampled(url, name))
+    return Source(view, scored, _without_outliers(scored, view.objective), read_sampled(url, name))
 
 
-def _without_outliers(scored: Sequence[TrialRecord], sign: int) -> list[TrialRecord]:
+def _without_outliers(scored: Sequence[TrialRecord], objective: Objective) -> list[TrialRecord]:
     """Leaves out scores ten times as far from the best as those of nine trials in ten: losses that exploded."""
     if not scored:
         return []
-    losses = np.array([-sign * (trial.value or 0.0) for trial in scored])
+    losses = -objective.merit(np.array([trial.value for trial in scored]))
     usual = float(np.quantile(losses, 0.9))
     limit = usual + 10 * (usual - losses[0]) if usual > losses[0] else np.inf
     return [trial for trial, loss in zip(scored, losses, strict=True) if loss <= limit]

@@ -12,8 +12,9 @@ from hpo.config.space import SearchSpace
 from hpo.storage.open import open_storage
 from hpo.study.attributes import CARRIED, JOB, OBSERVED, RESULT, RETRY
 from hpo.study.record import TrialRecord
-from hpo.study.stored_trial import job_of, result_of
+from hpo.study.stored_trial import job_of
 from hpo.study.tell import optuna_state
+from hpo.study.trial_results import result_of
 from hpo.text.console import is_live
 
 if TYPE_CHECKING:

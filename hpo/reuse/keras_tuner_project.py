@@ -33,7 +33,7 @@ class KerasTunerTrial:
     def best(self, objective: Objective) -> float | None:
         """The best finite value of the objective's metric."""
         finite = [value for value in self.metrics.get(objective.metric, ()) if math.isfinite(value)]
-        return max(finite, key=lambda value: objective.sign * value) if finite else None
+        return max(finite, key=objective.merit, default=None)
 
 
 def is_project(path: Path) -> bool:

@@ -96,7 +96,7 @@ def _status(view: "StudyView", confirming: "Sequence[TrialRecord]") -> "Status":
 
     latest = {record.origin: record for record in view.trials}
     again = {(record.confirms.trial, record.confirms.ordinal): record for record in confirming if record.confirms}
-    if any(record.state == "running" or record.failure in GIVEN_BACK for record in (*latest.values(), *again.values())):
+    if any(record.state == "running" or record.reason in GIVEN_BACK for record in (*latest.values(), *again.values())):
         return "interrupted"
     study = view.experiment.get("study") or {}
     if not (study.get("timeout") or study.get("target")) and len(latest) < (study.get("trials") or 0):

@@ -15,7 +15,7 @@ from hpo.reuse.keras_tuner_project import KerasTunerTrial
 from hpo.storage.optuna_compat import RUNG_PREFIX
 from hpo.study.attributes import ENQUEUED
 from hpo.study.read import StudyView
-from hpo.study.record import TrialRecord, score_of
+from hpo.study.record import TrialRecord
 
 
 class Unfit(Exception):
@@ -134,13 +134,13 @@ def _scored(record: TrialRecord, measured: Objective, wanted: Objective) -> Tria
     if record.state == "running":
         raise Unfit("still running")
     if record.state == "failed" or record.value is None:
-        raise Unfit(record.failure or "without a score")
+        raise Unfit(record.reason or "without a score")
     if measured == wanted:
         return record
-    score = score_of(record.curves, wanted)
-    if score.value is None:
+    score = wanted.along(record.curves, record.fold_lengths)
+    if score is None:
         raise Unfit(f"without {wanted.metric}")
-    return replace(record, **vars(score))
+    return record.scored(score)
 
 
 def same_pruner(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

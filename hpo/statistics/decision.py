@@ -11,7 +11,9 @@ _FEW = 3
 
 def overstated(finalist: Finalist, objective: Objective) -> float | None:
     """By how much the search showed a finalist better than its mean over seeds; negative: worse than that."""
-    return None if finalist.validation is None else objective.sign * (finalist.searched - finalist.validation.mean)
+    if finalist.validation is None:
+        return None
+    return objective.score(finalist.searched).lead(objective.score(finalist.validation.mean))
 
 
 def leader(confirmation: Confirmation) -> Finalist:

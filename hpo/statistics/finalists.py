@@ -66,7 +66,7 @@ def confirmation_of(finalists: Sequence[Runs], objective: Objective) -> Confirma
     sound = _sound(finalists)
     if not sound:
         return None
-    leader = max(sound, key=lambda runs: objective.sign * (_mean(estimates, runs) or 0.0))
+    leader = max(sound, key=lambda runs: objective.merit(_mean(estimates, runs) or 0.0))
     p_values = compared(leader.values, {runs.trial.number: runs.values for runs in finalists if runs is not leader})
     tied = [runs for runs in sound if runs is leader or p_values.get(runs.trial.number, 0.0) >= LEVEL]
     chosen = min(tied, key=_cost)
@@ -75,7 +75,7 @@ def confirmation_of(finalists: Sequence[Runs], objective: Objective) -> Confirma
             trial=runs.trial.number,
             searched=runs.trial.value if runs.trial.value is not None else float("nan"),
             values=runs.values,
-            failures={run.seed: run.failure or "error" for run in runs.failed},
+            failures={run.seed: run.reason or "error" for run in runs.failed},
             validation=estimates[runs.trial.number],
             p_value=p_values.get(runs.trial.number),
             tied=runs in tied,
@@ -137,13 +137,13 @@ def out(finalists: Sequence[Runs], objective: Objective) -> set[int]:
     sound = _sound(finalists)
     if not sound:
         return set()
-    leader = max(sound, key=lambda runs: objective.sign * _plain_mean(runs.values))
+    leader = max(sound, key=lambda runs: objective.merit(_plain_mean(runs.values)))
     others = {
         runs.trial.number: runs.values
         for runs in finalists
         if len(runs.values.keys() & leader.values.keys()) >= OUT_AFTER
         # One that failed on a seed may not lead, and yet be the better on the others.
-        and objective.better(_plain_mean(leader.values), _plain_mean(runs.values))
+        and objective.score(_plain_mean(leader.values)).better_than(objective.score(_plain_mean(runs.values)))
     }
     return {trial for trial, p_value in compared(leader.values, others).items() if p_value < OUT}
 
@@ -203,7 +203,7 @@ def _cost(runs: Runs) -> tuple[float, float]:
 
 
 def _order(line: Finalist, objective: Objective) -> tuple[bool, float]:
-    return line.validation is None, -objective.sign * (line.validation.mean if line.validation else line.searched)
+    return line.validation is None, -objective.merit(line.validation.mean if line.validation else line.searched)
 
 
 def _test(chosen: Runs) -> dict[str, Estimate]:

@@ -7,15 +7,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from hpo.config.resolved import Resolved
+from hpo.config.score import Score
+from hpo.study.failure import Failure
 
 if TYPE_CHECKING:
     # pydantic, for which whoever only reads a list should not wait.
     from hpo.config.experiment import Objective
 
 State = Literal["running", "complete", "pruned", "failed"]
-
-FOLD = "fold"
-"""The curve that says to which fold of k-fold cross-validation an epoch belongs, counted from 1."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +48,16 @@ class TrialRecord:
     """Counted from 1, through all folds."""
     fold_best_epochs: Sequence[int] = ()
     """Of k-fold cross-validation, the best epoch of each fold that came to its end, counted like `best_epoch`."""
+    fold_lengths: Sequence[int] = ()
+    """Of k-fold cross-validation, the epochs of each fold that was begun."""
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    """Metric -> its value after each epoch: loss, accuracy, val_loss, ..., learning_rate, seconds, and the fold."""
+    """Metric -> its value after each epoch: loss, accuracy, val_loss, ..., learning_rate, seconds."""
     test: Mapping[str, float] = field(default_factory=dict)
     """Metric -> its value on the test part at the weights of the best epoch; its mean over the folds' models."""
     ended_by: str | None = None
-    """epochs, early_stopping, pruner or deadline; None for failed trials."""
-    failure: str | None = None
-    """Why the trial failed: error, nonfinite, out_of_memory, timeout, invalid, killed, ..."""
-    error: str | None = None
-    """The message of the failure, and its traceback where there is one."""
+    """epochs, early_stopping, pruner or deadline; None of failed trials."""
+    failure: Failure | None = None
+    """Why the trial failed."""
     model_parameters: int | None = None
     """Size of the model, in numbers."""
     note: str | None = None
@@ -84,6 +83,16 @@ class TrialRecord:
         if self.confirms is None:
             return f"trial {self.number}"
         return f"trial {self.confirms.trial} seed {self.confirms.ordinal}"
+
+    @property
+    def reason(self) -> str | None:
+        """Why the trial failed, in a word: error, nonfinite, killed, ...; None of any other."""
+        return None if self.failure is None else self.failure.reason
+
+    @property
+    def outcome(self) -> str:
+        """The reason for which it failed, or the state of any other."""
+        return self.reason or self.state
 
     @property
     def remarks(self) -> list[str]:
@@ -126,15 +135,29 @@ class TrialRecord:
         if self.best_epoch is None:
             return {}
         epochs = self.fold_best_epochs or (self.best_epoch,)
-        curves = {name: curve for name, curve in self.curves.items() if name != FOLD}
-        return {name: [curve[epoch - 1] for epoch in epochs] for name, curve in curves.items()}
+        return {name: [curve[epoch - 1] for epoch in epochs] for name, curve in self.curves.items()}
+
+    @property
+    def places(self) -> list[tuple[int | None, int]]:
+        """For each epoch its fold, and which epoch of the fold it is, both counted from 1; without folds it is None."""
+        if not self.fold_lengths:
+            return [(None, epoch) for epoch in range(1, self.epochs + 1)]
+        return [(fold, epoch) for fold, length in enumerate(self.fold_lengths, 1) for epoch in range(1, length + 1)]
 
     @property
     def best_fold(self) -> int | None:
         """The fold of the best epoch, counted from 1; None without folds."""
-        if FOLD not in self.curves or self.best_epoch is None:
+        return None if self.best_epoch is None else self.places[self.best_epoch - 1][0]
+
+    def score(self, objective: "Objective") -> Score | None:
+        """Its validation score; None where it still runs, failed, or came to none."""
+        if self.state not in ("complete", "pruned") or self.value is None:
             return None
-        return int(self.curves[FOLD][self.best_epoch - 1])
+        return replace(objective.score(self.value, self.best_epoch), fold_epochs=tuple(self.fold_best_epochs))
+
+    def scored(self, score: Score) -> "TrialRecord":
+        """The trial with this score."""
+        return replace(self, value=score.value, best_epoch=score.epoch, fold_best_epochs=score.fold_epochs)
 
     def reached(self, metric: str) -> str:
         """How the score came about, in words."""
@@ -145,44 +168,28 @@ class TrialRecord:
     def reports(self, metric: str) -> dict[int, float]:
         """What a pruner is told of the objective: epoch -> value, or fold -> mean over the folds so far."""
         curve = self.curves.get(metric, ())
-        if FOLD not in self.curves:
+        if not self.fold_lengths:
             return dict(enumerate(curve, 1))
         ended = [curve[epoch - 1] for epoch in self.fold_best_epochs]
         return {count: statistics.fmean(ended[:count]) for count in range(1, len(ended) + 1)}
 
 
+def failed(record: TrialRecord, failure: Failure) -> TrialRecord:
+    """The trial as one that failed."""
+    return replace(record, state="failed", failure=failure, value=None, ended_by=None)
+
+
 def lost(record: TrialRecord, error: str = "its coordinator was killed") -> TrialRecord:
     """A trial that nobody goes on with, failed; every other one as it is."""
-    if record.state != "running":
-        return record
-    return replace(record, state="failed", failure="lost", error=error, value=None, ended_by=None)
-
-
-@dataclass(frozen=True)
-class Score:
-    """What curves come to by an objective; the fields are those of TrialRecord."""
-
-    value: float | None = None
-    best_epoch: int | None = None
-    fold_best_epochs: Sequence[int] = ()
-
-
-def score_of(curves: Mapping[str, Sequence[float]], objective: "Objective") -> Score:
-    """The best epoch and its objective; of k-fold cross-validation, the mean over the folds that were begun."""
-    curve = curves.get(objective.metric, ())
-    folds = curves.get(FOLD, ())
-    best: dict[float, int] = {}
-    for epoch, (fold, value) in enumerate(zip(folds or [1.0] * len(curve), curve, strict=False), 1):
-        if objective.better(value, curve[best[fold] - 1] if fold in best else None):
-            best[fold] = epoch
-    if not best:
-        return Score()
-    values = {epoch: curve[epoch - 1] for epoch in best.values()}
-    best_epoch = max(values, key=lambda epoch: objective.sign * values[epoch])
-    return Score(statistics.fmean(values.values()), best_epoch, tuple(values) if folds else ())
+    return failed(record, Failure("lost", error)) if record.state == "running" else record
 
 
 def ranked(trials: Sequence[TrialRecord], objective: "Objective") -> list[TrialRecord]:
     """The trials that have a score, best validation score first; ties by number. Test scores play no part."""
-    scored = [trial for trial in trials if trial.state in ("complete", "pruned") and trial.value is not None]
-    return sorted(scored, key=lambda trial: (-objective.sign * (trial.value or 0.0), trial.number))
+    scored = [(score.merit, trial) for trial in trials if (score := trial.score(objective)) is not None]
+    return [trial for _, trial in sorted(scored, key=lambda pair: (-pair[0], pair[1].number))]
+
+
+def best_trial(trials: Sequence[TrialRecord], objective: "Objective") -> TrialRecord | None:
+    """The first of the ranked trials; None where none has a score."""
+    return next(iter(ranked(trials, objective)), None)

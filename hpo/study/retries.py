@@ -29,7 +29,7 @@ def to_run_again(trials: Sequence[FrozenTrial], retries: int) -> Iterator[Frozen
 def may_run_again(record: TrialRecord, trials: Sequence[FrozenTrial], retries: int) -> bool:
     """Whether the configuration of a trial that is about to end is to be tried again; Optuna was not told yet."""
     deaths = 1 + sum(failure_of(trial) in RETRIED for trial in trials if origin_of(trial) == record.origin)
-    return record.failure in GIVEN_BACK or (record.failure in RETRIED and deaths <= retries)
+    return record.reason in GIVEN_BACK or (record.reason in RETRIED and deaths <= retries)
 
 
 def tried_again(trial: FrozenTrial) -> dict[str, int]:

@@ -10,8 +10,7 @@ from hpo.config.resolved import Resolved
 from hpo.storage.optuna_compat import FIXED_PARAMS
 from hpo.study.attributes import CARRIED, CONFIRMS, JOB, OBSERVED, RESULT, RETRY
 from hpo.study.record import Confirms, State, TrialRecord
-from hpo.system.safe_paths import is_kept_model
-from hpo.text.cleaning import clean
+from hpo.study.trial_results import fields_of
 
 STATES: Mapping[TrialState, State] = {
     TrialState.RUNNING: "running",
@@ -34,16 +33,12 @@ def own(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 def record_of(trial: FrozenTrial) -> TrialRecord:
     """What is known of a trial."""
     job, result = trial.user_attrs.get(JOB, {}), trial.user_attrs.get(RESULT, {})
-    if result.get("error"):
-        # What an older hpo kept may be megabytes, or what no terminal can print.
-        result = {**result, "error": clean(result["error"])}
-    if result.get("model_file") and not is_kept_model(result["model_file"]):
-        result = {**result, "model_file": None}
     return TrialRecord(
         number=trial.number, state=state_of(trial), params=config_of(trial), seed=job.get("seed", 0),
         origin=origin_of(trial), attempt=attempt_of(trial), started=trial.datetime_start, ended=trial.datetime_complete,
         confirms=Confirms(**trial.user_attrs[CONFIRMS]) if CONFIRMS in trial.user_attrs else None,
-        resolved=Resolved(**job["resolved"]) if job.get("resolved") else None, source=source_of(trial), **result,
+        resolved=Resolved(**job["resolved"]) if job.get("resolved") else None, source=source_of(trial),
+        **fields_of(result),
     )  # fmt: skip
 
 
@@ -51,18 +46,6 @@ def job_of(record: TrialRecord) -> dict[str, Any]:
     """What is kept of a trial's beginning: its configuration, its seed, and once its job is made all its settings."""
     job = {"config": record.params, "seed": record.seed}
     return job if record.resolved is None else {**job, "resolved": asdict(record.resolved)}
-
-
-def result_of(record: TrialRecord) -> dict[str, Any]:
-    """What is kept of a trial's end, beside Optuna's own state, value and times."""
-    return {
-        "value": record.value, "best_epoch": record.best_epoch, "curves": record.curves, "test": record.test,
-        "ended_by": record.ended_by, "failure": record.failure, "error": record.error,
-        "model_parameters": record.model_parameters, "note": record.note, "model_file": record.model_file,
-        **({"fold_best_epochs": record.fold_best_epochs} if record.fold_best_epochs else {}),
-        **({"test_note": record.test_note} if record.test_note else {}),
-        **({"model_note": record.model_note} if record.model_note else {}),
-    }  # fmt: skip
 
 
 def config_of(trial: FrozenTrial) -> Mapping[str, Any]:

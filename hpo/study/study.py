@@ -17,8 +17,9 @@ from hpo.storage.optuna_compat import key_of
 from hpo.storage.writer import Writer
 from hpo.study.attributes import DECLARED, ENQUEUED, JOB, RETRY
 from hpo.study.definition import Definition
+from hpo.study.failure import Failure
 from hpo.study.next_configuration import Found, Tried, Wish, begun, not_yet
-from hpo.study.record import TrialRecord
+from hpo.study.record import TrialRecord, failed, lost
 from hpo.study.retries import may_run_again, to_run_again, tried_again
 from hpo.study.samplers import derive_seed, make_pruner
 from hpo.study.stored_trial import config_of, job_of, origin_of, own, record_of, records_of
@@ -86,8 +87,7 @@ class Study:
     def recover(self) -> list[TrialRecord]:
         """Fails what a killed coordinator left running, with reason lost; returns those trials."""
         running = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state is TrialState.RUNNING]
-        lost: dict[str, Any] = {"state": "failed", "failure": "lost", "error": "its coordinator was killed"}
-        return [self.end(replace(record_of(trial), **lost, value=None, ended_by=None)) for trial in running]
+        return [self.end(lost(record_of(trial))) for trial in running]
 
     def ask(self, trials: int | None) -> TrialRecord | None:
         """The next configuration, or None where `trials` of them have been begun, or none is left to be tried.
@@ -108,10 +108,10 @@ class Study:
     def _ask(self, trials: int | None) -> TrialRecord | None:
         known = own(self._study.get_trials(deepcopy=False))
         origins = begun(known)
-        for failed in to_run_again(known, self._spec.retries):
+        for last in to_run_again(known, self._spec.retries):
             # The same ordinal again: where a kill left less than the whole configuration, the rest is drawn as it was.
-            ordinal, config = origins.index(origin_of(failed)), config_of(failed)
-            record = self._next(Wish(ordinal, config, {RETRY: tried_again(failed)}, again=config))
+            ordinal, config = origins.index(origin_of(last)), config_of(last)
+            record = self._next(Wish(ordinal, config, {RETRY: tried_again(last)}, again=config))
             if record is not None:
                 return record
         ordinal = len(origins)
@@ -212,7 +212,7 @@ class Study:
     def _begun(self, trial: FrozenTrial, record: TrialRecord, error: str) -> TrialRecord:
         record = replace(record, started=trial.datetime_start)
         if error:
-            return self.end(replace(record, state="failed", failure="invalid", error=error))
+            return self.end(failed(record, Failure("invalid", error)))
         self._tried.add(record.params, trial.number)
         self._running[trial.number] = key_of(trial)
         return record

@@ -9,7 +9,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo.study.attributes import RESULT
 from hpo.study.record import TrialRecord
-from hpo.study.stored_trial import STATES, failure_of, record_of, result_of
+from hpo.study.stored_trial import STATES, failure_of, record_of
+from hpo.study.trial_results import result_of
 
 INSTRUCTIVE = ("nonfinite", "invalid", "timeout", "out_of_memory")
 """Failures that say something of the configuration, and not of the code, the machine or whoever stopped it.
@@ -42,7 +43,7 @@ def tell(storage: BaseStorage, study: optuna.Study, record: TrialRecord, instruc
 
 def optuna_state(record: TrialRecord, instructive: bool) -> TrialState:
     """The state in which Optuna keeps an ended trial; `instructive`: whether its failure is to be learned from."""
-    if instructive and record.failure in INSTRUCTIVE:
+    if instructive and record.reason in INSTRUCTIVE:
         return TrialState.PRUNED
     return next(state for state, name in STATES.items() if name == record.state)
 

@@ -19,9 +19,10 @@ from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH,
 from numpy import dtype
 
 from hpo.config.experiment import Objective
+from hpo.config.score import Score
 from hpo.data.dataset import DatasetInfo
 from hpo.study.confirmation import Confirmation, Estimate
-from hpo.study.record import FOLD, TrialRecord
+from hpo.study.record import TrialRecord
 from hpo.text.cleaning import MOST_OF_AN_ERROR, clean, markdown
 
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
@@ -91,21 +92,16 @@ def curves(record: TrialRecord, told: int = 0) -> list[Metric]:
         at += int(duration * 1000) if math.isfinite(duration) else 0
         moments.append(at)
     found: list[Metric] = []
-    fold, before = None, 0
-    for epoch in range(1, record.epochs + 1):
-        values = {name: curve[epoch - 1] for name, curve in record.curves.items() if epoch <= len(curve)}
-        if values.get(FOLD) != fold:
-            fold, before = values.get(FOLD), epoch - 1
-        found += points(values, moments[epoch - 1], epoch - before) if epoch > told else []
+    for done, (moment, (fold, epoch)) in enumerate(zip(moments, record.places, strict=True)):
+        values = {name: curve[done] for name, curve in record.curves.items() if done < len(curve)}
+        found += points(values, moment, epoch, fold) if done >= told else []
     return found
 
 
-def points(values: Mapping[str, float], timestamp: int, epoch: int) -> list[Metric]:
+def points(values: Mapping[str, float], timestamp: int, epoch: int, fold: int | None = None) -> list[Metric]:
     """The metrics after an epoch of a trial, step = epoch; after one of its fold 2, they are named fold_2_val_loss."""
-    if FOLD not in values:
-        return metrics(values, timestamp, epoch)
-    prefix = f"fold_{values[FOLD]:.0f}_"
-    return metrics({f"{prefix}{name}": value for name, value in values.items() if name != FOLD}, timestamp, epoch)
+    prefix = "" if fold is None else f"fold_{fold}_"
+    return metrics({f"{prefix}{name}": value for name, value in values.items()}, timestamp, epoch)
 
 
 def scores(record: TrialRecord) -> list[Metric]:
@@ -129,13 +125,13 @@ def scores(record: TrialRecord) -> list[Metric]:
 
 def state_tags(record: TrialRecord, objective: Objective) -> list[RunTag]:
     """What changes in the course of a trial, and a line of description."""
-    values = {"hpo.state": record.state, "hpo.failure": record.failure, "hpo.ended_by": record.ended_by}
+    values = {"hpo.state": record.state, "hpo.failure": record.reason, "hpo.ended_by": record.ended_by}
     values |= {"hpo.test_note": record.test_note, "hpo.model_note": record.model_note}
     return tags({**values, MLFLOW_RUN_NOTE: _note(record, objective)})
 
 
 def _note(record: TrialRecord, objective: Objective) -> str:
-    parts = [record.state if record.failure is None else f"{record.state} ({record.failure})"]
+    parts = [record.state if record.failure is None else f"{record.state} ({record.reason})"]
     if record.value is not None:
         parts.append(f"{markdown(objective.metric)} {record.value:.5g} {markdown(record.reached(objective.metric))}")
     test = record.test.get(objective.metric.removeprefix("val_"))
@@ -154,7 +150,7 @@ def _note(record: TrialRecord, objective: Objective) -> str:
 class BestSoFar:
     """The best objective of the trials that have ended."""
 
-    value: float | None = None
+    score: Score | None = None
     ended: int = 0
     """Trials that have ended."""
 
@@ -167,16 +163,16 @@ def best_so_far(
     `best_so_far_<metric>` after each of them, step = how many have ended, so that the curve never goes back; and
     `best_<metric>` at step 0, where that of the trials is too: the UI sorts by it, and draws bars.
     """
-    points, value, ended = [], before.value, before.ended
+    points, best, ended = [], before.score, before.ended
     for record in records:
         ended += 1
-        if record.state in ("complete", "pruned") and record.value is not None:
-            value = record.value if objective.better(record.value, value) else value
-        if value is not None:
-            points += metrics({f"best_so_far_{objective.metric}": value}, milliseconds(record.ended), ended)
-    if records and value is not None and value != before.value:
-        points += metrics({f"best_{objective.metric}": value}, milliseconds(records[-1].ended))
-    return points, BestSoFar(value, ended)
+        score = record.score(objective)
+        best = score if score is not None and score.better_than(best) else best
+        if best is not None:
+            points += metrics({f"best_so_far_{objective.metric}": best.value}, milliseconds(record.ended), ended)
+    if records and best is not None and best.better_than(before.score):
+        points += metrics({f"best_{objective.metric}": best.value}, milliseconds(records[-1].ended))
+    return points, BestSoFar(best, ended)
 
 
 def trial_params(fixed: Mapping[str, Any], record: TrialRecord) -> list[Param]:

@@ -1,14 +1,15 @@
 """What a store has not been told yet of a study, put together trial by trial: one change a run, however much it is."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
 from mlflow.entities import Metric
 
 from hpo.config.experiment import Objective
-from hpo.study.record import FOLD, TrialRecord, lost
+from hpo.study.record import TrialRecord, lost
 from hpo.tracking import entities
+from hpo.training.messages import EpochDone
 
 Key = tuple[bool, int]
 """Whether it is a confirming run, and its number: trials and confirming runs are numbered apart."""
@@ -46,9 +47,8 @@ class Untold:
         self._best = entities.BestSoFar()
         self._news: dict[Key, News] = {}
         self._running: dict[int, TrialRecord] = {}
-        # Of each running trial how many epochs were given out, and of the fold under way the epochs before it.
+        # Of each running trial how many epochs were given out.
         self._told: dict[int, int] = {}
-        self._folds: dict[int, tuple[float, int]] = {}
 
     def __len__(self) -> int:
         """Runs of which there is something to tell."""
@@ -59,25 +59,20 @@ class Untold:
         self._running[record.number] = record
         self._news.setdefault(key(record), News(record))
 
-    def epoch(self, trial: int, epoch: int, metrics: Mapping[str, float], timestamp: int) -> None:
-        """An epoch of a trial was done; the first is 1. Within a fold the steps count from 1 again."""
-        record = self._running.get(trial)
+    def epoch(self, event: EpochDone, timestamp: int) -> None:
+        """A trial finished an epoch."""
+        record = self._running.get(event.trial)
         if record is None:
             return
-        step = epoch
-        if FOLD in metrics:
-            if self._folds.get(trial, (0.0, 0))[0] != metrics[FOLD]:
-                self._folds[trial] = metrics[FOLD], epoch - 1
-            step = epoch - self._folds[trial][1]
+        fold, epoch = (event.fold.fold, event.fold.epoch) if event.fold else (None, event.epoch)
         news = self._news.setdefault(key(record), News(record))
-        news.points += entities.points(metrics, timestamp, step)
-        news.told = self._told[trial] = epoch
+        news.points += entities.points(event.metrics, timestamp, epoch, fold)
+        news.told = self._told[event.trial] = event.epoch
 
     def ended(self, record: TrialRecord) -> None:
         """A trial ended."""
         number = record.number
         self._running.pop(number, None)
-        self._folds.pop(number, None)
         news = self._news.setdefault(key(record), News(record))
         news.record, news.ended, news.told = record, True, self._told.pop(number, 0)
         if record.confirms is None:

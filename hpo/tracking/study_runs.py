@@ -216,7 +216,7 @@ class Store:
             metrics=metrics,
             tags=tags,
             datasets=[] if trial.described else self._inputs,
-            texts={"error.txt": entities.text(record.error)} if news.ended and record.error else {},
+            texts={"error.txt": entities.text(record.failure.text)} if news.ended and record.failure else {},
             end=end,
         )
 

@@ -4,7 +4,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from hpo.tracking.pending import Untold
     from hpo.tracking.study_runs import Store
+    from hpo.training.messages import EpochDone
 
 FLUSH_SECONDS = 1.0
 """The longest time that an epoch waits to be logged; what comes in it is written together."""
@@ -115,10 +116,10 @@ class Tracker:
         """A trial was handed out."""
         self._events.put(lambda untold: untold.started(record))
 
-    def epoch(self, trial: int, epoch: int, metrics: Mapping[str, float]) -> None:
-        """An epoch of a trial was done; the first epoch is 1."""
-        values, timestamp = dict(metrics), int(time.time() * 1000)
-        self._events.put(lambda untold: untold.epoch(trial, epoch, values, timestamp))
+    def epoch(self, event: "EpochDone") -> None:
+        """A trial finished an epoch."""
+        timestamp = int(time.time() * 1000)
+        self._events.put(lambda untold: untold.epoch(event, timestamp))
 
     def end_trial(self, record: TrialRecord) -> None:
         """A trial ended: complete, pruned or failed."""

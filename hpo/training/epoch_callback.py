@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from hpo.config.experiment import EarlyStopping
+from hpo.config.score import Score
 from hpo.errors import ModelError
 from hpo.training.kept_weights import kept_weights
 from hpo.training.messages import EndReason, EpochDone, Job, Line
@@ -37,15 +38,15 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self._job = job
         self._line = line
-        self.best: float | None = None
-        self.best_epoch: int | None = None
+        self.best: Score | None = None
+        """The objective at the best epoch."""
         self.best_weights: list[Any] = []
         """Those that `model.fit` would have left, had it ended with the best epoch: see `kept`."""
         self.beside: Sequence[keras.callbacks.Callback] = ()
         """The other callbacks of the training."""
         self.ended: EndReason | None = None
         self._epoch = 0
-        self._reference: float | None = None
+        self._reference: Score | None = None
         self._waited = 0
         self._began = time.perf_counter()
 
@@ -102,8 +103,9 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         objective, stopping = self._job.objective, self._job.training.early_stopping
         validated = {name: value for name, value in metrics.items() if name.startswith("val_")}
         value = logged(validated, objective.metric, "objective")
-        if objective.better(value, self.best):
-            self.best, self.best_epoch = value, self._epoch
+        score = objective.score(value, self._epoch)
+        if score.better_than(self.best):
+            self.best = score
             self.best_weights = kept_weights(self.model, self.beside)
         if stopping is not None and self._stalls(stopping, metrics):
             self.ended = "early_stopping"
@@ -111,12 +113,13 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
     def _stalls(self, stopping: EarlyStopping, metrics: Mapping[str, float]) -> bool:
         """Whether the metric has not improved for too long, by the rules of keras.callbacks.EarlyStopping."""
         watched = stopping.monitor or self._job.objective
-        value = logged(metrics, watched.metric, "early_stopping.monitor")
+        score = watched.score(logged(metrics, watched.metric, "early_stopping.monitor"))
         self._waited += 1
-        if not watched.better(value, self._reference, by=stopping.min_delta):
+        if not score.better_than(self._reference, by=stopping.min_delta):
             return self._waited >= stopping.patience
-        self._reference = value
-        if stopping.baseline is None or watched.better(value, stopping.baseline, by=stopping.min_delta):
+        self._reference = score
+        baseline = None if stopping.baseline is None else watched.score(stopping.baseline)
+        if score.better_than(baseline, by=stopping.min_delta):
             self._waited = 0
         return False
 

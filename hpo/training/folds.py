@@ -4,8 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from hpo.study.record import FOLD
-from hpo.training.messages import EpochDone, Event, Line, Started, StopReason
+from hpo.training.messages import EpochDone, Event, FoldEpoch, Line, Started, StopReason
 
 
 class FoldLine:
@@ -26,12 +25,10 @@ class FoldLine:
             return
         if isinstance(event, EpochDone):
             self.epochs = self._before + event.epoch
-            metrics = {**event.metrics, FOLD: float(self._number)}
             last = event.last and self._number == self._folds
             ended_by = event.ended_by if last else None
-            event = replace(
-                event, epoch=self.epochs, metrics=metrics, last=last, ended_by=ended_by, fold_ended=event.last
-            )
+            fold = FoldEpoch(self._number, event.epoch, event.last)
+            event = replace(event, epoch=self.epochs, last=last, ended_by=ended_by, fold=fold)
         self._line.emit(event)
 
     def stop_reason(self) -> StopReason | None:

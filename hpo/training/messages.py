@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 
 from hpo.config.experiment import Augmentation, Objective, TrainingSpec
 from hpo.config.resolved import Resolved
+from hpo.config.score import Score
 from hpo.text.cleaning import MOST_OF_A_LINE, MOST_OF_A_NAME, clean, shortened, visible
 
 StopReason = Literal["pruner", "deadline", "target", "interrupt"]
@@ -49,7 +50,7 @@ class Job:
     """All its settings, for the record."""
     save_to: str | None = None
     """File (.keras) for the model at its best weights."""
-    save_if_better_than: float | None = None
+    save_if_better_than: Score | None = None
     """Save the model only if its objective is better than this."""
 
 
@@ -68,20 +69,32 @@ class Started:
 
 
 @dataclass(frozen=True)
+class FoldEpoch:
+    """Where an epoch stands in k-fold cross-validation."""
+
+    fold: int
+    """Which fold is being trained, counted from 1."""
+    epoch: int
+    """Which of the fold's epochs it is, counted from 1."""
+    last: bool = False
+    """Whether it is the fold's last."""
+
+
+@dataclass(frozen=True)
 class EpochDone:
     """An epoch was trained and validated; training waits for `proceed` or `stop`."""
 
     trial: int
     epoch: int
-    """The first epoch is 1."""
+    """Counted from 1, through all folds."""
     metrics: Mapping[str, float]
     """By Keras's names: loss, accuracy, val_loss, ..., and learning_rate and seconds. All finite."""
     last: bool = False
     """Whether the trial trains no further: what remains is its test, and the saving of its model."""
     ended_by: EndReason | None = None
     """Of the last epoch: why it is the last."""
-    fold_ended: bool = False
-    """Whether a fold of k-fold cross-validation has come to its end with it; `metrics` say which, as `fold`."""
+    fold: FoldEpoch | None = None
+    """The same within its fold; None without cross-validation."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +137,9 @@ class Lost:
     trial: int
     reason: FailureReason
     message: str
-    """What became of the worker; below that, the last lines that it printed, if any."""
+    """What became of the worker, in one line."""
+    printed: str = ""
+    """What it printed last, below a heading; empty if nothing."""
 
 
 Event = Started | EpochDone | Finished | Failed | Lost
@@ -138,7 +153,7 @@ def cleaned(event: Event) -> Event:
     if isinstance(event, Failed):
         return replace(event, message=clean(event.message, MOST_OF_A_LINE), traceback=clean(event.traceback))
     if isinstance(event, Lost):
-        return replace(event, message=clean(event.message))
+        return replace(event, message=clean(event.message, MOST_OF_A_LINE), printed=clean(event.printed))
     if isinstance(event, Started):
         return event if event.note is None else replace(event, note=clean(event.note, MOST_OF_A_LINE))
     if isinstance(event, EpochDone):

@@ -4,7 +4,6 @@ import gc
 import itertools
 import os
 import random
-import statistics
 import threading
 import traceback
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ import keras
 import numpy as np
 
 from hpo import models
+from hpo.config.score import Score, best_of, over_folds
 from hpo.data import open_prepared
 from hpo.data.dataset import Dataset, DatasetInfo
 from hpo.data.shared_folder import fold_folder
@@ -71,10 +71,11 @@ def _train(job: Job, dataset: Dataset, line: Line) -> Finished:
     if dataset.folds:
         return _train_folds(job, dataset, line)
     run = _run(job, dataset, line)
-    return _finished(job, run, run.best_epoch, run.tested, _save(job, run.best, run))
+    return _finished(job, run, _save(job, run.best, run))
 
 
-def _finished(job: Job, run: "_Run", best_epoch: int | None, tested: Scored, saved: Saved) -> Finished:
+def _finished(job: Job, run: "_Run", saved: Saved) -> Finished:
+    tested, best_epoch = run.tested, run.best.epoch if run.best else None
     return Finished(
         job.trial, run.ended_by, best_epoch, tested.scores, saved.file, run.declared,
         test_note=tested.note, model_note=saved.note,
@@ -83,10 +84,10 @@ def _finished(job: Job, run: "_Run", best_epoch: int | None, tested: Scored, sav
 
 def _train_folds(job: Job, dataset: Dataset, line: Line) -> Finished:
     """A model for each fold, one after the other, from the same seed; the model of the best fold is saved."""
-    objective = job.objective
     runs: list[_Run] = []
+    scores: list[Score] = []
     best: _Run | None = None
-    best_epoch, epochs = 0, 0
+    epochs = 0
     for number, fold in enumerate(dataset.folds, 1):
         if runs and (reason := line.verdict()):
             return Finished(job.trial, reason, None, declared=runs[-1].declared)
@@ -95,18 +96,18 @@ def _train_folds(job: Job, dataset: Dataset, line: Line) -> Finished:
             run = _run(replace(job, data=str(fold_folder(Path(job.data), number))), fold, of_fold)
         except Nonfinite as error:
             raise Nonfinite(f"{error} of fold {number}") from error
-        if run.best is None or run.best_epoch is None or run.ended_by not in ("epochs", "early_stopping"):
+        if run.best is None or run.ended_by not in ("epochs", "early_stopping"):
             return Finished(job.trial, run.ended_by, None, declared=run.declared)
-        if objective.better(run.best, best.best if best else None):
-            best, best_epoch = run, epochs + run.best_epoch
+        if run.best.better_than(best_of(scores)):
+            best = run
+        scores.append(replace(run.best, epoch=epochs + (run.best.epoch or 0)))
         # Of the others the model is not needed any more.
         runs.append(replace(run, model=None))
         epochs = of_fold.epochs
-    mean = statistics.fmean(run.best for run in runs if run.best is not None)
-    saved = _save(job, mean, best)
     ended_by: EndReason = "early_stopping" if any(run.ended_by == "early_stopping" for run in runs) else "epochs"
-    test = mean_tested([run.tested for run in runs])
-    return _finished(job, replace(runs[-1], ended_by=ended_by), best_epoch, test, saved)
+    tested = mean_tested([run.tested for run in runs])
+    whole = replace(runs[-1], ended_by=ended_by, best=over_folds(scores), tested=tested)
+    return _finished(job, whole, _save(job, whole.best, best))
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,8 @@ class _Run:
     declared: Mapping[str, Any] | None
     model: keras.Model | None = None
     """At the weights of its best epoch; None where no epoch was finished."""
-    best: float | None = None
+    best: Score | None = None
     """The objective at the best epoch."""
-    best_epoch: int | None = None
     tested: Scored = _UNTESTED
 
 
@@ -135,11 +135,11 @@ def _run(job: Job, dataset: Dataset, line: Line) -> _Run:
         watch = Watch(job, line)
         ended_by = trainer.fit(watch)
         declared = built.declared()
-        if watch.best_epoch is None:
+        if watch.best is None:
             return _Run(dataset, ended_by, declared)
         tested = trainer.test(watch.best_weights)
     model.set_weights(watch.best_weights)
-    return _Run(dataset, ended_by, declared, model, watch.best, watch.best_epoch, tested)
+    return _Run(dataset, ended_by, declared, model, watch.best, tested)
 
 
 def _set_seeds(seed: int, foreign: bool) -> None:
@@ -161,10 +161,10 @@ def _size(model: keras.Model, info: DatasetInfo) -> int:
     return int(model.count_params()) if model.built else 0
 
 
-def _save(job: Job, score: float | None, run: _Run | None) -> Saved:
+def _save(job: Job, score: Score | None, run: _Run | None) -> Saved:
     """Saves the model of a run, where the trial with that score is to leave one."""
     if job.save_to is None or score is None or run is None or run.model is None:
         return Saved()
-    if not job.objective.better(score, job.save_if_better_than):
+    if not score.better_than(job.save_if_better_than):
         return Saved()
     return save(run.model, run.dataset, Path(job.save_to))

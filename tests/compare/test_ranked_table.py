@@ -7,6 +7,7 @@ import pytest
 
 from hpo.compare.compare import chosen, parameter_columns, ranking, row, table
 from hpo.study.confirmation import Confirmation, Estimate, Finalist
+from hpo.study.failure import Failure
 from hpo.study.read import StudyView
 from hpo.study.record import TrialRecord
 
@@ -35,7 +36,9 @@ def study(name: str, *trials: TrialRecord, metric: str = "val_accuracy", floor: 
     return StudyView(name, identity, {}, {}, {}, trials, "sqlite://", confirmation=confirmation or None)
 
 
-ONE = study("one", trial(0, 0.5), trial(1, 0.9), trial(2, None, failure="error"), trial(3, 0.7, state="pruned"))
+ONE = study(
+    "one", trial(0, 0.5), trial(1, 0.9), trial(2, None, failure=Failure("error")), trial(3, 0.7, state="pruned")
+)
 
 
 def numbers(frame: Any) -> list[tuple[str, int]]:
@@ -67,8 +70,8 @@ def test_studies_of_two_objectives_stand_one_after_the_other() -> None:
 
 
 def test_columns_stand_in_one_order_and_parameters_with_taken_names_say_so() -> None:
-    folds = {"val_accuracy": [0.5, 0.7], "fold": [1.0, 2.0]}
-    one = trial(0, 0.6, test={"loss": 0.4, "accuracy": 0.5}, curves=folds, best_epoch=2, fold_best_epochs=(1, 2))
+    folds = {"curves": {"val_accuracy": [0.5, 0.7]}, "fold_lengths": (1, 1)}
+    one = trial(0, 0.6, test={"loss": 0.4, "accuracy": 0.5}, best_epoch=2, fold_best_epochs=(1, 2), **folds)
     odd = {"depth": 1, "state": "x", "val_accuracy": 2, "test_size": 3, "epochs": 4, "behind": 5}
     view = study("s", replace(one, params=odd), trial(1, 0.5, params={"width": 8}))
     assert list(table([view]).columns) == [

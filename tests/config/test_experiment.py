@@ -212,12 +212,10 @@ def test_metrics_as_keras_writes_and_numbers_them(metric):
 
 def test_better():
     higher, lower = Objective.model_validate("val_accuracy"), Objective.model_validate("val_loss")
-    assert higher.better(0.9, 0.8)
-    assert not higher.better(0.8, 0.8)
-    assert not higher.better(0.85, 0.8, by=0.1)
-    assert lower.better(0.1, 0.2)
-    assert lower.better(5.0, None)
-    assert Objective(metric="val_loss", direction="maximize").better(0.2, 0.1)
+    assert higher.score(0.9).better_than(higher.score(0.8))
+    assert lower.score(0.1).better_than(lower.score(0.2))
+    odd = Objective(metric="val_loss", direction="maximize")
+    assert odd.score(0.2).better_than(odd.score(0.1))
 
 
 def test_experiments_are_frozen(tmp_path):

@@ -16,6 +16,7 @@ import hpo
 from hpo.cli.confirm_output import print_confirmed
 from hpo.confirm.confirm import chosen_finalists
 from hpo.errors import HpoError, NotFound, UserError
+from hpo.study.failure import Failure
 from hpo.study.read import confirming_runs, read_study
 
 
@@ -158,7 +159,7 @@ def test_finalists_are_distinct_and_have_a_score(studied: Studied) -> None:
     view = read_study(studied.url, "tiny")
     best = chosen_finalists(view, 1)[0]
     twin = replace(best, number=9)
-    failed = replace(best, number=8, state="failed", failure="nonfinite", value=None)
+    failed = replace(best, number=8, state="failed", failure=Failure("nonfinite"), value=None)
     wider = replace(view, trials=[*view.trials, failed, twin])
     assert [trial.number for trial in chosen_finalists(wider, 9)] == [
         trial.number for trial in chosen_finalists(view, 9)

@@ -13,6 +13,7 @@ import pytest
 from studies import OBJECTIVE, Log, WriteLock, definition, process, run, two_epochs
 
 from hpo.config.experiment import TrainingSpec
+from hpo.config.score import Score
 from hpo.confirm.confirming import Confirming, Wanted, fresh_seeds
 from hpo.engines.scripted import ScriptedEngine
 from hpo.loop.coordinator import Budget, Coordinator
@@ -66,7 +67,7 @@ def confirm(url: str, script=noisy, *, top=3, seeds=3, workers=1, stop_early=Fal
     chosen = finalists or ranked(view.trials, OBJECTIVE)[:top]
     engine, log = ScriptedEngine(script, workers), Log([], [])
 
-    def make(record: TrialRecord, best: float | None) -> Job:
+    def make(record: TrialRecord, best: Score | None) -> Job:
         params = definition().space.settings(record.params)
         return Job(record.number, params, record.seed, "mlp", TrainingSpec(), OBJECTIVE, "")
 
@@ -168,7 +169,7 @@ def test_a_run_whose_worker_died_is_tried_again_and_a_bug_is_not(url):
 
     _, record = confirm(url, script)
     runs = confirming_runs(url, "s")
-    assert [one.failure for one in runs if one.confirms == runs[0].confirms] == ["killed", None]
+    assert [one.reason for one in runs if one.confirms == runs[0].confirms] == ["killed", None]
     again = next(one for one in runs if one.attempt)
     assert (again.origin, again.seed, again.confirms) == (0, runs[0].seed, runs[0].confirms)
     assert pairs(url, "failed").count((bad, 1)) == 1
@@ -244,7 +245,7 @@ def test_a_killed_confirmation_goes_on_where_it_was(url):
     for one in left:
         ended = runs[one.number]
         (again,) = [other for other in runs if other.origin == one.number and other.state == "complete"]
-        assert (ended.failure, again.attempt, again.seed, again.confirms) == ("lost", 1, one.seed, one.confirms)
+        assert (ended.reason, again.attempt, again.seed, again.confirms) == ("lost", 1, one.seed, one.confirms)
 
 
 def test_another_coordinator_is_refused(url):

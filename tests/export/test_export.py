@@ -17,6 +17,7 @@ from hpo.export.predict import predict
 from hpo.export.retrain import Retrained, retrain_all, runs_of
 from hpo.plan.exported_file import exported_of, read_exported, write_exported
 from hpo.study.confirmation import Confirmation, Estimate, Finalist
+from hpo.study.failure import Failure
 from hpo.study.read import StudyView, read_study
 
 
@@ -64,7 +65,7 @@ def test_a_choice_that_cannot_be_made(view: StudyView) -> None:
         choose(view, Which(trial=1, confirmed=True))
     with pytest.raises(NotFound, match="has no trial 99; its trials are 0 to 5"):
         choose(view, Which(trial=99))
-    failed = replace(view.trials[0], state="failed", value=None, failure="nonfinite")
+    failed = replace(view.trials[0], state="failed", value=None, failure=Failure("nonfinite"))
     with pytest.raises(UserError, match="trial 0 of study tiny has no score: it is nonfinite"):
         choose(replace(view, trials=[failed]), Which(trial=0))
 

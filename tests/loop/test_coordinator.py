@@ -96,7 +96,7 @@ def test_a_target_ends_the_study(url, trials):
 def test_a_trial_that_hangs_is_killed_and_the_study_goes_on(url):
     ran = run(url, lambda job: hanging(job) if job.trial == 0 else [0.5], trials=2, trial_timeout=0.3)
     assert ran.states == ["timeout", "complete"]
-    assert ran.trials[0].error == "longer than trial_timeout, 0.3 s"
+    assert ran.trials[0].failure.text == "longer than trial_timeout, 0.3 s"
     assert ran.trials[0].curves["val_accuracy"] == [0.4]
     assert 0.3 <= (ran.trials[0].seconds or 0) < 3
 
@@ -190,7 +190,7 @@ def test_only_the_best_model_is_kept(url, tmp_path):
     assert ran.trials[3].model_file == str(models / "trial-0003.keras")
     assert ran.log.bests[-1] == 0.7
     resumed = run(url, script, trials=7, models=models)
-    assert resumed.engine.jobs[0].save_if_better_than == 0.7
+    assert resumed.engine.jobs[0].save_if_better_than.value == 0.7
     assert [path.name for path in models.iterdir()] == ["trial-0003.keras"]
 
 
@@ -239,7 +239,7 @@ def test_the_model_of_a_trial_that_is_given_back_is_not_kept(url, tmp_path):
 
     with pytest.raises(StudyFailed):
         run(url, script, trials=9, workers=2, models=tmp_path / "models")
-    assert [trial.failure for trial in read_study(url, "s").trials] == ["error", "interrupted", "error", "error"]
+    assert [trial.reason for trial in read_study(url, "s").trials] == ["error", "interrupted", "error", "error"]
     assert list((tmp_path / "models").iterdir()) == []
 
 
@@ -364,8 +364,8 @@ def test_a_signal_stops_running_trials_and_gives_them_back(url, number):
     other.send_signal(number)
     assert ended(other, within=5, by=number) == "interrupted; finished trials are kept, the same command continues\n"
     before = read_study(url, "s").trials
-    assert [trial.failure or trial.state for trial in before] == ["complete", "interrupted", "interrupted"]
-    assert before[1].error == "given back: the run was stopped"
+    assert [trial.outcome for trial in before] == ["complete", "interrupted", "interrupted"]
+    assert before[1].failure.text == "given back: the run was stopped"
     assert before[1].value is None
     ran = run(url, flat, trials=3, retries=0)
     assert ran.trials[:3] == list(before)
@@ -381,7 +381,7 @@ def test_a_second_signal_does_not_wait_for_trials_that_do_not_stop(url):
         other.communicate(timeout=1)
     other.send_signal(signal.SIGINT)
     ended(other, within=3)
-    states = [trial.failure or trial.state for trial in read_study(url, "s").trials]
+    states = [trial.outcome for trial in read_study(url, "s").trials]
     assert states == ["complete", "interrupted", "interrupted"]
 
 
@@ -389,7 +389,7 @@ def test_a_signal_does_not_wait_long_for_trials_that_do_not_stop(url):
     other = training(url, None)
     other.send_signal(signal.SIGTERM)
     ended(other, within=5, by=signal.SIGTERM)
-    states = [trial.failure or trial.state for trial in read_study(url, "s").trials]
+    states = [trial.outcome for trial in read_study(url, "s").trials]
     assert states == ["complete", "interrupted", "interrupted"]
 
 
@@ -468,7 +468,7 @@ def test_the_pruner_stops_a_trial_between_folds_alone_and_it_has_no_score(url):
     assert ran.states == ["pruned", "complete"]
     pruned, whole = ran.trials
     assert (pruned.value, pruned.best_epoch, pruned.ended_by) == (None, None, "pruner")
-    assert pruned.curves["fold"] == [1, 1, 1, 2, 2, 2]
+    assert list(pruned.fold_lengths) == [3, 3]
     assert list(pruned.fold_best_epochs) == [3, 6]
     assert (0, 3) not in handed_out
     assert whole.value == pytest.approx(0.6)

@@ -42,7 +42,8 @@ def test_of_a_loss_the_least_is_the_best_and_its_model_is_kept(url, tmp_path):
     values = [0.5, 0.3, 0.4, 0.3, 0.2, 0.6]
     ran = run(url, lambda job: [values[job.trial]], trials=6, objective=LOSS, models=tmp_path / "models")
     assert ran.log.bests == [0.5, 0.3, 0.3, 0.3, 0.2, 0.2]
-    assert [job.save_if_better_than for job in ran.engine.jobs] == [None, 0.5, 0.3, 0.3, 0.3, 0.2]
+    bests = [job.save_if_better_than for job in ran.engine.jobs]
+    assert [best and best.value for best in bests] == [None, 0.5, 0.3, 0.3, 0.3, 0.2]
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["trial-0004.keras"]
 
 
@@ -90,7 +91,7 @@ def test_test_scores_that_are_not_finite_are_left_out_and_notes_are_kept(url):
 def test_a_training_that_ends_by_itself_without_an_epoch_is_an_error(url, reason):
     ran = run(url, lambda job: [Finished(job.trial, reason, None)] if job.trial == 0 else [0.5], trials=2)
     assert ran.states == ["error", "complete"]
-    assert ran.trials[0].error == "the training ended without an epoch"
+    assert ran.trials[0].failure.text == "the training ended without an epoch"
 
 
 @pytest.mark.parametrize(("ended_by", "state"), [("deadline", "pruned"), ("target", "pruned"), ("pruner", "pruned")])
@@ -104,7 +105,7 @@ def test_a_trial_that_was_stopped_before_its_first_epoch_is_pruned_without_a_sco
 def test_one_metric_that_is_not_finite_fails_a_trial_and_is_named(url):
     ran = run(url, lambda job: [0.4, math.nan, 0.9] if job.trial == 0 else [0.5], trials=2)
     assert ran.states == ["nonfinite", "complete"]
-    assert ran.trials[0].error == "val_accuracy not finite in epoch 2"
+    assert ran.trials[0].failure.text == "val_accuracy not finite in epoch 2"
     assert ran.trials[0].curves["val_accuracy"] == [0.4]
     assert ran.trials[0].value is None
 
@@ -113,10 +114,10 @@ def test_the_message_of_a_failure_stands_above_its_traceback(url):
     ends: list[Step] = [
         Failed(0, "error", "no", "Traceback"),
         Failed(1, "error", "not so"),
-        Lost(2, "crashed", "gone\nits words"),
+        Lost(2, "crashed", "gone", "its words"),
     ]
     ran = run(url, lambda job: [ends[job.trial]] if job.trial < 3 else [0.5], trials=4, retries=0)
-    assert [trial.error for trial in ran.trials[:3]] == ["no\n\nTraceback", "not so", "gone\nits words"]
+    assert [trial.failure.text for trial in ran.trials[:3]] == ["no\n\nTraceback", "not so", "gone\n\nits words"]
 
 
 def test_what_is_said_of_a_trial_that_was_ended_already_is_not_heard(url, monkeypatch):
@@ -188,7 +189,7 @@ def test_impossible_combinations_are_invalid_and_the_others_go_on(url, monkeypat
     monkeypatch.setattr(Coordinator, "__init__", refuse)
     ran = run(url, flat, trials=3)
     assert ran.states == ["invalid", "invalid", "complete"]
-    assert ran.trials[0].error == "batch_size: 7 does not divide 10"
+    assert ran.trials[0].failure.text == "batch_size: 7 does not divide 10"
     assert [record.number for record in ran.log.ended] == [0, 1, 2]
 
 

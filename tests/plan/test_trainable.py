@@ -56,6 +56,6 @@ def test_where_some_are_possible_the_others_fail_in_no_time(tmp_path):
         engine="serial",
     )
     done, invalid = hpo.run(experiment, home=tmp_path).trials
-    assert (done.state, invalid.failure) == ("complete", "invalid")
-    assert "a kernel of 11 does not fit its input of 8 x 8" in invalid.error
+    assert (done.state, invalid.reason) == ("complete", "invalid")
+    assert "a kernel of 11 does not fit its input of 8 x 8" in invalid.failure.message
     assert invalid.seconds < 1

@@ -67,7 +67,7 @@ def test_a_mistake_in_the_users_code_is_one_line(checked: Callable[..., Checked]
         checked(own, module, changes)
     first, *rest = str(raised.value).splitlines()
     assert first.startswith(message.replace("{m}", own).replace("x.yaml", "experiment"))
-    assert all(line.endswith("--traceback shows more") for line in rest)
+    assert all(line.endswith("traceback=True shows more") for line in rest)
 
 
 def test_the_traceback_is_shown_where_it_is_asked_for(checked: Callable[..., Checked]) -> None:
@@ -80,7 +80,7 @@ def test_one_configuration_that_cannot_be_trained_is_shown_and_ends_nothing() ->
     space = {"model": "mlp", "parameters": {"depth": 1, "width": 4, "learning_rate": rate, "optimizer": "sgd"}}
     found = check(tiny(dataset="diabetes", search_space=space, objective="val_mae"))
     assert found.tried["smallest"].failure is None
-    assert found.tried["largest"].failure == "nonfinite"
+    assert found.tried["largest"].failure.reason == "nonfinite"
     assert found.seconds is None
 
 

@@ -7,6 +7,7 @@ import pytest
 from hpo.report.answer import answer
 from hpo.report.choice import choice_of
 from hpo.report.copied_commands import Stores
+from hpo.study.failure import Failure
 from hpo.study.read import StudyView, read_study
 from hpo.study.record import State, TrialRecord
 
@@ -19,11 +20,12 @@ def view(store) -> StudyView:
 def trial(
     number: int, state: State = "complete", value: float | None = None, failure: str | None = None
 ) -> TrialRecord:
-    error = failure and f"model.py:{number}: ValueError: no {failure}\n\nTraceback (most recent call last):\n  ..."
+    message = f"model.py:{number}: ValueError: no {failure}"
+    why = Failure(failure, message, "Traceback (most recent call last):\n  ...") if failure else None
     curves = {} if value is None else {"val_accuracy": [value]}
     return TrialRecord(
         number, state, {"depth": 1}, 0, number, value=value, best_epoch=1 if value else None, curves=curves,
-        failure=failure, error=error,
+        failure=why,
     )  # fmt: skip
 
 
@@ -65,9 +67,9 @@ def test_where_nothing_can_be_used_the_headline_says_why_and_a_command_shows_mor
 
 
 def test_a_long_message_is_cut_in_the_headline(view):
-    long = replace(FAILED[0], error="x" * 5000)
+    long = replace(FAILED[0], failure=Failure("error", "x" * 5000))
     assert len(answer(replace(view, trials=[long])).headline) < 260
-    silent = replace(FAILED[0], error=None)
+    silent = replace(FAILED[0], failure=Failure("error"))
     headline = answer(replace(view, trials=[silent])).headline
     assert headline == "Nothing to use: its only trial failed: error, without a message."
 

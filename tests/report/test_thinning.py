@@ -3,6 +3,7 @@
 import optuna
 from optuna.visualization import plot_optimization_history
 
+from hpo.config.experiment import Objective
 from hpo.report.thinning import Sample, read_source, thin
 from hpo.study.record import TrialRecord
 
@@ -64,8 +65,9 @@ def test_exploded_losses_are_not_drawn_and_mere_failures_to_learn_are(store):
 
     from hpo.report.thinning import _without_outliers
 
+    objective = Objective(metric="val_accuracy")
     usual = trials(30)
     exploded = replace(usual[-1], number=99, value=-1e9)
-    assert _without_outliers([*usual, exploded], 1) == usual
+    assert _without_outliers([*usual, exploded], objective) == usual
     chance = [replace(trial, value=0.97 if trial.number < 26 else 0.1) for trial in usual]
-    assert _without_outliers(chance, 1) == chance
+    assert _without_outliers(chance, objective) == chance

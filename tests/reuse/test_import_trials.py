@@ -12,6 +12,7 @@ from studies import SPACE, definition, flat, run
 from hpo.config.space import SearchSpace
 from hpo.reuse.import_trials import Past, carry, frozen, observe
 from hpo.study.attributes import OBSERVED
+from hpo.study.failure import Failure
 from hpo.study.read import read_study
 from hpo.study.record import TrialRecord
 from hpo.study.stored_trial import record_of
@@ -48,9 +49,9 @@ def test_a_complete_trial_is_told_by_its_score_with_all_that_belongs_to_it() -> 
 
 def test_a_pruned_trial_is_told_by_its_last_value_and_a_failed_one_by_none() -> None:
     assert kept(ended(3, state="pruned")).value == 0.5
-    failed = kept(ended(3, state="failed", value=None, failure="nonfinite"))
+    failed = kept(ended(3, state="failed", value=None, failure=Failure("nonfinite")))
     assert (failed.state.name, failed.value) == ("PRUNED", None)
-    failed = kept(ended(3, state="failed", value=None, failure="error"))
+    failed = kept(ended(3, state="failed", value=None, failure=Failure("error")))
     assert (failed.state.name, failed.value) == ("FAIL", None)
 
 

@@ -11,6 +11,7 @@ from studies import run
 from tiny import Command, tiny
 
 from hpo.config.experiment import TrainingSpec
+from hpo.config.score import Score
 from hpo.confirm.confirm import chosen_finalists
 from hpo.confirm.confirming import Confirming, Wanted
 from hpo.engines.scripted import ScriptedEngine
@@ -44,7 +45,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(plan.storage, script, name="told", what=_definition(plan, None), trials=5, retries=0)
     view = read_study(plan.storage, "told")
 
-    def make(record: TrialRecord, best: float | None) -> Job:
+    def make(record: TrialRecord, best: Score | None) -> Job:
         return Job(record.number, record.params, record.seed, "mlp", TrainingSpec(), view.objective, "")
 
     with sole_coordinator(plan.storage, "told"):

@@ -13,6 +13,7 @@ from hpo.config.space import SearchSpace
 from hpo.reuse.keras_tuner_project import KerasTunerTrial
 from hpo.reuse.past_trials import Gathered, Unfit, Wanted, fitted, of_project, of_study, same_pruner
 from hpo.study.attributes import ENQUEUED
+from hpo.study.failure import Failure
 from hpo.study.read import StudyView
 from hpo.study.record import TrialRecord
 
@@ -114,7 +115,7 @@ def test_of_a_study_what_ran_and_fits_is_taken_and_the_rest_is_counted_by_its_re
     trials = [
         ended(0),
         ended(1, state="running", value=None),
-        ended(2, state="failed", value=None, failure="nonfinite"),
+        ended(2, state="failed", value=None, failure=Failure("nonfinite")),
         ended(3, state="pruned", value=None),
         ended(4, params={**KNOWN, "depth": 9}),
         ended(5, state="pruned"),

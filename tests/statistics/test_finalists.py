@@ -10,6 +10,7 @@ from hpo.config.experiment import Objective
 from hpo.statistics.decision import leader, markdown, overstated, sentences, verdict
 from hpo.statistics.finalists import Runs, compared, confirmation_of, estimate, out, pooled_deviation
 from hpo.study.confirmation import Confirmation
+from hpo.study.failure import Failure
 from hpo.study.record import TrialRecord
 
 ACCURACY = Objective.model_validate("val_accuracy")
@@ -28,7 +29,7 @@ def runs(number: int, values: list[float], size: int = 100, searched: float = 0.
         if value is not None
     ]
     failed = [
-        TrialRecord(number, "failed", {}, seed, 0, failure="nonfinite")
+        TrialRecord(number, "failed", {}, seed, 0, failure=Failure("nonfinite"))
         for seed, value in enumerate(values, 1)
         if value is None
     ]
@@ -196,7 +197,7 @@ def test_the_leader_has_the_best_mean_whatever_the_number_of_its_seeds():
 
 def test_one_that_may_not_lead_since_it_failed_is_not_out_for_being_better():
     steady, unstable = at(2, {seed: 0.6 + 0.01 * (seed % 2) for seed in range(1, 5)}), {1: 0.95, 2: 0.97, 3: 0.96}
-    failed = [TrialRecord(1, "failed", {}, 4, 0, failure="nonfinite")]
+    failed = [TrialRecord(1, "failed", {}, 4, 0, failure=Failure("nonfinite"))]
     assert out([at(1, unstable, failed=failed), steady], ACCURACY) == set()
     worse = {seed: value - 0.9 for seed, value in unstable.items()}
     assert out([at(1, worse, failed=failed), steady], ACCURACY) == {1}

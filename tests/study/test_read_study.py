@@ -150,7 +150,7 @@ def test_nothing_that_is_not_finite_is_kept(url):
     ran = run(url, script, trials=5)
     assert ran.states == ["complete", "nonfinite", "nonfinite", "nonfinite", "complete"]
     assert ran.trials[2].curves["val_accuracy"] == [0.3]
-    assert ran.trials[1].error == "val_accuracy not finite in epoch 1"
+    assert ran.trials[1].failure.message == "val_accuracy not finite in epoch 1"
     trials = optuna.load_study(study_name="s", storage=url).trials
     assert [list(trial.intermediate_values.values()) for trial in trials] == [[0.5], [], [0.3], [], [0.5]]
     assert [trial.value for trial in trials] == [0.5, None, None, None, 0.5]

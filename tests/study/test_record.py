@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from hpo.config.experiment import Objective
-from hpo.study.record import Confirms, Score, TrialRecord, lost, ranked, score_of
+from hpo.config.score import Score
+from hpo.study.failure import Failure
+from hpo.study.record import Confirms, TrialRecord, best_trial, lost, ranked
 
 HIGHER = Objective(metric="val_accuracy", direction="maximize")
 LOWER = Objective(metric="val_loss", direction="minimize")
@@ -42,14 +44,13 @@ def test_seconds_are_known_once_a_trial_has_ended():
 
 
 FOLDED = {
-    "fold": [1.0, 1.0, 2.0, 2.0, 3.0],
     "val_accuracy": [0.4, 0.6, 0.9, 0.7, 0.3],
     "accuracy": [0.5, 0.8, 0.8, 0.9, 0.4],
 }
 
 
 def folded(**more):
-    return record(0, 0.6, best_epoch=3, fold_best_epochs=(2, 3, 5), curves=FOLDED, **more)
+    return record(0, 0.6, best_epoch=3, fold_best_epochs=(2, 3, 5), curves=FOLDED, fold_lengths=(2, 2, 1), **more)
 
 
 def test_of_folds_each_counts_by_its_best_epoch():
@@ -58,6 +59,7 @@ def test_of_folds_each_counts_by_its_best_epoch():
     assert trial.deviations == {"val_accuracy": pytest.approx(0.3), "accuracy": pytest.approx(0.230940)}
     assert trial.gaps == {"accuracy": pytest.approx(2 / 3 - 0.6)}
     assert trial.best_fold == 2
+    assert trial.places == [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1)]
     assert trial.reached("val_accuracy") == "as mean of 3 folds, deviation 0.3000"
     assert trial.reports("val_accuracy") == pytest.approx({1: 0.6, 2: 0.75, 3: 0.6})
 
@@ -68,37 +70,36 @@ def test_a_trial_without_folds_counts_by_its_best_epoch_alone():
     assert trial.reached("val_accuracy") == "at epoch 2 of 3"
     assert trial.reports("val_accuracy") == {1: 0.1, 2: 0.6, 3: 0.5}
     assert trial.reports("val_loss") == {}
-    assert record(0, curves=FOLDED).best_fold is None
+    assert record(0, curves=FOLDED, fold_lengths=(2, 2, 1)).best_fold is None
 
 
-@pytest.mark.parametrize(
-    ("objective", "found"),
-    [
-        (HIGHER, Score(0.6, 3, (2, 3, 5))),
-        (Objective(metric="val_accuracy", direction="minimize"), Score((0.4 + 0.6 + 0.4) / 3, 5, (1, 4, 5))),
-        (LOWER, Score()),
-    ],
-)
-def test_the_score_of_folds_is_the_mean_of_their_best_epochs(objective, found):
-    assert score_of(FOLDED, objective) == found
+def test_the_score_of_a_trial_is_by_the_objective_and_says_where_it_was_reached():
+    assert record(0, 0.5, best_epoch=3).score(LOWER) == Score(0.5, "minimize", 3)
+    assert folded().score(HIGHER) == Score(0.6, "maximize", 3, (2, 3, 5))
+    assert [record(0, 0.5, state).score(HIGHER) for state in ("running", "failed")] == [None, None]
+    assert record(0, None, "pruned").score(HIGHER) is None
+    assert record(0).scored(Score(0.6, "maximize", 3, (2, 3))) == record(0, 0.6, best_epoch=3, fold_best_epochs=(2, 3))
 
 
-def test_the_score_is_that_of_the_first_of_equal_epochs():
-    assert score_of({"val_accuracy": [0.4, 0.6, 0.6, 0.5]}, HIGHER) == Score(0.6, 2)
-    assert score_of({"val_loss": [2.0, 1.0, 1.0, 3.0]}, LOWER) == Score(1.0, 2)
-    assert score_of({"val_accuracy": [0.5, 0.3, 0.4, 0.6]}, HIGHER) == Score(0.6, 4)
-    assert score_of({"val_accuracy": [0.5, 0.3, 0.4]}, HIGHER) == Score(0.5, 1)
-    assert score_of({"val_loss": []}, LOWER) == score_of({}, LOWER) == Score()
+def test_the_best_trial_is_the_first_of_the_ranked():
+    assert best_trial([record(0, 0.5), record(1, 0.7)], HIGHER) == record(1, 0.7)
+    assert best_trial([record(0, None, "pruned")], HIGHER) is None
 
 
 def test_what_nobody_goes_on_with_is_lost_and_everything_else_stays():
     running = record(3, None, "running", best_epoch=1)
     gone = lost(running)
-    assert (gone.state, gone.failure, gone.error) == ("failed", "lost", "its coordinator was killed")
-    assert (lost(record(3, 0.5, "running")).value, lost(running, "gone").error) == (None, "gone")
+    assert (gone.state, gone.failure) == ("failed", Failure("lost", "its coordinator was killed"))
+    assert (lost(record(3, 0.5, "running")).value, lost(running, "gone").failure) == (None, Failure("lost", "gone"))
     for state in ("complete", "pruned", "failed"):
         ended = record(3, 0.5, state)
         assert lost(ended) is ended
+
+
+def test_the_outcome_of_a_trial_is_its_state_or_why_it_failed():
+    bad = record(3, None, "failed", failure=Failure("timeout", "longer than 3 s"))
+    assert (bad.reason, bad.outcome) == ("timeout", "timeout")
+    assert (record(3).reason, record(3).outcome) == (None, "complete")
 
 
 def test_what_there_is_to_say_of_a_trial():

@@ -4,6 +4,7 @@ import optuna
 import pytest
 from studies import flat, run
 
+from hpo.study.failure import Failure
 from hpo.training.messages import Failed, Lost
 
 
@@ -33,7 +34,7 @@ def test_a_dead_worker_is_tried_again_with_the_same_seed(url, reason):
     again = ran.trials[1]
     assert (again.origin, again.attempt, again.params) == (0, 1, ran.trials[0].params)
     assert again.seed == ran.trials[0].seed != ran.trials[2].seed
-    assert ran.trials[0].error == f"died: {reason}"
+    assert ran.trials[0].failure.message == f"died: {reason}"
 
 
 @pytest.mark.parametrize("retries", [0, 2])
@@ -48,7 +49,7 @@ def test_retries_bound_the_second_tries_and_failed_for_good_counts(url, retries)
 def test_a_failure_of_the_configuration_is_not_tried_again(url, reason):
     ran = run(url, lambda job: [Failed(job.trial, reason, "no", "Traceback")] if job.trial == 0 else [0.5], trials=2)
     assert ran.states == [reason, "complete"]
-    assert ran.trials[0].error == "no\n\nTraceback"
+    assert ran.trials[0].failure == Failure(reason, "no", "Traceback")
 
 
 def test_random_goes_on_as_if_nothing_had_died(url, tmp_path):

@@ -8,8 +8,10 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from hpo.config.resolved import Resolved
+from hpo.study.failure import Failure
 from hpo.study.record import Confirms, TrialRecord
-from hpo.study.stored_trial import failure_of, job_of, record_of, records_of, result_of, state_of
+from hpo.study.stored_trial import failure_of, job_of, record_of, records_of, state_of
+from hpo.study.trial_results import result_of
 
 RECORD = TrialRecord(
     4, "complete", {"depth": 2}, 7, 4, value=0.6, best_epoch=2, curves={"val_loss": [0.9, 0.6]}, test={"loss": 0.5},
@@ -79,8 +81,32 @@ def test_what_waits_or_is_merely_observed_is_no_trial() -> None:
     assert len(records_of([waiting, stored(), observed])) == 1
 
 
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        ("m.py:1: ValueError: no\n\nTraceback:\n\nNo", Failure("error", "m.py:1: ValueError: no", "Traceback:\n\nNo")),
+        ("it was killed; its last output:\nhello", Failure("error", "it was killed; its last output:\nhello")),
+        (None, Failure("error")),
+    ],
+)
+def test_a_message_and_a_traceback_that_earlier_code_kept_as_one_are_read_apart(
+    error: str | None, failure: Failure
+) -> None:
+    old = {**result_of(RECORD), "failure": "error", "error": error}
+    read = record_of(stored({"hpo:result": old}, TrialState.FAIL))
+    assert (read.failure, failure.text) == (failure, error or "")
+    assert record_of(stored({"hpo:result": result_of(read)}, TrialState.FAIL)).failure == failure
+
+
+def test_the_curve_that_earlier_code_kept_of_folds_is_read_as_their_lengths() -> None:
+    folds = {"curves": {"fold": [1.0, 1.0, 2.0], "val_loss": [0.9, 0.6, 0.7]}, "fold_best_epochs": [2, 3]}
+    read = record_of(stored({"hpo:result": {**result_of(RECORD), **folds}}))
+    assert (read.curves, read.fold_lengths) == ({"val_loss": [0.9, 0.6, 0.7]}, (2, 1))
+    assert list(record_of(stored({"hpo:result": result_of(read)})).fold_lengths) == [2, 1]
+
+
 def test_errors_that_earlier_code_kept_are_cleaned_and_models_elsewhere_are_not_ours() -> None:
-    result = {**result_of(RECORD), "error": "bad \x1b[31m", "model_file": "/etc/passwd"}
+    result = {**result_of(RECORD), "failure": "error", "error": "bad \x1b[31m", "model_file": "/etc/passwd"}
     read = record_of(stored({"hpo:result": result}, TrialState.FAIL))
-    assert read.error == "bad \\x1b[31m"
+    assert read.failure == Failure("error", "bad \\x1b[31m")
     assert read.model_file is None

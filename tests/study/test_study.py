@@ -12,6 +12,7 @@ from studies import GRID, definition, flat, process, run, two_epochs
 
 from hpo.config.experiment import StudySpec
 from hpo.errors import NotFound, StudyBusy, StudyMismatch, UserError
+from hpo.study.failure import Failure
 from hpo.study.open import open_study
 from hpo.study.read import read_study, study_names
 from hpo.training.messages import Lost
@@ -67,7 +68,7 @@ def test_all_that_somebody_enqueued_is_run_to_the_last(url, spec):
     # And what is enqueued once the space has been run through is answered too.
     optuna.load_study(study_name="s", storage=url).enqueue_trial({"depth": 2})
     again = run(url, flat, what=what, **{**spec, "trials": 6})
-    assert (again.states[5:], again.trials[5].error) == (["invalid"], "the configuration of trial 4, once more")
+    assert (again.states[5:], again.trials[5].failure.text) == (["invalid"], "the configuration of trial 4, once more")
 
 
 def test_the_files_list_is_run_to_its_last_with_as_many_trials(url):
@@ -88,7 +89,7 @@ def test_what_the_space_does_not_allow_fails_and_the_study_goes_on(url, params, 
     ran = run(url, flat, trials=3)
     assert ran.states == ["complete", "invalid", "complete"]
     assert ran.log.ended[0].number == 1
-    assert error in (ran.trials[1].error or "")
+    assert error in ran.trials[1].failure.message
     assert run(url, flat, trials=3).engine.jobs == []
 
 
@@ -131,7 +132,7 @@ def test_a_killed_study_goes_on(url, tmp_path):
     assert ran.trials[:2] == list(before[:2])
     for lost, again in zip(ran.trials[2:4], ran.trials[4:6], strict=True):
         assert (again.params, again.seed, again.origin) == (lost.params, lost.seed, lost.number)
-        assert (lost.value, lost.error) == (None, "its coordinator was killed")
+        assert (lost.value, lost.failure) == (None, Failure("lost", "its coordinator was killed"))
     ended = [trial.params for trial in ran.trials if trial.state == "complete"]
     assert len(ended) == len(set(map(key, ended))) == 6
     assert ended == run(f"sqlite:///{tmp_path}/o.db", flat, trials=6).configs

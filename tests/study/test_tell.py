@@ -8,6 +8,7 @@ from hpo.compare.compare import row
 from hpo.reuse.import_trials import frozen
 from hpo.storage.batched_storage import BatchedStorage
 from hpo.storage.open import open_database
+from hpo.study.failure import Failure
 from hpo.study.read import read_study
 from hpo.study.record import TrialRecord
 from hpo.study.tell import as_samplers_see, optuna_state
@@ -33,7 +34,7 @@ def test_a_failure_of_the_configuration_is_told_as_pruned_without_a_value(url, r
     assert (told.state.name, told.value) == (state, None)
     view = read_study(url, "s")
     assert view.trials[1] == ran.trials[1]
-    assert (ran.trials[1].state, ran.trials[1].failure, ran.trials[1].value) == ("failed", reason, None)
+    assert (ran.trials[1].state, ran.trials[1].reason, ran.trials[1].value) == ("failed", reason, None)
     assert row(view, view.trials[1])["state"] == "failed"
     assert STATUS[view.trials[1].state] == "FAILED"
     carried = frozen(definition().space, ran.trials[1], "val_accuracy", {})
@@ -92,7 +93,7 @@ def test_tpe_keeps_away_from_where_trials_diverge(url):
     for seed in range(2):
         what = definition(space, seed=seed)
         ran = run(url, script, trials=40, sampler={"name": "tpe"}, what=what, name=f"s{seed}", pruner="none")
-        diverged += sum(trial.failure == "nonfinite" for trial in ran.trials[20:])
+        diverged += sum(trial.reason == "nonfinite" for trial in ran.trials[20:])
     # The best lie at the very edge of where they diverge. Told as failed, nine of ten fell beyond it.
     assert diverged <= 2 * 20 * 0.6
 
@@ -125,7 +126,7 @@ def test_what_samplers_see_of_an_ended_trial(state, failure, values, seen):
 @pytest.mark.parametrize("instructive", [True, False])
 @pytest.mark.parametrize("failure", ["nonfinite", "invalid", "timeout", "out_of_memory", "error", "lost"])
 def test_only_what_says_something_of_the_configuration_is_told_as_pruned(failure, instructive):
-    failed = TrialRecord(0, "failed", {}, 0, 0, failure=failure)
+    failed = TrialRecord(0, "failed", {}, 0, 0, failure=Failure(failure))
     teaches = instructive and failure not in ("error", "lost")
     assert optuna_state(failed, instructive).name == ("PRUNED" if teaches else "FAIL")
     assert optuna_state(TrialRecord(0, "complete", {}, 0, 0), instructive).name == "COMPLETE"

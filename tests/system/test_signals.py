@@ -176,6 +176,6 @@ def living(leader: int, workers_alone: bool) -> list[psutil.Process]:
 
 def trials(folder: Path) -> list[str]:
     try:
-        return [one.failure or one.state for one in read_study(f"sqlite:///{folder}/mlruns/optuna.db", "tiny").trials]
+        return [one.outcome for one in read_study(f"sqlite:///{folder}/mlruns/optuna.db", "tiny").trials]
     except (NotFound, UserError):
         return []

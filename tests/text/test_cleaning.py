@@ -10,6 +10,7 @@ from rich.table import Table
 from hpo.config.experiment import Objective
 from hpo.errors import HpoError
 from hpo.loop.progress import Progress
+from hpo.study.failure import Failure
 from hpo.study.record import TrialRecord
 from hpo.system.csv_files import write_csv
 from hpo.text.cleaning import clean, code, encodable, markdown, shortened, visible
@@ -38,9 +39,9 @@ def test_a_long_text_keeps_its_beginning_and_its_end() -> None:
 def test_what_the_users_code_says_is_clean_once_it_is_heard() -> None:
     failed = cleaned(Failed(0, "error", HOSTILE * 1000, HOSTILE * 100_000))
     assert isinstance(failed, Failed)
-    lost = cleaned(Lost(0, "killed", HOSTILE * 100_000))
+    lost = cleaned(Lost(0, "killed", HOSTILE * 1000, HOSTILE * 100_000))
     started = cleaned(Started(0, 1, 2, note=HOSTILE))
-    for text in (failed.message, failed.traceback, lost.message, started.note):
+    for text in (failed.message, failed.traceback, lost.message, lost.printed, started.note):
         assert len(text) <= 20_000
         text.encode()
         assert "\x1b" not in text
@@ -81,7 +82,7 @@ def test_progress_on_a_console_of_the_callers_own(encoding: str) -> None:
     progress = Progress(console, Objective(metric="val_loss", direction="minimize"), 3, None)
     record = TrialRecord(0, "running", {"näme": HOSTILE}, 0, 0, note=HOSTILE)
     progress.trial_started(record)
-    progress.trial_ended(TrialRecord(0, "failed", {"näme": HOSTILE}, 0, 0, failure="error", error=HOSTILE), None)
+    progress.trial_ended(TrialRecord(0, "failed", {"näme": HOSTILE}, 0, 0, failure=Failure("error", HOSTILE)), None)
     progress.warn(HOSTILE)
     shown = raw.getvalue().decode(encoding)
     assert shown.count("[red]x[/red]") >= 3

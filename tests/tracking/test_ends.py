@@ -17,6 +17,7 @@ from hpo.errors import Interrupted, StudyFailed
 from hpo.loop.mlflow_observer import tracked
 from hpo.plan.plan import Plan, load_plan
 from hpo.reuse.extend import _definition
+from hpo.training.messages import EpochDone
 
 
 class Quiet:
@@ -58,7 +59,7 @@ def broken_off(plan: Plan, reporter: Quiet, error: BaseException, delete: bool =
     """A run that an error ends in the middle of trial 7."""
     with tracked(plan, DATASET, False, reporter) as log:
         log.trial_started(running(7))
-        log.epoch_done(running(7), 1, {"loss": 0.5})
+        log.epoch_done(running(7), EpochDone(7, 1, {"loss": 0.5}))
         if delete:
             optuna.delete_study(study_name="toy", storage=plan.storage)
         raise error

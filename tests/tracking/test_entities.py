@@ -14,6 +14,7 @@ from hpo.config.experiment import Objective
 from hpo.config.resolved import Resolved
 from hpo.data.dataset import DatasetInfo, Scaling
 from hpo.study.confirmation import Confirmation, Estimate, Finalist
+from hpo.study.failure import Failure
 from hpo.study.record import Confirms, TrialRecord
 from hpo.tracking import entities
 from hpo.tracking.entities import BestSoFar
@@ -23,7 +24,7 @@ AT = int(BEGAN.timestamp() * 1000)
 ACCURACY = Objective(metric="val_accuracy", direction="maximize")
 LOSS = Objective(metric="val_loss", direction="minimize")
 CURVES = {"loss": [1.0, 0.5, 0.4], "val_accuracy": [0.5, 0.9, 0.8], "val_loss": [1.1, 0.6, 0.7], "seconds": [1, 2, 3]}
-FOLDED = {"fold": [1.0, 1.0, 2.0], "val_loss": [0.5, 0.4, 0.8], "seconds": [1, 1, 1]}
+FOLDED = {"val_loss": [0.5, 0.4, 0.8], "seconds": [1, 1, 1]}
 
 
 def complete(number: int, value: float = 0.9, **more: Any) -> TrialRecord:
@@ -81,7 +82,7 @@ def test_what_was_told_is_not_told_again(told, steps):
 
 
 def test_each_fold_has_curves_of_its_own_that_begin_at_one():
-    record = complete(0, curves=FOLDED)
+    record = complete(0, curves=FOLDED, fold_lengths=(2, 1))
     assert pairs(entities.curves(record)) == [
         ("fold_1_val_loss", 0.5, 1), ("fold_1_seconds", 1, 1), ("fold_1_val_loss", 0.4, 2), ("fold_1_seconds", 1, 2),
         ("fold_2_val_loss", 0.8, 1), ("fold_2_seconds", 1, 1),
@@ -99,7 +100,7 @@ def test_scores_stand_at_step_zero_and_a_failed_trial_has_none():
     failed = complete(0, state="failed", value=None, model_parameters=None, test={"test_loss": 0.5})
     assert pairs(entities.scores(failed)) == [("epochs", 3, 0), ("test_loss", 0.5, 0)]
     assert "best_epoch" not in {point.key for point in entities.scores(complete(0, best_epoch=None))}
-    folded = complete(0, 0.6, curves=FOLDED, fold_best_epochs=(2, 3))
+    folded = complete(0, 0.6, curves=FOLDED, fold_lengths=(2, 1), fold_best_epochs=(2, 3))
     found = {point.key: point.value for point in entities.scores(folded)}
     assert (found["best_val_loss"], found["best_val_loss_std"]) == (pytest.approx(0.6), pytest.approx(0.08**0.5))
     assert not any(name in found for name in ("best_seconds", "best_seconds_std", "best_loss"))
@@ -117,9 +118,9 @@ def test_the_best_so_far_never_goes_back(objective, values, best, last):
     points, after = entities.best_so_far(records, objective)
     name = objective.metric
     assert pairs(points) == [(f"best_so_far_{name}", v, n) for n, v in enumerate(best, 1)] + [(f"best_{name}", last, 0)]
-    assert after == BestSoFar(last, 4)
+    assert after == BestSoFar(objective.score(last, 2), 4)
     more, still = entities.best_so_far([complete(4, values[0])], objective, after)
-    assert (pairs(more), still) == ([(f"best_so_far_{name}", last, 5)], BestSoFar(last, 5))
+    assert (pairs(more), still) == ([(f"best_so_far_{name}", last, 5)], BestSoFar(objective.score(last, 2), 5))
     assert entities.best_so_far([], objective, after) == ([], after)
 
 
@@ -128,7 +129,7 @@ def test_failed_trials_count_and_are_no_best():
     points, after = entities.best_so_far([failed, complete(1, None), complete(2, 0.3, state="pruned")], ACCURACY)
     assert pairs(points) == [("best_so_far_val_accuracy", 0.3, 3), ("best_val_accuracy", 0.3, 0)]
     assert points[-1].timestamp == AT + 150_000
-    assert after == BestSoFar(0.3, 3)
+    assert after == BestSoFar(ACCURACY.score(0.3, 2), 3)
 
 
 def test_records_in_the_order_of_their_ends():
@@ -144,7 +145,7 @@ def test_what_is_said_of_a_trial():
         return found["mlflow.note.content"]
 
     assert note(complete(0)) == "complete, val_accuracy 0.9 at epoch 2 of 3, on the test part 0.88"
-    failed = complete(0, state="failed", failure="nonfinite", value=None, test={}, attempt=1, origin=4)
+    failed = complete(0, state="failed", failure=Failure("nonfinite"), value=None, test={}, attempt=1, origin=4)
     assert note(failed) == "failed (nonfinite), attempt 2 at the configuration of trial 4"
     confirming = complete(0, confirms=Confirms(3, 2), attempt=1, test={}, test_note="none")
     assert note(confirming).endswith("seed 2 of trial 3, attempt 2 at the run, test scores: none")

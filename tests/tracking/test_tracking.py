@@ -19,6 +19,7 @@ from logged import BEGAN, STUDY, complete, failed, look, opened, pruned, running
 from processes import start
 
 from hpo.errors import UserError
+from hpo.study.failure import Failure
 from hpo.text.urls import masked
 from hpo.tracking import Ending, Tracker
 from hpo.tracking.connection import connect
@@ -141,12 +142,13 @@ KILLED = """
     import os, signal, sys, time
     sys.path.insert(0, sys.argv[1])
     from pathlib import Path
+    from hpo.training.messages import EpochDone
     from logged import complete, opened, running, tell
     home = Path(sys.argv[2])
     tracker = opened(f"sqlite:///{home}/mlflow.db", home)
     tell(tracker, complete(0))
     tracker.start_trial(running(1))
-    tracker.epoch(1, 1, {name: curve[0] for name, curve in complete(1).curves.items()})
+    tracker.epoch(EpochDone(1, 1, {name: curve[0] for name, curve in complete(1).curves.items()}))
     tracker.ready()
     time.sleep(2)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -176,7 +178,7 @@ def test_a_killed_coordinator_is_mended_once(uri, home):
     assert left["trial-0001"]["status"] == "RUNNING"
     assert len(left["trial-0001"]["metrics"]["loss"]) == 1
 
-    lost = replace(complete(1), state="failed", failure="lost", value=None, best_epoch=None, test={})
+    lost = replace(complete(1), state="failed", failure=Failure("lost"), value=None, best_epoch=None, test={})
     records = [complete(0), lost, complete(2, 0.95), running(3)]
 
     def mend() -> dict:

@@ -11,21 +11,31 @@ from logged import STUDY, complete, failed, pruned, running
 from postgres import Server
 from sqlalchemy import create_engine, text
 
+from hpo.study.failure import Failure
 from hpo.study.record import Confirms, TrialRecord
 from hpo.tracking import Ending, Tracker, study_runs, table_runs
 from hpo.tracking.connection import connect
 
 TABLES = ("runs", "tags", "params", "metrics", "latest_metrics", "inputs", "input_tags", "datasets")
 
-FOLDS = {"fold": [1.0, 1.0, 2.0], "loss": [0.5, 0.4, 0.3], "val_accuracy": [0.5, 0.6, 0.7]}
+FOLDS = {"loss": [0.5, 0.4, 0.3], "val_accuracy": [0.5, 0.6, 0.7]}
 
 RECORDS = [
     complete(0),
     pruned(1),
     failed(2),
-    replace(failed(3), curves={"loss": [0.5], "top(5)": [0.1], "a//b": [0.2]}, error="lone \udc80 surrogate, \0 zero"),
     replace(
-        complete(4), curves=FOLDS, fold_best_epochs=(2, 3), best_epoch=3, params={"text": "\udc80 \0", "list": [1]}
+        failed(3),
+        curves={"loss": [0.5], "top(5)": [0.1], "a//b": [0.2]},
+        failure=Failure("error", "lone \udc80 surrogate, \0 zero"),
+    ),
+    replace(
+        complete(4),
+        curves=FOLDS,
+        fold_lengths=(2, 1),
+        fold_best_epochs=(2, 3),
+        best_epoch=3,
+        params={"text": "\udc80 \0", "list": [1]},
     ),
 ]
 

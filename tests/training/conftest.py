@@ -2,6 +2,7 @@
 
 import gc
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +47,12 @@ class Recorder:
         """All curves but the seconds, which no two runs share."""
         epochs = [event.metrics for event in self.events if isinstance(event, EpochDone)]
         return {name: [epoch[name] for epoch in epochs] for name in (epochs or [{}])[0] if name != "seconds"}
+
+    @property
+    def fold_lengths(self):
+        """The epochs of each fold."""
+        folds = [event.fold.fold for event in self.events if isinstance(event, EpochDone) and event.fold]
+        return list(Counter(folds).values())
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ from sklearn.preprocessing import StandardScaler
 from hpo import models
 from hpo.config.experiment import Objective, TrainingSpec
 from hpo.data import open_prepared
-from hpo.study.record import score_of
 from hpo.training.compiling import compile_model
 from hpo.training.messages import EpochDone, Failed, Finished, Started
 
@@ -68,11 +67,11 @@ def _fold_by_hand(info, inner, outer):
 def test_the_score_is_the_mean_over_models_trained_by_hand(trained, by_hand):
     losses = [losses for losses, _, _ in by_hand]
     assert trained.curves["val_loss"] == pytest.approx([loss for fold in losses for loss in fold], rel=1e-3)
-    assert trained.curves["fold"] == [float(number) for number, fold in enumerate(losses, 1) for _ in fold]
-    score = score_of(trained.curves, LOSS)
+    assert trained.fold_lengths == [len(fold) for fold in losses]
+    score = LOSS.along(trained.curves, trained.fold_lengths)
     assert score.value == pytest.approx(statistics.fmean(map(min, losses)), rel=1e-3)
     assert isinstance(trained.last, Finished)
-    assert trained.last.best_epoch == score.best_epoch
+    assert trained.last.best_epoch == score.epoch
     scores = [scores for _, scores, _ in by_hand]
     for name in ("loss", "accuracy"):
         mean = statistics.fmean(each[name] for each in scores)
@@ -85,7 +84,7 @@ def test_epochs_are_numbered_on_and_each_fold_says_its_end(trained, by_hand):
     assert len(epochs) == len(trained.events) - 2
     assert [event.epoch for event in epochs] == list(range(1, len(epochs) + 1))
     ends = np.cumsum([len(losses) for losses, _, _ in by_hand])
-    assert [event.epoch for event in epochs if event.fold_ended] == list(ends)
+    assert [event.epoch for event in epochs if event.fold.last] == list(ends)
     assert [event.epoch for event in epochs if event.last] == [ends[-1]]
     stopped = any(losses[-1] > min(losses) for losses, _, _ in by_hand)
     assert trained.last.ended_by == ("early_stopping" if stopped else "epochs")
@@ -93,7 +92,7 @@ def test_epochs_are_numbered_on_and_each_fold_says_its_end(trained, by_hand):
 
 def test_the_model_of_the_best_fold_is_saved_with_the_scaling_of_that_fold(trained, by_hand):
     best = min(range(FOLDS), key=lambda number: min(by_hand[number][0]))
-    assert trained.curves["fold"][trained.last.best_epoch - 1] == best + 1
+    assert sum(trained.fold_lengths[:best]) < trained.last.best_epoch <= sum(trained.fold_lengths[: best + 1])
     saved = keras.models.load_model(trained.last.model_file)
     for found, expected in zip(saved.layers[-1].get_weights(), by_hand[best][2], strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-4)
@@ -104,9 +103,9 @@ def test_the_model_of_the_best_fold_is_saved_with_the_scaling_of_that_fold(train
 
 
 def test_the_model_is_kept_if_the_mean_is_better_not_if_one_fold_is(run_job, prepared, trained, tmp_path):
-    score = score_of(trained.curves, LOSS)
+    score = LOSS.along(trained.curves, trained.fold_lengths)
     best = min(trained.curves["val_loss"])
-    between = (score.value + best) / 2
+    between = LOSS.score((score.value + best) / 2)
     options = {"data": prepared(**IRIS), "objective": "val_loss", "training": TRAINING, "seed": SEED}
     line = run_job(**options, save_to=str(tmp_path / "t.keras"), save_if_better_than=between)
     assert line.curves == trained.curves
@@ -114,7 +113,7 @@ def test_the_model_is_kept_if_the_mean_is_better_not_if_one_fold_is(run_job, pre
 
 
 def test_a_trial_that_is_stopped_between_folds_or_within_one_has_no_score(run_job, prepared, recorder, trained):
-    first = trained.curves["fold"].count(1.0)
+    first = trained.fold_lengths[0]
     for epochs in (first, first + 1):
         options = {"data": prepared(**IRIS), "objective": "val_loss", "training": TRAINING, "seed": SEED}
         line = run_job(**options, line=recorder(stop_after_epoch=epochs))

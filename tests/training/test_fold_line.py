@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hpo.training.folds import FoldLine, mean_scores
-from hpo.training.messages import EpochDone, Finished, Started
+from hpo.training.messages import EpochDone, Finished, FoldEpoch, Started
 
 
 class Line:
@@ -37,13 +37,13 @@ def test_epochs_are_numbered_on_and_only_the_last_fold_ends_the_trial():
     assert before == 6
     started, *told = line.events
     assert started == Started(7, 1, 17)
-    assert [(one.epoch, one.metrics["fold"], one.fold_ended, one.last, one.ended_by) for one in told] == [
-        (1, 1.0, False, False, None),
-        (2, 1.0, True, False, None),
-        (3, 2.0, True, False, None),
-        (4, 3.0, False, False, None),
-        (5, 3.0, False, False, None),
-        (6, 3.0, True, True, "early_stopping"),
+    assert [(one.epoch, one.fold, one.last, one.ended_by) for one in told] == [
+        (1, FoldEpoch(1, 1), False, None),
+        (2, FoldEpoch(1, 2, last=True), False, None),
+        (3, FoldEpoch(2, 1, last=True), False, None),
+        (4, FoldEpoch(3, 1), False, None),
+        (5, FoldEpoch(3, 2), False, None),
+        (6, FoldEpoch(3, 3, last=True), True, "early_stopping"),
     ]
 
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from hpo.config.score import Score
 from hpo.data import open_prepared
 from hpo.training.messages import EpochDone, Failed, Finished, Started
 
@@ -174,9 +175,10 @@ def test_the_saved_model_predicts_on_raw_features_in_a_process_of_its_own(run_jo
 def test_a_model_is_saved_only_if_it_is_better(run_job, tmp_path):
     path = tmp_path / "best.keras"
     once = {"epochs": 1}
-    assert run_job(training=once, save_to=str(path), save_if_better_than=1.0).last.model_file is None
+    best, worst = Score(1.0, "maximize"), Score(0.0, "maximize")
+    assert run_job(training=once, save_to=str(path), save_if_better_than=best).last.model_file is None
     assert not path.exists()
-    assert run_job(training=once, save_to=str(path), save_if_better_than=0.0).last.model_file == str(path)
+    assert run_job(training=once, save_to=str(path), save_if_better_than=worst).last.model_file == str(path)
 
 
 def test_an_error_within_tensorflows_graph_is_reported_with_its_cause(run_job):

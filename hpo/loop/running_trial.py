@@ -1,0 +1,99 @@
+"""A trial under way: what it has said, how long ago, and what it comes to."""
+
+import math
+from dataclasses import dataclass, field, replace
+
+from hpo.config.experiment import Objective
+from hpo.config.score import Score
+from hpo.loop.silent_trials import Silence
+from hpo.study.failure import Failure
+from hpo.study.record import State, TrialRecord, failed
+from hpo.training.messages import EndReason, EpochDone, Failed, Finished, Lost, StopReason
+
+
+@dataclass
+class RunningTrial:
+    """A trial under way. Moments are of `time.monotonic`."""
+
+    record: TrialRecord
+    objective: Objective
+    save_to: str | None
+    began: float
+    silence: Silence
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    fold_lengths: list[int] = field(default_factory=list)
+    """Of k-fold cross-validation, the epochs of each fold that was begun."""
+    folds_ended: int = 0
+    """Of k-fold cross-validation, how many folds have come to their end."""
+    at_end: bool = False
+    """Whether it trains no further; its test remains."""
+    ended_by: EndReason | None = None
+    """Why it does not, where it came to its own end: no stop that arrives later changes that."""
+    stopping: StopReason | None = None
+    """Why it was asked to stop."""
+    asked_to_stop: float = 0.0
+
+    @property
+    def score(self) -> Score | None:
+        """Its score so far; None before its first epoch."""
+        return self.objective.along(self.curves, self.fold_lengths)
+
+    def hear(self, event: EpochDone) -> tuple[int, float] | None:
+        """Takes up an epoch; returns what a pruner is told: step and value.
+
+        After an epoch that is the objective, after a fold its mean over the folds so far, within a fold nothing.
+        """
+        for name, value in event.metrics.items():
+            self.curves.setdefault(name, []).append(value)
+        if event.last:
+            # Also where a stop is on its way, which then comes too late.
+            self.at_end, self.ended_by = True, event.ended_by
+        if event.fold is None:
+            return event.epoch, event.metrics[self.objective.metric]
+        self.fold_lengths[event.fold.fold - 1 :] = [event.fold.epoch]
+        if not event.fold.last or (score := self.score) is None:
+            return None
+        self.folds_ended = event.fold.fold
+        return self.folds_ended, score.value
+
+    def stop(self, reason: StopReason, now: float) -> None:
+        """It was asked to stop."""
+        self.stopping, self.asked_to_stop, self.at_end = reason, now, True
+
+    def cut_short(self, seconds: float) -> Finished:
+        """The end of a trial whose worker is ended before it was tested and its model saved, after so long a wait."""
+        score = self.score
+        # On Ctrl-C it is given back, to be tested when the study goes on.
+        own = None if self.stopping == "interrupt" else self.ended_by
+        ended = Finished(self.record.number, own or self.stopping or "interrupt", score.epoch if score else None)
+        if score is None:
+            return ended
+        why = f"its worker did not finish within {seconds:g} s, and was stopped"
+        return replace(ended, test_note=f"not tested: {why}", model_note=f"not saved: {why}")
+
+    def result(self, event: Finished | Failed | Lost) -> TrialRecord:
+        """The record of the trial that ended with this event."""
+        score, lengths = self.score, tuple(self.fold_lengths)
+        record = replace(
+            self.record, curves=self.curves, fold_lengths=lengths, best_epoch=score.epoch if score else None
+        )
+        if isinstance(event, Failed):
+            return failed(record, Failure(event.reason, event.message, event.traceback))
+        if isinstance(event, Lost):
+            return failed(record, Failure(event.reason, event.message, event.printed))
+        if event.ended_by == "interrupt":
+            return failed(record, Failure("interrupted", "given back: the run was stopped"))
+        state: State = "complete" if event.ended_by in ("epochs", "early_stopping") else "pruned"
+        if state == "complete" and (event.best_epoch is None or score is None):
+            return failed(record, Failure("error", "the training ended without an epoch"))
+        if event.best_epoch is None or score is None or (state == "pruned" and lengths):
+            # A mean over fewer than all folds is no score; those that the pruner was told of are kept.
+            ends = score.fold_epochs[: self.folds_ended] if score else ()
+            record = replace(record, value=None, best_epoch=None, fold_best_epochs=ends)
+        else:
+            record = record.scored(score)
+        test = {name: value for name, value in event.test.items() if math.isfinite(value)}
+        return replace(
+            record, state=state, ended_by=event.ended_by, test=test, model_file=event.model_file,
+            test_note=event.test_note, model_note=event.model_note,
+        )  # fmt: skip

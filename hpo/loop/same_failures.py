@@ -1,0 +1,39 @@
+"""When a study is given up: too many configurations in a row failed for good, with the same error."""
+
+from hpo.study.failure import Failure
+
+# This many in a row end a study.
+_MOST = 3
+# Configurations that make no model may come many in a row, and each costs milliseconds.
+_MOST_INVALID = 30
+# Failures that say something of the configuration rather than of the code or the machine. They end a study only
+# before anything has succeeded: a wide range of learning rates makes three divergences in a row no surprise.
+_OF_CONFIGURATION = ("nonfinite", "invalid", "timeout")
+
+
+class SameFailures:
+    """Counts the configurations that failed in a row with the same error."""
+
+    def __init__(self, succeeded: bool) -> None:
+        """`succeeded`: whether any trial of the study has succeeded yet."""
+        self._succeeded = succeeded
+        self._error = ""
+        self._count = 0
+        self.complaint: str | None = None
+        """Why the study is given up; None as long as it goes on."""
+
+    def succeed(self) -> None:
+        """A trial succeeded."""
+        self._succeeded, self._count = True, 0
+
+    def fail(self, failure: Failure) -> None:
+        """A configuration failed for good."""
+        if self._succeeded and failure.reason in _OF_CONFIGURATION:
+            self._count = 0
+            return
+        # What a worker died of, or where a loss was lost, may be worded differently each time.
+        error = str(failure) if failure.reason in ("error", "invalid") else failure.reason
+        self._count = self._count + 1 if error == self._error else 1
+        self._error = error
+        if self._count >= (_MOST_INVALID if failure.reason == "invalid" else _MOST):
+            self.complaint = f"{self._count} configurations in a row failed with the same error: {error}"
