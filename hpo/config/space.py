@@ -186,13 +186,12 @@ class SearchSpace(Section):
 
         Without the constants, and with choices that are lists as Optuna keeps them: as JSON.
         """
-        varying = {name: value for name, value in config.items() if not isinstance(self.parameters.get(name), Constant)}
-        return {
-            name: CategoricalParameter.encoded(value)
-            if isinstance(self.parameters.get(name), CategoricalParameter)
-            else value
-            for name, value in varying.items()
-        }
+        found = {}
+        for name, value in config.items():
+            parameter = self.parameters.get(name)
+            if not isinstance(parameter, Constant):
+                found[name] = parameter.encoded(value) if isinstance(parameter, CategoricalParameter) else value
+        return found
 
     def merged(self, declared: "SearchSpace") -> "SearchSpace":
         """This space and the parameters that a model declared itself; where both name one, this one's."""

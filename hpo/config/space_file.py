@@ -20,7 +20,7 @@ from hpo.errors import Mistake, nearest
 
 # What MLflow takes as the name of a param.
 _NAME = re.compile(r"\w[\w .:-]{0,199}")
-# Of a model that is not known nothing can be said.
+# Stands for a model that the file does not name: no parameter of it is checked.
 _UNKNOWN = "unknown:unknown"
 # Other data, not another preparation of the same.
 _FIXED = ("name", "path", "function", "target", "task", "extra_tests", "steps_per_epoch")
@@ -31,10 +31,10 @@ class ExaminedSpace:
     """A document read as a search space, as far as it is one."""
 
     sound: SearchSpace | None
-    """With the parameters that can be read; None where nothing can be made of it."""
+    """The space of the parameters that can be read; None where nothing can be made of it."""
     mistakes: tuple[Mistake, ...]
     doubtful: frozenset[str]
-    """The parameters with mistakes: nothing further can be said of them, and of what hangs on them."""
+    """The parameters with mistakes. They are not checked further, nor is what depends on them."""
 
 
 def examine_space(

@@ -1,4 +1,4 @@
-"""What is sound of a file with mistakes: checked further, so that all its mistakes are told at once."""
+"""Validates a file without its keys that have mistakes, so that all mistakes are reported at once."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -24,7 +24,7 @@ class Examined(Generic[_Model]):
     """What its sound keys make, with defaults for the others; None where nothing can be made of it."""
     mistakes: tuple[Mistake, ...]
     broken: frozenset[Key]
-    """The keys with mistakes, for which defaults stand: what follows from them says nothing of the file."""
+    """The keys with mistakes. Defaults stand for them, so what follows from these says nothing of the file."""
 
     def doubts(self, key: Key) -> bool:
         """Whether a mistake at a key may be due to a default that stands for another."""

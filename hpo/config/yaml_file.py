@@ -163,7 +163,7 @@ class _Reader:
         self.yaml = YAML(typ="safe", pure=True)
 
     def read(self, text: str) -> Any:
-        """The value of the whole text; None where it is empty. Values that are mistakes are told in `mistakes`.
+        """The value of the whole text; None where it is empty. Mistakes in values are added to `mistakes`.
 
         Raises:
             FileMistakes: it is not YAML, or is unreasonably large.

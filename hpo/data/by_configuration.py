@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 # Each folder is as large as the data; a study rarely has more scalings or splits than these in turn.
 _KEPT = 8
-# As of whole numbers in a table: of more distinct values, numbers are quantities.
+# Numbers with more distinct values are quantities, as whole numbers in a table are.
 _MOST_CLASSES = 20
-# They are no part of what is prepared: the one changes batches, the other is scored beside.
+# These do not change what is prepared: the one changes batches, the other adds tests.
 _APART = {"augmentation", "extra_tests"}
 # Keys by which the test part is drawn, where the data bring none.
 _OF_THE_TEST_PART = ("limit", "test", "stratify", "seed")

@@ -107,16 +107,17 @@ class DatasetInfo:
     class_names: tuple[str, ...] = ()
     """What the classes are called, where the data say so."""
     columns: tuple[Column, ...] = ()
-    """Of a table, in the order of its file, the target left out; features stand in the order of `feature_names`."""
+    """The columns of a table in the order of its file, without the target. The order of features is `feature_names`."""
     draws: tuple[Draw, ...] = ()
     """How the parts that the data did not bring came about, in this order."""
     folds: int | None = None
-    """Of k-fold cross-validation, into how many. Parts, sizes, digests and scaling are then those of the first fold,
-    `digest` is that of all folds."""
+    """How many folds k-fold cross-validation has; None without it. Parts, sizes, digests and scaling are then those of
+    the first fold, and `digest` is that of all folds."""
     extra_tests: tuple[str, ...] = ()
     """The names of the changed copies of the test part."""
     steps_per_epoch: int | None = None
-    """Of generated data, how many fresh batches make an epoch; their training part is a sample to fit scaling on."""
+    """How many fresh batches make an epoch of generated data, whose training part is a sample to fit the scaling on;
+    None for other data."""
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -154,11 +155,11 @@ class Dataset:
     test: Part
     stream: Callable[[PartName, int], Any] | None = field(default=None, compare=False)
     batches: Batches | None = field(default=None, compare=False)
-    """Of generated data: what each epoch is drawn from."""
+    """What each epoch of generated data is drawn from."""
     extra_tests: Mapping[str, Part] = field(default_factory=dict)
     """Changed copies of the test part, by name."""
     folds: tuple["Dataset", ...] = ()
-    """Of k-fold cross-validation, the folds; the parts above are those of the first."""
+    """The folds of k-fold cross-validation. The parts above are those of the first."""
 
     def part(self, name: str) -> Part:
         """The part of that name; test_NAME is an extra test."""

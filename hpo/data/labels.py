@@ -134,7 +134,7 @@ def _named_classes(targets: Mapping[PartName, Values]) -> Labels:
                 f"{values.place}: labels must be of the training part's type, {classes.dtype}, got {values.array.dtype}"
             )
     _check_two(len(classes), targets["training"])
-    # As scikit-learn's LabelEncoder numbers them, whose error does not say in which row an unknown label stands.
+    # scikit-learn's LabelEncoder numbers them the same, but its error does not name the row of an unknown label.
     numbers = {}
     for name, values in targets.items():
         numbers[name] = np.searchsorted(classes, values.array).clip(max=len(classes) - 1).astype(np.int32)

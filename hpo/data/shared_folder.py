@@ -40,7 +40,7 @@ def save(dataset: Dataset, folder: Path) -> None:
 
 
 def fold_folder(folder: Path, number: int) -> Path:
-    """Where within a prepared dataset one of its folds lies, counted from 1; a prepared dataset too."""
+    """The folder of one fold within that of its dataset, counted from 1. It is a prepared dataset, too."""
     return folder / f"fold_{number}"
 
 

@@ -40,9 +40,9 @@ class RawDataset:
     is_table: bool = False
     """Whether the targets are a column of a table, whose whole numbers may be any names of classes."""
     columns: tuple[Column, ...] = ()
-    """Of a table: what its features were made from."""
+    """The columns of a table that its features were made from."""
     batches: Batches | None = None
-    """Of generated data, whose parts were drawn from these."""
+    """The batches of generated data that the parts were drawn from."""
 
     def parts(self) -> dict[PartName, RawPart]:
         """The parts that there are."""

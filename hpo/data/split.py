@@ -23,7 +23,7 @@ class Rows:
     draws: tuple[Draw, ...] = ()
     """How they were drawn, in this order."""
     folds: tuple[tuple[Array, Array], ...] = ()
-    """Of k-fold cross-validation, training and validation rows of each fold; those above are the first fold's."""
+    """The training and validation rows of each fold of k-fold cross-validation. Those above are the first fold's."""
 
 
 @dataclass(frozen=True)

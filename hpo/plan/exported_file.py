@@ -47,7 +47,7 @@ class Exported:
     """How many the trial had trained, whether or not it was stopped there."""
     scores: Mapping[str, Any]
     digest: str
-    """Of the data that the scores were measured on."""
+    """The digest of the data that the scores were measured on."""
     versions: Mapping[str, str] = field(default_factory=dict)
     confirmed: Confirmed | None = None
 

@@ -34,7 +34,7 @@ class Plan:
     folders: tuple[Path, ...]
     """Where relative paths and import paths of the user's are looked for, in this order."""
     home: Path
-    """Where the run leaves what it leaves."""
+    """The folder in which runs leave their files."""
     documents: Mapping[str, Document] = field(default_factory=dict)
     """`experiment` and `search_space`, with the line of each key, for mistakes that only the data bring to light."""
 
@@ -99,7 +99,7 @@ def load_plan(
         further = [*experiment_mistakes(experiment, space, kept), *(() if kept else missing_file(experiment, folders))]
         mistakes += [document.mistake(key, message) for key, message in further if not read.doubts(key)]
     if mistakes or experiment is None or space.sound is None:
-        raise FileMistakes(_told_once(mistakes))
+        raise FileMistakes(_reported_once(mistakes))
     files = {"experiment": kept_text(text, overrides), "search_space": hidden(space_text)}
     documents = {"experiment": document, "search_space": space_document or document}
     return Plan(experiment, space.sound, files, folders, home_folder(home), documents)
@@ -135,7 +135,7 @@ def _space_document(document: Document, folder: Path) -> tuple[Document, str]:
     raise FileMistakes([document.mistake(("search_space",), f"not found: looked for {looked}{hint}")])
 
 
-def _told_once(mistakes: Sequence[Mistake]) -> list[Mistake]:
+def _reported_once(mistakes: Sequence[Mistake]) -> list[Mistake]:
     """The mistakes, less those about nothing where a value that could not be read should be."""
     unread: set[str] = set()
     told = []
