@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hpo.config.experiment import Objective
-    from hpo.data.by_configuration import PreparedVariants
-    from hpo.data.dataset import Dataset
-    from hpo.engines import Engine
     from hpo.loop.coordinator import Ending
+    from hpo.loop.jobs import Prepared
     from hpo.loop.progress import Opening
     from hpo.plan.plan import Plan
     from hpo.study.record import TrialRecord
@@ -94,8 +92,8 @@ def run(
             ended, trials = over.ended, over.trials
         else:
             opening.start_workers()
-            with prepared(plan) as (engine, dataset, data):
-                ended, trials = _study(plan, engine, dataset, data, _Shown(console, opening), began)
+            with prepared(plan) as ready:
+                ended, trials = _study(ready, _Shown(console, opening), began)
     result = _result(plan, ended, trials, time.monotonic() - began)
     if result.best is None and (failed := _failed(trials)):
         raise AllFailed(_why_all_failed(result, failed), result)
@@ -131,44 +129,23 @@ def _more_of(study: str, trial: int, home: Path) -> str:
     return f"hpo show {study} {trial}{elsewhere} shows more"
 
 
-def _study(
-    plan: "Plan",
-    engine: "Engine",
-    dataset: "Dataset",
-    data: "PreparedVariants",
-    shown: "_Shown",
-    began: float,
-) -> "tuple[Ending, Sequence[TrialRecord]]":
-    from hpo.loop.coordinator import Budget, Coordinator
-    from hpo.loop.definition import definition_of
-    from hpo.loop.jobs import Jobs, declared_by_model
+def _study(ready: "Prepared", shown: "_Shown", began: float) -> "tuple[Ending, Sequence[TrialRecord]]":
+    from hpo.loop.driving import opened, run_study
     from hpo.loop.mlflow_observer import tracked
     from hpo.loop.progress import Progress
-    from hpo.storage.lock import sole_coordinator
-    from hpo.study.open import discarded_if_unused, open_study
 
-    experiment = plan.experiment
-    spec, objective = experiment.study, experiment.objective
-    declared = declared_by_model(plan, engine, data.base)
-    definition = definition_of(plan, dataset, declared)
-    progress = Progress(shown.console, objective, plan.trials, spec.timeout)
-    with sole_coordinator(plan.storage, experiment.name, progress.warn) as lock:
-        study = open_study(plan.storage, experiment.name, definition, spec, lock, progress.warn)
-        resumed = bool(study.trials())
-        study.recover()
-        jobs = Jobs(plan, study, data, declared)
-        deadline = None if spec.timeout is None else began + spec.timeout
-        budget = Budget(plan.trials, deadline, spec.target, spec.trial_timeout)
-        with discarded_if_unused(study), tracked(plan, dataset.info, resumed, progress) as log:
-            coordinator = Coordinator(study, engine, objective, budget, jobs.make, jobs.declare, (log, progress))
-            if data.note is not None:
-                progress.note(data.note)
+    plan = ready.plan
+    progress = Progress(shown.console, plan.experiment.objective, plan.trials, plan.experiment.study.timeout)
+    with opened(plan, ready.info, progress.warn) as study:
+        with tracked(plan, ready.info, bool(study.trials()), progress) as log:
+            if ready.data.note is not None:
+                progress.note(ready.data.note)
             shown.opening.close()
             with progress.shown(study.trials()):
                 try:
-                    ended = coordinator.run()
+                    ended = run_study(study, ready, began, (log, progress))
                 except StudyFailed as error:
-                    more = _more_of(experiment.name, _failed(study.trials())[-1].number, plan.home)
+                    more = _more_of(plan.experiment.name, _failed(study.trials())[-1].number, plan.home)
                     raise StudyFailed(f"{error}\n{more}") from None
         return ended, study.trials()
 

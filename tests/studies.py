@@ -5,23 +5,27 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from processes import start
 
-from hpo.config.experiment import Objective, StudySpec, TrainingSpec
-from hpo.config.score import Score
+from hpo.config.experiment import DatasetSpec, Experiment, Objective, StudySpec, TrainingSpec
 from hpo.config.space import SearchSpace
+from hpo.data.by_configuration import PreparedVariants
+from hpo.data.dataset import DatasetInfo, Scaling
 from hpo.engines.scripted import Script, ScriptedEngine
-from hpo.loop.coordinator import Budget, Coordinator, Ending
-from hpo.storage.lock import sole_coordinator
+from hpo.loop.coordinator import Ending
+from hpo.loop.definition import definition_of
+from hpo.loop.driving import opened, run_study
+from hpo.loop.jobs import Prepared
+from hpo.plan.plan import Plan
 from hpo.study.definition import Definition
-from hpo.study.open import open_study
 from hpo.study.record import TrialRecord
-from hpo.study.study import Study
+from hpo.system.scratch import process_folder
 from hpo.training.messages import EpochDone, Job
 
 OBJECTIVE = Objective(metric="val_accuracy", direction="maximize")
@@ -78,17 +82,51 @@ def flat(job: Job) -> Sequence[float]:
     return [0.5]
 
 
-def definition(space: dict[str, Any] = SPACE, epochs: int = 20, seed: int = 0, **identity: Any) -> Definition:
-    """A study's definition; keyword arguments change parts of its identity."""
-    known = {
-        "search_space": SearchSpace.model_validate(space).model_dump(mode="json"),
-        "objective": OBJECTIVE.model_dump(mode="json"),
-        "dataset": {"name": "digits", "digest": "0" * 32, "scaling": "minmax"},
-        "training": TrainingSpec(epochs=epochs).model_dump(mode="json"),
-        "seed": seed,
-    }
+_NO_SCALING = Scaling("minmax", np.zeros(1, np.float32), np.ones(1, np.float32))
+_PARTS = ("training", "validation", "test")
+INFO = DatasetInfo(
+    "digits", "scikit-learn", "classification", (8, 8, 1), 10, 10, False, dict.fromkeys(_PARTS, 100),
+    dict.fromkeys(_PARTS, "0" * 32), "0" * 32, _NO_SCALING,
+)  # fmt: skip
+"""A dataset of which nobody ever sees a sample."""
+
+
+class NoData(PreparedVariants):
+    """In the place of prepared data: engines that train nothing need none."""
+
+    note = None
+    crowded = False
+
+    def __init__(self) -> None:
+        pass
+
+    def folder(self, spec: DatasetSpec) -> Path:
+        return Path("nowhere")
+
+
+def planned(
+    url: str = "sqlite://",
+    space: dict[str, Any] = SPACE,
+    *,
+    name: str = "s",
+    epochs: int = 20,
+    objective: Objective = OBJECTIVE,
+    **study: Any,
+) -> Plan:
+    """A plan as files would make it, whose home is the folder of its database; `study` is the study section."""
+    spec = StudySpec(**{"sampler": "random", "pruner": "none", "storage": url, **study})
+    experiment = Experiment(
+        name=name, dataset=DatasetSpec(name="digits"), search_space=space, objective=objective,
+        training=TrainingSpec(epochs=epochs), study=spec,
+    )  # fmt: skip
     files = {"experiment": "name: s\n", "search_space": "model: mlp\n"}
-    return Definition(SearchSpace.model_validate(space), epochs, {**known, **identity}, files, {"name": "s"})
+    home = Path(url.removeprefix("sqlite:///")).parent if url.startswith("sqlite:///") else process_folder()
+    return Plan(experiment, SearchSpace.model_validate(space), files, (), home)
+
+
+def definition(space: dict[str, Any] = SPACE, **changes: Any) -> Definition:
+    """What makes the study of such a plan that study."""
+    return definition_of(planned(space=space, **changes), INFO)
 
 
 @dataclass
@@ -100,12 +138,7 @@ class Log:
     epochs: int = 0
     started: int = 0
     silent: list[tuple[int, float, float | None]] = field(default_factory=list)
-    declared: list[Any] = field(default_factory=list)
     notes: list[str | None] = field(default_factory=list)
-
-    def declare(self, config: Any) -> None:
-        """Takes what a model declared."""
-        self.declared.append(config)
 
     def trial_started(self, record: TrialRecord) -> None:
         self.started += 1
@@ -146,41 +179,20 @@ def run(
     script: Script = two_epochs,
     *,
     workers: int = 1,
-    what: Definition | None = None,
-    models: Path | None = None,
-    name: str = "s",
     takes_next: bool = False,
-    objective: Objective = OBJECTIVE,
-    **spec: Any,
+    info: DatasetInfo = INFO,
+    **changes: Any,
 ) -> Ran:
-    """Runs a study, or goes on with it, as `hpo.run` does; keyword arguments are those of the study section."""
-    study_spec = StudySpec(**{"sampler": "random", "pruner": "none", **spec})
-    engine = ScriptedEngine(script, workers, takes_next)
-    what = what or definition(objective=objective.model_dump(mode="json"))
+    """Runs a study, or goes on with it, as `hpo.run` does; `changes` are those of `planned`."""
+    return run_plan(planned(url, **changes), ScriptedEngine(script, workers, takes_next), info)
+
+
+def run_plan(plan: Plan, engine: ScriptedEngine, info: DatasetInfo = INFO) -> Ran:
+    """Runs the study of a plan, or goes on with it, as `hpo.run` does, but for the training and MLflow."""
     log = Log([], [])
-    with sole_coordinator(url, name) as lock:
-        study = open_study(url, name, what, study_spec, lock)
-        study.recover()
-        deadline = None if study_spec.timeout is None else time.monotonic() + study_spec.timeout
-        budget = Budget(study_spec.trials, deadline, study_spec.target, study_spec.trial_timeout)
-        ending = Coordinator(
-            study, engine, objective, budget, jobs_of(study, models, objective), log.declare, (log,)
-        ).run()
+    with opened(plan, info) as study:
+        ending = run_study(study, Prepared(plan, engine, info, NoData()), time.monotonic(), (log,))
         return Ran(ending, study.trials(), engine, log)
-
-
-def jobs_of(study: Study, models: Path | None, objective: Objective) -> Callable[[TrialRecord, Score | None], Job]:
-    """Makes the jobs of a study's trials."""
-
-    def make(record: TrialRecord, best: Score | None) -> Job:
-        save_to = str(models / f"trial-{record.number:04}.keras") if models else None
-        params = study.space.settings(record.params)
-        return Job(
-            record.number, params, record.seed, "mlp", TrainingSpec(), objective, "", save_to=save_to,
-            save_if_better_than=best,
-        )  # fmt: skip
-
-    return make
 
 
 class WriteLock:

@@ -166,7 +166,7 @@ def test_a_study_that_kept_passwords_is_read_exported_and_resumed_without_them(t
     import json
 
     import optuna
-    from studies import definition, run, two_epochs
+    from studies import run, two_epochs
     from tiny import tiny
 
     from hpo.plan.exported_file import as_yaml
@@ -183,5 +183,9 @@ def test_a_study_that_kept_passwords_is_read_exported_and_resumed_without_them(t
     view = read_study(url, "s")
     assert view.files == {"experiment": "name: s\n"}
     assert PASSWORD not in as_yaml(view, view.trials[0]) + json.dumps(view.experiment)
-    run(url, two_epochs, trials=2, what=definition())
+    run(
+        url,
+        two_epochs,
+        trials=2,
+    )
     assert PASSWORD not in str(optuna.load_study(study_name="s", storage=url).user_attrs)

@@ -77,7 +77,7 @@ def test_a_lock_stays_in_its_folder_whatever_a_store_calls_its_studies(tmp_path:
 
 def test_a_store_can_name_no_file_but_a_kept_model(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/optuna.db"
-    run(url, two_epochs, trials=1, models=tmp_path / "models")
+    run(url, two_epochs, trials=1)
     with sqlite3.connect(tmp_path / "optuna.db") as database:
         (text,) = database.execute("SELECT value_json FROM trial_user_attributes WHERE key = 'hpo:result'").fetchone()
         changed = json.dumps({**json.loads(text), "model_file": "/etc/passwd"})

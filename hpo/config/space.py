@@ -193,10 +193,6 @@ class SearchSpace(Section):
                 found[name] = parameter.encoded(value) if isinstance(parameter, CategoricalParameter) else value
         return found
 
-    def merged(self, declared: "SearchSpace") -> "SearchSpace":
-        """This space and the parameters that a model declared itself; where both name one, this one's."""
-        return SearchSpace(model=self.model, parameters={**declared.parameters, **self.parameters})
-
     @cached_property
     def digest(self) -> str:
         """Content hash of the space, 16 hexadecimal digits."""

@@ -1,10 +1,10 @@
 """Confirming a study: its finalists again, over fresh seeds, until it is known which to use and how good that is."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hpo.errors import HpoError, NotFound, UserError
 
@@ -12,17 +12,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hpo.config.experiment import Objective
-    from hpo.config.score import Score
     from hpo.confirm.confirming import Confirming
-    from hpo.data.by_configuration import PreparedVariants
-    from hpo.data.dataset import Dataset
-    from hpo.engines import Engine
+    from hpo.data.dataset import DatasetInfo
     from hpo.loop.coordinator import Ending
     from hpo.plan.plan import Plan
     from hpo.study.confirmation import Confirmation
     from hpo.study.read import StudyView
     from hpo.study.record import TrialRecord
-    from hpo.training.messages import Job
 
 
 @dataclass(frozen=True)
@@ -150,7 +146,8 @@ def chosen_finalists(view: "StudyView", which: int | Sequence[int]) -> "list[Tri
 def _train(
     plan: "Plan", view: "StudyView", record: "Confirming", console: "Console | None", deadline: float | None
 ) -> "Ending":
-    from hpo.loop.coordinator import Budget, Coordinator
+    from hpo.loop.coordinator import Budget
+    from hpo.loop.driving import drive
     from hpo.loop.jobs import prepared
     from hpo.loop.mlflow_observer import tracked
     from hpo.loop.progress import Opening, Progress
@@ -162,35 +159,16 @@ def _train(
     budget = Budget(None, deadline, None, plan.experiment.study.trial_timeout)
     with Opening(console) as opening:
         opening.start_workers()
-        with prepared(plan, max(1, record.owed)) as (engine, dataset, data):
-            _same_data(view, dataset)
-            make = _jobs(plan, record, engine, data)
-            with tracked(plan, dataset.info, True, progress) as log:
-                coordinator = Coordinator(record, engine, view.objective, budget, make, _declared, (log, progress))
+        with prepared(replace(plan, declared=record.declared), max(1, record.owed)) as ready:
+            _same_data(view, ready.info)
+            with tracked(plan, ready.info, True, progress) as log:
                 opening.close()
                 with progress.shown(record.trials()):
-                    ended = coordinator.run()
+                    ended = drive(record, ready, budget, (log, progress))
                 if (found := _found(view, record)) is not None:
                     record.keep(found)
                     record.store.drain()
     return ended
-
-
-def _jobs(
-    plan: "Plan", record: "Confirming", engine: "Engine", data: "PreparedVariants"
-) -> "Callable[[TrialRecord, Score | None], Job]":
-    from hpo.loop.jobs import declared_by_model, make_job
-
-    declared = record.declared or declared_by_model(plan, engine, data.base)
-
-    def make(run: "TrialRecord", best: "Score | None") -> "Job":
-        return replace(make_job(plan, run.params, run.seed, data.folder, declared), trial=run.number)
-
-    return make
-
-
-def _declared(config: Mapping[str, Any]) -> None:
-    """What a model declares on the way varies nothing: finalists are fixed."""
 
 
 def _found(view: "StudyView", record: "Confirming") -> "Confirmation | None":
@@ -215,8 +193,8 @@ def _other_versions(view: "StudyView") -> "Iterator[str]":
         yield f"other versions than when the study began: {lines}; its scores and these may differ for that reason"
 
 
-def _same_data(view: "StudyView", dataset: "Dataset") -> None:
-    then, now = view.identity["dataset"]["digest"], dataset.info.digest
+def _same_data(view: "StudyView", info: "DatasetInfo") -> None:
+    then, now = view.identity["dataset"]["digest"], info.digest
     if then != now:
         raise UserError(
             f"the data of study {view.name} have changed since: their digest was {then} and is {now}, so new scores "

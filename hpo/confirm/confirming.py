@@ -12,6 +12,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from hpo.config.declared import Declared
 from hpo.config.experiment import Objective
 from hpo.config.resolved import Resolved
 from hpo.errors import StoreAway, StudyBusy
@@ -87,9 +88,10 @@ class Confirming:
         return self._storage.writer
 
     @property
-    def declared(self) -> Mapping[str, Any] | None:
-        """What a KerasTuner model declared while the study ran."""
-        return self._confirmed.user_attrs.get(DECLARED)
+    def declared(self) -> Declared | None:
+        """What a KerasTuner model declared while the study ran; None where that is what it declares by itself."""
+        stored = self._confirmed.user_attrs.get(DECLARED)
+        return None if stored is None else Declared(stored)
 
     @property
     def owed(self) -> int:
@@ -143,6 +145,9 @@ class Confirming:
                 self._stop_early(runs)
             owed = next(owed_runs(self._wanted, runs, self._stopped), None)
             return None if owed is None else self._begin(owed, runs)
+
+    def declare(self, found: Declared) -> None:
+        """What a model declares on the way varies nothing: finalists are fixed."""
 
     def will_run_again(self, record: TrialRecord) -> bool:
         """Whether a run that failed is to be tried again."""

@@ -1,9 +1,9 @@
 """Where trials train: a job in, a stream of events out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from hpo.config.declared import Declared
 from hpo.training.messages import Event, Job, StopReason
 
 
@@ -41,8 +41,8 @@ class Engine(ABC):
         """Ends a trial at once, as far as the engine can; nothing more is heard of it."""
 
     @abstractmethod
-    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Mapping[str, Any]:
-        """What a KerasTuner model declares: `HyperParameters.get_config()` after exploring its conditions."""
+    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Declared:
+        """What a KerasTuner model declares, found by building it at several values; see `hpo.models.discover`."""
 
     @abstractmethod
     def close(self) -> None:

@@ -8,15 +8,15 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
+from hpo.config.declared import Declared
 from hpo.engines import Engine
 from hpo.engines.process_exit import COORDINATOR
 from hpo.engines.worker import Answer, Discover, Discovered, Order, Proceed, Ready, Stop, main
@@ -120,7 +120,7 @@ class LocalEngine(Engine):
             if worker.trial == trial:
                 self._replace(worker)
 
-    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Mapping[str, Any]:
+    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Declared:
         """What a KerasTuner model declares; asked of a worker, where TensorFlow is at hand."""
         self._start_workers()
         worker = self._workers[0]
@@ -134,9 +134,9 @@ class LocalEngine(Engine):
                 self._replace(worker)
                 raise HpoError(f"{model}: while the model was explored, {_joined(*died_of)}") from None
             if isinstance(answer, Discovered):
-                if answer.config is None:
+                if answer.declared is None:
                     raise answer.error or HpoError(f"{model}: cannot be explored")
-                return answer.config
+                return answer.declared
 
     def close(self) -> None:
         """Ends all workers."""

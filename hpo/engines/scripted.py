@@ -3,11 +3,11 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.engines import Engine
 from hpo.training.messages import (
     EndReason,
@@ -109,9 +109,9 @@ class ScriptedEngine(Engine):
         """Drops a trial."""
         self._trials.pop(trial, None)
 
-    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Mapping[str, Any]:
+    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Declared:
         """Nothing: scripts declare no parameters."""
-        return {}
+        return NOTHING_DECLARED
 
     def close(self) -> None:
         """Drops all trials."""

@@ -2,10 +2,10 @@
 
 import queue
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from hpo.config.declared import Declared
 from hpo.engines import Engine
 from hpo.engines.channel import QueueLine
 from hpo.errors import HpoError
@@ -74,7 +74,7 @@ class SerialEngine(Engine):
         if trial == self._trial:
             self._drop()
 
-    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Mapping[str, Any]:
+    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Declared:
         """What a KerasTuner model declares."""
         with without_greetings():
             from hpo.training.process import discover, limit_threads

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
+from hpo.config.declared import Declared
 from hpo.engines.channel import QueueLine
 from hpo.engines.process_exit import ignore_signals, leave_with_server
 from hpo.errors import HpoError
@@ -43,9 +43,9 @@ class Discover:
 
 @dataclass(frozen=True)
 class Discovered:
-    """The answer: the configuration, or the error that exploring the model raised."""
+    """The answer: what it declares, or the error that exploring it raised."""
 
-    config: Mapping[str, Any] | None
+    declared: Declared | None
     error: Exception | None = None
 
 

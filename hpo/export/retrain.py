@@ -103,16 +103,15 @@ def retrain_all(
     Raises:
         HpoError: a training failed; with its traceback.
     """
-    from hpo.loop.jobs import declared_by_model, make_job, prepared
+    from hpo.loop.jobs import make_job, prepared
 
-    with prepared(plan, workers=len(wanted)) as (engine, dataset, data):
-        declared = declared_by_model(plan, engine, data.base)
+    with prepared(plan, workers=len(wanted)) as ready:
         jobs = [
-            replace(make_job(plan, params, one.seed, data.folder, declared, one.save_to), trial=number)
+            replace(make_job(ready.plan, params, one.seed, ready.data.folder, one.save_to), trial=number)
             for number, one in enumerate(wanted)
         ]
-        runs = [Retrained(dataset.info.digest, job.seed, resolved=job.resolved) for job in jobs]
-        _Training(engine, runs, wanted, plan.experiment.objective, on_end).run(jobs)
+        runs = [Retrained(ready.info.digest, job.seed, resolved=job.resolved) for job in jobs]
+        _Training(ready.engine, runs, wanted, plan.experiment.objective, on_end).run(jobs)
         return runs
 
 

@@ -2,16 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from hpo.config.experiment import Objective
 from hpo.config.score import Score
 from hpo.engines import Engine
 from hpo.errors import Interrupted, StudyFailed, UserError
-from hpo.loop.models_folder import drop_model
 from hpo.loop.record import Record
 from hpo.loop.running_trial import RunningTrial
 from hpo.loop.same_failures import SameFailures
@@ -67,8 +65,7 @@ class Budget:
 class Coordinator:
     """Trains what a record asks for, on an engine, until the budget is spent.
 
-    `make_job` turns a trial's record and the best score so far into a job; `declare` is called with what a
-    KerasTuner model declared beyond what was known.
+    `make_job` turns a trial's record and the best score so far into a job.
     """
 
     def __init__(
@@ -78,7 +75,6 @@ class Coordinator:
         objective: Objective,
         budget: Budget,
         make_job: Callable[[TrialRecord, Score | None], Job],
-        declare: Callable[[Mapping[str, Any]], None],
         observers: tuple[Observer, ...],
     ) -> None:
         self._study = study
@@ -86,7 +82,6 @@ class Coordinator:
         self._objective = objective
         self._budget = budget
         self._make_job = make_job
-        self._declare = declare
         self._observers = observers
         self._running: dict[int, RunningTrial] = {}
         self._best = best_trial(study.trials(), objective)
@@ -153,7 +148,7 @@ class Coordinator:
                 continue
             record = self._study.resolve(record, job.resolved)
             now = time.monotonic()
-            self._running[record.number] = RunningTrial(record, self._objective, job.save_to, now, Silence(now))
+            self._running[record.number] = RunningTrial(record, self._objective, now, Silence(now))
             self._engine.submit(job)
         return True
 
@@ -228,7 +223,7 @@ class Coordinator:
         running.silence.hear(time.monotonic())
         if isinstance(event, Started):
             if event.declared is not None:
-                self._declare(event.declared)
+                self._study.declare(event.declared)
             running.record = replace(running.record, model_parameters=event.model_parameters, note=event.note)
             for observer in self._observers:
                 observer.trial_started(running.record)
@@ -236,7 +231,7 @@ class Coordinator:
             self._epoch(running, event)
         else:
             if isinstance(event, Finished) and event.declared is not None:
-                self._declare(event.declared)
+                self._study.declare(event.declared)
             self._end(event)
 
     def _epoch(self, running: RunningTrial, event: EpochDone) -> None:
@@ -256,11 +251,7 @@ class Coordinator:
 
     def _end(self, event: Finished | Failed | Lost) -> None:
         running = self._running.pop(event.trial)
-        record = self._study.end(running.result(event))
-        if record.model_file is None and running.save_to is not None:
-            # A worker that died or was ended may have left a file, or part of one, that it said nothing of.
-            drop_model(Path(running.save_to))
-        self._ended(record)
+        self._ended(self._study.end(running.result(event)))
 
     def _ended(self, record: TrialRecord) -> None:
         if record.failure is None:
@@ -272,12 +263,6 @@ class Coordinator:
             observer.trial_ended(record, self._best)
 
     def _keep_best(self, record: TrialRecord) -> None:
-        """Keeps the file of the best model alone."""
         score = record.score(self._objective)
-        if score is None:
-            return
-        beaten = record
-        if score.better_than(self._best_score):
-            beaten, self._best = self._best or record, record
-        if beaten.model_file is not None and beaten is not self._best:
-            drop_model(Path(beaten.model_file))
+        if score is not None and score.better_than(self._best_score):
+            self._best = record

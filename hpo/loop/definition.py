@@ -1,20 +1,19 @@
-"""The definition of a study: what makes it that study, from a plan, its data and what its model declares."""
+"""The definition of a study: what makes it that study, from a plan and its data."""
 
-from collections.abc import Mapping
 from typing import Any
 
+from hpo.config.declared import NOTHING_DECLARED
 from hpo.config.redacted import kept_experiment
-from hpo.data.dataset import Dataset
+from hpo.data.dataset import DatasetInfo
 from hpo.data.info_json import info_as_json
-from hpo.loop.jobs import widened
 from hpo.plan.plan import Plan
 from hpo.study.definition import Definition
 from hpo.text.credentials import hidden_in
 
 
-def definition_of(plan: Plan, dataset: Dataset, declared: Mapping[str, Any]) -> Definition:
-    """What makes the plan's study that study; `declared` is what its model declares of itself."""
-    experiment, info = plan.experiment, dataset.info
+def definition_of(plan: Plan, info: DatasetInfo) -> Definition:
+    """What makes the plan's study that study."""
+    experiment = plan.experiment
     identity = {
         "search_space": plan.space.model_dump(mode="json"),
         "objective": experiment.objective.model_dump(mode="json"),
@@ -25,10 +24,18 @@ def definition_of(plan: Plan, dataset: Dataset, declared: Mapping[str, Any]) -> 
     }
     identity = hidden_in(identity)
     resolved = kept_experiment({**experiment.model_dump(mode="json"), "search_space": identity["search_space"]})
-    space, data = widened(plan, declared), hidden_in(info_as_json(info))
     # What a pruner hears of: the folds, where there are any, else the epochs.
     reports = info.folds or experiment.training.epochs
-    return Definition(space, reports, identity, plan.files, resolved, data, tuple(map(str, plan.folders)))
+    return Definition(
+        space=plan.space,
+        epochs=reports,
+        identity=identity,
+        files=plan.files,
+        experiment=resolved,
+        data=hidden_in(info_as_json(info)),
+        folders=tuple(map(str, plan.folders)),
+        declared=plan.declared or NOTHING_DECLARED,
+    )
 
 
 def _beside(plan: Plan) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from hpo import models
+from hpo.config.declared import NOTHING_DECLARED
 from hpo.config.experiment import DatasetSpec, TrainingSpec
 from hpo.config.mistakes import explain
 from hpo.config.resolved import Resolved
@@ -19,34 +20,43 @@ from hpo.data.by_configuration import PreparedVariants, Variants
 from hpo.engines import Engine
 from hpo.engines.table import make_engine
 from hpo.errors import DataError, FileMistakes, InvalidSettings
-from hpo.loop.models_folder import drop_left_behind, file_of
 from hpo.plan.consistency import metric_mistakes
 from hpo.plan.plan import Plan
 from hpo.plan.trainable import refuse_impossible
-from hpo.study.record import best_trial
 from hpo.system.platforms import refuse_other_backends
 from hpo.system.scratch import scratch_folder
 from hpo.text.credentials import hidden_in
 from hpo.training.messages import Job
 
 if TYPE_CHECKING:
-    from hpo.config.space import SearchSpace
-    from hpo.data.dataset import Dataset
+    from hpo.data.dataset import DatasetInfo
+    from hpo.loop.record import Record
     from hpo.study.record import TrialRecord
-    from hpo.study.study import Study
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that trials need in order to be trained."""
+
+    plan: Plan
+    """With what its model declares."""
+    engine: Engine
+    info: "DatasetInfo"
+    data: PreparedVariants
+    """The folders where workers find the dataset and its variants."""
 
 
 @contextmanager
-def prepared(plan: Plan, workers: int | None = None) -> "Iterator[tuple[Engine, Dataset, PreparedVariants]]":
+def prepared(plan: Plan, workers: int | None = None) -> Iterator[Prepared]:
     """Starts the engine and prepares the data, side by side: workers need longer to start than data to load.
 
-    Yields the engine, with at most `workers` workers, the dataset, and the folders where workers find it and its
-    variants.
+    `workers`: the most that are needed.
 
     Raises:
         FileMistakes: a key of the dataset section that the data cannot be prepared with, or no configuration of the
             search space makes a model.
         DataError: whatever else is wrong with the data.
+        ModelError: a model of the user's that cannot be found or built.
     """
     refuse_other_backends()
     with ExitStack() as stack:
@@ -55,7 +65,8 @@ def prepared(plan: Plan, workers: int | None = None) -> "Iterator[tuple[Engine, 
         stack.callback(engine.close)
         variants = variants_of(plan)
         check_space(plan, variants)
-        yield engine, variants.base, PreparedVariants(variants, scratch)
+        data = PreparedVariants(variants, scratch)
+        yield Prepared(_explored(plan, engine, data.base), engine, variants.base.info, data)
 
 
 def variants_of(plan: Plan) -> Variants:
@@ -92,20 +103,13 @@ def check_space(plan: Plan, variants: Variants) -> None:
     refuse_impossible(plan, check)
 
 
-def widened(plan: Plan, declared: Mapping[str, Any]) -> "SearchSpace":
-    """The plan's space and what its model declared of itself."""
-    return plan.space.merged(models.to_space(declared, plan.space.model))
-
-
-def declared_by_model(plan: Plan, engine: Engine, folder: Path) -> Mapping[str, Any]:
-    """What the plan's model declares of itself, if it is KerasTuner's; hpo's own models declare nothing.
-
-    Raises:
-        ModelError: the model cannot be found or built.
-    """
-    if models.keys(plan.space.model) is not None:
-        return {"space": [], "values": {}}
-    return engine.discover(plan.space.model, str(folder), import_paths(plan))
+def _explored(plan: Plan, engine: Engine, folder: Path) -> Plan:
+    """The plan with what its model declares of itself: nothing, where it is one of hpo's own."""
+    if plan.declared is not None:
+        return plan
+    own = models.keys(plan.space.model) is not None
+    found = NOTHING_DECLARED if own else engine.discover(plan.space.model, str(folder), import_paths(plan))
+    return replace(plan, declared=found)
 
 
 def import_paths(plan: Plan) -> tuple[str, ...]:
@@ -133,7 +137,6 @@ def make_job(
     params: Mapping[str, Any],
     seed: int,
     folder: Callable[[DatasetSpec], Path],
-    declared: Mapping[str, Any],
     save_to: Path | None = None,
 ) -> Job:
     """The job of one configuration, numbered 0, on the data in the folder that `folder` gives for its dataset section.
@@ -146,7 +149,7 @@ def make_job(
     training, dataset = sections(plan, params)
     for wrong in disagreements(training):
         raise InvalidSettings(f"training.{'.'.join(wrong.key)}: {wrong.message}")
-    space = widened(plan, declared)
+    space = plan.whole_space
     prepared_in = folder(dataset)
     return Job(
         trial=0,
@@ -164,7 +167,7 @@ def make_job(
         data=str(prepared_in),
         augmentation=dataset.augmentation,
         import_paths=import_paths(plan),
-        declared=declared or None,
+        declared=plan.declared or NOTHING_DECLARED,
         save_to=str(save_to) if save_to else None,
     )
 
@@ -174,32 +177,28 @@ def _sets_section(plan: Plan, name: str) -> bool:
 
 
 class Jobs:
-    """Makes jobs of trials, and keeps what a KerasTuner model declares as it goes."""
+    """Makes the jobs of a record's trials."""
 
-    def __init__(self, plan: Plan, study: "Study", data: PreparedVariants, declared: Mapping[str, Any]) -> None:
-        self._plan = plan
-        self._study = study
-        self._data = data
+    def __init__(self, ready: Prepared, record: "Record", file_of: "Callable[[TrialRecord], Path | None]") -> None:
+        """`file_of`: where a trial's model is to be saved, if it is."""
+        self._ready = ready
+        self._record = record
+        self._file_of = file_of
         self._folders: dict[int, Path] = {}
-        self._declared = study.declared or declared
-        self._models = plan.home / "models" / plan.experiment.name
-        best = best_trial(study.trials(), plan.experiment.objective)
-        drop_left_behind(self._models, study.trials(), best)
-        study.widen(widened(plan, self._declared))
 
-    def make(self, record: "TrialRecord", best: Score | None) -> Job:
-        """The job of a trial; `best` is what its model must beat to be kept."""
-        save_to = file_of(self._models, record.number)
-        job = make_job(self._plan, record.params, record.seed, self._data.folder, self._declared, save_to)
-        self._folders[record.number] = Path(job.data)
-        if self._data.crowded:
-            running = {trial.number for trial in self._study.trials() if trial.state == "running"}
+    def make(self, trial: "TrialRecord", best: Score | None) -> Job:
+        """The job of a trial; `best` is what its model must beat to be kept.
+
+        Raises:
+            InvalidSettings: its configuration cannot be trained.
+        """
+        plan, data = self._ready.plan, self._ready.data
+        if self._record.declared is not None:
+            plan = replace(plan, declared=self._record.declared)
+        job = make_job(plan, trial.params, trial.seed, data.folder, self._file_of(trial))
+        self._folders[trial.number] = Path(job.data)
+        if data.crowded:
+            running = {known.number for known in self._record.trials() if known.state == "running"}
             self._folders = {number: folder for number, folder in self._folders.items() if number in running}
-            self._data.drop(needed=self._folders.values())
-        return replace(job, trial=record.number, save_if_better_than=best)
-
-    def declare(self, config: Mapping[str, Any]) -> None:
-        """Lets later trials vary what a model has declared meanwhile."""
-        self._declared = config
-        self._study.declare(config)
-        self._study.widen(widened(self._plan, config))
+            data.drop(needed=self._folders.values())
+        return replace(job, trial=trial.number, save_if_better_than=best)

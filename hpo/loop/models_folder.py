@@ -4,28 +4,62 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hpo.study.record import TrialRecord
+from hpo.study.record import TrialRecord, best_trial
+from hpo.training.messages import EpochDone
+
+if TYPE_CHECKING:
+    from hpo.config.experiment import Objective
 
 _NAME = re.compile(r"trial-(\d+)(\.\d+)?\.keras")
 
 
-def file_of(folder: Path, number: int) -> Path:
-    """Where the model of a trial is saved."""
-    return folder / f"trial-{number:04}.keras"
+class ModelsFolder:
+    """Keeps the file of the best trial's model and drops all others, as an observer of the coordinator.
 
-
-def drop_model(file: Path) -> None:
-    """Removes a trial's model, and what a worker that died while it wrote one left beside it.
-
-    A folder that cannot be written keeps it: that ends no study.
+    A folder that cannot be written keeps them: that ends no study.
     """
+
+    def __init__(self, folder: Path, trials: Sequence[TrialRecord], objective: "Objective") -> None:
+        """Drops what earlier runs left of `trials`: of failed ones, and models that were beaten."""
+        self._folder = folder
+        self._best = best_trial(trials, objective)
+        _drop_left_behind(folder, trials, self._best)
+
+    def file_of(self, trial: TrialRecord) -> Path:
+        """Where the model of a trial is saved."""
+        return self._folder / f"trial-{trial.number:04}.keras"
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """Nothing is saved yet."""
+
+    def epoch_done(self, record: TrialRecord, event: EpochDone) -> None:
+        """Nothing is saved yet."""
+
+    def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
+        """Nothing is saved yet."""
+
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        """Drops the model that the trial has beaten, or its own."""
+        if record.model_file is None:
+            # A worker that died or was ended may have left a file, or part of one, that it said nothing of.
+            _drop(self.file_of(record))
+        beaten = record
+        if best is record:
+            beaten, self._best = self._best or record, record
+        if beaten.model_file is not None and beaten is not best:
+            _drop(Path(beaten.model_file))
+
+
+def _drop(file: Path) -> None:
+    """Removes a trial's model, and what a worker that died while it wrote one left beside it."""
     with suppress(OSError):
         for found in (file, *file.parent.glob(f"{file.stem}.*{file.suffix}")):
             found.unlink(missing_ok=True)
 
 
-def drop_left_behind(folder: Path, trials: Sequence[TrialRecord], best: TrialRecord | None) -> None:
+def _drop_left_behind(folder: Path, trials: Sequence[TrialRecord], best: TrialRecord | None) -> None:
     """Removes what failed trials left, those of a killed coordinator among them, and models that were beaten."""
     failed = {trial.number for trial in trials if trial.state == "failed"}
     beaten = {Path(trial.model_file) for trial in trials if trial.model_file}

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from hpo.config.declared import Declared
 from hpo.config.resolved import Resolved
 from hpo.study.record import TrialRecord
 
@@ -30,6 +31,10 @@ class Record(Protocol):
         """Where it is written."""
 
     @property
+    def declared(self) -> Declared | None:
+        """What the model is known to declare, where trials of the record may have declared more than the plan says."""
+
+    @property
     def exhausted(self) -> bool:
         """Whether no configuration is left that was not tried."""
 
@@ -42,6 +47,9 @@ class Record(Protocol):
         Raises:
             NotNow: the store is away; to be asked again.
         """
+
+    def declare(self, found: Declared) -> None:
+        """Keeps what a trial's model declared beyond what was known."""
 
     def resolve(self, record: TrialRecord, resolved: Resolved | None) -> TrialRecord:
         """Keeps the settings that a trial resolved to; returns its record."""

@@ -17,7 +17,6 @@ class RunningTrial:
 
     record: TrialRecord
     objective: Objective
-    save_to: str | None
     began: float
     silence: Silence
     curves: dict[str, list[float]] = field(default_factory=dict)

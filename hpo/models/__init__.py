@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.config.experiment import TrainingSpec
 from hpo.config.section import Section
 from hpo.errors import ModelError, nearest
 from hpo.models import cnn, keras_tuner, mlp
 from hpo.models.built import Built, InvalidModel
-from hpo.models.declared import to_space
 from hpo.models.discovery import discover
 from hpo.system.imports import load_object
 
@@ -26,7 +26,6 @@ __all__ = [
     "described",
     "discover",
     "keys",
-    "to_space",
     "unknown_keys",
 ]
 
@@ -89,7 +88,7 @@ def build(
     params: Mapping[str, Any],
     info: "DatasetInfo",
     import_paths: Sequence[Path | str] = (),
-    declared: Mapping[str, Any] | None = None,
+    declared: Declared = NOTHING_DECLARED,
 ) -> Built:
     """Builds the model of one trial.
 

@@ -1,9 +1,10 @@
 """What building a model yields, and the error where its parameters allow none."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hpo.config.declared import Declared
 from hpo.errors import ModelError
 
 if TYPE_CHECKING:
@@ -34,6 +35,5 @@ class Built:
     fit: Callable[..., Any] | None = None
     """A KerasTuner HyperModel's own `fit`, called as `fit(model, *args, **kwargs)`; None for `model.fit`.
     Raises InvalidModel where it raised FailedTrialError."""
-    declared: Callable[[], Mapping[str, Any] | None] = _nothing
-    """KerasTuner's `HyperParameters.get_config()` where `build`, or `fit` once it ran, declared more than
-    was known; else None."""
+    declared: Callable[[], Declared | None] = _nothing
+    """What `build`, or `fit` once it ran, declared, where that is more than was known; else None."""

@@ -1,14 +1,13 @@
 """What a KerasTuner model declares: found by building it at many values."""
 
-import copy
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.errors import ModelError
-from hpo.models.declared import refuse_what_nothing_can_hold
-from hpo.models.keras_tuner import NOTHING, checked, hypermodel_of, hyperparameters
+from hpo.models.keras_tuner import checked, hypermodel_of, hyperparameters
 from hpo.system.imports import load_object, place_of
 
 if TYPE_CHECKING:
@@ -23,8 +22,8 @@ Point = dict[str, Any]
 """Values by name; all else is at its default."""
 
 
-def discover(model: str, info: "DatasetInfo", import_paths: Sequence[Path | str] = ()) -> Mapping[str, Any]:
-    """What a model declares, as KerasTuner's `HyperParameters.get_config()`; nothing for other models.
+def discover(model: str, info: "DatasetInfo", import_paths: Sequence[Path | str] = ()) -> Declared:
+    """What a model declares, if it is KerasTuner's; others declare nothing.
 
     Builds the model at its defaults, then within each conditional scope, as KerasTuner's tuners do (its
     `BaseTuner._activate_all_conditions`), then at other values of Int, Choice and Boolean, since
@@ -35,10 +34,10 @@ def discover(model: str, info: "DatasetInfo", import_paths: Sequence[Path | str]
         ModelError: there is no such model, or it cannot be built at its defaults.
     """
     if ":" not in model:
-        return NOTHING
+        return NOTHING_DECLARED
     hypermodel = hypermodel_of(model, load_object(model, import_paths), info)
     if hypermodel is None:
-        return NOTHING
+        return NOTHING_DECLARED
     from keras_tuner.errors import FailedTrialError
 
     exploration = _Exploration(model, hypermodel)
@@ -50,9 +49,7 @@ def discover(model: str, info: "DatasetInfo", import_paths: Sequence[Path | str]
         message = f"cannot be built at its default values: {type(error).__name__}: {error}"
         raise ModelError(f"{model}: {place_of(error, import_paths)}: {message}") from error
     exploration.run()
-    refuse_what_nothing_can_hold(model, exploration.found.get_config())
-    found: Mapping[str, Any] = copy.deepcopy(exploration.found.get_config())
-    return found
+    return Declared.by(model, exploration.found.get_config())
 
 
 class _Exploration:
@@ -90,7 +87,7 @@ class _Exploration:
         """Builds at a point and queues what this shows for the first time; returns what the build raised."""
         import keras
 
-        hp = hyperparameters(self.found.get_config(), point)
+        hp = hyperparameters(Declared(self.found.get_config()), point)
         known, raised = len(hp.space), None
         try:
             self.hypermodel.declare_hyperparameters(hp)

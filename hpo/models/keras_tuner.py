@@ -6,18 +6,15 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from hpo.config.declared import Declared
 from hpo.errors import ModelError
 from hpo.models.built import Built, InvalidModel
-from hpo.models.declared import refuse_what_nothing_can_hold
 
 if TYPE_CHECKING:
     import keras
     import keras_tuner
 
     from hpo.data.dataset import DatasetInfo
-
-NOTHING: Mapping[str, Any] = {"space": [], "values": {}}
-"""`HyperParameters.get_config()` where nothing is declared."""
 
 
 def hypermodel_of(model: str, found: Any, info: "DatasetInfo") -> "keras_tuner.HyperModel | None":
@@ -54,7 +51,7 @@ def build(
     model: str,
     hypermodel: "keras_tuner.HyperModel",
     params: Mapping[str, Any],
-    declared: Mapping[str, Any] | None,
+    declared: Declared,
 ) -> Built:
     """Builds the model of one trial; what `params` lack takes its default, as in KerasTuner.
 
@@ -66,7 +63,7 @@ def build(
     from keras_tuner import HyperModel
     from keras_tuner.errors import FailedTrialError
 
-    hp = hyperparameters(declared or NOTHING, params)
+    hp = hyperparameters(declared, params)
     known = len(hp.space)
     hypermodel.declare_hyperparameters(hp)
     try:
@@ -80,12 +77,8 @@ def build(
         except FailedTrialError as error:
             raise InvalidModel(str(error)) from error
 
-    def news() -> Mapping[str, Any] | None:
-        if len(hp.space) <= known:
-            return None
-        config: Mapping[str, Any] = copy.deepcopy(hp.get_config())
-        refuse_what_nothing_can_hold(model, config)
-        return config
+    def news() -> Declared | None:
+        return Declared.by(model, hp.get_config()) if len(hp.space) > known else None
 
     own_fit = type(hypermodel).fit is not HyperModel.fit
     return Built(network, fit if own_fit else None, news)
@@ -104,7 +97,7 @@ def checked(model: str, network: Any) -> "keras.Model":
     return network
 
 
-def hyperparameters(declared: Mapping[str, Any], params: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
+def hyperparameters(declared: Declared, params: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
     """What is declared, with values for what is active: from `params`, else the default.
 
     What is in `params` and not declared yet keeps its value in case that `build` or `fit` declares it.
@@ -112,7 +105,7 @@ def hyperparameters(declared: Mapping[str, Any], params: Mapping[str, Any]) -> "
     from keras_tuner import HyperParameters
 
     # from_config changes what it is given.
-    hp = HyperParameters.from_config({"space": copy.deepcopy(list(declared["space"])), "values": {}})
+    hp = HyperParameters.from_config({"space": copy.deepcopy(list(declared.config["space"])), "values": {}})
     names = {one.name for one in hp.space}
     hp.values = {name: value for name, value in params.items() if name not in names}
     # Each round sets what the round before has made active. KerasTuner's ensure_active_values would draw at

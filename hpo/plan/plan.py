@@ -3,11 +3,13 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hpo.config import shipped_spaces
 from hpo.config.assignments import examine_assignments
+from hpo.config.declared import Declared
 from hpo.config.experiment import Experiment, examine_experiment
 from hpo.config.redacted import kept_text, learn_from
 from hpo.config.space import SearchSpace
@@ -37,6 +39,13 @@ class Plan:
     """The folder in which runs leave their files."""
     documents: Mapping[str, Document] = field(default_factory=dict)
     """`experiment` and `search_space`, with the line of each key, for mistakes that only the data bring to light."""
+    declared: Declared | None = None
+    """What a KerasTuner model declares of itself; None as long as nobody has asked it."""
+
+    @cached_property
+    def whole_space(self) -> SearchSpace:
+        """What trials vary: the space of the file, and what the model declares beside."""
+        return self.space if self.declared is None else self.declared.added_to(self.space)
 
     @property
     def trials(self) -> int | None:

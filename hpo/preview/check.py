@@ -1,7 +1,7 @@
 """What an experiment would run: its data, its budget, its smallest and its largest model, one step of each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,22 +107,21 @@ def check(
     refuse_other_backends()
     with without_greetings():
         from hpo.training.process import limit_threads
-    from hpo.loop.jobs import check_space, variants_of, widened
+    from hpo.loop.jobs import check_space, variants_of
     from hpo.models import discover
 
     variants = variants_of(plan)
     dataset = variants.base
     check_space(plan, variants)
     limit_threads(plan.experiment.engine.threads_per_worker)
-    declared = discover(plan.space.model, dataset.info, plan.folders)
-    space = widened(plan, declared)
-    configurations = dict(zip(("smallest", "largest"), space.extremes(), strict=True))
-    tried = {size: _tried(plan, variants, config, declared) for size, config in configurations.items()}
+    plan = replace(plan, declared=discover(plan.space.model, dataset.info, plan.folders))
+    configurations = dict(zip(("smallest", "largest"), plan.whole_space.extremes(), strict=True))
+    tried = {size: _tried(plan, variants, config) for size, config in configurations.items()}
     _refuse(plan, experiment, tried, traceback)
     return Checked(plan, dataset.info, configurations, tried, variants.note)
 
 
-def _tried(plan: "Plan", variants: "Variants", config: Mapping[str, Any], declared: Mapping[str, Any]) -> Tried:
+def _tried(plan: "Plan", variants: "Variants", config: Mapping[str, Any]) -> Tried:
     """Rehearses a configuration, and measures it."""
     from hpo.loop.jobs import make_job, sections
     from hpo.system.scratch import scratch_folder
@@ -130,7 +129,7 @@ def _tried(plan: "Plan", variants: "Variants", config: Mapping[str, Any], declar
     from hpo.training.rehearsal import rehearse
 
     try:
-        job = make_job(plan, config, 0, lambda spec: Path(), declared)
+        job = make_job(plan, config, 0, lambda spec: Path())
         dataset = variants.dataset(sections(plan, config)[1])
     except InvalidSettings as error:
         return Tried(0, failure=Failure("invalid", str(error)))

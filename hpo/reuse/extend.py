@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from rich.console import Console
 
+    from hpo.config.declared import Declared
     from hpo.plan.plan import Plan
     from hpo.reuse.import_trials import Past
     from hpo.reuse.past_trials import Gathered
@@ -67,6 +68,7 @@ def extend(study: str, experiment: str | Path | Mapping[str, Any], options: Opti
         NotFound: there is no such study.
         StudyMismatch: objective, data, model or training differ, so that scores would not compare.
     """
+    from hpo.config.declared import Declared
     from hpo.reuse.import_trials import carry
     from hpo.reuse.past_trials import Wanted, of_study, same_pruner
     from hpo.study.attributes import DECLARED
@@ -77,15 +79,16 @@ def extend(study: str, experiment: str | Path | Mapping[str, Any], options: Opti
     plan = _plan(experiment, study, options)
     old = known_study(options.storage or plan.storage, study)
     view = view_of(old, options.storage or plan.storage)
-    declared = old.user_attrs.get(DECLARED)
-    definition = _definition(plan, declared)
+    stored = old.user_attrs.get(DECLARED)
+    declared = None if stored is None else Declared(stored)
+    definition = _definition(replace(plan, declared=declared))
     _check_comparable(view, definition)
     trials = {trial.number: trial for trial in own(old.get_trials(deepcopy=False))}
-    wanted = Wanted(definition.space, view.objective, strict=True)
+    wanted = Wanted(definition.whole_space, view.objective, strict=True)
     found = of_study(view, trials, wanted, same_pruner(view.experiment["study"], definition.experiment["study"]))
     with _opened(plan, definition, found, study, declared):
         past = [_with_model(one, plan) for one in found.past]
-        carry(plan.storage, plan.experiment.name, definition.space, view.objective.metric, past, options.console)
+        carry(plan.storage, plan.experiment.name, definition.whole_space, view.objective.metric, past, options.console)
         _link(plan, old)
     counting = len({one.record.origin for one in past})
     return _begun(plan, study, found, counting)
@@ -116,18 +119,20 @@ def warm_start(experiment: str | Path | Mapping[str, Any], source: str | Path, o
     objective, warnings = plan.experiment.objective, []
     if is_project(Path(source)):
         trials = read_project(Path(source))
-        definition = _definition(plan, None)
-        found = of_project(Path(source), trials, Wanted(definition.space, objective, strict=False))
+        definition = _definition(plan)
+        found = of_project(Path(source), trials, Wanted(definition.whole_space, objective, strict=False))
     else:
         old = known_study(options.storage or plan.storage, str(source))
         view = view_of(old, options.storage or plan.storage)
-        definition = _definition(plan, None)
+        definition = _definition(plan)
         warnings = list(_other_data(view, definition))
         known = {trial.number: trial for trial in old.get_trials(deepcopy=False)}
         same = same_pruner(view.experiment["study"], definition.experiment["study"]) and view.objective == objective
-        found = of_study(view, known, Wanted(definition.space, objective, strict=False), same)
+        found = of_study(view, known, Wanted(definition.whole_space, objective, strict=False), same)
     with _opened(plan, definition, found, None, None):
-        observe(plan.storage, plan.experiment.name, definition.space, objective.metric, found.past, options.console)
+        observe(
+            plan.storage, plan.experiment.name, definition.whole_space, objective.metric, found.past, options.console
+        )
     return replace(_begun(plan, str(source), found, counting=0), warnings=warnings)
 
 
@@ -140,13 +145,13 @@ def _plan(experiment: str | Path | Mapping[str, Any], past: str, options: Option
     return plan
 
 
-def _definition(plan: "Plan", declared: Mapping[str, Any] | None) -> "Definition":
-    """The new study's, on the data as they are now; `declared` is what its model is known to declare."""
+def _definition(plan: "Plan") -> "Definition":
+    """The new study's, on the data as they are now."""
     from hpo.loop.definition import definition_of
-    from hpo.loop.jobs import declared_by_model, prepared
+    from hpo.loop.jobs import prepared
 
-    with prepared(plan, workers=1) as (engine, dataset, data):
-        return definition_of(plan, dataset, declared or declared_by_model(plan, engine, data.base))
+    with prepared(plan, workers=1) as ready:
+        return definition_of(ready.plan, ready.info)
 
 
 def _check_comparable(view: "StudyView", definition: "Definition") -> None:
@@ -173,7 +178,7 @@ def _other_data(view: "StudyView", definition: "Definition") -> Iterator[str]:
 
 @contextmanager
 def _opened(
-    plan: "Plan", definition: "Definition", found: "Gathered", extends: str | None, declared: Mapping[str, Any] | None
+    plan: "Plan", definition: "Definition", found: "Gathered", extends: str | None, declared: "Declared | None"
 ) -> Iterator[None]:
     """Holds the new study, which is created where it is not there yet.
 

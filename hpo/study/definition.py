@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.config.space import SearchSpace
 
 
@@ -13,6 +14,7 @@ class Definition:
     """What makes a study this study: under one name it must not change."""
 
     space: SearchSpace
+    """The file's."""
     epochs: int
     identity: Mapping[str, Any]
     """search_space, objective, dataset, training, seed; JSON values."""
@@ -24,6 +26,13 @@ class Definition:
     """What is known of the dataset, by `hpo.data.info_json.info_as_json`."""
     folders: Sequence[str] = ()
     """Where relative paths and import paths of the user's are looked for, in this order."""
+    declared: Declared = NOTHING_DECLARED
+    """What its model declares of itself."""
+
+    @property
+    def whole_space(self) -> SearchSpace:
+        """The space of the file, and what the model declares beside."""
+        return self.declared.added_to(self.space)
 
 
 def differences(known: Any, wanted: Any, key: str = "") -> Iterator[str]:

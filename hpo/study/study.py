@@ -8,6 +8,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from hpo.config.declared import Declared
 from hpo.config.experiment import StudySpec
 from hpo.config.resolved import Resolved
 from hpo.config.space import SearchSpace
@@ -40,7 +41,10 @@ class Study:
         # Of the file's list, what some trial had been begun with in other words.
         self._passed: list[Mapping[str, Any]] = []
         self._tried = Tried(self._study, storage, spec, self._seed)
-        self.widen(definition.space)
+        self._space = definition.space
+        stored = self._study.user_attrs.get(DECLARED)
+        self._declared = definition.declared if stored is None else Declared(stored)
+        self._widen()
 
     @property
     def store(self) -> Writer:
@@ -54,8 +58,8 @@ class Study:
 
     @property
     def space(self) -> SearchSpace:
-        """What its trials vary."""
-        return self._space
+        """What its trials vary: the file's, and what the model declares."""
+        return self._whole_space
 
     def trials(self) -> list[TrialRecord]:
         """All trials, but those that only wait to be handed out."""
@@ -66,16 +70,17 @@ class Study:
         """Whether nothing is in it: no trial of its own, and none that was observed elsewhere."""
         return not self._study.get_trials(deepcopy=False)
 
-    def widen(self, space: SearchSpace) -> None:
-        """Goes on with a space to which a model declared more parameters.
+    def _widen(self) -> None:
+        """Goes on with all that the model is known to declare.
 
         Raises:
             UserError: a grid cannot run through them.
         """
+        space = self._declared.added_to(self._space)
         endless = space.uncountable() if self._spec.sampler.name == "grid" else []
         if endless:
             raise UserError(f"sampler grid needs a step, or choices, for {', '.join(endless)}")
-        self._space = space
+        self._whole_space = space
         self._tried.widen(space)
         self._exhausted = False
 
@@ -165,14 +170,20 @@ class Study:
         """Takes the study out of the store."""
         optuna.delete_study(study_name=self.name, storage=self._storage)
 
-    def declare(self, config: Mapping[str, Any]) -> None:
-        """Keeps what a KerasTuner model declared so far, for the next run."""
-        self._study.set_user_attr(DECLARED, config)
+    def declare(self, found: Declared) -> None:
+        """Keeps what a trial's model declared beyond what was known: later trials, also of the next run, vary it.
+
+        Raises:
+            UserError: a grid cannot run through it.
+        """
+        self._declared = self._declared.widened(found)
+        self._study.set_user_attr(DECLARED, self._declared.config)
+        self._widen()
 
     @property
-    def declared(self) -> Mapping[str, Any] | None:
-        """What a KerasTuner model declared in earlier runs."""
-        return self._study.user_attrs.get(DECLARED)
+    def declared(self) -> Declared:
+        """What the model is known to declare."""
+        return self._declared
 
     def _next(self, wish: Wish) -> TrialRecord | None:
         """Begins a trial: its row and its parameters are written at once, so that no kill comes between them."""
@@ -205,7 +216,9 @@ class Study:
         seed = derive_seed(self._seed, record.origin)
         self._storage.set_trial_user_attr(key_of(trial), JOB, {"config": record.params, "seed": seed})
         self._storage.flush()
-        complaints = self._space.complaints(record.params) if record.params else {"configuration": "cannot be made"}
+        complaints = (
+            self._whole_space.complaints(record.params) if record.params else {"configuration": "cannot be made"}
+        )
         error = "; ".join(f"{name} {complaint}" for name, complaint in complaints.items())
         return self._begun(trial, replace(record, seed=seed), error)
 

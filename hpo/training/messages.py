@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
+from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.config.experiment import Augmentation, Objective, TrainingSpec
 from hpo.config.resolved import Resolved
 from hpo.config.score import Score
@@ -44,8 +45,8 @@ class Job:
     """Random changes of the training images."""
     import_paths: tuple[str, ...] = ()
     """Folders in which import paths of the user's code are looked for."""
-    declared: Mapping[str, Any] | None = None
-    """What a KerasTuner model declared so far: `HyperParameters.get_config()`."""
+    declared: Declared = NOTHING_DECLARED
+    """What a KerasTuner model declared so far."""
     resolved: Resolved | None = None
     """All its settings, for the record."""
     save_to: str | None = None
@@ -62,8 +63,8 @@ class Started:
     pid: int
     model_parameters: int
     """Trainable and other weights of the model, counted in numbers."""
-    declared: Mapping[str, Any] | None = None
-    """KerasTuner's `HyperParameters.get_config()` where the model declared more than was known."""
+    declared: Declared | None = None
+    """What a KerasTuner model declared as it was built, where that is more than was known."""
     note: str | None = None
     """Where the model does not train in a graph that it shares with others: how it does, and why. For people."""
 
@@ -111,8 +112,8 @@ class Finished:
     `best_epoch` is None."""
     model_file: str | None = None
     """Where the model was saved, if it was."""
-    declared: Mapping[str, Any] | None = None
-    """KerasTuner's `HyperParameters.get_config()` where training declared more than was known."""
+    declared: Declared | None = None
+    """What a KerasTuner model declared as it trained, where that is more than was known."""
     test_note: str | None = None
     """Why test scores are missing, or what they are not of."""
     model_note: str | None = None

@@ -1,12 +1,12 @@
 """What a process does before and beside training: its compute threads, and asking a model what it declares."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from hpo import models
+from hpo.config.declared import Declared
 from hpo.data import open_prepared
 from hpo.training.fresh_process import run_fresh
 
@@ -29,8 +29,8 @@ def limit_threads(count: int) -> None:
         )
 
 
-def discover(model: str, data: str, import_paths: Sequence[str], own_process: bool = False) -> Mapping[str, Any]:
-    """`HyperParameters.get_config()` of a KerasTuner model after exploring its conditions; see `run_fresh`.
+def discover(model: str, data: str, import_paths: Sequence[str], own_process: bool = False) -> Declared:
+    """What a model declares, see `hpo.models.discover`; found as a trial is trained, see `run_fresh`.
 
     Raises:
         ModelError: the model cannot be found or built.

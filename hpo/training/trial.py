@@ -6,15 +6,14 @@ import os
 import random
 import threading
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
 from hpo import models
+from hpo.config.declared import Declared
 from hpo.config.score import Score, best_of, over_folds
 from hpo.data import open_prepared
 from hpo.data.dataset import Dataset, DatasetInfo
@@ -116,7 +115,7 @@ class _Run:
 
     dataset: Dataset
     ended_by: EndReason
-    declared: Mapping[str, Any] | None
+    declared: Declared | None
     model: keras.Model | None = None
     """At the weights of its best epoch; None where no epoch was finished."""
     best: Score | None = None

@@ -33,7 +33,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Two studies of the same objective, eight trials and five."""
     url = f"sqlite:///{tmp_path_factory.mktemp('store')}/optuna.db"
     run(url, two_epochs, trials=8)
-    run(url, two_epochs, name="other", what=definition(seed=5, epochs=30), trials=5)
+    run(url, two_epochs, name="other", seed=5, epochs=30, trials=5)
     return url
 
 
@@ -124,7 +124,7 @@ def test_a_parameter_with_the_name_of_a_column_does_not_replace_it(tmp_path: Pat
     url = f"sqlite:///{tmp_path}/optuna.db"
     taken = {"epochs": {"type": "int", "low": 7, "high": 9}, "test_size": {"type": "int", "low": 1, "high": 2}}
     space = {**SPACE, "parameters": {**SPACE["parameters"], **taken}}
-    run(url, two_epochs, trials=3, what=definition(space))
+    run(url, two_epochs, trials=3, space=space)
     views = read_studies(["s"], storage=url)
     frame = table(views)
     assert frame["epochs"].tolist() == [2, 2, 2]

@@ -14,7 +14,7 @@ from studies import definition, run
 from hpo.compare import study_list
 from hpo.compare.compare import read_studies
 from hpo.compare.study_list import line_of, lines_at_once, study_lines
-from hpo.config.experiment import StudySpec
+from hpo.config.experiment import Objective, StudySpec
 from hpo.study.attributes import OBSERVED, RESULT
 from hpo.study.open import open_study
 from hpo.training.messages import Failed
@@ -34,9 +34,8 @@ def url(tmp_path: Path) -> str:
         )
 
     run(url, script, trials=6, pruner={"name": "median", "n_startup_trials": 1})
-    smaller = definition()
-    smaller.identity["objective"].update(metric="val_loss", direction="minimize")
-    run(url, lambda job: [0.5, 1e-9 * job.trial, 3e200], what=smaller, name="smaller", trials=3)
+    smaller = Objective(metric="val_loss", direction="minimize")
+    run(url, lambda job: [3e200], objective=smaller, name="smaller", trials=3)
     open_study(url, "empty", definition(), StudySpec())
     theirs = optuna.load_study(study_name="s", storage=url)
     theirs.enqueue_trial({"depth": 1})

@@ -12,8 +12,6 @@ from hpo.errors import FileMistakes, InvalidSettings
 from hpo.loop.jobs import make_job
 from hpo.plan.plan import load_plan
 
-NOTHING: dict[str, Any] = {"space": [], "values": {}}
-
 WRONG = {
     "exponential": (
         {"schedule": "exponential"},
@@ -81,10 +79,10 @@ def test_of_a_space_some_combinations_are_invalid() -> None:
     space = {**tiny()["search_space"]["parameters"], "schedule": schedule}
     plan = load_plan(tiny(search_space={"model": "mlp", "parameters": space}, training={"reduce_on_plateau": True}))
     others = {"depth": 1, "width": 4, "learning_rate": 0.01}
-    job = make_job(plan, {**others, "schedule": "constant"}, 0, lambda _: Path(), NOTHING)
+    job = make_job(plan, {**others, "schedule": "constant"}, 0, lambda _: Path())
     assert job.training.schedule is not None
     with pytest.raises(InvalidSettings, match=r"training\.schedule: exponential needs decay_rate"):
-        make_job(plan, {**others, "schedule": "exponential"}, 0, lambda _: Path(), NOTHING)
+        make_job(plan, {**others, "schedule": "exponential"}, 0, lambda _: Path())
 
 
 def test_what_all_combinations_of_a_space_lack_is_a_mistake_of_the_file() -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import optuna
 import pytest
-from studies import OBJECTIVE, Log, WriteLock, definition, process, run, two_epochs
+from studies import INFO, OBJECTIVE, Log, NoData, WriteLock, definition, planned, process, run, two_epochs
 
-from hpo.config.experiment import TrainingSpec
-from hpo.config.score import Score
 from hpo.confirm.confirming import Confirming, Wanted, fresh_seeds
 from hpo.engines.scripted import ScriptedEngine
-from hpo.loop.coordinator import Budget, Coordinator
+from hpo.loop.coordinator import Budget
+from hpo.loop.driving import drive
+from hpo.loop.jobs import Prepared
 from hpo.statistics.finalists import confirmation_of
 from hpo.storage import database, writer
 from hpo.storage.lock import sole_coordinator
@@ -65,19 +65,14 @@ def confirm(url: str, script=noisy, *, top=3, seeds=3, workers=1, stop_early=Fal
     """Confirms the study as `hpo.confirm` does; returns the engine and the record."""
     view = read_study(url, "s")
     chosen = finalists or ranked(view.trials, OBJECTIVE)[:top]
-    engine, log = ScriptedEngine(script, workers), Log([], [])
-
-    def make(record: TrialRecord, best: Score | None) -> Job:
-        params = definition().space.settings(record.params)
-        return Job(record.number, params, record.seed, "mlp", TrainingSpec(), OBJECTIVE, "")
-
+    ready = Prepared(planned(url), ScriptedEngine(script, workers), INFO, NoData())
     with sole_coordinator(url, "s") as lock:
         record = Confirming(url, "s", Wanted(chosen, seeds, stop_early, retries=1), lock)
         record.recover()
         deadline = None if timeout is None else time.monotonic() + timeout
         budget = Budget(None, deadline, None, None)
-        Coordinator(record, engine, OBJECTIVE, budget, make, lambda config: None, (log,)).run()
-    return engine, record
+        drive(record, ready, budget, (Log([], []),))
+    return ready.engine, record
 
 
 def best_trials(url: str) -> list[int]:

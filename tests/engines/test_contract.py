@@ -2,6 +2,7 @@
 
 import pytest
 
+from hpo.config.declared import NOTHING_DECLARED
 from hpo.config.engines import ENGINES
 from hpo.config.experiment import EngineSpec
 from hpo.engines.table import make_engine
@@ -109,8 +110,8 @@ def test_the_same_job_gives_the_same_curves_whatever_ran_before(engine, job_of, 
 def test_what_a_model_declares(engine, job_of, iris):
     job = job_of(0)
     found = engine.discover("engine_models:tuned", iris, job.import_paths)
-    assert [one["config"]["name"] for one in found["space"]] == ["units"]
-    assert engine.discover("engine_models:quick", iris, job.import_paths)["space"] == []
+    assert [one["config"]["name"] for one in found.config["space"]] == ["units"]
+    assert engine.discover("engine_models:quick", iris, job.import_paths) == NOTHING_DECLARED
     with pytest.raises(ModelError, match=r"broken_tuned: .*engine_models.py:\d+: cannot be built .* no such luck"):
         engine.discover("engine_models:broken_tuned", iris, job.import_paths)
 

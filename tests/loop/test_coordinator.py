@@ -179,17 +179,17 @@ def test_a_deadline_while_it_is_tested_does_not_change_how_a_trial_ended(url, mo
 
 
 def test_only_the_best_model_is_kept(url, tmp_path):
-    models = tmp_path / "models"
+    models = tmp_path / "models" / "s"
     values = [0.3, 0.5, 0.4, 0.7, 0.6, 0.7]
 
     def script(job):
         return [values[job.trial]] if job.trial < 6 else [0.9, Failed(job.trial, "error", "no")]
 
-    ran = run(url, script, trials=6, workers=2, models=models)
+    ran = run(url, script, trials=6, workers=2)
     assert [path.name for path in models.iterdir()] == ["trial-0003.keras"]
     assert ran.trials[3].model_file == str(models / "trial-0003.keras")
     assert ran.log.bests[-1] == 0.7
-    resumed = run(url, script, trials=7, models=models)
+    resumed = run(url, script, trials=7)
     assert resumed.engine.jobs[0].save_if_better_than.value == 0.7
     assert [path.name for path in models.iterdir()] == ["trial-0003.keras"]
 
@@ -197,12 +197,12 @@ def test_only_the_best_model_is_kept(url, tmp_path):
 @pytest.mark.parametrize("order", [(0.3, 0.5), (0.5, 0.3), (0.5, 0.5)])
 @pytest.mark.parametrize("length", [(2, 1), (1, 2), (1, 1)])
 def test_of_two_that_run_at_the_same_time_the_better_model_is_kept(url, tmp_path, order, length):
-    models = tmp_path / "models"
+    models = tmp_path / "models" / "s"
 
     def script(job):
         return [order[job.trial]] * length[job.trial]
 
-    ran = run(url, script, trials=2, workers=2, models=models)
+    ran = run(url, script, trials=2, workers=2)
     # Both were handed out when there was nothing to beat yet.
     assert [job.save_if_better_than for job in ran.engine.jobs] == [None, None]
     best = ranked(ran.trials, OBJECTIVE)[0]
@@ -213,8 +213,8 @@ def test_of_two_that_run_at_the_same_time_the_better_model_is_kept(url, tmp_path
 
 def test_a_model_of_which_its_worker_said_nothing_is_not_kept(url, tmp_path, monkeypatch):
     monkeypatch.setattr("hpo.loop.coordinator._GRACE", 0.2)
-    models = tmp_path / "models"
-    models.mkdir()
+    models = tmp_path / "models" / "s"
+    models.mkdir(parents=True)
 
     def script(job):
         yield 0.4
@@ -222,7 +222,7 @@ def test_a_model_of_which_its_worker_said_nothing_is_not_kept(url, tmp_path, mon
         (models / f"trial-{job.trial:04}.123.keras").touch()
         yield None
 
-    ran = run(url, script, timeout=0.3, models=models)
+    ran = run(url, script, timeout=0.3)
     assert list(models.iterdir()) == []
     (trial,) = ran.trials
     assert (trial.state, trial.value, trial.model_file) == ("pruned", 0.4, None)
@@ -238,9 +238,9 @@ def test_the_model_of_a_trial_that_is_given_back_is_not_kept(url, tmp_path):
         return [Failed(job.trial, "error", "no")]
 
     with pytest.raises(StudyFailed):
-        run(url, script, trials=9, workers=2, models=tmp_path / "models")
+        run(url, script, trials=9, workers=2)
     assert [trial.reason for trial in read_study(url, "s").trials] == ["error", "interrupted", "error", "error"]
-    assert list((tmp_path / "models").iterdir()) == []
+    assert list((tmp_path / "models" / "s").iterdir()) == []
 
 
 # Failures in a row

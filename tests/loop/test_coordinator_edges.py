@@ -3,17 +3,17 @@
 import math
 import threading
 import time
-from typing import Any
 
 import pytest
-from studies import OBJECTIVE, WriteLock, definition, flat, jobs_of, run
+from studies import INFO, OBJECTIVE, NoData, WriteLock, flat, planned, run
 
-from hpo.config.experiment import Objective, StudySpec
+from hpo.config.declared import NOTHING_DECLARED, Declared
+from hpo.config.experiment import Objective
 from hpo.engines.scripted import InFold, ScriptedEngine, Step, StoppedEarly
 from hpo.errors import StudyFailed, UserError
-from hpo.loop.coordinator import Budget, Coordinator
-from hpo.storage.lock import sole_coordinator
-from hpo.study.open import open_study
+from hpo.loop.coordinator import Budget
+from hpo.loop.driving import drive, opened
+from hpo.loop.jobs import Jobs, Prepared
 from hpo.study.read import read_study
 from hpo.training.messages import Failed, Finished, Lost, Started
 
@@ -40,11 +40,11 @@ def test_a_target_is_reached_by_what_equals_it(url, objective, values, trials):
 
 def test_of_a_loss_the_least_is_the_best_and_its_model_is_kept(url, tmp_path):
     values = [0.5, 0.3, 0.4, 0.3, 0.2, 0.6]
-    ran = run(url, lambda job: [values[job.trial]], trials=6, objective=LOSS, models=tmp_path / "models")
+    ran = run(url, lambda job: [values[job.trial]], trials=6, objective=LOSS)
     assert ran.log.bests == [0.5, 0.3, 0.3, 0.3, 0.2, 0.2]
     bests = [job.save_if_better_than for job in ran.engine.jobs]
     assert [best and best.value for best in bests] == [None, 0.5, 0.3, 0.3, 0.3, 0.2]
-    assert [path.name for path in (tmp_path / "models").iterdir()] == ["trial-0004.keras"]
+    assert [path.name for path in (tmp_path / "models" / "s").iterdir()] == ["trial-0004.keras"]
 
 
 def test_a_target_that_is_reached_stays_the_reason_though_the_time_is_up_meanwhile(url, monkeypatch):
@@ -63,14 +63,20 @@ def test_a_target_that_is_reached_stays_the_reason_though_the_time_is_up_meanwhi
 # What trials say
 
 
-def test_what_a_model_declares_as_it_starts_and_as_it_ends_is_passed_on_and_nothing_else(url):
+def fixed(name: str) -> Declared:
+    return Declared({"space": [{"class_name": "Fixed", "config": {"name": name, "value": 1}}], "values": {name: 1}})
+
+
+def test_what_a_model_declares_as_it_starts_and_as_it_ends_is_passed_on(url):
     def script(job):
-        yield Started(job.trial, 1, 17, declared={"a": 1} if job.trial == 0 else None, note="alone")
+        yield Started(job.trial, 1, 17, declared=fixed("a") if job.trial == 0 else None, note="alone")
         yield 0.5
-        yield Finished(job.trial, "epochs", 1, {"loss": 0.5}, declared={"b": 2} if job.trial == 0 else None)
+        yield Finished(job.trial, "epochs", 1, {"loss": 0.5}, declared=fixed("b") if job.trial == 0 else None)
 
     ran = run(url, script, trials=2)
-    assert ran.log.declared == [{"a": 1}, {"b": 2}]
+    first, second = ran.engine.jobs
+    assert (first.declared, second.declared) == (NOTHING_DECLARED, fixed("a").widened(fixed("b")))
+    assert ("a" in first.params, second.params["a"], second.params["b"]) == (False, 1, 1)
     assert ran.log.notes == [None, "alone", None, "alone"]
     assert [(trial.model_parameters, trial.note) for trial in read_study(url, "s").trials] == [(17, "alone")] * 2
 
@@ -175,18 +181,14 @@ def test_a_pruned_trial_is_a_success(url):
 
 
 def test_impossible_combinations_are_invalid_and_the_others_go_on(url, monkeypatch):
-    def refuse(self, *arguments):
-        *before, make_job, declare, observers = arguments
+    make = Jobs.make
 
-        def made(record, best):
-            if record.number < 2:
-                raise UserError("batch_size: 7 does not divide 10")
-            return make_job(record, best)
+    def made(self, trial, best):
+        if trial.number < 2:
+            raise UserError("batch_size: 7 does not divide 10")
+        return make(self, trial, best)
 
-        init(self, *before, made, declare, observers)
-
-    init: Any = Coordinator.__init__
-    monkeypatch.setattr(Coordinator, "__init__", refuse)
+    monkeypatch.setattr(Jobs, "make", made)
     ran = run(url, flat, trials=3)
     assert ran.states == ["invalid", "invalid", "complete"]
     assert ran.trials[0].failure.text == "batch_size: 7 does not divide 10"
@@ -281,13 +283,9 @@ def test_a_trial_of_folds_that_has_all_of_them_though_it_was_stopped_has_a_score
 
 def test_a_budget_without_limits_ends_with_the_space(url):
     engine = ScriptedEngine(flat)
-    what = definition({"model": "mlp", "parameters": {"depth": {"type": "int", "low": 1, "high": 2}}})
-    with sole_coordinator(url, "s") as lock:
-        study = open_study(
-            url, "s", what, StudySpec.model_validate({"sampler": "random", "trials": None, "timeout": 60}), lock
-        )
-        jobs = jobs_of(study, None, OBJECTIVE)
-        ending = Coordinator(study, engine, OBJECTIVE, Budget(None, None, None, None), jobs, print, ()).run()
+    plan = planned(url, {"model": "mlp", "parameters": {"depth": {"type": "int", "low": 1, "high": 2}}}, timeout=60)
+    with opened(plan, INFO) as study:
+        ending = drive(study, Prepared(plan, engine, INFO, NoData()), Budget(None, None, None, None), ())
     assert (ending, len(engine.jobs)) == ("exhausted", 2)
 
 

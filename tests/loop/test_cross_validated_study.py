@@ -17,12 +17,14 @@ from hpo.confirm.confirming import Confirming, Wanted
 from hpo.errors import FileMistakes, UserError
 from hpo.export.export import Targets, Which, export
 from hpo.export.retrain import retrain_all, runs_of
+from hpo.loop.definition import definition_of
+from hpo.loop.jobs import variants_of
 from hpo.plan.exported_file import read_exported
 from hpo.plan.plan import load_plan
 from hpo.preview.check import check
 from hpo.report.page import report
-from hpo.reuse.extend import _definition
 from hpo.reuse.log_again import retell
+from hpo.study.definition import Definition
 from hpo.study.read import StudyView, read_study
 from hpo.study.record import TrialRecord
 from hpo.training.model_data import read_info
@@ -184,12 +186,17 @@ def test_finalists_are_confirmed_over_folds(home: Path, view: StudyView, tmp_pat
         assert run.seed != best_of(view).seed
 
 
+def defined(experiment: dict[str, Any], home: Path) -> Definition:
+    plan = load_plan(experiment, home=home)
+    return definition_of(plan, variants_of(plan).base.info)
+
+
 def test_what_is_beside_the_digest_is_part_of_the_study(tmp_path: Path) -> None:
     dataset = {"name": "digits", "limit": 50}
-    plain = _definition(load_plan(tiny(dataset=dataset), home=tmp_path), {"space": [], "values": {}})
+    plain = defined(tiny(dataset=dataset), tmp_path)
     assert plain.identity["dataset"].keys() == {"name", "digest", "scaling"}
     more = {"augmentation": {"noise": 0.1}, "extra_tests": {"low": {"shift": [2, 0]}}, "validation": {"folds": 4}}
-    other = _definition(load_plan(tiny(dataset=dataset | more), home=tmp_path), {"space": [], "values": {}})
+    other = defined(tiny(dataset=dataset | more), tmp_path)
     assert other.identity["dataset"]["augmentation"]["noise"] == 0.1
     assert other.identity["dataset"]["extra_tests"] == {"low": {"shift": [2, 0]}}
     assert other.identity["dataset"]["digest"] != plain.identity["dataset"]["digest"]

@@ -7,28 +7,23 @@ from typing import Any
 import optuna
 import pytest
 from rich.console import Console
-from studies import run, two_epochs
+from studies import run_plan, two_epochs
 from tiny import tiny
 
 import hpo
-from hpo.config.experiment import DatasetSpec
-from hpo.data import load
-from hpo.loop.definition import definition_of
+from hpo.engines.scripted import ScriptedEngine
 from hpo.loop.finished import finished
+from hpo.loop.jobs import variants_of
 from hpo.plan.plan import Plan, load_plan
 
 CHOICES = {"model": "mlp", "parameters": {"depth": {"type": "int", "low": 1, "high": 2}, "learning_rate": 0.01}}
-NOTHING_DECLARED: dict[str, Any] = {"space": [], "values": {}}
 
 
 def recorded(home: Path, script: Any = two_epochs, **changes: Any) -> dict[str, Any]:
     """An experiment whose study has been run, though nothing was trained; its study section says how."""
     experiment = tiny(**changes)
     plan = load_plan(experiment, home=home)
-    dataset = load(DatasetSpec(**plan.experiment.dataset.model_dump()), plan.folders)
-    spec = plan.experiment.study.model_dump(exclude={"sampler", "pruner", "storage"})
-    what = definition_of(plan, dataset, NOTHING_DECLARED)
-    run(plan.storage, script, what=what, name="tiny", **{**spec, "sampler": plan.experiment.study.sampler})
+    run_plan(plan, ScriptedEngine(script), variants_of(plan).base.info)
     return experiment
 
 

@@ -15,7 +15,7 @@ from hpo.training.messages import EpochDone, Failed, Finished, FoldEpoch, Lost
 @pytest.fixture
 def trial() -> RunningTrial:
     record = TrialRecord(3, "running", {}, 0, 3)
-    return RunningTrial(record, Objective(metric="val_loss"), None, 0.0, Silence(0.0))
+    return RunningTrial(record, Objective(metric="val_loss"), 0.0, Silence(0.0))
 
 
 def done(epoch: int, loss: float, fold: FoldEpoch | None = None, last: bool = False) -> EpochDone:
@@ -25,7 +25,7 @@ def done(epoch: int, loss: float, fold: FoldEpoch | None = None, last: bool = Fa
 def test_a_pruner_hears_of_each_epoch_and_of_folds_once_they_end(trial: RunningTrial) -> None:
     assert trial.hear(done(1, 0.5)) == (1, 0.5)
     assert trial.hear(done(2, 0.75)) == (2, 0.75)
-    folded = RunningTrial(trial.record, trial.objective, None, 0.0, Silence(0.0))
+    folded = RunningTrial(trial.record, trial.objective, 0.0, Silence(0.0))
     assert folded.hear(done(1, 0.5, FoldEpoch(1, 1))) is None
     assert folded.hear(done(2, 0.75, FoldEpoch(1, 2, last=True))) == (1, 0.5)
     assert folded.hear(done(3, 0.25, FoldEpoch(2, 1, last=True))) == (2, 0.375)

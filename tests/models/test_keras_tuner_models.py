@@ -9,8 +9,9 @@ from functools import partial
 import numpy as np
 import pytest
 
+from hpo.config.declared import Declared
 from hpo.errors import ModelError
-from hpo.models import InvalidModel, build, discover, to_space
+from hpo.models import InvalidModel, build, discover
 
 # Examples of the KerasTuner guides "Getting started with KerasTuner" and "Handling failed trials", and of the
 # docstrings of HyperParameters, with small numbers.
@@ -129,25 +130,25 @@ def info(info_of):
     return info_of((8, 8, 1))
 
 
-def names(config):
-    return [entry["config"]["name"] for entry in config["space"]]
+def names(declared):
+    return [entry["config"]["name"] for entry in declared.config["space"]]
 
 
 def test_the_getting_started_example(folder, info):
-    config = discover("tuner_examples:build_model", info, folder)
-    assert names(config) == ["num_layers", "units_0", "activation", "dropout", "lr", "units_1", "units_2"]
-    space = to_space(json.loads(json.dumps(config)), "tuner_examples:build_model")
+    found = discover("tuner_examples:build_model", info, folder)
+    assert names(found) == ["num_layers", "units_0", "activation", "dropout", "lr", "units_1", "units_2"]
+    space = Declared(json.loads(json.dumps(found.config))).space("tuner_examples:build_model")
     assert list(space.parameters["units_2"].values()) == [4, 8, 12]
     assert space.parameters["lr"].log
 
     params = {"num_layers": 2, "units_0": 12, "units_1": 8, "activation": "tanh", "dropout": True, "lr": 0.005}
-    before = copy.deepcopy(config)
-    built = build("tuner_examples:build_model", {**params, "batch_size": 8}, info, folder, config)
+    before = copy.deepcopy(found)
+    built = build("tuner_examples:build_model", {**params, "batch_size": 8}, info, folder, found)
     layers = [layer.get_config() for layer in built.model.layers]
     assert [layer.get("units") for layer in layers] == [None, 12, 8, None, 10]
     assert float(built.model.optimizer.learning_rate) == pytest.approx(0.005)
     assert (built.model.compiled, built.fit, built.declared()) == (True, None, None)
-    assert config == before
+    assert found == before
 
 
 def test_unknown_declarations_take_defaults_and_are_reported(folder, info):
@@ -158,32 +159,32 @@ def test_unknown_declarations_take_defaults_and_are_reported(folder, info):
 
 @pytest.mark.parametrize("name", ["Conditional", "conditional"])
 def test_conditional_scopes(folder, info, name):
-    config = discover(f"tuner_examples:{name}", info, folder)
-    assert sorted(names(config)) == ["deep", "extra", "model_type", "pooling", "units", "units"]
-    space = to_space(config, "m:f")
+    found = discover(f"tuner_examples:{name}", info, folder)
+    assert sorted(names(found)) == ["deep", "extra", "model_type", "pooling", "units", "units"]
+    space = found.space("m:f")
     assert space.parameters["deep"].when == {"model_type": "cnn", "pooling": "flat"}
     assert space.parameters["units when model_type is cnn"].sets == "units"
     for smallest in space.configurations():
-        build(f"tuner_examples:{name}", space.settings(smallest), info, folder, config)
+        build(f"tuner_examples:{name}", space.settings(smallest), info, folder, found)
 
 
 def test_only_active_values_are_set(folder, info):
     conditional = importlib.import_module("tuner_examples").conditional
 
-    config = discover("tuner_examples:conditional", info, folder)
+    found = discover("tuner_examples:conditional", info, folder)
     params = {"model_type": "mlp", "units": 7, "pooling": "flat", "extra": 2}
-    model = build("tuner_examples:conditional", params, info, folder, config).model
+    model = build("tuner_examples:conditional", params, info, folder, found).model
     assert conditional.seen == {"model_type": "mlp", "units": 7}
     assert model.layers[1].units == 7
-    build("tuner_examples:conditional", {"model_type": "cnn"}, info, folder, config)
+    build("tuner_examples:conditional", {"model_type": "cnn"}, info, folder, found)
     assert conditional.seen == {"model_type": "cnn", "units": 2, "pooling": "max", "extra": 1}
 
 
 @pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`:UserWarning")
 def test_own_fit_declares_when_it_runs(folder, info):
-    config = discover("tuner_examples:OwnFit", info, folder)
-    assert names(config) == ["units"]
-    built = build("tuner_examples:OwnFit", {"units": 3}, info, folder, config)
+    found = discover("tuner_examples:OwnFit", info, folder)
+    assert names(found) == ["units"]
+    built = build("tuner_examples:OwnFit", {"units": 3}, info, folder, found)
     assert built.declared() is None
     x = np.zeros((64, 1), np.float32)
     history = built.fit(built.model, x, x, epochs=2, verbose=0)
@@ -192,7 +193,7 @@ def test_own_fit_declares_when_it_runs(folder, info):
     assert names(built.declared()) == ["units", "batch_size"]
     again = build("tuner_examples:OwnFit", {"units": 3, "batch_size": 32}, info, folder, built.declared())
     assert again.fit(again.model, x, x, verbose=0).params["steps"] == 2
-    refused = build("tuner_examples:OwnFit", {"units": 4}, info, folder, config)
+    refused = build("tuner_examples:OwnFit", {"units": 4}, info, folder, found)
     with pytest.raises(InvalidModel, match="four are too many"):
         refused.fit(refused.model, x, x)
 
@@ -221,9 +222,9 @@ def test_a_model_broken_at_its_defaults(folder, info):
 
 
 def test_declare_hyperparameters(folder, info):
-    config = discover("tuner_examples:Declares", info, folder)
-    assert names(config) == ["before"]
-    assert build("tuner_examples:Declares", {"before": 3}, info, folder, config).model.output_shape == (None, 3)
+    found = discover("tuner_examples:Declares", info, folder)
+    assert names(found) == ["before"]
+    assert build("tuner_examples:Declares", {"before": 3}, info, folder, found).model.output_shape == (None, 3)
 
 
 def test_constructors(folder, info):
@@ -234,10 +235,10 @@ def test_constructors(folder, info):
 
 def test_hyper_xception(info_of):
     path, info = "keras_tuner.applications:HyperXception", info_of((32, 32, 3))
-    config = discover(path, info)
-    assert len(config["space"]) == 11
-    smallest, _ = to_space(config, path).extremes()
-    model = build(path, {**smallest, "num_residual_blocks": 3}, info, (), config).model
+    found = discover(path, info)
+    assert len(found.config["space"]) == 11
+    smallest, _ = found.space(path).extremes()
+    model = build(path, {**smallest, "num_residual_blocks": 3}, info, (), found).model
     assert (model.output_shape, model.loss) == ((None, 10), "categorical_crossentropy")
     assert sum("separable" in layer.name for layer in model.layers) == 2 * (3 + 1)
 

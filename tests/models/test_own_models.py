@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from hpo.config.declared import NOTHING_DECLARED
 from hpo.errors import ModelError
 from hpo.models import build, discover
 
@@ -53,8 +54,8 @@ def test_a_function_of_params_and_dataset(folder, info, compiled):
 
 
 def test_declares_nothing(folder, info):
-    assert discover("own_models:make", info, [folder]) == {"space": [], "values": {}}
-    assert discover("mlp", info, [folder]) == {"space": [], "values": {}}
+    assert discover("own_models:make", info, [folder]) == NOTHING_DECLARED
+    assert discover("mlp", info, [folder]) == NOTHING_DECLARED
 
 
 def test_must_return_a_model(folder, info):

@@ -54,8 +54,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     run(url, name="one", trials=1)
     run(url, _perfect, name="three", trials=3)
     run(url, _fails, name="failed", trials=2)
-    run(url, lambda job: [0.1 * job.params["depth"]], name="single", trials=8, what=definition(SINGLE))
-    run(url, _sometimes, name="wild", trials=14, what=definition(WILD))
+    run(url, lambda job: [0.1 * job.params["depth"]], name="single", trials=8, space=SINGLE)
+    run(url, _sometimes, name="wild", trials=14, space=WILD)
     return url
 
 

@@ -7,14 +7,16 @@ from typing import Any
 
 import optuna
 import pytest
-from studies import Ran, run, score
+from studies import Ran, run_plan, score
 from tiny import tiny
 from typer.testing import CliRunner
 
 from hpo.cli.commands import app
+from hpo.engines.scripted import ScriptedEngine
 from hpo.errors import NotFound, StudyMismatch, UserError
+from hpo.loop.jobs import variants_of
 from hpo.plan.plan import load_plan
-from hpo.reuse.extend import Options, _definition, extend, warm_start
+from hpo.reuse.extend import Options, extend, warm_start
 from hpo.study.read import known_study, read_study
 from hpo.study.record import ranked
 from hpo.training.messages import Failed, Job
@@ -49,12 +51,8 @@ def script(job: Job) -> Any:
 
 def go_on(home: Path, wanted: dict[str, Any], trials: int, script: Any = script) -> Ran:
     """What `hpo run` would do, without training."""
-    plan = load_plan(wanted, home=home)
-    spec = {key: value for key, value in wanted["study"].items() if key != "trials"}
-    return run(
-        plan.storage, script, name=wanted["name"], what=_definition(plan, None), trials=trials, models=home / "models",
-        **spec,
-    )  # fmt: skip
+    plan = load_plan({**wanted, "study": {**wanted["study"], "trials": trials}}, home=home)
+    return run_plan(plan, ScriptedEngine(script), variants_of(plan).base.info)
 
 
 @pytest.fixture(scope="module")

@@ -7,28 +7,29 @@ from typing import Any
 
 import optuna
 import pytest
-from studies import run
+from studies import INFO, NoData, run_plan
 from tiny import Command, tiny
 
-from hpo.config.experiment import TrainingSpec
-from hpo.config.score import Score
 from hpo.confirm.confirm import chosen_finalists
 from hpo.confirm.confirming import Confirming, Wanted
 from hpo.engines.scripted import ScriptedEngine
 from hpo.errors import StudyBusy, UserError
-from hpo.loop.coordinator import Budget, Coordinator
+from hpo.loop.coordinator import Budget
+from hpo.loop.driving import drive
+from hpo.loop.jobs import Prepared, variants_of
 from hpo.plan.plan import load_plan
-from hpo.reuse.extend import Options, _definition, extend
+from hpo.reuse.extend import Options, extend
 from hpo.reuse.log_again import retell
 from hpo.statistics.finalists import confirmation_of
 from hpo.storage.lock import sole_coordinator
 from hpo.study.attributes import CONFIRMS, DATA, JOB
 from hpo.study.read import known_study, read_study
-from hpo.study.record import TrialRecord
 from hpo.tracking.lookup import find_study
 from hpo.training.messages import Failed, Job
 
-EXPERIMENT = tiny(name="told", training={"epochs": 3})
+EXPERIMENT = tiny(
+    name="told", training={"epochs": 3}, study={"trials": 5, "sampler": "random", "pruner": "none", "retries": 0}
+)
 
 
 def script(job: Job) -> Any:
@@ -42,20 +43,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home folder with a study of five trials, the two best confirmed over two seeds, and no MLflow."""
     home = tmp_path_factory.mktemp("store")
     plan = load_plan(EXPERIMENT, home=home)
-    run(plan.storage, script, name="told", what=_definition(plan, None), trials=5, retries=0)
+    run_plan(plan, ScriptedEngine(script), variants_of(plan).base.info)
     view = read_study(plan.storage, "told")
-
-    def make(record: TrialRecord, best: Score | None) -> Job:
-        return Job(record.number, record.params, record.seed, "mlp", TrainingSpec(), view.objective, "")
 
     with sole_coordinator(plan.storage, "told"):
         finalists = chosen_finalists(view, 2)
         record = Confirming(plan.storage, "told", Wanted(finalists, 2, False, 0))
-        engine, budget = (
-            ScriptedEngine(lambda job: [0.1, 0.2 + 0.001 * (job.seed % 5)], 1),
-            Budget(None, None, None, None),
-        )
-        Coordinator(record, engine, view.objective, budget, make, lambda config: None, ()).run()
+        engine = ScriptedEngine(lambda job: [0.1, 0.2 + 0.001 * (job.seed % 5)])
+        drive(record, Prepared(plan, engine, INFO, NoData()), Budget(None, None, None, None), ())
         found = confirmation_of(record.results(finalists), view.objective)
         assert found is not None
         record.keep(found)

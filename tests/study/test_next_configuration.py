@@ -27,7 +27,7 @@ ALL = sorted(definition(SMALL).space.key(config) for config in definition(SMALL)
 @pytest.mark.parametrize("sampler", ["random", "tpe", "cmaes", "qmc", "nsga2", "grid"])
 def test_a_space_is_run_through_once_and_its_end_ends_the_study(url, sampler, workers):
     options = {"tpe": {"n_startup_trials": 2}, "nsga2": {"population_size": 2}}.get(sampler, {})
-    spec = {"sampler": {"name": sampler, **options}, "what": definition(SMALL), "workers": workers}
+    spec = {"sampler": {"name": sampler, **options}, "space": SMALL, "workers": workers}
     first = run(url, flat, trials=3, **spec)
     assert first.ending == "done"
     ran = run(url, flat, trials=20, **spec)
@@ -38,24 +38,23 @@ def test_a_space_is_run_through_once_and_its_end_ends_the_study(url, sampler, wo
 
 
 def test_a_space_of_one_configuration_is_run_once_whatever_the_time(url):
-    what = definition({"model": "mlp", "parameters": {"depth": 1}})
-    ran = run(url, flat, timeout=60, what=what)
+    ran = run(url, flat, timeout=60, space={"model": "mlp", "parameters": {"depth": 1}})
     assert (ran.ending, ran.configs) == ("exhausted", [{"depth": 1}])
-    nothing = definition({"model": "mlp", "parameters": {}})
-    assert run(url, flat, timeout=60, what=nothing, name="nothing").configs == [{}]
+    nothing = {"model": "mlp", "parameters": {}}
+    assert run(url, flat, timeout=60, space=nothing, name="nothing").configs == [{}]
 
 
 def test_what_the_file_lists_is_passed_over_where_it_was_tried(url):
     whole = {"kind": "b", "rate": 0.1}
     listed = [whole, {"kind": "b", "rate": 0.1, "fixed": 7}, {"kind": "a"}, {"kind": "a", "size": 2}, {"kind": "a"}]
-    spec: dict[str, Any] = {"enqueue": listed, "what": definition(SMALL)}
+    spec: dict[str, Any] = {"enqueue": listed, "space": SMALL}
     ran = run(url, flat, trials=3, **spec)
     assert [config["kind"] for config in ran.configs][:2] == ["b", "a"]
     assert keys(run(url, flat, trials=20, **spec)) == ALL
 
 
 def test_what_others_enqueue_takes_another_value_where_it_may_and_else_fails(url):
-    spec: dict[str, Any] = {"what": definition(SMALL)}
+    spec: dict[str, Any] = {"space": SMALL}
     run(url, flat, trials=1, enqueue=[{"kind": "a", "size": 1}], **spec)
     theirs = optuna.load_study(study_name="s", storage=url)
     for config in ({"kind": "a"}, {"kind": "a"}, {"kind": "a", "size": 3}, {"kind": "b", "rate": 0.3}):
@@ -127,6 +126,6 @@ def test_a_row_without_parameters_that_earlier_code_left_is_the_configuration_it
 
 def test_a_grid_does_not_begin_a_configuration_that_is_written_in_another_way(url):
     listed = [{"depth": 1, "widths": [8], "optimizer": "sgd", "momentum": 0}]
-    ran = run(url, flat, sampler="grid", enqueue=listed, what=definition(GRID))
+    ran = run(url, flat, sampler="grid", enqueue=listed, space=GRID)
     space = definition(GRID).space
     assert len({space.key(config) for config in ran.configs}) == len(ran.configs) == 16

@@ -1,11 +1,13 @@
 """A study is created once, and opened again only as what it is: real SQLite, real PostgreSQL."""
 
+from dataclasses import replace
+
 import optuna
 import pytest
 from postgres import PASSWORD
-from studies import SPACE, definition, flat, run
+from studies import INFO, SPACE, definition, flat, run
 
-from hpo.config.experiment import StudySpec
+from hpo.config.experiment import Objective, StudySpec
 from hpo.errors import NotFound, StudyMismatch, UserError
 from hpo.study.open import open_study
 from hpo.study.read import read_study, study_names
@@ -27,8 +29,8 @@ def open_(url, what=None, **spec):
             {"space": {**SPACE, "parameters": {**SPACE["parameters"], "depth": {"type": "int", "low": 1, "high": 4}}}},
             "search_space.parameters.depth.high: 3 -> 4",
         ),
-        ({"objective": {"metric": "val_accuracy", "direction": "minimize"}}, 'objective.direction: "maximize" -> "min'),
-        ({"dataset": {"name": "digits", "digest": "1" * 32, "scaling": "minmax"}}, 'dataset.digest: "000'),
+        ({"objective": Objective(metric="val_accuracy", direction="minimize")}, 'objective.direction: "max'),
+        ({"info": replace(INFO, digest="1" * 32)}, 'dataset.digest: "000'),
         ({"epochs": 5}, "training.epochs: 20 -> 5"),
         ({"seed": 7}, "seed: 0 -> 7"),
     ],
@@ -36,14 +38,14 @@ def open_(url, what=None, **spec):
 def test_a_changed_definition_is_refused_with_the_difference(url, change, line):
     run(url, flat, trials=1)
     with pytest.raises(StudyMismatch, match="study s was defined otherwise:\n") as caught:
-        run(url, flat, trials=2, what=definition(**change))
+        run(url, flat, trials=2, **change)
     assert f"\n  {line}" in str(caught.value)
     assert "\nundo the change to go on with this one, start another with --name, or " in str(caught.value)
     inside = line.startswith("search_space.parameters")
     how = "hpo extend s EXPERIMENT --name NEW" if inside else "hpo warm-start EXPERIMENT --from s --name NEW"
     assert str(caught.value).endswith(how)
     assert len(run(url, flat, trials=1).trials) == 1
-    assert len(run(url, flat, trials=1, name="other", what=definition(**change)).trials) == 1
+    assert len(run(url, flat, trials=1, name="other", **change).trials) == 1
 
 
 def test_all_differences_are_listed(url):

@@ -7,9 +7,10 @@ from typing import Any
 
 import optuna
 import pytest
-from studies import GRID, definition, flat, run, score
+from studies import GRID, flat, run, score
 
 from hpo.config.experiment import Experiment, Named
+from hpo.config.space import SearchSpace
 from hpo.config.yaml_file import Document, read_yaml
 from hpo.errors import FileMistakes
 from hpo.plan.plan import load_plan
@@ -54,7 +55,7 @@ def test_random_proposes_the_same_whatever_runs_beside_it(tmp_path):
     assert [trial.number for trial in three.log.ended] != list(range(6))
     assert three.configs == one.configs
     assert [trial.seed for trial in three.trials] == [trial.seed for trial in one.trials]
-    other = run(f"sqlite:///{tmp_path}/other.db", flat, trials=6, what=definition(seed=1))
+    other = run(f"sqlite:///{tmp_path}/other.db", flat, trials=6, seed=1)
     assert not set(map(key, other.configs)) & set(map(key, one.configs))
 
 
@@ -64,8 +65,8 @@ def test_qmc_is_optunas_own_sequence(tmp_path):
         "parameters": {name: {"type": "float", "low": 0.0, "high": 1.0} for name in ("a", "b")},
     }
     url = f"sqlite:///{tmp_path}/o.db"
-    run(url, flat, trials=3, sampler="qmc", what=definition(space))
-    ours = run(url, flat, trials=7, sampler="qmc", what=definition(space)).configs
+    run(url, flat, trials=3, sampler="qmc", space=space)
+    ours = run(url, flat, trials=7, sampler="qmc", space=space).configs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study = optuna.create_study(sampler=optuna.samplers.QMCSampler(seed=0))
@@ -84,19 +85,19 @@ def test_cmaes_keeps_its_generations_over_a_resume(tmp_path):
 
 
 def test_grid_runs_each_configuration_once_over_interruptions_and_ends(tmp_path):
-    url, what = f"sqlite:///{tmp_path}/o.db", definition(GRID)
-    first = run(url, flat, sampler="grid", trials=5, workers=2, what=what)
+    url = f"sqlite:///{tmp_path}/o.db"
+    first = run(url, flat, sampler="grid", trials=5, workers=2, space=GRID)
     assert len(first.trials) == 5
-    whole = run(url, flat, sampler="grid", workers=3, what=what)
+    whole = run(url, flat, sampler="grid", workers=3, space=GRID)
     assert whole.ending == "done"
-    assert sorted(map(key, whole.configs)) == sorted(map(key, what.space.configurations()))
+    assert sorted(map(key, whole.configs)) == sorted(map(key, SearchSpace.model_validate(GRID).configurations()))
     assert len(whole.configs) == 16
-    assert run(url, flat, sampler="grid", what=what).engine.jobs == []
+    assert run(url, flat, sampler="grid", space=GRID).engine.jobs == []
 
 
 def test_grid_does_not_repeat_what_was_enqueued(tmp_path):
     config = {"depth": 2, "widths": [8, 4], "optimizer": "adam"}
-    ran = run(f"sqlite:///{tmp_path}/o.db", flat, sampler="grid", enqueue=[config], what=definition(GRID))
+    ran = run(f"sqlite:///{tmp_path}/o.db", flat, sampler="grid", enqueue=[config], space=GRID)
     assert ran.configs[0] == {**config, "activation": "relu"}
     assert len(ran.configs) == len(set(map(key, ran.configs))) == 16
 
@@ -243,9 +244,7 @@ CURVES = [[0.1 * trial % 0.7, 0.2 + 0.3 * (trial % 3), 0.1 * (trial % 5), 0.4, 0
 )
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_a_pruner_stops_what_plain_optuna_would_stop(pruner, plain, tmp_path):
-    ran = run(
-        f"sqlite:///{tmp_path}/o.db", lambda job: CURVES[job.trial], pruner=pruner, trials=9, what=definition(epochs=5)
-    )
+    ran = run(f"sqlite:///{tmp_path}/o.db", lambda job: CURVES[job.trial], pruner=pruner, trials=9, epochs=5)
 
     def objective(trial):
         curve = CURVES[trial.number]

@@ -10,6 +10,7 @@ import pytest
 from postgres import PASSWORD
 from studies import GRID, definition, flat, process, run, two_epochs
 
+from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.config.experiment import StudySpec
 from hpo.errors import NotFound, StudyBusy, StudyMismatch, UserError
 from hpo.study.failure import Failure
@@ -58,16 +59,16 @@ def test_what_a_plain_optuna_user_enqueues_is_run(url):
 
 @pytest.mark.parametrize("spec", [{"trials": 5}, {"timeout": 60}, {"timeout": 60, "sampler": "grid"}])
 def test_all_that_somebody_enqueued_is_run_to_the_last(url, spec):
-    what = definition({"model": "mlp", "parameters": {"depth": {"type": "int", "low": 1, "high": 5}}})
-    run(url, flat, trials=1, what=what, enqueue=[{"depth": 3}], sampler=spec.get("sampler", "random"))
+    space = {"model": "mlp", "parameters": {"depth": {"type": "int", "low": 1, "high": 5}}}
+    run(url, flat, trials=1, space=space, enqueue=[{"depth": 3}], sampler=spec.get("sampler", "random"))
     for depth in (5, 1, 4):
         optuna.load_study(study_name="s", storage=url).enqueue_trial({"depth": depth})
-    ran = run(url, flat, what=what, **spec)
+    ran = run(url, flat, space=space, **spec)
     assert [config["depth"] for config in ran.configs] == [3, 5, 1, 4, 2]
     assert ran.states == ["complete"] * 5
     # And what is enqueued once the space has been run through is answered too.
     optuna.load_study(study_name="s", storage=url).enqueue_trial({"depth": 2})
-    again = run(url, flat, what=what, **{**spec, "trials": 6})
+    again = run(url, flat, space=space, **{**spec, "trials": 6})
     assert (again.states[5:], again.trials[5].failure.text) == (["invalid"], "the configuration of trial 4, once more")
 
 
@@ -101,7 +102,7 @@ def script(job):
     while job.trial >= 2:
         time.sleep(0.02)
         yield 0.4
-run({url!r}, script, trials=6, workers=2, sampler={sampler!r}, what=definition({space}))
+run({url!r}, script, trials=6, workers=2, sampler={sampler!r}, space={space})
 """
 
 
@@ -141,7 +142,7 @@ def test_a_killed_study_goes_on(url, tmp_path):
 
 def test_a_killed_grid_goes_on(url):
     killed_in_the_middle(url, "grid", "GRID")
-    ran = run(url, flat, sampler="grid", what=definition(GRID))
+    ran = run(url, flat, sampler="grid", space=GRID)
     assert ran.states.count("lost") == 2
     ended = [key(trial.params) for trial in ran.trials if trial.state == "complete"]
     assert sorted(ended) == sorted(map(key, definition(GRID).space.configurations()))
@@ -166,7 +167,7 @@ def test_a_whole_study_on_postgresql(postgres):
     first = run(postgres, script, trials=3, workers=2, **spec)
     assert sorted(first.states) == ["complete"] * 3 + ["killed"]
     with pytest.raises(StudyMismatch, match="seed: 0 -> 3") as caught:
-        run(postgres, script, trials=4, what=definition(seed=3))
+        run(postgres, script, trials=4, seed=3)
     ran = run(postgres, script, trials=5, workers=2, **spec)
     assert len({trial.origin for trial in ran.trials}) == 5
     assert ran.trials[:4] == first.trials
@@ -192,11 +193,10 @@ def test_a_killed_study_on_postgresql_goes_on(postgres):
 
 def test_a_space_grows_by_what_a_model_declares(url):
     study = open_(url)
-    assert study.declared is None
-    study.declare({"space": [], "values": {}})
-    assert open_(url).declared == {"space": [], "values": {}}
-    grown = study.space.merged(type(study.space).model_validate({"model": "m", "parameters": {"units": 7}}))
-    study.widen(grown)
+    assert study.declared == NOTHING_DECLARED
+    found = Declared({"space": [{"class_name": "Fixed", "config": {"name": "units", "value": 7}}], "values": {}})
+    study.declare(found)
+    assert open_(url).declared == found
     record = study.ask(None)
     assert record is not None
     assert record.params["units"] == 7

@@ -75,7 +75,7 @@ def test_every_sampler_goes_on_after_nothing_but_failures(url, sampler):
     options = {"tpe": {"n_startup_trials": 1, "multivariate": True}, "nsga2": {"population_size": 2}}.get(sampler, {})
     bad = {0, 1, 4}
     ran = run(
-        url, lambda job: [float("inf")] if job.trial in bad else [0.5], trials=8, what=definition(SMALL),
+        url, lambda job: [float("inf")] if job.trial in bad else [0.5], trials=8, space=SMALL,
         sampler={"name": sampler, **options},
     )  # fmt: skip
     assert ran.states.count("nonfinite") == 3
@@ -91,8 +91,7 @@ def test_tpe_keeps_away_from_where_trials_diverge(url):
 
     diverged = 0
     for seed in range(2):
-        what = definition(space, seed=seed)
-        ran = run(url, script, trials=40, sampler={"name": "tpe"}, what=what, name=f"s{seed}", pruner="none")
+        ran = run(url, script, trials=40, sampler={"name": "tpe"}, space=space, seed=seed, name=f"s{seed}")
         diverged += sum(trial.reason == "nonfinite" for trial in ran.trials[20:])
     # The best lie at the very edge of where they diverge. Told as failed, nine of ten fell beyond it.
     assert diverged <= 2 * 20 * 0.6

@@ -10,13 +10,13 @@ from typing import Any
 import optuna
 import pytest
 from logged import DATASET, complete, opened, running
-from studies import flat, run
+from studies import flat, run_plan
 from tiny import tiny
 
+from hpo.engines.scripted import ScriptedEngine
 from hpo.errors import Interrupted, StudyFailed
 from hpo.loop.mlflow_observer import tracked
 from hpo.plan.plan import Plan, load_plan
-from hpo.reuse.extend import _definition
 from hpo.training.messages import EpochDone
 
 
@@ -39,8 +39,9 @@ class Quiet:
 def plan(tmp_path: Path, empty_database: Path) -> Plan:
     """Of a study with one trial, and a store with MLflow's tables."""
     shutil.copy(empty_database, tmp_path / "mlflow.db")
-    plan = load_plan(tiny(name="toy", search_space=tiny()["search_space"]), home=tmp_path)
-    run(plan.storage, flat, name="toy", what=_definition(plan, None), trials=1, retries=0)
+    study = {"trials": 1, "sampler": "random", "pruner": "none", "retries": 0}
+    plan = load_plan(tiny(name="toy", study=study), home=tmp_path)
+    run_plan(plan, ScriptedEngine(flat))
     return plan
 
 

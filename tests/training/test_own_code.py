@@ -63,13 +63,13 @@ def test_a_metric_of_several_numbers_is_refused(run_job):
 def test_a_model_of_keras_tuner(run_job):
     line = run_job("own_code:tuned", params={"units": 3})
     assert line.events[0].model_parameters == 64 * 3 + 3 + 3 * 10 + 10
-    assert [one["config"]["name"] for one in line.events[0].declared["space"]] == ["units"]
+    assert [one["config"]["name"] for one in line.events[0].declared.config["space"]] == ["units"]
 
 
 def test_a_hypermodels_fit_may_pass_its_own_batch_size(run_job, recorder):
     line = recorder()
     run_job("own_code:TunesItsBatchSize", params={"units": 3, "batch_size": 80}, line=line, training={"epochs": 1})
-    assert [one["config"]["name"] for one in line.last.declared["space"]] == ["units", "batch_size"]
+    assert [one["config"]["name"] for one in line.last.declared.config["space"]] == ["units", "batch_size"]
     # 128 samples to train on, 80 a batch; one batch of validation; the beginning and the end of the epoch.
     assert line.batches == 2 + 1 + 2
 

@@ -1,6 +1,7 @@
 """What a script's template is filled with: how a trial's data are read, its model is made and its training goes."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,8 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
     dataset = variants_of(plan).dataset(spec)
     info = dataset.info
     _refuse(dataset.batches is not None, f"{info.name}: generated data make")
-    declared = models.discover(plan.space.model, info, plan.folders)
-    job = make_job(plan, exported.parameters, exported.seed, lambda _: Path(), declared)
+    plan = replace(plan, declared=models.discover(plan.space.model, info, plan.folders))
+    job = make_job(plan, exported.parameters, exported.seed, lambda _: Path())
     training = job.training
     keras.utils.set_random_seed(job.seed)
     built = models.build(job.model, job.params, info, job.import_paths, job.declared)

@@ -137,8 +137,7 @@ def test_a_script_reaches_what_the_trial_reached(
     dataset = load(file.plan.experiment.dataset, file.plan.folders)
     save(dataset, tmp_path / "data")
     line = Line()
-    declared: dict[str, Any] = {"space": [], "values": {}}
-    train(make_job(file.plan, file.parameters, file.seed, lambda _: tmp_path / "data", declared), line)
+    train(make_job(file.plan, file.parameters, file.seed, lambda _: tmp_path / "data"), line)
     assert isinstance(line.events[-1], Finished), line.events[-1]
     losses = [event.metrics["val_loss"] for event in line.events if isinstance(event, EpochDone)]
 

@@ -1,9 +1,11 @@
-"""KerasTuner's declarations as a search space, without KerasTuner."""
+"""What a KerasTuner model declares of itself: its stored form, and the search space that it makes. No KerasTuner."""
 
+import copy
 import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from hpo.config.space import SearchSpace
@@ -13,18 +15,70 @@ from hpo.text.cleaning import MOST_OF_A_NAME, is_clean
 When = dict[str, Any]
 
 
-def to_space(config: Mapping[str, Any], model: str) -> SearchSpace:
-    """The search space of `HyperParameters.get_config()`: the same names, ranges, steps and conditions.
+def _nothing() -> Mapping[str, Any]:
+    return {"space": [], "values": {}}
 
-    Differences: `sampling="log"` with a step is a list of its values; `sampling="reverse_log"`, which Optuna
-    lacks, is even over the range. A name that KerasTuner knows under several conditions becomes one parameter
-    for each, named `units when model is cnn`, which sets `units`.
+
+@dataclass(frozen=True)
+class Declared:
+    """The hyperparameters that a model is known to declare, while it is built or trained; KerasTuner's models alone do.
+
+    It travels with each job, since a model that is built again must find the same names.
     """
-    times = Counter(entry["config"]["name"] for entry in config["space"])
-    kinds = {entry["config"]["name"]: entry["class_name"] for entry in config["space"]}
+
+    config: Mapping[str, Any] = field(default_factory=_nothing)
+    """The form in which it is stored: KerasTuner's `HyperParameters.get_config()`."""
+
+    @classmethod
+    def by(cls, model: str, config: Mapping[str, Any]) -> "Declared":
+        """What a model was found to declare; a copy of the configuration, which KerasTuner goes on to change.
+
+        Raises:
+            ModelError: a name or a choice that no database, file or terminal takes.
+        """
+        _refuse_what_nothing_can_hold(model, config)
+        return cls(copy.deepcopy(dict(config)))
+
+    def space(self, model: str) -> SearchSpace:
+        """The search space of a model that declares this: the same names, ranges, steps and conditions.
+
+        Differences: `sampling="log"` with a step is a list of its values; `sampling="reverse_log"`, which Optuna
+        lacks, is even over the range. A name that KerasTuner knows under several conditions becomes one parameter
+        for each, named `units when model is cnn`, which sets `units`.
+        """
+        return SearchSpace.model_validate({"model": model, "parameters": _parameters(self.config["space"])})
+
+    def added_to(self, space: SearchSpace) -> SearchSpace:
+        """A space and what its model declares beside; where both name a parameter, the space's."""
+        parameters = {**self.space(space.model).parameters, **space.parameters}
+        return SearchSpace(model=space.model, parameters=parameters)
+
+    def widened(self, found: "Declared") -> "Declared":
+        """This, and what a trial declared beyond it.
+
+        Trials that train side by side may each declare what the other does not: what is known stays known.
+        """
+        known = [_place(entry) for entry in self.config["space"]]
+        more = [entry for entry in found.config["space"] if _place(entry) not in known]
+        values = {**self.config["values"], **found.config["values"]}
+        return Declared({"space": [*self.config["space"], *more], "values": values})
+
+
+NOTHING_DECLARED = Declared()
+
+
+def _place(entry: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """What KerasTuner tells hyperparameters apart by: the name, and the conditions under which it exists."""
+    return entry["config"]["name"], entry["config"].get("conditions") or []
+
+
+def _parameters(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The parameters of a search space, by name, as a file would say them."""
+    times = Counter(entry["config"]["name"] for entry in entries)
+    kinds = {entry["config"]["name"]: entry["class_name"] for entry in entries}
     parameters: dict[str, Any] = {}
     variants: dict[str, list[str]] = defaultdict(list)
-    for entry in config["space"]:
+    for entry in entries:
         name = entry["config"]["name"]
         if name in parameters:
             # The first exists always, so that KerasTuner never asks for this one.
@@ -41,10 +95,10 @@ def to_space(config: Mapping[str, Any], model: str) -> SearchSpace:
                     "sets": sets,
                 }
                 variants[name].append(key)
-    return SearchSpace.model_validate({"model": model, "parameters": parameters})
+    return parameters
 
 
-def refuse_what_nothing_can_hold(model: str, config: Mapping[str, Any]) -> None:
+def _refuse_what_nothing_can_hold(model: str, config: Mapping[str, Any]) -> None:
     """Refuses names and choices that no database, file or terminal takes.
 
     Raises:

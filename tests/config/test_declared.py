@@ -3,9 +3,8 @@
 import optuna
 import pytest
 
+from hpo.config.declared import Declared
 from hpo.errors import ModelError
-from hpo.models import to_space
-from hpo.models.declared import refuse_what_nothing_can_hold
 
 
 def entry(kind, name, conditions=(), **config):
@@ -21,8 +20,12 @@ def choice(name, values, conditions=()):
     return entry("Choice", name, conditions, values=values, ordered=False, default=values[0])
 
 
+def declared(*entries):
+    return Declared({"space": list(entries), "values": {}})
+
+
 def space(*entries):
-    return to_space({"space": list(entries), "values": {}}, "m:f")
+    return declared(*entries).space("m:f")
 
 
 def drawn(found, seed, count=40):
@@ -124,4 +127,4 @@ def test_a_scope_within_a_scope_of_the_same_parent():
 def test_names_and_choices_that_nothing_can_hold_are_refused(name, values, rule):
     config = {"space": [{"class_name": "Choice", "config": {"name": name, "values": values}}], "values": {}}
     with pytest.raises(ModelError, match=rule):
-        refuse_what_nothing_can_hold("own:make", config)
+        Declared.by("own:make", config)
