@@ -110,7 +110,9 @@ class _Shown:
 
 def _failed(trials: "Sequence[TrialRecord]") -> "Sequence[TrialRecord]":
     """The trials that failed for good; what was given back is trained by the next run."""
-    return [trial for trial in trials if trial.state == "failed" and trial.reason not in ("lost", "interrupted")]
+    from hpo.study.failure import GIVEN_BACK
+
+    return [trial for trial in trials if trial.state == "failed" and trial.reason not in GIVEN_BACK]
 
 
 def _why_all_failed(result: Result, failed: "Sequence[TrialRecord]") -> str:

@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 TESTS: Mapping[str, Sequence[str]] = {
+    "config/score.py": ("tests/config/test_score.py",),
+    "loop/running_trial.py": ("tests/loop/test_running_trial.py",),
+    "loop/same_failures.py": ("tests/loop/test_same_failures.py",),
     "loop/coordinator.py": ("tests/loop/test_coordinator_edges.py", "tests/loop/test_coordinator.py"),
     "study/record.py": ("tests/study/test_record.py",),
     "study/study.py": (

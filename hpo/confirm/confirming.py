@@ -25,9 +25,9 @@ from hpo.storage.optuna_compat import key_of
 from hpo.storage.writer import Writer
 from hpo.study.attributes import CONFIRMATION, CONFIRMS, DECLARED, IDENTITY, JOB, RETRY
 from hpo.study.confirmation import Confirmation
+from hpo.study.failure import RETRIED, runs_again
 from hpo.study.read import confirming_study, known_study
 from hpo.study.record import Confirms, TrialRecord, lost
-from hpo.study.retries import GIVEN_BACK, RETRIED
 from hpo.study.stored_trial import job_of, record_of, records_of
 from hpo.study.tell import tell
 
@@ -251,7 +251,7 @@ def _is_owed(attempts: Sequence[TrialRecord], retries: int) -> bool:
         return True
     last, deaths = attempts[-1], sum(run.reason in RETRIED for run in attempts)
     if last.state == "failed":
-        return last.reason in GIVEN_BACK or (last.reason in RETRIED and deaths <= retries)
+        return runs_again(last.reason, deaths, retries)
     return last.state == "pruned"
 
 

@@ -13,6 +13,7 @@ from rich.spinner import Spinner
 from rich.status import Status
 from rich.text import Text
 
+from hpo.study.failure import GIVEN_BACK
 from hpo.study.record import TrialRecord, best_trial
 from hpo.text.console import is_live, printable, width_of
 from hpo.text.tables import style_of
@@ -76,7 +77,7 @@ class Progress:
     @contextmanager
     def shown(self, trials: Sequence[TrialRecord]) -> Iterator[None]:
         """The time in which progress is shown; `trials` are those of earlier runs."""
-        self._done = {trial.origin for trial in trials if trial.reason not in ("lost", "interrupted")}
+        self._done = {trial.origin for trial in trials if trial.reason not in GIVEN_BACK}
         self._done_before = len(self._done)
         self._best = best_trial(trials, self._objective)
         if not is_live(self._console):

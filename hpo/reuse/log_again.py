@@ -92,7 +92,7 @@ def retell(
 
 def _status(view: "StudyView", confirming: "Sequence[TrialRecord]") -> "Status":
     """How the study ended, as far as its record says; MLflow may know better, where it saw the end."""
-    from hpo.study.retries import GIVEN_BACK
+    from hpo.study.failure import GIVEN_BACK
 
     latest = {record.origin: record for record in view.trials}
     again = {(record.confirms.trial, record.confirms.ordinal): record for record in confirming if record.confirms}

@@ -2,6 +2,17 @@
 
 from dataclasses import dataclass
 
+GIVEN_BACK = ("lost", "interrupted")
+"""Reasons that say nothing of a trial: the next run of the study trains it again, as often as need be."""
+
+RETRIED = ("killed", "crashed", "out_of_memory")
+"""Reasons for which a trial is tried again, as often as `retries` says: its worker died."""
+
+
+def runs_again(reason: str | None, deaths: int, retries: int) -> bool:
+    """Whether a configuration whose last trial failed for a reason is run again; `deaths`: of its workers so far."""
+    return reason in GIVEN_BACK or (reason in RETRIED and deaths <= retries)
+
 
 @dataclass(frozen=True)
 class Failure:

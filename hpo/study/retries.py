@@ -5,12 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from optuna.trial import FrozenTrial
 
+from hpo.study.failure import RETRIED, runs_again
 from hpo.study.record import TrialRecord
 from hpo.study.stored_trial import attempt_of, failure_of, origin_of
-
-# Failures after which a configuration is run again: always, and within `retries`. After others it is not.
-GIVEN_BACK = ("lost", "interrupted")
-RETRIED = ("killed", "crashed", "out_of_memory")
 
 
 def to_run_again(trials: Sequence[FrozenTrial], retries: int) -> Iterator[FrozenTrial]:
@@ -21,15 +18,14 @@ def to_run_again(trials: Sequence[FrozenTrial], retries: int) -> Iterator[Frozen
         latest[origin_of(trial)] = trial
         deaths[origin_of(trial)] += failure_of(trial) in RETRIED
     for origin, trial in latest.items():
-        failure = failure_of(trial)
-        if failure in GIVEN_BACK or (failure in RETRIED and deaths[origin] <= retries):
+        if runs_again(failure_of(trial), deaths[origin], retries):
             yield trial
 
 
 def may_run_again(record: TrialRecord, trials: Sequence[FrozenTrial], retries: int) -> bool:
     """Whether the configuration of a trial that is about to end is to be tried again; Optuna was not told yet."""
     deaths = 1 + sum(failure_of(trial) in RETRIED for trial in trials if origin_of(trial) == record.origin)
-    return record.reason in GIVEN_BACK or (record.reason in RETRIED and deaths <= retries)
+    return runs_again(record.reason, deaths, retries)
 
 
 def tried_again(trial: FrozenTrial) -> dict[str, int]:
