@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from hpo.config.yaml_file import Document, read_yaml, to_yaml
 from hpo.errors import FileMistakes, Mistake
@@ -170,15 +170,5 @@ def _exported(data: Mapping[str, Any], plan: Plan) -> Exported:
         scores=data["scores"],
         digest=str(data["data"]["digest"]),
         versions=data.get("versions") or {},
-        confirmed=_read_confirmed(data["confirmed"]) if data.get("confirmed") else None,
-    )
-
-
-def _read_confirmed(data: Mapping[str, Any]) -> Confirmed:
-    validation = data.get("validation")
-    return Confirmed(
-        noise_floor=float(data["noise_floor"]),
-        chosen=bool(data["chosen"]),
-        validation=None if validation is None else Estimate.model_validate(validation),
-        test={name: Estimate.model_validate(value) for name, value in (data.get("test") or {}).items()},
+        confirmed=TypeAdapter(Confirmed).validate_python(data["confirmed"]) if data.get("confirmed") else None,
     )
