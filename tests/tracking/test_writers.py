@@ -129,7 +129,7 @@ def test_the_tables_are_written_as_mlflow_writes_them(uri, tmp_path, monkeypatch
     for table in TABLES:
         assert fast[table] == slow[table], table
     errors = sorted(file.read_text() for file in (tmp_path / "artifacts").glob("*/artifacts/error.txt"))
-    assert [*dict.fromkeys(errors)] == sorted(["ValueError: no\nTraceback ...", "lone \\udc80 surrogate, \\x00 zero"])
+    assert [*dict.fromkeys(errors)] == sorted(["ValueError: no\n\nTraceback ...", "lone \\udc80 surrogate, \\x00 zero"])
 
 
 def test_what_is_not_known_is_left_to_the_client(tmp_path, empty_database, monkeypatch):
