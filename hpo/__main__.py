@@ -17,7 +17,7 @@ def main() -> NoReturn:
         outlast_readers()
         signals.heed()
         take_everything()
-        from hpo.cli.commands import command
+        from hpo.cli.main import command
 
         code = command()
         atexit._run_exitfuncs()

@@ -9,11 +9,11 @@ from tiny import tiny
 
 import hpo
 from hpo.cli.check_output import print_check
-from hpo.cli.output import console
 from hpo.compare.compare import read_studies, table
 from hpo.errors import FileMistakes
 from hpo.preview.check import check
 from hpo.system.csv_files import write_csv
+from hpo.text.console import console
 
 
 def test_scores_of_extra_tests_are_logged_and_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

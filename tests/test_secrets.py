@@ -16,7 +16,7 @@ from postgres import PASSWORD
 from sqlalchemy import create_engine, make_url
 from tiny import Command
 
-from hpo.cli import commands as cli
+from hpo.cli import main as cli
 
 # In a URL, with signs that are escaped there; in PostgreSQL's file; for MLflow in its URL and in the environment.
 IN_URL, IN_FILE, IN_TRACKING, IN_ENVIRONMENT = "c4nary/one:@%", "c4nary-two", "c4nary/three", "c4nary-four"

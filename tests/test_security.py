@@ -13,7 +13,7 @@ import pytest
 from studies import run, two_epochs
 from tiny import ROOT, tiny
 
-from hpo.cli import commands
+from hpo.cli import main
 from hpo.errors import FileMistakes, UserError
 from hpo.plan.exported_file import read_exported
 from hpo.plan.plan import load_plan
@@ -147,7 +147,7 @@ def test_another_backend_is_refused_by_name_before_anything_is_made(tmp_path: Pa
 def test_windows_is_refused_by_name(monkeypatch, capsys) -> None:
     monkeypatch.setattr("hpo.system.platforms.sys.platform", "win32")
     monkeypatch.setattr(sys, "argv", ["hpo", "list"])
-    assert commands.command() == 2
+    assert main.command() == 2
     assert "not on Windows itself" in capsys.readouterr().err
 
 
@@ -181,6 +181,6 @@ def test_hostile_yaml_is_refused_with_file_and_rule(text: str, rule: str, tmp_pa
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.yaml").write_text(text)
     monkeypatch.setattr(sys, "argv", ["hpo", "run", "bad.yaml"])
-    assert commands.command() == 2
+    assert main.command() == 2
     assert re.search(rule, capsys.readouterr().err)
     assert [path.name for path in tmp_path.iterdir()] == ["bad.yaml"]

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
+from hpo.config.resolved import flat
 from hpo.text.tables import print_facts
 from hpo.text.urls import masked
+from hpo.text.values import count, counts, duration, megabytes, setting
 
 if TYPE_CHECKING:
     from hpo.config.experiment import DatasetSpec
@@ -19,17 +21,18 @@ def print_check(out: Console, checked: "Checked") -> None:
     plan, info = checked.plan, checked.dataset
     study = plan.experiment.study
     facts: list[tuple[str, Any]] = []
-    sizes = ", ".join(f"{count:,} {part}" for part, count in info.sizes.items())
     facts.append(("experiment", f"{plan.experiment.name}: {plan.experiment.objective.metric}, "
                   f"{plan.experiment.objective.direction}"))  # fmt: skip
-    facts.append(("dataset", f"{info.name}: {info.task}, {sizes}; input {info.input_shape}, {info.outputs} outputs"))
+    facts.append(
+        ("dataset", f"{info.name}: {info.task}, {counts(info.sizes)}; input {info.input_shape}, {info.outputs} outputs")
+    )
     facts.append(("scaling", f"{info.scaling.method}, fitted on the training part"))
     if info.folds is not None:
         facts.append(("validation", f"{info.folds} folds, of which these are the sizes of the first; a model for each"))
     for name, text in _besides(plan.experiment.dataset).items():
         facts.append((name, text))
-    budget = [f"{plan.trials} trials" if plan.trials else "any number of trials"]
-    budget += [f"{study.timeout:g} s"] if study.timeout else []
+    budget = [f"{count(plan.trials)} trials" if plan.trials else "any number of trials"]
+    budget += [duration(study.timeout)] if study.timeout else []
     facts.append(("study", f"{study.sampler.name}, {study.pruner.name}; at most {' and '.join(budget)}"))
     for size, tried in checked.tried.items():
         facts.append((f"{size} model", _tried(tried)))
@@ -39,7 +42,7 @@ def print_check(out: Console, checked: "Checked") -> None:
         facts.append(("note", Text(checked.note)))
     if checked.seconds is not None:
         low, high = checked.seconds
-        facts.append(("time", f"about {low:.0f} s to {high:.0f} s, if no trial is stopped early"))
+        facts.append(("time", f"about {duration(round(low))} to {duration(round(high))}, if no trial is stopped early"))
     facts.append(("stores", f"{masked(plan.storage)}, {masked(plan.tracking_uri)}"))
     print_facts(out, facts)
     out.print("Both were tried for one step of training, validation and test; nothing was written.")
@@ -49,16 +52,20 @@ def _tried(tried: "Tried") -> Text:
     if tried.failure is not None:
         return Text(f"such trials fail: {tried.failure}")
     if tried.cost is None:
-        return Text(f"{tried.parameters:,} parameters; its fit is its own, and its cost not known")
+        return Text(f"{count(tried.parameters)} parameters; its fit is its own, and its cost not known")
     cost = tried.cost
-    return Text(f"{cost.parameters:,} parameters, {cost.memory / 2**20:.1f} MB, {cost.epoch_seconds:.2f} s an epoch")
+    return Text(
+        f"{count(cost.parameters)} parameters, {megabytes(cost.memory)}, {duration(cost.epoch_seconds)} an epoch"
+    )
 
 
 def _besides(spec: "DatasetSpec") -> dict[str, str]:
     """What is done to the data beside splitting and scaling them."""
     found = {}
     if spec.steps_per_epoch is not None:
-        found["epoch"] = f"{spec.steps_per_epoch:,} fresh batches; the training samples are drawn to fit the scaling"
+        found["epoch"] = (
+            f"{count(spec.steps_per_epoch)} fresh batches; the training samples are drawn to fit the scaling"
+        )
     if spec.augmentation is not None:
         found["augmentation"] = _flat(spec.augmentation)
     for name, extra in (spec.extra_tests or {}).items():
@@ -67,4 +74,4 @@ def _besides(spec: "DatasetSpec") -> dict[str, str]:
 
 
 def _flat(section: "Section") -> str:
-    return ", ".join(f"{key} {value}" for key, value in section.model_dump(exclude_none=True, mode="json").items())
+    return ", ".join(f"{key} {setting(value)}" for key, value in flat(section.model_dump(mode="json")))

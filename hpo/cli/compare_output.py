@@ -1,16 +1,17 @@
 """How a comparison is shown: tables for people, JSON and CSV for programs."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from hpo.cli.output import finite
+from hpo.cli.json_output import finite
+from hpo.cli.trial_output import result
 from hpo.compare.compare import parameter_columns as columns_of_parameters
 from hpo.compare.summary import StudySummary, differences, summaries
-from hpo.text.tables import Column, by_variation, cell, fits, parameter_columns, print_settings, print_table
+from hpo.text.tables import Column, by_variation, fits, parameter_columns, print_settings, print_table
+from hpo.text.values import NOTHING, count, duration, score, setting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 # More lines than this nobody reads in a window; files have them all.
 _LINES = 100
 # How soon a column gives way to others; scores, which are not named here, never do.
-_RANKS = {"confirmed_mean": 1, "behind": 3, "confirmed_low": 6, "confirmed_high": 6, "beyond_noise": 6, "seconds": 5}
+_RANKS = {
+    "confirmed_mean": 1, "behind": 3, "confirmed_low": 6, "confirmed_high": 6, "beyond_noise": 6, "seconds": 5,
+    "model_parameters": 7,
+}  # fmt: skip
+_HEADINGS = {"seconds": "time", "model_parameters": "size"}
 
 
 def print_comparison(out: Console, views: "Sequence[StudyView]", frame: "pd.DataFrame", wide: bool = False) -> None:
@@ -32,7 +37,7 @@ def print_comparison(out: Console, views: "Sequence[StudyView]", frame: "pd.Data
     for view in views:
         if view.confirmation is not None:
             out.print(
-                f"Noise floor of {view.name}: {cell(view.confirmation.noise_floor)} from seed to seed; "
+                f"Noise floor of {view.name}: {score(view.confirmation.noise_floor)} from seed to seed; "
                 "a single run that is behind by less cannot be told apart from the best."
             )
 
@@ -52,14 +57,14 @@ def _print_studies(out: Console, lines: Sequence[StudySummary], wide: bool) -> N
     columns = [
         Column("study", [line.study for line in lines], text=True),
         Column("objective", [line.metric for line in lines], 5, text=True),
-        Column("best", [cell(line.best) for line in lines]),
-        Column("trial", [cell(line.trial) for line in lines], 3),
-        Column("trials", [str(line.trials) for line in lines], 2),
-        Column("seconds", [cell(line.seconds, ".0f") for line in lines], 4),
-        Column("mean by trials", [cell(line.by_trials) for line in lines], 7),
-        Column("mean by time", [cell(line.by_time) for line in lines], 6),
-        Column("confirmed", [cell(line.confirmed) for line in lines], 1),
-        Column("behind", [f"{cell(line.behind)}{noise[line.beyond_noise]}" for line in lines], 1, text=True),
+        Column("best", [score(line.best) for line in lines]),
+        Column("trial", [NOTHING if line.trial is None else str(line.trial) for line in lines], 3),
+        Column("trials", [count(line.trials) for line in lines], 2),
+        Column("time", [duration(round(line.seconds)) for line in lines], 4),
+        Column("mean by trials", [score(line.by_trials) for line in lines], 7),
+        Column("mean by time", [score(line.by_time) for line in lines], 6),
+        Column("confirmed", [score(line.confirmed) for line in lines], 1),
+        Column("behind", [f"{score(line.behind)}{noise[line.beyond_noise]}" for line in lines], 1, text=True),
     ]
     left_out = print_table(out, columns, title="Studies", wide=wide)
     if not {"mean by trials", "mean by time"} <= set(left_out):
@@ -71,7 +76,9 @@ def _print_differences(out: Console, found: Mapping[str, Mapping[str, Any]], nam
     if not found:
         out.print("The studies were defined alike.\n")
         return
-    rows = {key: [_value(values[name]) if name in values else "-" for name in names] for key, values in found.items()}
+    rows = {
+        key: [setting(values[name]) if name in values else NOTHING for name in names] for key, values in found.items()
+    }
     columns = [Column("differs in", list(rows), text=True)]
     columns += [Column(name, [cells[place] for cells in rows.values()], text=True) for place, name in enumerate(names)]
     if wide or fits(out, columns):
@@ -81,10 +88,6 @@ def _print_differences(out: Console, found: Mapping[str, Mapping[str, Any]], nam
         for key, cells in rows.items():
             print_settings(out, f"{key}:", dict(zip(names, cells, strict=True)))
     out.print()
-
-
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _print_trials(out: Console, frame: "pd.DataFrame", parameters: Sequence[str], wide: bool) -> None:
@@ -101,10 +104,10 @@ def _print_trials(out: Console, frame: "pd.DataFrame", parameters: Sequence[str]
     columns[tests:tests] = parameter_columns({name: params[name][:_LINES] for name in varied}, varied)
     print_table(out, columns, title="Trials, by validation score", wide=wide, bold=0)
     if len(frame) > _LINES:
-        out.print(f"and {len(frame) - _LINES:,} more: narrow them with --where, or write all with --csv FILE")
-    same = {name: value for name, value in same.items() if value is not None}
-    if same:
-        print_settings(out, "the same in all:", same)
+        out.print(f"and {count(len(frame) - _LINES)} more: narrow them with --where, or write all with --csv FILE")
+    known = {name: setting(value) for name, value in same.items() if value is not None}
+    if known:
+        print_settings(out, "the same in all:", known)
 
 
 def _result_columns(frame: "pd.DataFrame", others: Sequence[str]) -> Iterator[Column]:
@@ -121,12 +124,10 @@ def _result_columns(frame: "pd.DataFrame", others: Sequence[str]) -> Iterator[Co
         elif name == "best_epoch":
             epochs = [f"{_whole(best)}/{_whole(all_)}" for best, all_ in zip(values, frame["epochs"], strict=True)]
             yield Column("epoch", epochs, 4)
-        elif name == "model_parameters":
-            yield Column("size", ["-" if one is None else f"{int(one):,}" for one in values], 7)
         else:
             rank = _RANKS.get(name, 2 if name in tests[:1] else 8 if name in tests else 0)
-            form = ".1f" if name == "seconds" else ".4f"
-            yield Column(name, [_cell(one, form) for one in values], rank, text=name == "study")
+            cells = [result(name, one) for one in values]
+            yield Column(_HEADINGS.get(name, name), cells, rank, text=name == "study")
 
 
 def _as_given(column: "pd.Series[Any]") -> list[Any]:
@@ -136,12 +137,6 @@ def _as_given(column: "pd.Series[Any]") -> list[Any]:
     return [None if one is None else int(one) for one in values] if whole else values
 
 
-def _cell(value: Any, form: str = ".4f") -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return cell(finite(value), form)
-
-
 def _whole(value: Any) -> str:
     """A count: whole numbers become floats in a column where some are missing."""
-    return "-" if finite(value) is None else str(int(value))
+    return NOTHING if finite(value) is None else str(int(value))

@@ -1,4 +1,4 @@
-"""What a shell completes: names of studies, and experiment files; fast, and silent on errors."""
+"""What a shell completes: names of studies, experiment files, keys of the files; fast, and silent on errors."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +25,13 @@ def experiment_files(incomplete: str) -> list[str]:
         return sorted({*_near(incomplete), *(() if incomplete else _near("experiments/"))})
     except Exception:  # as above
         return []
+
+
+def keys(incomplete: str) -> list[str]:
+    """Keys of the files that begin so."""
+    from hpo.schemas.keys import complete
+
+    return complete(incomplete)
 
 
 def _near(incomplete: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from hpo.config.experiment import Objective
 from hpo.statistics.decision import overstated, sentences, verdict
 from hpo.study.confirmation import Confirmation
 from hpo.text.tables import Column, print_table
+from hpo.text.values import NOTHING, count, duration, interval, number, score
 
 if TYPE_CHECKING:
     from hpo.confirm.confirm import Confirmed
@@ -20,7 +21,7 @@ def print_confirmed(out: Console, confirmed: "Confirmed", wide: bool = False) ->
     confirmation = confirmed.confirmation
     why = {"done": "done", "timeout": "out of time, the same command continues"}.get(confirmed.ended, confirmed.ended)
     runs = f"{confirmed.trained} runs trained" if confirmed.trained else "nothing was left to train"
-    out.print(f"\nConfirmation of {confirmed.name}: {why} after {confirmed.seconds:.0f} s; {runs}")
+    out.print(f"\nConfirmation of {confirmed.name}: {why} after {duration(round(confirmed.seconds))}; {runs}")
     chosen = [one.trial for one in confirmation.finalists].index(confirmation.chosen)
     title = f"{confirmation.metric} of the finalists over fresh seeds"
     print_table(out, finalist_columns(confirmation), title=title, wide=wide, more=_MORE, bold=chosen)
@@ -41,14 +42,14 @@ def finalist_columns(confirmation: Confirmation) -> list[Column]:
     return [
         Column("trial", [str(one.trial) for one in found]),
         Column("verdict", [verdict(one, confirmation) for one in found], 1, text=True),
-        Column("searched", [f"{one.searched:.4f}" for one in found], 3),
-        Column("mean", ["-" if one is None else f"{one.mean:.4f}" for one in means]),
-        Column("deviation", ["-" if one is None else f"{one.deviation:.4f}" for one in means], 4),
-        Column("95% interval", ["-" if one is None else f"{one.low:.4f} to {one.high:.4f}" for one in means], 2),
+        Column("searched", [score(one.searched) for one in found], 3),
+        Column("mean", [score(one.mean if one else None) for one in means]),
+        Column("deviation", [score(one.deviation if one else None) for one in means], 4),
+        Column("95% interval", [NOTHING if one is None else interval(one.low, one.high) for one in means], 2),
         Column("seeds", [str(len(one.values)) for one in found], 6),
-        Column("p", ["-" if one.p_value is None else f"{one.p_value:.3g}" for one in found], 5),
-        Column("size", ["-" if one.model_parameters is None else f"{one.model_parameters:,}" for one in found], 7),
-        Column("seconds", ["-" if one.seconds is None else f"{one.seconds:.1f}" for one in found], 8),
+        Column("p", [number(one.p_value) for one in found], 5),
+        Column("size", [count(one.model_parameters) for one in found], 7),
+        Column("time", [duration(one.seconds) for one in found], 8),
     ]
 
 

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from hpo.text.console import width_of
-from hpo.text.tables import Column, cell, print_table
+from hpo.text.tables import Column, print_table
+from hpo.text.values import count, counts, number
 
 if TYPE_CHECKING:
     from hpo.data.dataset import Array
@@ -24,8 +25,7 @@ _DARK_TO_BRIGHT = " .:-=+*#%@"
 def print_shown(out: Console, shown: "Shown") -> None:
     """Everything, one below the other."""
     info = shown.info
-    sizes = ", ".join(f"{count:,} {part}" for part, count in info.sizes.items())
-    out.print(f"{info.name}: {info.task}, {sizes}; samples of shape {info.input_shape}", markup=False)
+    out.print(f"{info.name}: {info.task}, {counts(info.sizes)}; samples of shape {info.input_shape}", markup=False)
     if shown.pictures:
         _print_pictures(out, "Training samples", shown.pictures)
     if shown.augmented:
@@ -92,7 +92,7 @@ def _print_rows(out: Console, shown: "Shown") -> None:
     assert shown.rows is not None
     more = f" and {len(shown.columns) - _COLUMNS} more columns" if len(shown.columns) > _COLUMNS else ""
     features = [
-        Column(column.name, [f"{row[place]:.4g}" for row in shown.rows], 1)
+        Column(column.name, [number(float(row[place])) for row in shown.rows], 1)
         for place, column in enumerate(shown.columns[:_COLUMNS])
     ]
     label = Column("label", list(shown.labels), text=True)
@@ -100,20 +100,22 @@ def _print_rows(out: Console, shown: "Shown") -> None:
 
 
 def _print_spreads(out: Console, title: str, spreads: "Sequence[Spread]") -> None:
-    values = {name: [cell(getattr(one, name)) for one in spreads] for name in ("least", "mean", "largest", "deviation")}
+    values = {
+        name: [number(getattr(one, name)) for one in spreads] for name in ("least", "mean", "largest", "deviation")
+    }
     names = Column("", [one.name for one in spreads], text=True)
     print_table(out, [names, *(Column(*one) for one in values.items())], title=title, more=_WIDER)
 
 
 def _print_balance(out: Console, balance: Mapping[str, Mapping[str, int]]) -> None:
     """A line for each class, a bar for each part: its length is the class's share, the largest one's full."""
-    most = {part: max(*counts.values(), 1) for part, counts in balance.items()}
+    most = {part: max(*found.values(), 1) for part, found in balance.items()}
     classes = list(next(iter(balance.values())))
     room, longest = width_of(out), max(map(len, classes), default=0)
     bar = _BAR if room is None else max(4, min(_BAR, (room - longest) // len(balance) - 10))
     bars = {
-        part: [f"{'█' * round(bar * counts[name] / most[part])} {counts[name]:,}" for name in classes]
-        for part, counts in balance.items()
+        part: [f"{'█' * round(bar * found[name] / most[part])} {count(found[name])}" for name in classes]
+        for part, found in balance.items()
     }
     columns = [Column("class", classes, text=True), *(Column(part, lines, text=True) for part, lines in bars.items())]
     print_table(out, columns, title="Samples of each class", more=_WIDER)

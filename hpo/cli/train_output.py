@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from hpo.cli.output import with_folds
+from hpo.cli.trial_output import with_folds
 from hpo.errors import UserError
 from hpo.export.retrain import Retrained, require_model, retrain_all, runs_of, scores_of, spread
 from hpo.system.whole_files import check_writable
 from hpo.text.console import is_live
 from hpo.text.tables import Column, print_table
+from hpo.text.values import count, score
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,14 +55,14 @@ def print_retrained(out: "Console", exported: "Exported", runs: Sequence[Retrain
     before = _exported_scores(exported)
     names = list(dict.fromkeys([*before, *(name for run in runs for name in scores_of(run, metric))]))
     rows: list[tuple[str, ...]] = []
-    rows.append(("exported", str(exported.seed), _text(exported.scores.get("best_epoch")), *_cells(before, names)))
+    rows.append(("exported", str(exported.seed), count(exported.scores.get("best_epoch")), *_cells(before, names)))
     confirmed = _confirmed_scores(exported)
     if exported.confirmed is not None and exported.confirmed.validation is not None:
         seeds = f"{exported.confirmed.validation.seeds} seeds"
         rows.append(("confirmed mean", seeds, "", *_cells({n: mean for n, (mean, _) in confirmed.items()}, names)))
         rows.append(("confirmed deviation", seeds, "", *_cells({n: dev for n, (_, dev) in confirmed.items()}, names)))
     for run in runs:
-        rows.append(("trained again", str(run.seed), _text(run.best_epoch), *_cells(scores_of(run, metric), names)))
+        rows.append(("trained again", str(run.seed), count(run.best_epoch), *_cells(scores_of(run, metric), names)))
     alike = _alike(exported, runs)
     if len(alike) > 1:
         found, seeds = spread(alike, metric), f"{len(alike)} seeds"
@@ -134,8 +135,4 @@ def _confirmed_scores(exported: "Exported") -> dict[str, tuple[float, float]]:
 
 
 def _cells(scores: dict[str, Any], names: Sequence[str]) -> list[str]:
-    return [_text(scores.get(name)) for name in names]
-
-
-def _text(value: Any) -> str:
-    return "-" if value is None else f"{value:.6f}" if isinstance(value, float) else str(value)
+    return [score(scores.get(name)) for name in names]

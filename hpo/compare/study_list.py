@@ -59,16 +59,15 @@ def study_lines(home: str | Path | None = None, storage: str | None = None) -> l
 
 def line_of(view: "StudyView") -> StudyLine:
     """The line of a study that has been read."""
-    from hpo.study.record import best_trial
+    from hpo.study.record import best_trial, count_states
 
     best = best_trial(view.trials, view.objective)
-    states = [trial.state for trial in view.trials]
     return StudyLine(
         study=view.name,
         objective=view.objective.metric,
         best=best.value if best else None,
         trial=best.number if best else None,
-        states={state: states.count(state) for state in dict.fromkeys(states)},
+        states=count_states(view.trials),
         dataset=view.identity["dataset"]["name"],
         model=view.identity["search_space"]["model"],
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hpo.config.resolved import flat
 from hpo.config.score import Score
 from hpo.study.record import TrialRecord, best_trial
 
@@ -70,9 +71,9 @@ def summaries(views: "Sequence[StudyView]") -> list[StudySummary]:
 
 def differences(views: "Sequence[StudyView]") -> dict[str, dict[str, Any]]:
     """What differs in the definitions of studies: dotted key -> study -> value; without the keys a study lacks."""
-    flat = {view.name: dict(_flat(_definition(view))) for view in views}
-    keys = dict.fromkeys(key for values in flat.values() for key in values)
-    found = {key: {name: values[key] for name, values in flat.items() if key in values} for key in keys}
+    settings = {view.name: dict(flat(_definition(view))) for view in views}
+    keys = dict.fromkeys(key for values in settings.values() for key in values)
+    found = {key: {name: values[key] for name, values in settings.items() if key in values} for key in keys}
     return {
         key: values
         for key, values in found.items()
@@ -181,11 +182,3 @@ def _definition(view: "StudyView") -> dict[str, Any]:
     dataset = {**view.experiment.get("dataset", {}), **view.identity["dataset"]}
     experiment = {key: value for key, value in view.experiment.items() if key != "name"}
     return {**identity, **experiment, "dataset": dataset, "versions": dict(view.versions)}
-
-
-def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{above}{name}.")
-        elif value is not None and value != {}:
-            yield f"{above}{name}", value

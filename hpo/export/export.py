@@ -10,10 +10,11 @@ from hpo.compare.compare import read_studies
 from hpo.errors import NotFound, UserError
 from hpo.export.retrain import Retrained, require_model, retrain
 from hpo.plan.exported_file import exported_of, write_exported
-from hpo.statistics.decision import interval
+from hpo.statistics.decision import with_interval
 from hpo.study.record import TrialRecord, best_trial
 from hpo.system.scratch import scratch_folder
 from hpo.system.whole_files import check_writable, replaced
+from hpo.text.values import count, score
 
 if TYPE_CHECKING:
     from hpo.study.read import StudyView
@@ -71,15 +72,15 @@ def choose(view: "StudyView", which: Which) -> tuple[TrialRecord, str]:
         raise UserError(f"study {view.name} was not confirmed: hpo confirm {view.name}, or leave out --confirmed")
     if confirmation is not None and which.trial is None and which.confirmed is not False:
         winner = confirmation.winner
-        scored = "" if winner.validation is None else f": {confirmation.metric} {interval(winner.validation)}"
+        scored = "" if winner.validation is None else f": {confirmation.metric} {with_interval(winner.validation)}"
         return chosen(view, winner.trial), f"trial {winner.trial}, the confirmed choice{scored}"
     trial = chosen(view, which.trial)
     if trial.value is None:
         raise UserError(f"trial {trial.number} of study {view.name} has no score: it is {trial.outcome}")
-    score = f"{view.objective.metric} {trial.value:.4f}"
+    scored = f"{view.objective.metric} {score(trial.value)}"
     if which.trial is not None:
-        return trial, f"trial {trial.number}, as asked for: {score}"
-    why = f"trial {trial.number}, the best single run of {len(view.trials)}: {score}"
+        return trial, f"trial {trial.number}, as asked for: {scored}"
+    why = f"trial {trial.number}, the best single run of {count(len(view.trials))}: {scored}"
     if confirmation is not None:
         return trial, f"{why}; the confirmed choice is trial {confirmation.chosen}"
     return trial, f"{why}; hpo confirm {view.name} says how much of that is luck"
@@ -154,7 +155,7 @@ def _write_file(view: "StudyView", trial: TrialRecord, path: Path) -> str:
 
 def _written(view: "StudyView", trial: TrialRecord, path: Path) -> str:
     again = write_model(view, trial, path)
-    how = f", trained again from its seed to {again.value:.4f}" if again and again.value is not None else ""
+    how = f", trained again from its seed to {score(again.value)}" if again and again.value is not None else ""
     note = f"; it {again.model_note}" if again and again.model_note else ""
     return f"of trial {trial.number} at its best epoch{how}{note}"
 

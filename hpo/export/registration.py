@@ -1,8 +1,7 @@
 """Registering a trial's model in MLflow's registry: what is said of it there, and an example of its input."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hpo.errors import HpoError, UserError
 from hpo.plan.exported_file import Exported, exported_of
@@ -10,6 +9,7 @@ from hpo.plan.plan import Plan
 from hpo.system.home import default_tracking, home_folder
 from hpo.system.versions import versions
 from hpo.text.cleaning import code, markdown
+from hpo.text.values import score, settings_table
 from hpo.tracking.address import cannot_open, set_environment
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _data(plan: Plan, model: Path) -> "tuple[DatasetInfo, Array | None]":
 
 def _description(exported: Exported, why: str, info: "DatasetInfo", name: str) -> str:
     """Markdown for the page of the version."""
-    tests = ", ".join(f"{markdown(key)} {value:.4f}" for key, value in (exported.scores.get("test") or {}).items())
+    tests = ", ".join(f"{markdown(key)} {score(value)}" for key, value in (exported.scores.get("test") or {}).items())
     place = f'"models:/{name}@champion"'
     lines = [
         f"{markdown(why[0].upper() + why[1:])}. Of study {markdown(exported.study)}.",
@@ -94,7 +94,7 @@ def _description(exported: Exported, why: str, info: "DatasetInfo", name: str) -
         f"or {code(f'mlflow.keras.load_model({place})')}.",
         f"Trained on {markdown(info.name)}, digest {code(exported.digest)}, with seed {exported.seed}.",
     ]
-    return "\n\n".join(lines) + "\n\n" + _table(list(exported.parameters.items()))
+    return "\n\n".join(lines) + "\n\n" + "\n".join(settings_table(exported.parameters))
 
 
 def _input(info: "DatasetInfo") -> str:
@@ -110,9 +110,3 @@ def _output(info: "DatasetInfo") -> str:
     named = f": {', '.join(info.class_names)}" if info.class_names else ""
     of_one = ", or, of a single sigmoid unit, that of the second" if info.classes == 2 else ""
     return f"a probability for each of {info.outputs} classes{named}{of_one}"
-
-
-def _table(rows: Sequence[tuple[str, Any]]) -> str:
-    return "\n".join(
-        ["| parameter | value |", "|---|---|", *(f"| {markdown(key)} | {markdown(value)} |" for key, value in rows)]
-    )

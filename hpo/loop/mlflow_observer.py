@@ -9,11 +9,12 @@ from hpo.errors import Interrupted, StoreAway, StudyBusy
 from hpo.plan.exported_file import as_yaml
 from hpo.statistics.decision import markdown
 from hpo.study.read import StudyView, confirming_runs, read_study
-from hpo.study.record import TrialRecord, best_trial
+from hpo.study.record import TrialRecord, best_trial, count_states
 from hpo.system.signals import Signalled
 from hpo.system.versions import versions
 from hpo.text.cleaning import markdown as escaped
 from hpo.text.urls import missing_database
+from hpo.text.values import counts, score, settings_table
 from hpo.tracking import Ending, Status, StudyInfo, Tracker
 from hpo.training.messages import EpochDone
 
@@ -172,20 +173,16 @@ def ending_of(view: StudyView, status: Status) -> Ending:
 
 def _summary(view: StudyView, best: TrialRecord | None) -> str:
     objective = view.objective
-    states = [trial.state for trial in view.trials]
-    counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    lines = [
-        f"**{escaped(view.name)}**: {escaped(objective.metric)}, {objective.direction}. Trials: {counted or 'none'}."
-    ]
+    states = counts(count_states(view.trials))
+    lines = [f"**{escaped(view.name)}**: {escaped(objective.metric)}, {objective.direction}. Trials: {states}."]
     if view.confirmation is not None:
         lines.append(f"\n### Confirmed\n\n{markdown(view.confirmation, objective)}\n\n### Searched")
     if best is not None:
         lines.append(
-            f"\nBest: trial {best.number}, {escaped(objective.metric)} {best.value:.4f} "
+            f"\nBest: trial {best.number}, {escaped(objective.metric)} {score(best.value)} "
             f"{escaped(best.reached(objective.metric))}."
         )
-        lines += ["\n| parameter | value |", "|---|---|"]
-        lines += [f"| {escaped(name)} | {escaped(value)} |" for name, value in best.params.items()]
-        tests = ", ".join(f"{escaped(name)} {value:.4f}" for name, value in best.test.items())
+        lines += ["", *settings_table(best.params)]
+        tests = ", ".join(f"{escaped(name)} {score(value)}" for name, value in best.test.items())
         lines.append(f"\nOn the test part, which chose nothing: {tests or 'not tested'}.")
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """Live progress: a line for each finished trial, and on a terminal what runs, the best, and the time left."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +17,7 @@ from hpo.study.failure import GIVEN_BACK
 from hpo.study.record import TrialRecord, best_trial
 from hpo.text.console import is_live, printable, width_of
 from hpo.text.tables import style_of
+from hpo.text.values import duration, score, setting
 
 if TYPE_CHECKING:
     from hpo.config.experiment import Objective
@@ -155,8 +156,12 @@ class Progress:
 
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
         """Names a trial that has said nothing for long."""
-        ends = f"trial_timeout ends it after {limit:g} s" if limit is not None else "study.trial_timeout would end it"
-        self.warn(f"{record.label} silent for {seconds / 60:.0f} min; should it hang, {ends}")
+        ends = (
+            f"trial_timeout ends it after {duration(limit)}"
+            if limit is not None
+            else "study.trial_timeout would end it"
+        )
+        self.warn(f"{record.label} silent for {duration(round(seconds))}; should it hang, {ends}")
 
     def _score(self, record: TrialRecord) -> str:
         if record.state == "failed":
@@ -164,13 +169,13 @@ class Progress:
         if record.value is None:
             folds = len(record.fold_lengths)
             return f"no score, stopped at fold {folds}" if folds else "no epoch finished"
-        seconds = f", {record.seconds:.1f} s" if record.seconds is not None else ""
-        return f"{self._objective.metric} {record.value:.4f} {record.reached(self._objective.metric)}{seconds}"
+        seconds = f", {duration(record.seconds)}" if record.seconds is not None else ""
+        return f"{self._objective.metric} {score(record.value)} {record.reached(self._objective.metric)}{seconds}"
 
     def _params(self, record: TrialRecord, taken: int) -> str:
         """As many parameters as fit behind what a line has already; a window breaks no line, and cuts no value."""
         room = width_of(self._console)
-        items, text = [f"  {self._fit(one)}" for one in _short(record.params)], ""
+        items, text = [self._fit(f"  {name}={setting(value)}") for name, value in record.params.items()], ""
         for place, one in enumerate(items):
             dots = "  ..." if place < len(items) - 1 else ""
             if room is not None and taken + cell_len(text + one + dots) > room:
@@ -182,8 +187,8 @@ class Progress:
         now = time.monotonic()
         rows: list[Any] = [Spinner(_spinner(self._console), self._summary(now))]
         for record, epoch, value in list(self._running.values()):
-            score = f"{self._objective.metric} {value:.4f}" if value is not None else "training"
-            line = self._fit(f"  {record.label:<9}  epoch {epoch:>3}  {score}")
+            reached = f"{self._objective.metric} {score(value)}" if value is not None else "training"
+            line = self._fit(f"  {record.label:<9}  epoch {epoch:>3}  {reached}")
             rows.append(Text(line + self._params(record, cell_len(line)), no_wrap=True, overflow="crop"))
         return Group(*rows)
 
@@ -194,9 +199,9 @@ class Progress:
         done, best = len(self._done), self._best
         parts = [
             f"{done}{f'/{self._trials}' if self._trials else ''} trials",
-            *([f"best {best.value:.4f} ({best.label})"] if best is not None and best.value is not None else []),
+            *([f"best {score(best.value)} ({best.label})"] if best is not None and best.value is not None else []),
             *self._left(done, now),
-            f"{_clock(now - self._began)} gone",
+            f"{duration(round(now - self._began))} gone",
             f"{len(self._running)} running",
         ]
         room = (width_of(self._console) or len(_STARTING)) - 2
@@ -212,19 +217,8 @@ class Progress:
         estimates = [self._timeout - (now - self._began)] if self._timeout else []
         if self._trials:
             estimates.append((self._trials - done) * (now - self._first) / fresh)
-        return [f"about {_clock(max(0.0, min(estimates)))} left"] if estimates else []
+        return [f"about {duration(round(max(0.0, min(estimates))))} left"] if estimates else []
 
 
 def _spinner(console: Console) -> str:
     return "dots" if "utf" in console.encoding else "line"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _short(params: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in params.items():
-        yield f"{name}={f'{value:.3g}' if isinstance(value, float) else value}"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.errors import UserError
+from hpo.text.values import count, number
 
 if TYPE_CHECKING:
     from hpo.data.dataset import Array
@@ -90,11 +91,11 @@ def _draw_balance(axes: Any, balance: "Mapping[str, Mapping[str, int]]") -> None
     import numpy as np
 
     names = list(next(iter(balance.values())))
-    for number, (part, counts) in enumerate(balance.items()):
+    for place, (part, counts) in enumerate(balance.items()):
         total = sum(counts.values())
-        shares = [100 * count / total for count in counts.values()]
-        places = np.arange(len(names)) + (number - 1) * 0.27
-        axes.bar(places, shares, 0.25, label=f"{part}, {total:,}")
+        shares = [100 * samples / total for samples in counts.values()]
+        places = np.arange(len(names)) + (place - 1) * 0.27
+        axes.bar(places, shares, 0.25, label=f"{part}, {count(total)}")
     axes.set_xticks(range(len(names)), names, rotation=30 if max(map(len, names)) > 4 else 0)
     axes.set_ylabel("% of the part")
     axes.set_title("class balance")
@@ -110,8 +111,8 @@ def _draw_columns(axes: Any, columns: "Sequence[Spread]") -> None:
         mean, deviation = (column.mean - column.least) / extent, column.deviation / extent
         axes.plot([place, place], [0, 1], color="lightgrey", linewidth=6)
         axes.errorbar(place, mean, deviation, fmt="o", color="tab:blue", capsize=4)
-        axes.text(place, 1.03, f"{column.largest:.4g}", ha="center", fontsize=7)
-        axes.text(place, -0.1, f"{column.least:.4g}", ha="center", fontsize=7)
+        axes.text(place, 1.03, number(column.largest), ha="center", fontsize=7)
+        axes.text(place, -0.1, number(column.least), ha="center", fontsize=7)
     axes.set_xticks(range(len(shown)), [column.name for column in shown], rotation=30, ha="right")
     axes.set_yticks([])
     axes.set_ylim(-0.15, 1.15)

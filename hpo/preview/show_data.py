@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpo.data.dataset import class_numbers
 from hpo.system.tensorflow_import import without_greetings
+from hpo.text.values import number
 
 if TYPE_CHECKING:
     from hpo.config.experiment import Augmentation
@@ -171,7 +172,7 @@ def _named(label: Any, info: "DatasetInfo") -> str:
 
     if info.classes is not None:
         return info.class_labels[int(class_numbers(np.asarray([label]))[0])]
-    return ", ".join(f"{number:.4g}" for number in np.atleast_1d(label))
+    return ", ".join(number(float(one)) for one in np.atleast_1d(label))
 
 
 def _column_names(info: "DatasetInfo") -> Sequence[str]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from hpo.report.charts import failures
 from hpo.report.choice import choice_of
 from hpo.report.copied_commands import USUAL, Stores
-from hpo.report.formats import count, cut, duration, listing, score, setting
 from hpo.study.read import StudyView
-from hpo.study.record import TrialRecord, best_trial, ranked
+from hpo.study.record import TrialRecord, best_trial, count_states, ranked
+from hpo.text.cleaning import cut
+from hpo.text.values import count, counts, duration, interval, listing, score, setting
 
 _LETTERS = 160
 """Of an error's message in a headline."""
@@ -50,19 +51,18 @@ def answer(view: StudyView, stores: Stores = USUAL) -> Answer:
 
 def _nothing(view: StudyView, stores: Stores) -> Answer:
     """What is said where no trial has a score: what became of them instead, and the command that shows more."""
-    states = [trial.state for trial in view.trials]
-    total, failed, last = len(states), states.count("failed"), _why(view)
+    states = count_states(view.trials)
+    total, failed, last = len(view.trials), states.get("failed", 0), _why(view)
     sure: list[str] = []
     if not total:
         headline = "Nothing to use yet: no trial has begun."
         sure.append("hpo run with the experiment's file begins the first.")
     elif last is not None and failed == total:
-        whole = {1: "its only trial", 2: "both trials"}.get(total, f"all {total:,} trials")
+        whole = {1: "its only trial", 2: "both trials"}.get(total, f"all {count(total)} trials")
         headline = f"Nothing to use: {whole} failed{_reasons(view)}: {_message(last)}"
     else:
-        others = [f"{states.count(state):,} {state}" for state in dict.fromkeys(states)]
         what = "none of its trials has" if total > 1 else "its only trial does not have"
-        headline = f"Nothing to use yet: {what} a score ({', '.join(others)})."
+        headline = f"Nothing to use yet: {what} a score ({counts(states)})."
         if "pruned" in states:
             sure.append("A pruned trial has a score only once it finished an epoch; with folds, once it finished all.")
         if last is not None:
@@ -75,7 +75,7 @@ def _nothing(view: StudyView, stores: Stores) -> Answer:
 def _reasons(view: StudyView) -> str:
     """How many trials failed for each reason, where there are several reasons."""
     rows = failures(view.trials)
-    return f" ({', '.join(f'{len(row.numbers):,} {row.reason}' for row in rows)})" if len(rows) > 1 else ""
+    return f" ({counts({row.reason: len(row.numbers) for row in rows})})" if len(rows) > 1 else ""
 
 
 def _why(view: StudyView) -> TrialRecord | None:
@@ -100,7 +100,8 @@ def _mostly_failed(view: StudyView, stores: Stores) -> list[tuple[str, tuple[str
     last = _why(view)
     if last is None or 2 * failed < total:
         return []
-    sentence = f"{failed:,} of the {total:,} trials failed, so little was tried; trial {last.number}: {_message(last)}"
+    many = f"{count(failed)} of the {count(total)} trials failed"
+    sentence = f"{many}, so little was tried; trial {last.number}: {_message(last)}"
     return [(sentence, _show(view, last, stores))]
 
 
@@ -110,9 +111,9 @@ def _confirmed(view: StudyView) -> list[str]:
     winner, estimate = found.winner, found.winner.validation
     lines = []
     if estimate is not None:
-        interval = f", 95% interval {score(estimate.low)} to {score(estimate.high)}" if estimate.seeds > 1 else ""
+        within = f", 95% interval {interval(estimate.low, estimate.high)}" if estimate.seeds > 1 else ""
         lines.append(
-            f"Trained again over {estimate.seeds} seeds, {metric} is {score(estimate.mean)} on average{interval}."
+            f"Trained again over {estimate.seeds} seeds, {metric} is {score(estimate.mean)} on average{within}."
         )
         lines.append(f"As a single run of the search it had {score(winner.searched)}.")
     ties = [finalist.trial for finalist in found.finalists if finalist.tied and finalist.trial != found.chosen]
@@ -125,7 +126,7 @@ def _confirmed(view: StudyView) -> list[str]:
         lines.append(f"It is better than each of the {rivals} other finalists, corrected for multiple comparison.")
     lines.append(f"From seed to seed the score varies by {score(found.noise_floor)} (standard deviation, pooled).")
     if found.test:
-        tests = [f"{name} {score(e.mean)} ({score(e.low)} to {score(e.high)})" for name, e in found.test.items()]
+        tests = [f"{name} {score(e.mean)} ({interval(e.low, e.high)})" for name, e in found.test.items()]
         lines.append(f"On the test part, looked at after the choice: {listing(tests)}.")
     best = best_trial(view.trials, view.objective)
     if best is not None and best.number not in {finalist.trial for finalist in found.finalists}:
@@ -142,7 +143,7 @@ def _single(view: StudyView, trial: TrialRecord) -> list[str]:
         lines.append(f"The trial was {ended}, and might have gone further.")
     if scored > 1:
         lines.append(
-            f"It is the {extreme} of {scored:,} single runs, and such a score overstates what the configuration "
+            f"It is the {extreme} of {count(scored)} single runs, and such a score overstates what the configuration "
             "does: some of it is the luck of the seed. How much is not known before the finalists are confirmed."
         )
     else:

@@ -1,13 +1,15 @@
 """Axes that end where what they show can end: scores, whole numbers, parameters."""
 
+import json
 import math
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from hpo.report.formats import setting
+from hpo.text.values import setting
 
 _SHARES = frozenset(
     {
@@ -77,7 +79,15 @@ def parameter_axis(name: str, distribution: BaseDistribution, values: Iterable[A
 
 def words(distribution: CategoricalDistribution, values: Iterable[Any]) -> list[str]:
     """The choices as they are written, and behind them values that are no longer a choice."""
-    return list(dict.fromkeys([*map(setting, distribution.choices), *map(setting, values)]))
+    return list(dict.fromkeys([*map(_choice, distribution.choices), *map(setting, values)]))
+
+
+def _choice(choice: Any) -> str:
+    """A choice as it is written; Optuna knows lists and mappings as JSON."""
+    if isinstance(choice, str) and choice[:1] in ("[", "{"):
+        with suppress(ValueError):
+            return setting(json.loads(choice))
+    return setting(choice)
 
 
 def reach(distribution: BaseDistribution, values: Iterable[Any]) -> tuple[float, float]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from hpo.report.axes import whole_axis
 from hpo.report.course import began
-from hpo.report.formats import count, duration, percent
 from hpo.report.plotly_json import COMPLETE, FAILED, PRUNED, UNITS, Drawing, Missing, drawing
+from hpo.text.values import count, duration, percent
 
 if TYPE_CHECKING:
     from hpo.study.failure import Failure
@@ -80,7 +80,7 @@ def time_chart(rows: Sequence[Spent]) -> Drawing | Missing:
         barmode="stack", xaxis_title=unit, yaxis_autorange="reversed", showlegend=True, legend_traceorder="normal"
     )
     total = sum(row.total for row in rows)
-    parts = ", ".join(f"{row.kind} {percent(row.total / total) if total else '0%'}" for row in rows)
+    parts = ", ".join(f"{row.kind} {percent(row.total / total if total else 0.0)}" for row in rows)
     return drawing(figure, f"Time of all trials, {duration(total)}: {parts}.", height=150 + 34 * len(rows))
 
 
@@ -126,7 +126,10 @@ def confusion_chart(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> Dr
 
     shares = [[value / (sum(row) or 1) for value in row] for row in matrix]
     hover = [
-        [f"{true} taken for {said}: {value:,} of {sum(row):,}" for said, value in zip(names, row, strict=True)]
+        [
+            f"{true} taken for {said}: {count(value)} of {count(sum(row))}"
+            for said, value in zip(names, row, strict=True)
+        ]
         for true, row in zip(names, matrix, strict=True)
     ]
     heat = go.Heatmap(z=shares, x=list(names), y=list(names), hovertext=hover, hoverinfo="text", zmin=0, zmax=1,
@@ -141,5 +144,5 @@ def confusion_chart(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> Dr
     }
     figure.update_layout(xaxis={**axis, "title": "predicted"}, yaxis={**axis, "title": "true", "autorange": "reversed"})
     hits, total = sum(row[place] for place, row in enumerate(matrix)), sum(map(sum, matrix))
-    alt = f"Confusion matrix of {len(names)} classes: {hits:,} of {total:,} predictions are right."
+    alt = f"Confusion matrix of {len(names)} classes: {count(hits)} of {count(total)} predictions are right."
     return drawing(figure, alt, height=min(760, 180 + 34 * len(names)), width=620 if len(names) > 12 else 0)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from hpo.config.score import Score
 from hpo.report.axes import limits, score_axis, whole_axis
-from hpo.report.formats import score
 from hpo.report.plotly_json import BEST, UNITS, Drawing, Missing, drawing
 from hpo.report.thinning import Source, thin
 from hpo.report.trial_marks import COLORS, STAR, marker, points, star
+from hpo.text.values import count, duration, score
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -88,7 +88,7 @@ def _failed(source: Source) -> "tuple[go.Scatter | None, str]":
         return None, ""
     step = -(-len(numbers) // _FAILURES)
     shown = numbers[::step]
-    note = f"of the {len(numbers):,} failed trials, at the foot, one in {step} is shown" if step > 1 else ""
+    note = f"of the {count(len(numbers))} failed trials, at the foot, one in {step} is shown" if step > 1 else ""
     trace = go.Scatter(
         x=shown, y=[0.025] * len(shown), yaxis="y2", mode="markers", name="failed",
         marker=marker("failed", len(source.view.trials)), customdata=shown, cliponaxis=False,
@@ -127,8 +127,6 @@ def over_time(sources: Sequence[Source]) -> Drawing | Missing:
 
 def _time_line(name: str, line: Sequence[tuple[float, float]], size: float) -> "go.Scatter":
     import plotly.graph_objects as go
-
-    from hpo.report.formats import duration
 
     said = [f"{name}: {score(value)} after {duration(seconds)}" for seconds, value in line]
     return go.Scatter(

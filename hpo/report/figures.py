@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from hpo.report.axes import labelled, log_ticks, parameter_axis, score_axis
-from hpo.report.formats import percent, setting
 from hpo.report.plotly_json import COMPLETE, Drawing, Missing, drawing, themed
 from hpo.report.thinning import Sample, Source, comparable, thin_comparable
 from hpo.report.trial_marks import points
+from hpo.text.values import percent, setting
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

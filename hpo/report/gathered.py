@@ -8,7 +8,6 @@ from hpo.report import charts, course, figures
 from hpo.report.answer import Answer, answer
 from hpo.report.charts import Failures, Spent
 from hpo.report.copied_commands import Stores
-from hpo.report.formats import NOTHING, duration, setting
 from hpo.report.hovers import hovers
 from hpo.report.mlflow_links import Links
 from hpo.report.parallel import parallel
@@ -18,7 +17,8 @@ from hpo.report.range_edges import Alarm, alarms
 from hpo.report.table import Table, trial_table
 from hpo.report.thinning import Source, comparable
 from hpo.study.read import StudyView
-from hpo.study.record import TrialRecord
+from hpo.study.record import TrialRecord, count_states
+from hpo.text.values import NOTHING, duration, setting
 
 
 @dataclass(frozen=True)
@@ -68,17 +68,17 @@ def study_part(source: Source, stores: Stores, links: Links) -> StudyPart:
     if failed:
         drawn["failures"] = charts.failure_chart(failed)
     said = answer(view, stores)
-    states = [trial.state for trial in view.trials]
+    states = count_states(view.trials)
     preferred = [said.trial] if said.trial else []
     shown = {number for one in drawn.values() if isinstance(one, Drawing) for number in one.trials}
     return StudyPart(
         view=view,
         answer=said,
-        states={state: states.count(state) for state in dict.fromkeys(states)},
+        states=states,
         seconds=duration(charts.wall_time(view.trials)),
         scored=source.scored,
         outliers=len(source.scored) - len(source.drawn),
-        unscored=states.count("pruned") - sum(trial.state == "pruned" for trial in source.scored),
+        unscored=states.get("pruned", 0) - sum(trial.state == "pruned" for trial in source.scored),
         table=trial_table(source, links.trials),
         figures=drawn,
         hovers=hovers(source, shown),

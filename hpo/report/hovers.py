@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
-from hpo.report.formats import cut, score, setting
+from hpo.text.cleaning import cut
+from hpo.text.values import score, setting
 
 if TYPE_CHECKING:
     from hpo.report.thinning import Source

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from hpo.report.answer import answer
 from hpo.report.charts import failures
 from hpo.report.copied_commands import USUAL, Stores
-from hpo.report.formats import count, duration, score, setting
 from hpo.report.range_edges import alarms
 from hpo.report.thinning import Source
 from hpo.study.record import TrialRecord
 from hpo.text.cleaning import code
 from hpo.text.cleaning import markdown as escaped
+from hpo.text.values import NOTHING, count, duration, score, setting
 
 _TOP = 5
 
@@ -34,7 +34,7 @@ def _study(source: Source, stores: Stores) -> list[str]:
             f"- {code(alarm.parameter)}: {alarm.found} of the best {alarm.among} trials lie at the {alarm.edge} end of "
             f"its range, {alarm.limit}: {alarm.advice}."
         )
-    lines += [f"- {len(row.numbers)} trials failed: {escaped(row.reason)}." for row in failures(view.trials)]
+    lines += [f"- {count(len(row.numbers))} trials failed: {escaped(row.reason)}." for row in failures(view.trials)]
     return [*lines, "", "The test part chose nothing.", ""]
 
 
@@ -48,7 +48,7 @@ def _table(source: Source) -> list[str]:
 def _row(trial: TrialRecord, names: Sequence[str]) -> list[str]:
     return [
         str(trial.number), trial.state, score(trial.value), str(trial.epochs), duration(trial.seconds),
-        count(trial.model_parameters), *(setting(trial.params[n]) if n in trial.params else "–" for n in names),
+        count(trial.model_parameters), *(setting(trial.params[n]) if n in trial.params else NOTHING for n in names),
     ]  # fmt: skip
 
 

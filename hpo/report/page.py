@@ -96,16 +96,19 @@ def render(parts: "Sequence[StudyPart]", together: "Overview | None") -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    from hpo.report import formats
     from hpo.report.plotly_json import Drawing, for_script
+    from hpo.statistics.decision import verdict
+    from hpo.text import values
+    from hpo.text.cleaning import cut
 
     environment = Environment(
         loader=PackageLoader("hpo", "report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    for name in ("score", "setting", "count", "duration", "percent", "listing", "cut"):
-        environment.filters[name] = getattr(formats, name)
-    environment.filters["for_script"] = for_script
+    for name in ("score", "interval", "number", "count", "counts", "duration", "percent", "listing"):
+        environment.filters[name] = getattr(values, name)
+    environment.filters |= {"cut": cut, "verdict": verdict, "for_script": for_script}
+    environment.globals["NOTHING"] = values.NOTHING
     environment.tests["drawing"] = lambda value: isinstance(value, Drawing)
     folder = Path(__file__).parent
     names = [part.view.name for part in parts]

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from hpo.report.axes import is_log, log_ticks, reach, words
-from hpo.report.formats import NOTHING, cut, score, setting
 from hpo.report.plotly_json import BEST, WEAK, Drawing, Missing, drawing
 from hpo.report.thinning import Source, comparable, thin_comparable
 from hpo.report.trial_marks import STAR
+from hpo.text.cleaning import cut
+from hpo.text.values import NOTHING, score, setting
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from hpo.errors import HpoError
 from hpo.report.charts import confusion_chart
-from hpo.report.formats import percent
 from hpo.report.pictures import as_image
 from hpo.report.plotly_json import Drawing, Missing
+from hpo.text.values import percent
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,8 +13,8 @@ from optuna.distributions import (
 )
 
 from hpo.report.figures import ENOUGH
-from hpo.report.formats import setting
 from hpo.report.thinning import Source
+from hpo.text.values import setting
 
 _NEAR = 0.05
 """The share of a range that counts as its edge."""
@@ -127,7 +127,7 @@ def _advice(name: str, distribution: BaseDistribution, edge: Edge) -> str:
         return (
             f"{setting(limit)} is probably as far as {name} can go: consider fixing it there, {name}: {setting(limit)}"
         )
-    return f"set {edge}: {_yaml(wider)} instead of {_yaml(limit)}"
+    return f"set {edge}: {setting(wider)} instead of {setting(limit)}"
 
 
 def _wider(distribution: IntDistribution | FloatDistribution, edge: Edge) -> float | None:
@@ -151,9 +151,3 @@ def _wider(distribution: IntDistribution | FloatDistribution, edge: Edge) -> flo
         return high * (2 if whole else 10)
     further = high + (high - low) / 2
     return math.ceil(further) if whole else further
-
-
-def _yaml(value: float) -> str:
-    """A number as YAML reads it back; 1e-05 would be a text to it."""
-    text = f"{value:.6g}"
-    return text.replace("e", ".0e") if "e" in text and "." not in text else text

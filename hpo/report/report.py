@@ -10,6 +10,7 @@ from rich.text import Text
 
 from hpo.errors import UserError
 from hpo.report.page import Format, Reported, report
+from hpo.text.values import megabytes
 
 _SUFFIXES: dict[str, Format] = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md"}
 _STDOUT = Path("-")
@@ -29,7 +30,7 @@ class Done:
         if self.path is None:
             yield self.report.text
             return
-        yield f"{self.path}: {len(self.report.text.encode()) / 1e6:.1f} MB"
+        yield f"{self.path}: {megabytes(len(self.report.text.encode()))}"
         if self.report.logged:
             yield self.report.logged
 

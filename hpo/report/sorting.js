@@ -6,7 +6,7 @@
   function value(cell) {
     if (cell.dataset.key !== undefined) return Number(cell.dataset.key);
     const text = cell.textContent.trim();
-    return text === "–" || text === "" ? null : text;
+    return text === "-" || text === "" ? null : text;
   }
 
   function order(a, b, sign) {

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hpo.report.formats import NOTHING, count, duration, score, setting
+from hpo.text.values import NOTHING, count, duration, score, setting
 
 if TYPE_CHECKING:
     from hpo.report.thinning import Source

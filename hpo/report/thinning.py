@@ -16,6 +16,7 @@ from hpo.report.choice import Choice, choice_of
 from hpo.storage.read_trials import Sampled
 from hpo.study.read import StudyView, read_sampled, read_study
 from hpo.study.record import TrialRecord, ranked
+from hpo.text.values import count
 
 _ENOUGH = 10
 """So many complete trials are compared without pruned ones."""
@@ -95,7 +96,7 @@ def thin(trials: Sequence[TrialRecord], most: int, what: str, keep: Sequence[Tri
     rest = np.random.default_rng(0).choice(np.arange(best, len(trials)), drawn, replace=False)
     kept = {trial.number for trial in trials[:best]} | {trials[int(place)].number for place in rest}
     more = {trial.number for trial in keep} - kept
-    note = f"{len(kept) + len(more):,} of {len(trials):,} {what}: the best {best} and {drawn} drawn at random"
+    note = f"{count(len(kept) + len(more))} of {count(len(trials))} {what}: the best {best} and {drawn} drawn at random"
     others = f", and the {len(more)} other{'s' if len(more) > 1 else ''} that must be seen" if more else ""
     return Thinned(frozenset(kept | more), note + others)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from hpo.config.experiment import Objective
 from hpo.study.confirmation import Confirmation, Estimate, Finalist
 from hpo.text.cleaning import markdown as escaped
+from hpo.text.values import NOTHING, count, duration, interval, listing, number, score
 
 _FEW = 3
 
@@ -38,39 +39,38 @@ def sentences(confirmation: Confirmation, objective: Objective) -> Iterator[str]
     """The decision, most important first."""
     winner, metric = confirmation.winner, confirmation.metric
     if winner.validation is not None:
-        yield f"Use trial {winner.trial}: {metric} {interval(winner.validation)}, {_seeds(winner.validation.seeds)}."
+        reached = f"{metric} {with_interval(winner.validation)}"
+        yield f"Use trial {winner.trial}: {reached}, {_seeds(winner.validation.seeds)}."
     yield from _why(confirmation)
     if confirmation.test:
-        scores = ", ".join(f"{name} {interval(value)}" for name, value in confirmation.test.items())
+        scores = listing(f"{name} {with_interval(value)}" for name, value in confirmation.test.items())
         yield f"On the test part, looked at after the choice: {scores}."
     difference = overstated(winner, objective)
     if difference is not None:
         how = "overstated" if difference >= 0 else "understated"
-        yield f"The search {how} it by {abs(difference):.4f}: its score there was {winner.searched:.4f}."
+        yield f"The search {how} it by {score(abs(difference))}: its score there was {score(winner.searched)}."
     yield (
-        f"Noise floor: {confirmation.noise_floor:.4f}, the standard deviation from seed to seed; "
+        f"Noise floor: {score(confirmation.noise_floor)}, the standard deviation from seed to seed; "
         "differences of single trials below it say nothing."
     )
     yield from _reservations(confirmation)
 
 
-def interval(estimate: Estimate) -> str:
+def with_interval(estimate: Estimate | None) -> str:
     """A mean with its 95% interval."""
-    return f"{estimate.mean:.4f} ({estimate.low:.4f} to {estimate.high:.4f} at 95%)"
+    if estimate is None:
+        return NOTHING
+    return f"{score(estimate.mean)} ({interval(estimate.low, estimate.high)} at 95%)"
 
 
 def markdown(confirmation: Confirmation, objective: Objective) -> str:
     """The decision and the table of finalists."""
     rows = [
-        f"| {one.trial} | {one.searched:.4f} | {_or_dash(one.validation)} | {verdict(one, confirmation)} |"
+        f"| {one.trial} | {score(one.searched)} | {with_interval(one.validation)} | {verdict(one, confirmation)} |"
         for one in confirmation.finalists
     ]
     head = [f"| trial | searched | confirmed {escaped(confirmation.metric)} | |", "|---|---|---|---|"]
     return "\n".join([*(f"{escaped(line)}\n" for line in sentences(confirmation, objective)), *head, *rows])
-
-
-def _or_dash(estimate: Estimate | None) -> str:
-    return interval(estimate) if estimate else "-"
 
 
 def _why(confirmation: Confirmation) -> Iterator[str]:
@@ -78,23 +78,23 @@ def _why(confirmation: Confirmation) -> Iterator[str]:
     others = [one for one in confirmation.finalists if one.tied and one is not winner]
     if winner is not first and first.validation is not None and winner.p_value is not None:
         yield (
-            f"Trial {first.trial} has the best mean, {first.validation.mean:.4f}; trial {winner.trial} cannot be told "
-            f"apart from it (p = {winner.p_value:.2g}) and is cheaper: {_cost(winner, first)}."
+            f"Trial {first.trial} has the best mean, {score(first.validation.mean)}; trial {winner.trial} cannot be "
+            f"told apart from it (p = {number(winner.p_value)}) and is cheaper: {_cost(winner, first)}."
         )
         others.remove(first)
     if others:
-        named = ", ".join(str(one.trial) for one in others)
+        named = listing(one.trial for one in others)
         yield f"Cannot be told apart from the best mean either, and cost no less: {_trials(len(others))} {named}."
     worse = [one for one in confirmation.finalists if verdict(one, confirmation) == "worse"]
     if worse:
-        named = ", ".join(str(one.trial) for one in worse)
+        named = listing(one.trial for one in worse)
         yield f"Worse than the best mean by more than chance (p < 0.05): {_trials(len(worse))} {named}."
 
 
 def _cost(winner: Finalist, other: Finalist) -> str:
     if winner.model_parameters != other.model_parameters:
-        return f"{winner.model_parameters or 0:,} model parameters against {other.model_parameters or 0:,}"
-    return f"{winner.seconds or 0:.1f} s of training against {other.seconds or 0:.1f} s"
+        return f"{count(winner.model_parameters or 0)} model parameters against {count(other.model_parameters or 0)}"
+    return f"{duration(winner.seconds or 0.0)} of training against {duration(other.seconds or 0.0)}"
 
 
 def _reservations(confirmation: Confirmation) -> Iterator[str]:
@@ -103,7 +103,7 @@ def _reservations(confirmation: Confirmation) -> Iterator[str]:
             after = _seeds(len(one.values))
             yield f"Trial {one.trial} was clearly worse after {after}, and was not trained with more seeds."
         if one.failures:
-            reasons = ", ".join(dict.fromkeys(one.failures.values()))
+            reasons = listing(dict.fromkeys(one.failures.values()))
             yield f"Trial {one.trial} failed on {_seeds(len(one.failures))} ({reasons}): see its runs in MLflow."
     seeds = len(confirmation.winner.values)
     if seeds < _FEW:

@@ -1,6 +1,7 @@
 """What is known of a trial: the one shape in which studies are read, logged, compared and exported."""
 
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hpo.config.resolved import Resolved
 from hpo.config.score import Score
 from hpo.study.failure import Failure
+from hpo.text.values import score
 
 if TYPE_CHECKING:
     # pydantic, for which whoever only reads a list should not wait.
@@ -163,7 +165,7 @@ class TrialRecord:
         """How the score came about, in words."""
         if not self.fold_best_epochs:
             return f"at epoch {self.best_epoch} of {self.epochs}"
-        return f"as mean of {len(self.fold_best_epochs)} folds, deviation {self.deviations.get(metric, 0.0):.4f}"
+        return f"as mean of {len(self.fold_best_epochs)} folds, deviation {score(self.deviations.get(metric, 0.0))}"
 
     def reports(self, metric: str) -> dict[int, float]:
         """What a pruner is told of the objective: epoch -> value, or fold -> mean over the folds so far."""
@@ -182,6 +184,16 @@ def failed(record: TrialRecord, failure: Failure) -> TrialRecord:
 def lost(record: TrialRecord, error: str = "its coordinator was killed") -> TrialRecord:
     """A trial that nobody goes on with, failed; every other one as it is."""
     return failed(record, Failure("lost", error)) if record.state == "running" else record
+
+
+def count_states(trials: Sequence[TrialRecord]) -> dict[str, int]:
+    """State -> how many trials are in it, in the order in which the states occur."""
+    return dict(Counter(trial.state for trial in trials))
+
+
+def count_failures(trials: Sequence[TrialRecord]) -> dict[str, int]:
+    """Reason -> how many trials failed for it."""
+    return dict(Counter(trial.reason for trial in trials if trial.reason))
 
 
 def ranked(trials: Sequence[TrialRecord], objective: "Objective") -> list[TrialRecord]:

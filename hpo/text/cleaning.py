@@ -36,6 +36,11 @@ def shortened(text: str, most: int) -> str:
     return f"{text[:half]}{said}{text[-half:]}" if half else text[:most]
 
 
+def cut(text: str, most: int) -> str:
+    """A text without its end, where it is longer than `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def markdown(text: object) -> str:
     """Text in which Markdown finds no markup, HTML or link; a line of its own in a list, or a cell of a table."""
     escaped = re.sub(r"[\\`*<>\[\]|#~!]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", visible(str(text)))

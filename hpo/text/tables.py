@@ -9,11 +9,12 @@ from rich.text import Text
 
 from hpo.text.cleaning import visible
 from hpo.text.console import width_of
+from hpo.text.values import NOTHING, setting
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-STATES: Mapping[str, str] = {"complete": "green", "pruned": "yellow", "running": "cyan", "-": ""}
+STATES: Mapping[str, str] = {"complete": "green", "pruned": "yellow", "running": "cyan", NOTHING: ""}
 """The colours of states; every other word in their place is the reason of a failure."""
 _GAP = 2
 _FIRST_PARAMETERS = 2
@@ -111,13 +112,10 @@ def print_items(out: "Console", lead: str, items: Sequence[str], style: str = ""
         out.print(Text(line, style=style), soft_wrap=True)
 
 
-def print_settings(out: "Console", lead: str, values: Mapping[str, Any]) -> None:
-    """Prints names with their values."""
-    print_items(out, lead, _separated([f"{name} {cell(value, '.3g')}" for name, value in values.items()]))
-
-
-def _separated(items: Sequence[str]) -> list[str]:
-    return [*(f"{item}," for item in items[:-1]), *items[-1:]]
+def print_settings(out: "Console", lead: str, texts: Mapping[str, str]) -> None:
+    """Prints names with their values, one behind the other."""
+    items = [f"{name} {text}" for name, text in texts.items()]
+    print_items(out, lead, [*(f"{item}," for item in items[:-1]), *items[-1:]])
 
 
 def parameter_columns(params: Mapping[str, Sequence[Any]], names: Sequence[str]) -> list[Column]:
@@ -125,7 +123,7 @@ def parameter_columns(params: Mapping[str, Sequence[Any]], names: Sequence[str])
     return [
         Column(
             name,
-            [cell(value, ".3g") for value in params[name]],
+            [NOTHING if value is None else setting(value) for value in params[name]],
             1 if place < _FIRST_PARAMETERS else 5,
             _is_text(params[name]),
         )
@@ -135,16 +133,6 @@ def parameter_columns(params: Mapping[str, Sequence[Any]], names: Sequence[str])
 
 def _is_text(values: Sequence[Any]) -> bool:
     return any(isinstance(value, str | list | tuple | Mapping) for value in values)
-
-
-def cell(value: Any, form: str = ".4f") -> str:
-    """A value as a cell of a table."""
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        # Fixed decimals would show a learning rate of 0.00002 as zero.
-        return f"{value:{form}}" if abs(value) >= 0.001 or value == 0 else f"{value:.2e}"
-    return str(value)
 
 
 def by_variation(values: Mapping[str, Sequence[Any]]) -> list[str]:

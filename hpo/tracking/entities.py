@@ -4,7 +4,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -19,11 +19,13 @@ from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH,
 from numpy import dtype
 
 from hpo.config.experiment import Objective
+from hpo.config.resolved import flat
 from hpo.config.score import Score
 from hpo.data.dataset import DatasetInfo
 from hpo.study.confirmation import Confirmation, Estimate
 from hpo.study.record import TrialRecord
 from hpo.text.cleaning import MOST_OF_AN_ERROR, clean, markdown
+from hpo.text.values import score
 
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 """A trial's state -> its run's status, as in MLflow's own Optuna storage."""
@@ -57,18 +59,9 @@ def params(values: Mapping[str, Any]) -> list[Param]:
     """Key -> value as params, each key once; values that are not text are spelled as in JSON and YAML."""
     found = {
         key(name): text(value if isinstance(value, str) else json.dumps(value, default=str), MAX_PARAM_VAL_LENGTH)
-        for name, value in _flat(values)
-        if value is not None
+        for name, value in flat(values)
     }
     return [Param(name, value) for name, value in found.items()]
-
-
-def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{name}.")
-        else:
-            yield above + name, value
 
 
 def tags(values: Mapping[str, object]) -> list[RunTag]:
@@ -133,10 +126,10 @@ def state_tags(record: TrialRecord, objective: Objective) -> list[RunTag]:
 def _note(record: TrialRecord, objective: Objective) -> str:
     parts = [record.state if record.failure is None else f"{record.state} ({record.reason})"]
     if record.value is not None:
-        parts.append(f"{markdown(objective.metric)} {record.value:.5g} {markdown(record.reached(objective.metric))}")
+        parts.append(f"{markdown(objective.metric)} {score(record.value)} {markdown(record.reached(objective.metric))}")
     test = record.test.get(objective.metric.removeprefix("val_"))
     if test is not None:
-        parts.append(f"on the test part {test:.5g}")
+        parts.append(f"on the test part {score(test)}")
     if record.confirms is not None:
         parts.append(f"seed {record.confirms.ordinal} of trial {record.confirms.trial}")
     if record.attempt:

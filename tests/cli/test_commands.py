@@ -21,7 +21,7 @@ Write = Callable[[str, str], Path]
 )
 def test_what_needs_no_training_imports_neither_tensorflow_nor_mlflow(arguments: list[str]) -> None:
     code = (
-        "import sys\nsys.argv = ['hpo', *sys.argv[1:]]\nfrom hpo.cli.commands import command\n"
+        "import sys\nsys.argv = ['hpo', *sys.argv[1:]]\nfrom hpo.cli.main import command\n"
         "command()\n"
         "print([name for name in ('tensorflow', 'keras', 'mlflow') if name in sys.modules], file=sys.stderr)"
     )

@@ -143,7 +143,7 @@ def test_keys_complete_a_level_at_a_time():
 )
 def test_it_answers_without_tensorflow_mlflow_and_optuna(arguments):
     code = (
-        "import sys\nfrom hpo.cli.commands import command\n"
+        "import sys\nfrom hpo.cli.main import command\n"
         f"sys.argv = ['hpo', 'explain', *{arguments!r}]\n"
         "assert command() == 0\n"
         "assert not {'tensorflow', 'keras', 'mlflow', 'optuna'} & set(sys.modules)\n"

@@ -13,13 +13,14 @@ from rich.console import Console
 from studies import run
 
 from hpo.cli.compare_output import print_comparison
-from hpo.cli.lists import print_studies
-from hpo.cli.output import print_study, trial_columns
+from hpo.cli.list_output import print_studies
+from hpo.cli.study_output import print_study
+from hpo.cli.trial_output import trial_columns
 from hpo.compare.compare import read_studies, table
 from hpo.compare.study_list import StudyLine
 from hpo.study.record import TrialRecord, ranked
 from hpo.text.console import SafeConsole
-from hpo.text.tables import Column, by_variation, cell, print_facts, print_table
+from hpo.text.tables import Column, by_variation, print_facts, print_table
 
 SIXTEEN = [
     *("depth", "width", "activation", "normalization", "dropout", "l1", "l2", "batch_size"),
@@ -151,10 +152,6 @@ def test_facts_go_on_below_themselves() -> None:
 
 def test_what_varies_most_comes_first() -> None:
     assert by_variation({"a": [1, 1, None], "b": [1, 2, 3], "c": ["x", "y", "x"]}) == ["b", "c", "a"]
-
-
-def test_small_numbers_are_not_zero() -> None:
-    assert [cell(one) for one in (0.00002, 0.0, 1.5, None, "text")] == ["2.00e-05", "0.0000", "1.5000", "-", "text"]
 
 
 def test_studies_in_60_columns() -> None:

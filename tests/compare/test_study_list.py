@@ -91,7 +91,7 @@ def test_a_locked_store_is_waited_for(url: str, monkeypatch: pytest.MonkeyPatch)
 def test_it_imports_little_and_leaves_nothing_behind(url: str, tmp_path: Path) -> None:
     before = sorted(path.name for path in tmp_path.iterdir())
     code = (
-        "import sys\nsys.argv = ['hpo', 'list']\nfrom hpo.cli.commands import command\nassert command() == 0\n"
+        "import sys\nsys.argv = ['hpo', 'list']\nfrom hpo.cli.main import command\nassert command() == 0\n"
         "heavy = ('optuna', 'sqlalchemy', 'hpo.config.section', 'pandas', 'numpy', 'ruamel.yaml', 'rich.table')\n"
         "heavy += ('rich.live',)\n"
         "print([name for name in heavy if name in sys.modules], file=sys.stderr)"

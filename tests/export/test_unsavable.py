@@ -8,8 +8,9 @@ from rich.console import Console
 from tiny import tiny
 
 import hpo
-from hpo.cli.output import print_study, print_trial, trial_json
+from hpo.cli.study_output import print_study
 from hpo.cli.train_output import print_retrained, require_saved, trained_again
+from hpo.cli.trial_output import print_trial, trial_json
 from hpo.compare.compare import read_studies
 from hpo.errors import HpoError
 from hpo.export.export import Targets, export

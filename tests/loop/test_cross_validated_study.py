@@ -12,7 +12,8 @@ from rich.console import Console
 from tiny import tiny
 
 import hpo
-from hpo.cli.output import print_study, print_trial, trial_json
+from hpo.cli.study_output import print_study
+from hpo.cli.trial_output import print_trial, trial_json
 from hpo.confirm.confirming import Confirming, Wanted
 from hpo.errors import FileMistakes, UserError
 from hpo.export.export import Targets, Which, export

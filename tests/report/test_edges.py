@@ -13,7 +13,7 @@ LOG = FloatDistribution(1e-4, 1e-1, log=True)
     ("distribution", "values", "edge", "advice"),
     [
         (LOG, [0.09, 0.095, 0.1, 0.08, 0.001], "high", "set high: 1 instead of 0.1"),
-        (LOG, [0.0001, 0.00011, 0.0001, 0.0001, 0.1], "low", "set low: 1.0e-05 instead of 0.0001"),
+        (LOG, [0.0001, 0.00011, 0.0001, 0.0001, 0.1], "low", "set low: 1.0e-5 instead of 0.0001"),
         (IntDistribution(1, 4), [4] * 5, "high", "set high: 6 instead of 4"),
         (IntDistribution(1, 8), [1] * 5, "low", "1 is probably as far as p can go: consider fixing it there, p: 1"),
         (IntDistribution(32, 512, log=True), [512, 505, 511, 509, 33], "high", "set high: 1024 instead of 512"),

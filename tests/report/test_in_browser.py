@@ -128,7 +128,7 @@ def test_a_table_sorts_by_mouse_and_keyboard_numbers_as_numbers(browser, pages):
     # Those that have no such parameter come last either way.
     for key in (Keys.SPACE, Keys.SPACE):
         column = press("momentum", key)
-        missing = [text == "–" for text in column]
+        missing = [text == "-" for text in column]
         assert missing == sorted(missing)
         assert 0 < sum(missing) < len(missing)
     words = press("activation")

@@ -113,7 +113,7 @@ def test_hostile_names_and_messages_stay_text(store):
     assert "&lt;script&gt;window" in json.dumps(made.figures)
     assert "<" not in json.dumps(made.figures)
     assert "<" not in re.sub(r"<br>|</?b>", "", json.dumps(made.hovers))
-    assert any("word: &lt;script&gt;window.hacked" in text for text in made.hovers.values())
+    assert any('word: "&lt;script&gt;window.hacked' in text for text in made.hovers.values())
 
 
 def test_failures_are_counted_by_reason_with_a_message(store):

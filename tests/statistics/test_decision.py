@@ -65,9 +65,9 @@ def test_a_cheaper_one_is_chosen_for_its_size_or_its_time() -> None:
     quicker = finalist(2, 0.91, seconds=2.5)
     told = said(confirmation(first, quicker, third, finalist(5, 0.9), chosen=2))
     assert told[1].endswith("and is cheaper: 2.5 s of training against 5.0 s.")
-    assert told[2] == "Cannot be told apart from the best mean either, and cost no less: trials 4, 5."
+    assert told[2] == "Cannot be told apart from the best mean either, and cost no less: trials 4 and 5."
     unknown = [finalist(1, 0.92, p_value=None, seconds=None), finalist(2, 0.91, seconds=None)]
-    assert "0.0 s of training against 0.0 s" in said(confirmation(*unknown, chosen=2))[1]
+    assert "0 s of training against 0 s" in said(confirmation(*unknown, chosen=2))[1]
 
 
 def test_where_the_best_mean_is_chosen_the_others_that_are_tied_are_named() -> None:
@@ -87,9 +87,9 @@ def test_what_was_set_aside_is_said_with_its_reason() -> None:
         "failed on 3 seeds", "chosen", "worse", "worse", "out after 1 seed", "too few runs",
     ]  # fmt: skip
     told = said(found)
-    assert "Worse than the best mean by more than chance (p < 0.05): trials 5, 6." in told
+    assert "Worse than the best mean by more than chance (p < 0.05): trials 5 and 6." in told
     assert "Trial 7 was clearly worse after 1 seed, and was not trained with more seeds." in told
-    assert "Trial 8 failed on 3 seeds (nonfinite, timeout): see its runs in MLflow." in told
+    assert "Trial 8 failed on 3 seeds (nonfinite and timeout): see its runs in MLflow." in told
     assert not any("either" in line or "small differences" in line for line in told)
 
 
@@ -104,7 +104,7 @@ def test_test_scores_are_said_after_the_choice() -> None:
     score = Estimate(mean=0.8, deviation=0.1, low=0.7, high=0.9, seeds=3)
     told = said(confirmation(finalist(3), chosen=3, test={"accuracy": score, "auc": score}))
     interval = "0.8000 (0.7000 to 0.9000 at 95%)"
-    assert told[1] == f"On the test part, looked at after the choice: accuracy {interval}, auc {interval}."
+    assert told[1] == f"On the test part, looked at after the choice: accuracy {interval} and auc {interval}."
 
 
 def test_as_markdown_there_is_a_line_for_each_finalist() -> None:

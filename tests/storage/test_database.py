@@ -80,12 +80,12 @@ def test_a_reader_reads_once_the_lock_is_gone(url, capsys):
 
 
 LIST = """
-from hpo.cli import commands
+from hpo.cli import main
 from hpo.storage import database
 import sys
 database.READ_SECONDS, database.BUSY_SECONDS = 0.8, 0.1
 sys.argv = ["hpo", "list", "--storage", {url!r}]
-sys.exit(commands.command())
+sys.exit(main.command())
 """
 
 
@@ -99,14 +99,14 @@ def test_a_command_that_reads_a_locked_store_says_so_in_a_line(url):
 
 
 def test_a_failure_in_the_midst_of_a_command_is_a_line(url, monkeypatch, capsys):
-    from hpo.cli import commands
+    from hpo.cli import main
 
     def fail(*args, **options):
         with locked(url), create_engine(url, connect_args={"timeout": 0}).connect() as connection:
             connection.execute(text("SELECT * FROM trials"))
 
-    monkeypatch.setattr(commands, "app", fail)
-    assert commands.command() == 4
+    monkeypatch.setattr(main, "app", fail)
+    assert main.command() == 4
     assert capsys.readouterr().err == "a database failed: database is locked; run the command again\n"
 
 

@@ -144,7 +144,7 @@ def test_what_is_said_of_a_trial():
         found = {tag.key: tag.value for tag in entities.state_tags(record, objective)}
         return found["mlflow.note.content"]
 
-    assert note(complete(0)) == "complete, val_accuracy 0.9 at epoch 2 of 3, on the test part 0.88"
+    assert note(complete(0)) == "complete, val_accuracy 0.9000 at epoch 2 of 3, on the test part 0.8800"
     failed = complete(0, state="failed", failure=Failure("nonfinite"), value=None, test={}, attempt=1, origin=4)
     assert note(failed) == "failed (nonfinite), attempt 2 at the configuration of trial 4"
     confirming = complete(0, confirms=Confirms(3, 2), attempt=1, test={}, test_note="none")

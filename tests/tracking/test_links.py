@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hpo.cli.output import print_result
+from hpo.cli.run_output import print_result
 from hpo.config.objective import Objective
 from hpo.run import Result
 from hpo.study.record import TrialRecord

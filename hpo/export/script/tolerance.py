@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from hpo.data.dataset import DatasetInfo
 from hpo.plan.exported_file import Exported
+from hpo.text.values import interval, score
 
 _SHARE = 0.99
 _NOISE_FLOORS = 4
@@ -38,15 +39,15 @@ def tolerance(exported: Exported, info: DatasetInfo) -> Tolerance:
         half = t * deviation * math.sqrt(1 + 1 / estimate.seeds)
         if half > 0:
             why = (
-                f"Confirmed over {estimate.seeds} seeds: mean {estimate.mean:.4f}, its 95% interval {estimate.low:.4f} "
-                f"to {estimate.high:.4f}. {_SHARE:.0%} of single runs lie in the wider interval below."
+                f"Confirmed over {estimate.seeds} seeds: mean {score(estimate.mean)}, its 95% interval "
+                f"{interval(estimate.low, estimate.high)}. {_SHARE:.0%} of single runs lie in the wider interval below."
             )
             return Tolerance(estimate.mean - half, estimate.mean + half, why)
     if confirmed is not None and confirmed.noise_floor > 0:
         half = _NOISE_FLOORS * confirmed.noise_floor
         why = (
-            f"The trial's own score, {value:.4f}, of one seed, give or take {_NOISE_FLOORS} times the noise floor of "
-            f"its study, {confirmed.noise_floor:.4f}, the standard deviation from seed to seed."
+            f"The trial's own score, {score(value)}, of one seed, give or take {_NOISE_FLOORS} times the noise floor "
+            f"of its study, {score(confirmed.noise_floor)}, the standard deviation from seed to seed."
         )
         return Tolerance(value - half, value + half, why)
     return _guess(exported, info)
@@ -60,7 +61,7 @@ def _guess(exported: Exported, info: DatasetInfo) -> Tolerance:
         # Of a perfect score the error is taken as if one sample had been wrong.
         share = min(max(value, 1 / samples), 1 - 1 / samples)
         half = _STANDARD_ERRORS * math.sqrt(share * (1 - share) / samples)
-        why += f"{_STANDARD_ERRORS} standard errors of a share of {samples} samples around {value:.4f}."
+        why += f"{_STANDARD_ERRORS} standard errors of a share of {samples} samples around {score(value)}."
         return Tolerance(max(0.0, value - half), min(1.0, value + half), why)
     half = _OF_A_SCORE * abs(value)
-    return Tolerance(value - half, value + half, f"{why}{_OF_A_SCORE:.0%} of {value:.4g}.")
+    return Tolerance(value - half, value + half, f"{why}{_OF_A_SCORE:.0%} of {score(value)}.")

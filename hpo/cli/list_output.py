@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
-from hpo.text.tables import Column, cell, print_facts, print_table
+from hpo.text.tables import Column, print_facts, print_table
+from hpo.text.values import NOTHING, counts, score
 
 if TYPE_CHECKING:
     from hpo.compare.study_list import StudyLine
@@ -17,13 +18,12 @@ def print_studies(out: Console, lines: "Sequence[StudyLine]", wide: bool = False
     if not lines:
         out.print("no studies yet; start one with hpo run EXPERIMENT")
         return
-    states = [", ".join(f"{count} {state}" for state, count in line.states.items()) for line in lines]
     columns = [
         Column("study", [line.study for line in lines], text=True),
         Column("objective", [line.objective for line in lines], 1, text=True),
-        Column("best", [cell(line.best) for line in lines]),
-        Column("trial", [cell(line.trial) for line in lines], 3),
-        Column("trials", [one or "none" for one in states], 2, text=True),
+        Column("best", [score(line.best) for line in lines]),
+        Column("trial", [NOTHING if line.trial is None else str(line.trial) for line in lines], 3),
+        Column("trials", [counts(line.states) for line in lines], 2, text=True),
         Column("dataset", [line.dataset for line in lines], 4, text=True),
         Column("model", [line.model for line in lines], 5, text=True),
     ]

@@ -1,89 +1,11 @@
-"""Commands from trials to a decision: confirm, report, export, and what an exported file is for; no logic."""
+"""Commands on a study's best model: export it, train it again, predict with it; no logic."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from hpo.cli.options import Home, Json, Storage, Studies, StudyName, TrackingUri, Wide
-
-
-def confirm(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
-    study: StudyName,
-    top: Annotated[int, typer.Option(help="Take the N best configurations.", metavar="N", min=1)] = 5,
-    seeds: Annotated[
-        int, typer.Option(help="Train each of them N times, each time with another random seed.", metavar="N", min=2)
-    ] = 5,
-    trials: Annotated[
-        str | None, typer.Option(help="Take these trials instead of the best: 3,7,12.", metavar="NUMBERS")
-    ] = None,
-    stop_early: Annotated[
-        bool,
-        typer.Option("--stop-early", help="After three seeds, stop training a configuration that is clearly worse."),
-    ] = False,
-    workers: Annotated[
-        int | None, typer.Option(help="How many models train at the same time. [default: as in the study]", min=1)
-    ] = None,
-    timeout: Annotated[
-        str | None,
-        typer.Option(
-            help="Time limit: 90 (seconds), 10m, 1h30m. The same command continues afterwards. [default: none]"
-        ),
-    ] = None,
-    home: Home = None,
-    storage: Storage = None,
-    uri: TrackingUri = None,
-    wide: Wide = False,
-    json: Json = False,
-) -> None:
-    """Trains the best again with new seeds, and picks one.
-
-    A single good score can be luck. This trains the best configurations several times, says which to use, and how sure
-    that is.
-    """
-    from hpo.cli.confirm_output import confirmed_json, print_confirmed
-    from hpo.cli.output import console, print_json
-    from hpo.confirm.confirm import confirm as confirm_study
-    from hpo.confirm.confirm import numbers
-
-    confirmed = confirm_study(
-        study, numbers(trials) if trials else top, seeds, stop_early=stop_early, workers=workers, timeout=timeout,
-        home=home, storage=storage, tracking_uri=uri, console=console(stderr=json),
-    )  # fmt: skip
-    print_json(confirmed_json(confirmed)) if json else print_confirmed(console(), confirmed, wide)
-
-
-def report(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
-    studies: Studies,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="The file to write. [default: report.html; stdout for Markdown]"),
-    ] = None,
-    form: Annotated[
-        Literal["html", "md"] | None,
-        typer.Option(
-            "--format", help="html is a page, md is Markdown for a pull request. [default: from the file's suffix]"
-        ),
-    ] = None,
-    log: Annotated[bool, typer.Option(help="Also log the page to MLflow.")] = True,
-    home: Home = None,
-    storage: Storage = None,
-    uri: TrackingUri = None,
-    json: Json = False,
-) -> None:
-    """Writes a report: one HTML file with the results.
-
-    Which configuration to use, how sure that is, what it costs, and charts of the search.
-    """
-    from hpo.cli.output import console, print_json
-    from hpo.report.report import report_command
-
-    done = report_command(studies, output, form, log, home, storage, console(stderr=True), uri)
-    if json:
-        print_json(done.as_json())
-    else:
-        for line in done.lines():
-            console().print(line, soft_wrap=True, markup=False)
+from hpo.cli.options import Home, Json, Storage, StudyName, TrackingUri
 
 
 def export(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
@@ -117,9 +39,9 @@ def export(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
 
     As a file to train again, a Keras model, a plain Keras script, or a model in MLflow's registry.
     """
-    from hpo.cli.output import console
     from hpo.export.export import Targets, Which
     from hpo.export.export import export as export_trial
+    from hpo.text.console import console
 
     for line in export_trial(study, Targets(to, model, register), Which(trial, confirmed), home, storage, uri):
         console().print(line, soft_wrap=True, markup=False)
@@ -139,9 +61,10 @@ def train(
 
     Shows the old and the new scores side by side.
     """
-    from hpo.cli.output import console, print_json
+    from hpo.cli.json_output import print_json
     from hpo.cli.train_output import print_retrained, require_saved, retrained_json, trained_again
     from hpo.plan.exported_file import read_exported
+    from hpo.text.console import console
 
     file = read_exported(exported)
     runs = trained_again(console(stderr=True), file, seeds, model)
@@ -175,9 +98,9 @@ def predict(
 
     The result is a class and its probabilities for each input, or a number.
     """
-    from hpo.cli.output import console
     from hpo.export.predict import check_output, write
     from hpo.export.predict import predict as predicted
+    from hpo.text.console import console
 
     check_output(output)
     found = predicted(model, source, home, uri)

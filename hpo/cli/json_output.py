@@ -1,0 +1,28 @@
+"""What commands print for programs: JSON on stdout."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+
+def print_json(value: object, indent: int | None = None) -> None:
+    """One JSON object on stdout."""
+    sys.stdout.write(json.dumps(value, default=_plain, allow_nan=False, indent=indent) + "\n")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if hasattr(value, "item"):
+        return value.item()
+    return str(value)
+
+
+def finite(value: Any) -> Any:
+    """A value of a table for JSON, which knows no NaN."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

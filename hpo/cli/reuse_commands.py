@@ -1,0 +1,77 @@
+"""Commands that use a study's trials again: in MLflow, and in a new study; no logic."""
+
+from typing import Annotated
+
+import typer
+
+from hpo.cli.options import Assignments, ExperimentFile, Home, Json, Name, Storage, StudyName, TrackingUri
+
+
+def log(
+    study: StudyName,
+    uri: TrackingUri = None,
+    home: Home = None,
+    storage: Storage = None,
+    json: Json = False,
+) -> None:
+    """Logs a whole study to an MLflow server.
+
+    To another one than before, or to its own, which may have missed something. Repeating it changes nothing.
+    """
+    from hpo.cli.json_output import print_json
+    from hpo.cli.reuse_output import print_told, told_json
+    from hpo.reuse.log_again import retell
+    from hpo.text.console import console
+
+    told = retell(study, uri, home=home, storage=storage, console=console(stderr=json))
+    print_json(told_json(told)) if json else print_told(console(), told)
+
+
+def extend(
+    study: StudyName,
+    experiment: ExperimentFile,
+    assignments: Assignments = None,
+    name: Name = None,
+    home: Home = None,
+    storage: Storage = None,
+    json: Json = False,
+) -> None:
+    """Starts a study with edited ranges from an old one.
+
+    The trials of the old study that lie within the new ranges are taken over and count.
+    """
+    from hpo.cli.json_output import print_json
+    from hpo.cli.reuse_output import begun_json, print_begun
+    from hpo.reuse.extend import Options
+    from hpo.reuse.extend import extend as extend_study
+    from hpo.text.console import console
+
+    overrides = [*(assignments or ()), *([f"name={name}"] if name else ())]
+    begun = extend_study(study, experiment, Options(overrides, home, storage, console(stderr=json)))
+    options = {"--set": assignments or (), "--name": [name], "--home": [home]}
+    print_json(begun_json(begun)) if json else print_begun(console(), begun, experiment, options)
+
+
+def warm_start(
+    experiment: ExperimentFile,
+    source: Annotated[str, typer.Option("--from", help="Name of a study, or folder of a KerasTuner project.")],
+    assignments: Assignments = None,
+    name: Name = None,
+    home: Home = None,
+    storage: Storage = None,
+    json: Json = False,
+) -> None:
+    """Starts a study whose sampler learns from earlier trials.
+
+    The trials are those of a study or of a KerasTuner project. They do not count as trials of the new study.
+    """
+    from hpo.cli.json_output import print_json
+    from hpo.cli.reuse_output import begun_json, print_begun
+    from hpo.reuse.extend import Options
+    from hpo.reuse.extend import warm_start as warm_start_study
+    from hpo.text.console import console
+
+    overrides = [*(assignments or ()), *([f"name={name}"] if name else ())]
+    begun = warm_start_study(experiment, source, Options(overrides, home, storage, console(stderr=json)))
+    options = {"--set": assignments or (), "--name": [name], "--home": [home]}
+    print_json(begun_json(begun)) if json else print_begun(console(), begun, experiment, options)

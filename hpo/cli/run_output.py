@@ -1,0 +1,66 @@
+"""What `hpo run` prints at its end: the best trials, where everything is, what to type next."""
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from hpo.cli.trial_output import TOP, print_best, print_remarks, trial_json
+from hpo.study.record import count_states, ranked
+from hpo.text.values import counts, duration
+
+if TYPE_CHECKING:
+    from hpo.run import Result
+
+_WHY = {
+    "done": "done",
+    "timeout": "out of time",
+    "target": "target reached",
+    "exhausted": "done, no configuration of the search space is left to try,",
+}
+
+
+def print_result(out: Console, result: "Result") -> None:
+    """The end of a run."""
+    states = counts(count_states(result.trials))
+    out.print(f"\nStudy {result.name}: {_WHY[result.ended]} after {duration(round(result.seconds))}; trials: {states}")
+    best = ranked(result.trials, result.objective)[:TOP]
+    home = "" if result.home == type(result.home).cwd() / "mlruns" else f" --home {result.home}"
+    if best:
+        print_best(out, best, result.objective.metric, more=f"hpo compare {result.name}{home} --wide shows them")
+        out.print("No trial was chosen by its test score.")
+        print_remarks(out, best)
+    out.print(f"Study store: {result.storage}\nMLflow store: {result.tracking_uri}\n", soft_wrap=True)
+    if not best:
+        out.print("No trial has a score yet; the same command continues.")
+        return
+    for command, what in (
+        (f"hpo ui {result.name}{_uri(result) or home}", "compare the trials in the MLflow UI"),
+        (f"hpo compare {result.name}{home}", "all trials, ranked"),
+        (f"hpo confirm {result.name}{home}", "the best five again over fresh seeds: which to use, and how sure"),
+        (
+            f"hpo export {result.name}{home} --to best.yaml --model best.keras",
+            "save the best configuration and its model",
+        ),
+    ):
+        out.print(f"  {command}   # {what}", soft_wrap=True)
+
+
+def _uri(result: "Result") -> str | None:
+    """The option that names the tracking server, where the runs are on one."""
+    from hpo.tracking.links import server_address
+
+    server = server_address(result.tracking_uri)
+    return None if server is None else f" --uri {server}"
+
+
+def result_json(result: "Result") -> dict[str, Any]:
+    """The same for programs."""
+    best = ranked(result.trials, result.objective)
+    metric = result.objective.metric
+    return {
+        "study": result.name, "ended": result.ended, "states": count_states(result.trials),
+        "best": trial_json(best[0], metric) if best else None,
+        "top": [trial_json(trial, metric) for trial in best[:TOP]],
+        "storage": result.storage, "tracking_uri": result.tracking_uri, "home": str(result.home),
+        "seconds": result.seconds,
+    }  # fmt: skip
