@@ -22,6 +22,7 @@ from hpo.models import keras_tuner
 from hpo.models.built import Built
 from hpo.plan.exported_file import Exported
 from hpo.system.imports import load_object
+from hpo.text.values import score
 from hpo.training.augmentation import layers_of
 from hpo.training.class_weights import sample_weights, weights_by_class
 from hpo.training.compiling import compile_model, labels_for, optimizer_options
@@ -81,7 +82,7 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
 def _about(exported: Exported) -> str:
     packages = [f"{name} {exported.versions[name]}" for name in ("keras", "tensorflow") if name in exported.versions]
     made_with = f", with {' and '.join(packages)}" if packages else ""
-    return f"In the study it had {exported.plan.experiment.objective.metric} {exported.value:.4f}{made_with}."
+    return f"In the study it had {exported.plan.experiment.objective.metric} {score(exported.value)}{made_with}."
 
 
 def _refuse(refused: bool, what: str) -> None:
