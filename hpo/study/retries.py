@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial
 
 from hpo.study.failure import RETRIED, runs_again
 from hpo.study.record import TrialRecord
-from hpo.study.stored_trial import attempt_of, failure_of, origin_of
+from hpo.study.stored_trial import attempt_of, origin_of, reason_of
 
 
 def to_run_again(trials: Sequence[FrozenTrial], retries: int) -> Iterator[FrozenTrial]:
@@ -16,15 +16,15 @@ def to_run_again(trials: Sequence[FrozenTrial], retries: int) -> Iterator[Frozen
     deaths: Counter[int] = Counter()
     for trial in trials:
         latest[origin_of(trial)] = trial
-        deaths[origin_of(trial)] += failure_of(trial) in RETRIED
+        deaths[origin_of(trial)] += reason_of(trial) in RETRIED
     for origin, trial in latest.items():
-        if runs_again(failure_of(trial), deaths[origin], retries):
+        if runs_again(reason_of(trial), deaths[origin], retries):
             yield trial
 
 
 def may_run_again(record: TrialRecord, trials: Sequence[FrozenTrial], retries: int) -> bool:
     """Whether the configuration of a trial that is about to end is to be tried again; Optuna was not told yet."""
-    deaths = 1 + sum(failure_of(trial) in RETRIED for trial in trials if origin_of(trial) == record.origin)
+    deaths = 1 + sum(reason_of(trial) in RETRIED for trial in trials if origin_of(trial) == record.origin)
     return runs_again(record.reason, deaths, retries)
 
 

@@ -71,14 +71,14 @@ def source_of(trial: FrozenTrial) -> str | None:
     return None if carried is None else f"trial {carried['trial']} of {carried['source']}"
 
 
-def failure_of(trial: FrozenTrial) -> str | None:
-    """Why the trial failed, in whatever state Optuna keeps it."""
-    failure: str | None = None
+def reason_of(trial: FrozenTrial) -> str | None:
+    """Why the trial failed, in a word, in whatever state Optuna keeps it."""
+    reason: str | None = None
     if trial.state.is_finished():
-        failure = trial.user_attrs.get(RESULT, {}).get("failure")
-    return failure
+        reason = trial.user_attrs.get(RESULT, {}).get("failure")
+    return reason
 
 
 def state_of(trial: FrozenTrial) -> State:
     """The trial's state: failed for whatever reason, though Optuna may have been told otherwise: `hpo.study.tell`."""
-    return "failed" if failure_of(trial) is not None else STATES[trial.state]
+    return "failed" if reason_of(trial) is not None else STATES[trial.state]

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo.study.attributes import RESULT
 from hpo.study.record import TrialRecord
-from hpo.study.stored_trial import STATES, failure_of, record_of
+from hpo.study.stored_trial import STATES, reason_of, record_of
 from hpo.study.trial_results import result_of
 
 INSTRUCTIVE = ("nonfinite", "invalid", "timeout", "out_of_memory")
@@ -60,8 +60,8 @@ def as_samplers_see(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 def _is_instructive(trial: FrozenTrial) -> bool:
     if RESULT not in trial.user_attrs or trial.state not in (TrialState.PRUNED, TrialState.FAIL):
         return False
-    failure = failure_of(trial)
-    return failure == "nonfinite" or (failure is not None and trial.state is TrialState.PRUNED)
+    reason = reason_of(trial)
+    return reason == "nonfinite" or (reason is not None and trial.state is TrialState.PRUNED)
 
 
 def _pruned(trial: FrozenTrial) -> FrozenTrial:

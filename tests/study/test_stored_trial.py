@@ -10,7 +10,7 @@ from optuna.trial import TrialState, create_trial
 from hpo.config.resolved import Resolved
 from hpo.study.failure import Failure
 from hpo.study.record import Confirms, TrialRecord
-from hpo.study.stored_trial import failure_of, job_of, record_of, records_of, state_of
+from hpo.study.stored_trial import job_of, reason_of, record_of, records_of, state_of
 from hpo.study.trial_results import result_of
 
 RECORD = TrialRecord(
@@ -63,8 +63,8 @@ def test_a_failure_counts_in_whatever_state_optuna_keeps_it(
 ) -> None:
     trial = stored({"hpo:result": {**result_of(RECORD), "failure": failure}}, state)
     assert state_of(trial) == expected
-    assert failure_of(trial) == (failure if state.is_finished() else None)
-    assert failure_of(create_trial(state=TrialState.FAIL)) is None
+    assert reason_of(trial) == (failure if state.is_finished() else None)
+    assert reason_of(create_trial(state=TrialState.FAIL)) is None
 
 
 def test_of_a_trial_that_was_killed_as_it_began_what_is_known_counts() -> None:
