@@ -121,6 +121,7 @@ class Interrupted(HpoError):
 
     def __init__(self, message: str, number: int = signal.SIGINT) -> None:
         super().__init__(message)
+        self.number = number
         self.exit_code = 128 + number
 
 

@@ -5,16 +5,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from hpo.cli.trial_output import with_folds
 from hpo.errors import UserError
 from hpo.export.retrain import Retrained, require_model, retrain_all, runs_of, scores_of, spread
+from hpo.loop.silent_trials import silent_for
+from hpo.study.record import TrialRecord
 from hpo.system.whole_files import check_writable
 from hpo.text.console import is_live
 from hpo.text.tables import Column, print_table
 from hpo.text.values import count, score
+from hpo.training.messages import EpochDone
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,11 +35,40 @@ def trained_again(out: "Console", exported: "Exported", seeds: int, model: Path 
         if model.suffix != ".keras":
             raise UserError(f"{model}: must end in .keras")
         check_writable(model)
-    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=out, transient=True, disable=not is_live(out)) as shown:
-        task = shown.add_task("training", total=seeds)
-        plan, wanted = exported.plan, runs_of(exported, seeds, model)
-        return retrain_all(plan, exported.parameters, wanted, on_end=lambda done: shown.advance(task))
+    with _Runs(out, exported.plan.experiment.objective.metric, seeds) as shown:
+        return retrain_all(exported.plan, exported.parameters, runs_of(exported, seeds, model), (shown,))
+
+
+class _Runs(Progress):
+    """How many runs are done, and on a terminal where those are that train; an observer of the coordinator."""
+
+    def __init__(self, out: "Console", metric: str, seeds: int) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        super().__init__(*columns, console=out, transient=True, disable=not is_live(out))
+        self._metric = metric
+        self._whole = self.add_task("training", total=seeds)
+        self._running: dict[int, TaskID] = {}
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """A run's training begins."""
+        settings = record.resolved.training if record.resolved is not None else {}
+        self._running[record.number] = self.add_task(f"seed {record.seed}", total=settings.get("epochs"))
+
+    def epoch_done(self, record: TrialRecord, event: EpochDone) -> None:
+        """A run finished an epoch."""
+        said = f"seed {record.seed}, {self._metric} {score(event.metrics[self._metric])}"
+        self.update(self._running[record.number], completed=event.epoch, description=said)
+
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        """A run ended, or its worker died and it is tried again."""
+        if (task := self._running.pop(record.number, None)) is not None:
+            self.remove_task(task)
+        self.advance(self._whole, record.state != "failed")
+
+    def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
+        """Names a run that has said nothing for long."""
+        message = silent_for(f"the run with seed {record.seed}", seconds, limit)
+        self.console.print(Text(f"warning: {message}", style="yellow"), soft_wrap=True)
 
 
 def require_saved(runs: Sequence[Retrained], model: Path | None) -> None:

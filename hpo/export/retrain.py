@@ -1,20 +1,20 @@
 """Training one configuration again, alone: the same seed gives the same curve."""
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpo.errors import HpoError
+from hpo.errors import HpoError, Interrupted
+from hpo.export.retraining import Again
+from hpo.study.record import TrialRecord
 
 if TYPE_CHECKING:
-    from hpo.config.experiment import Objective
     from hpo.config.resolved import Resolved
-    from hpo.engines import Engine
+    from hpo.loop.coordinator import Observer
     from hpo.plan.exported_file import Exported
     from hpo.plan.plan import Plan
-    from hpo.training.messages import Event, Job
 
 _HOW_TO_GET_ONE = (
     "The scores are valid, and the configuration can be exported: hpo export STUDY --to best.yaml. Once the cause is "
@@ -24,18 +24,6 @@ _HOW_TO_GET_ONE = (
 
 
 @dataclass(frozen=True)
-class Again:
-    """One run that is wanted."""
-
-    seed: int
-    """Of all that is random in it."""
-    epochs: int | None = None
-    """After which it is stopped, as a pruner would, so that a pruned trial comes back as it was."""
-    save_to: Path | None = None
-    """Keras file (.keras) for its model."""
-
-
-@dataclass
 class Retrained:
     """What training a configuration again came to."""
 
@@ -46,8 +34,8 @@ class Retrained:
     value: float | None = None
     """The objective at the best epoch; of k-fold cross-validation, its mean over the folds."""
     test: Mapping[str, float] = field(default_factory=dict)
-    curves: dict[str, list[float]] = field(default_factory=dict)
-    fold_lengths: list[int] = field(default_factory=list)
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    fold_lengths: Sequence[int] = ()
     """Of k-fold cross-validation, the epochs of each fold."""
     resolved: "Resolved | None" = None
     """Every setting that it had."""
@@ -91,74 +79,40 @@ def runs_of(exported: "Exported", seeds: int, save_to: Path | None = None) -> li
 
 
 def retrain_all(
-    plan: "Plan",
-    params: Mapping[str, Any],
-    wanted: Sequence[Again],
-    on_end: Callable[[Retrained], None] = lambda done: None,
+    plan: "Plan", params: Mapping[str, Any], wanted: Sequence[Again], observers: "Sequence[Observer]" = ()
 ) -> list[Retrained]:
     """Trains one configuration of a plan once for each wanted run, on the workers of the plan's engine.
 
-    `on_end` hears of each run as it ends.
+    A run whose worker dies is tried again, as often as the plan's study would; `observers` hear of all.
 
     Raises:
+        InvalidSettings: the configuration cannot be trained.
         HpoError: a training failed; with its traceback.
+        Interrupted: by a signal; nothing is kept.
     """
+    from hpo.export.retraining import Retraining
+    from hpo.loop.coordinator import Budget
+    from hpo.loop.driving import drive
     from hpo.loop.jobs import make_job, prepared
 
+    spec = plan.experiment.study
     with prepared(plan, workers=len(wanted)) as ready:
-        jobs = [
-            replace(make_job(ready.plan, params, one.seed, ready.data.folder, one.save_to), trial=number)
-            for number, one in enumerate(wanted)
-        ]
-        runs = [Retrained(ready.info.digest, job.seed, resolved=job.resolved) for job in jobs]
-        _Training(ready.engine, runs, wanted, plan.experiment.objective, on_end).run(jobs)
-        return runs
+        # Refuses a configuration that no run could train.
+        make_job(ready.plan, params, wanted[0].seed, ready.data.folder)
+        runs = Retraining(params, wanted, spec.retries)
+        try:
+            drive(runs, ready, Budget(None, None, None, spec.trial_timeout), observers, runs.save_to)
+        except Interrupted as error:
+            raise Interrupted("interrupted; nothing is kept, the same command begins again", error.number) from None
+        return [_retrained(run, ready.info.digest) for run in runs.results()]
 
 
-@dataclass
-class _Training:
-    engine: "Engine"
-    runs: Sequence[Retrained]
-    wanted: Sequence[Again]
-    objective: "Objective"
-    on_end: Callable[[Retrained], None]
-
-    def run(self, jobs: "Sequence[Job]") -> None:
-        waiting, under_way = list(jobs), 0
-        while waiting or under_way:
-            while waiting and under_way < self.engine.workers:
-                self.engine.submit(waiting.pop(0))
-                under_way += 1
-            under_way -= sum(self._ended(event) for event in self.engine.events(timeout=1.0))
-
-    def _ended(self, event: "Event") -> bool:
-        from hpo.training.messages import EpochDone, Failed, Finished, Lost, cleaned
-
-        event = cleaned(event)
-        run = self.runs[event.trial]
-        if isinstance(event, EpochDone):
-            for name, value in event.metrics.items():
-                run.curves.setdefault(name, []).append(value)
-            if event.fold is not None:
-                run.fold_lengths[event.fold.fold - 1 :] = [event.fold.epoch]
-            if event.epoch == self.wanted[event.trial].epochs:
-                self.engine.stop(event.trial, "pruner")
-            else:
-                self.engine.proceed(event.trial)
-        elif isinstance(event, Failed | Lost):
-            detail = event.traceback if isinstance(event, Failed) else event.printed
-            message = f"the training with seed {run.seed} failed: {event.reason}: {event.message}\n{detail}"
-            raise HpoError(message.strip())
-        elif isinstance(event, Finished):
-            run.best_epoch, run.test = event.best_epoch, event.test
-            run.model_saved = event.model_file is not None
-            run.test_note, run.model_note = event.test_note, event.model_note
-            score = self.objective.along(run.curves, run.fold_lengths)
-            if event.best_epoch is not None and score is not None:
-                run.value = score.value
-            self.on_end(run)
-            return True
-        return False
+def _retrained(run: TrialRecord, digest: str) -> Retrained:
+    saved = run.model_file is not None
+    return Retrained(
+        digest, run.seed, run.best_epoch, run.value, run.test, run.curves, run.fold_lengths, run.resolved, saved,
+        run.test_note, run.model_note,
+    )  # fmt: skip
 
 
 def require_model(run: Retrained, wanted: Path) -> None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpo.config.score import Score
 from hpo.loop.coordinator import Budget, Coordinator, Ending, Observer
 from hpo.loop.definition import definition_of
-from hpo.loop.jobs import Jobs, Prepared
+from hpo.loop.jobs import Jobs, Prepared, SaveTo
 from hpo.loop.models_folder import ModelsFolder
 from hpo.loop.record import Record
 from hpo.plan.plan import Plan
@@ -53,7 +53,7 @@ def run_study(study: Study, ready: Prepared, began: float, observers: Sequence[O
     deadline = None if spec.timeout is None else began + spec.timeout
     budget = Budget(plan.trials, deadline, spec.target, spec.trial_timeout)
     models = ModelsFolder(plan.home / "models" / plan.experiment.name, study.trials(), plan.experiment.objective)
-    return drive(study, ready, budget, (models, *observers), models.file_of)
+    return drive(study, ready, budget, (models, *observers), models.save_to)
 
 
 def drive(
@@ -61,13 +61,13 @@ def drive(
     ready: Prepared,
     budget: Budget,
     observers: Sequence[Observer],
-    file_of: Callable[[TrialRecord], Path | None] = lambda trial: None,
+    save_to: Callable[[TrialRecord, Score | None], SaveTo | None] = lambda trial, best: None,
 ) -> Ending:
-    """Trains what a record asks for, whatever it is of; `file_of`: where the model of a trial is saved, if it is.
+    """Trains what a record asks for, whatever it is of; `save_to`: see `Jobs`.
 
     Raises:
         StudyFailed, StoreAway, Interrupted: see `run_study`.
     """
-    jobs = Jobs(ready, record, file_of)
+    jobs = Jobs(ready, record, save_to)
     objective = ready.plan.experiment.objective
     return Coordinator(record, ready.engine, objective, budget, jobs.make, tuple(observers)).run()

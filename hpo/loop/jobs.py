@@ -35,6 +35,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class SaveTo:
+    """Where a trial's model is to be saved, and when."""
+
+    file: Path
+    """A Keras file (.keras)."""
+    if_better_than: Score | None = None
+    """Only if it has a better score than this."""
+
+
+@dataclass(frozen=True)
 class Prepared:
     """All that trials need in order to be trained."""
 
@@ -137,7 +147,7 @@ def make_job(
     params: Mapping[str, Any],
     seed: int,
     folder: Callable[[DatasetSpec], Path],
-    save_to: Path | None = None,
+    save_to: SaveTo | None = None,
 ) -> Job:
     """The job of one configuration, numbered 0, on the data in the folder that `folder` gives for its dataset section.
 
@@ -168,7 +178,8 @@ def make_job(
         augmentation=dataset.augmentation,
         import_paths=import_paths(plan),
         declared=plan.declared or NOTHING_DECLARED,
-        save_to=str(save_to) if save_to else None,
+        save_to=str(save_to.file) if save_to else None,
+        save_if_better_than=save_to.if_better_than if save_to else None,
     )
 
 
@@ -179,15 +190,17 @@ def _sets_section(plan: Plan, name: str) -> bool:
 class Jobs:
     """Makes the jobs of a record's trials."""
 
-    def __init__(self, ready: Prepared, record: "Record", file_of: "Callable[[TrialRecord], Path | None]") -> None:
-        """`file_of`: where a trial's model is to be saved, if it is."""
+    def __init__(
+        self, ready: Prepared, record: "Record", save_to: "Callable[[TrialRecord, Score | None], SaveTo | None]"
+    ) -> None:
+        """`save_to`: where the model of a trial is to be saved, if it is, given the best score so far."""
         self._ready = ready
         self._record = record
-        self._file_of = file_of
+        self._save_to = save_to
         self._folders: dict[int, Path] = {}
 
     def make(self, trial: "TrialRecord", best: Score | None) -> Job:
-        """The job of a trial; `best` is what its model must beat to be kept.
+        """The job of a trial; `best` is the best score so far.
 
         Raises:
             InvalidSettings: its configuration cannot be trained.
@@ -195,10 +208,10 @@ class Jobs:
         plan, data = self._ready.plan, self._ready.data
         if self._record.declared is not None:
             plan = replace(plan, declared=self._record.declared)
-        job = make_job(plan, trial.params, trial.seed, data.folder, self._file_of(trial))
+        job = make_job(plan, trial.params, trial.seed, data.folder, self._save_to(trial, best))
         self._folders[trial.number] = Path(job.data)
         if data.crowded:
             running = {known.number for known in self._record.trials() if known.state == "running"}
             self._folders = {number: folder for number, folder in self._folders.items() if number in running}
             data.drop(needed=self._folders.values())
-        return replace(job, trial=trial.number, save_if_better_than=best)
+        return replace(job, trial=trial.number)

@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpo.config.score import Score
+from hpo.loop.jobs import SaveTo
 from hpo.study.record import TrialRecord, best_trial
 from hpo.training.messages import EpochDone
 
@@ -27,8 +29,11 @@ class ModelsFolder:
         self._best = best_trial(trials, objective)
         _drop_left_behind(folder, trials, self._best)
 
-    def file_of(self, trial: TrialRecord) -> Path:
-        """Where the model of a trial is saved."""
+    def save_to(self, trial: TrialRecord, best: Score | None) -> SaveTo:
+        """Where the model of a trial is saved, if it is better than the best so far."""
+        return SaveTo(self._file_of(trial), best)
+
+    def _file_of(self, trial: TrialRecord) -> Path:
         return self._folder / f"trial-{trial.number:04}.keras"
 
     def trial_started(self, record: TrialRecord) -> None:
@@ -44,7 +49,7 @@ class ModelsFolder:
         """Drops the model that the trial has beaten, or its own."""
         if record.model_file is None:
             # A worker that died or was ended may have left a file, or part of one, that it said nothing of.
-            _drop(self.file_of(record))
+            _drop(self._file_of(record))
         beaten = record
         if best is record:
             beaten, self._best = self._best or record, record

@@ -13,6 +13,7 @@ from rich.spinner import Spinner
 from rich.status import Status
 from rich.text import Text
 
+from hpo.loop.silent_trials import silent_for
 from hpo.study.failure import GIVEN_BACK
 from hpo.study.record import TrialRecord, best_trial
 from hpo.text.console import is_live, printable, width_of
@@ -156,12 +157,7 @@ class Progress:
 
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
         """Names a trial that has said nothing for long."""
-        ends = (
-            f"trial_timeout ends it after {duration(limit)}"
-            if limit is not None
-            else "study.trial_timeout would end it"
-        )
-        self.warn(f"{record.label} silent for {duration(round(seconds))}; should it hang, {ends}")
+        self.warn(silent_for(record.label, seconds, limit))
 
     def _score(self, record: TrialRecord) -> str:
         if record.state == "failed":

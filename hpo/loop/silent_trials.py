@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from hpo.text.values import duration
+
 _FIRST = 120.0
 _TIMES = 3.0
 
@@ -26,3 +28,9 @@ class Silence:
             return None
         self.due = 2 * silent
         return silent
+
+
+def silent_for(trial: str, seconds: float, limit: float | None) -> str:
+    """Says that a trial is silent, and what ends it should it hang; `limit`: its `trial_timeout` in seconds."""
+    ends = "study.trial_timeout would end it" if limit is None else f"trial_timeout ends it after {duration(limit)}"
+    return f"{trial} silent for {duration(round(seconds))}; should it hang, {ends}"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
+from studies import Log
 from tiny import Command
 
 from hpo.cli.train_output import print_retrained, retrained_json, trained_again
@@ -116,10 +117,10 @@ def test_further_seeds_stand_beside_the_same_curve_again(view: StudyView, tmp_pa
     trial = choose(view, Which())[0]
     write_exported(view, trial, tmp_path / "best.json")
     file = read_exported(tmp_path / "best.json")
-    ended: list[int] = []
-    runs = retrain_all(file.plan, file.parameters, runs_of(file, 3), lambda done: ended.append(done.seed))
+    log = Log([], [])
+    runs = retrain_all(file.plan, file.parameters, runs_of(file, 3), [log])
     assert len({run.seed for run in runs}) == 3
-    assert sorted(ended) == sorted(run.seed for run in runs)
+    assert sorted(run.seed for run in log.ended) == sorted(run.seed for run in runs)
     own, *others = runs
     assert own.seed == trial.seed
     # Bit for bit, but for the time that it took.

@@ -1,0 +1,115 @@
+"""The record of a retraining: the runs of one configuration that are wanted, in memory, gone with the process."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hpo.config.declared import Declared
+from hpo.config.resolved import Resolved
+from hpo.config.score import Score
+from hpo.errors import HpoError
+from hpo.loop.jobs import SaveTo
+from hpo.study.failure import RETRIED, runs_again
+from hpo.study.record import TrialRecord
+
+
+@dataclass(frozen=True)
+class Again:
+    """One run that is wanted."""
+
+    seed: int
+    """Of all that is random in it."""
+    epochs: int | None = None
+    """After which it is stopped, as a pruner would, so that a pruned trial comes back as it was."""
+    save_to: Path | None = None
+    """Keras file (.keras) for its model."""
+
+
+class _Memory:
+    """A store that is never away."""
+
+    def check(self) -> None:
+        """Nothing can have gone wrong."""
+
+    def drain(self, seconds: float) -> bool:
+        """Everything is written."""
+        return True
+
+
+class Retraining:
+    """A record for the coordinator: each wanted run once, and again where its worker died, up to `retries` times."""
+
+    exhausted = False
+    declared: Declared | None = None
+
+    def __init__(self, params: Mapping[str, Any], wanted: Sequence[Again], retries: int) -> None:
+        self.store = _Memory()
+        self._params = params
+        self._wanted = wanted
+        self._retries = retries
+        self._attempts: list[list[TrialRecord]] = [[] for _ in wanted]
+        self._places: list[int] = []
+
+    def trials(self) -> list[TrialRecord]:
+        """All attempts at all runs, in the order in which they began."""
+        return sorted((run for attempts in self._attempts for run in attempts), key=lambda run: run.number)
+
+    def results(self) -> list[TrialRecord]:
+        """The last attempt at each run, in the order in which they were wanted."""
+        return [attempts[-1] for attempts in self._attempts]
+
+    def ask(self, trials: int | None) -> TrialRecord | None:
+        """The first run that was never begun, or whose worker died; `trials` is a study's."""
+        for place, attempts in enumerate(self._attempts):
+            if not attempts or self.will_run_again(attempts[-1]):
+                number, seed = len(self._places), self._wanted[place].seed
+                origin = attempts[0].number if attempts else number
+                run = TrialRecord(
+                    number, "running", self._params, seed, origin, len(attempts), started=datetime.now()
+                )  # fmt: skip
+                self._places.append(place)
+                attempts.append(run)
+                return run
+        return None
+
+    def save_to(self, run: TrialRecord, best: Score | None) -> SaveTo | None:
+        """Where a run's model is saved, whatever the others came to."""
+        file = self._wanted[self._places[run.number]].save_to
+        return None if file is None else SaveTo(file)
+
+    def declare(self, found: Declared) -> None:
+        """What a model declares on the way varies nothing: the configuration is fixed."""
+
+    def resolve(self, record: TrialRecord, resolved: Resolved | None) -> TrialRecord:
+        """Keeps the settings that a run resolved to."""
+        return self._keep(replace(record, resolved=resolved))
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Whether a run is to be stopped as its trial was: after the same epoch.
+
+        A trial of k folds that was stopped has no score, and so is never trained again.
+        """
+        return epoch == self._wanted[self._places[number]].epochs
+
+    def end(self, record: TrialRecord) -> TrialRecord:
+        """Keeps the end of a run.
+
+        Raises:
+            HpoError: it failed for good, which makes all others pointless.
+        """
+        run = self._keep(replace(record, ended=datetime.now()))
+        if run.failure is not None and not self.will_run_again(run):
+            raise HpoError(f"the training with seed {run.seed} failed: {run.failure.reason}: {run.failure.text}")
+        return run
+
+    def will_run_again(self, record: TrialRecord) -> bool:
+        """Whether a run that failed is to be tried again."""
+        attempts = self._attempts[self._places[record.number]]
+        deaths = sum(run.reason in RETRIED for run in attempts)
+        return runs_again(record.reason, deaths, self._retries)
+
+    def _keep(self, record: TrialRecord) -> TrialRecord:
+        self._attempts[self._places[record.number]][-1] = record
+        return record
