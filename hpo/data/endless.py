@@ -1,7 +1,8 @@
 """Whether a `tf.data.Dataset` comes to an end: what `cardinality()` leaves open, its making may show."""
 
-from collections.abc import Iterator
 from typing import Any
+
+from hpo.data.tf_data_compat import inputs_of, kind_of, operations_of
 
 _INFINITE, _UNKNOWN = -1, -2  # tf.data.INFINITE_CARDINALITY, tf.data.UNKNOWN_CARDINALITY
 
@@ -14,8 +15,8 @@ ADVICE = (
 def is_endless(dataset: Any) -> bool:
     """Whether a pipeline is known to have no end: it repeats forever, and nothing behind that cuts it short."""
     while (count := int(dataset.cardinality())) == _UNKNOWN:
-        inputs = _inputs(dataset)
-        if len(inputs) != 1 or _kind(dataset).startswith("Take"):
+        inputs = inputs_of(dataset)
+        if len(inputs) != 1 or kind_of(dataset).startswith("Take"):
             return False
         (dataset,) = inputs
     return count == _INFINITE
@@ -26,26 +27,10 @@ def may_be_endless(dataset: Any) -> bool:
 
     Files and arrays have an end by themselves.
     """
-    if int(dataset.cardinality()) != _UNKNOWN or _kind(dataset) == "Take":
+    if int(dataset.cardinality()) != _UNKNOWN or kind_of(dataset) == "Take":
         return False
-    return "Repeat" in _kind(dataset) or _makes_endless(dataset) or any(map(may_be_endless, _inputs(dataset)))
-
-
-def _inputs(dataset: Any) -> list[Any]:
-    # TensorFlow has no public way from a pipeline to what it was made of.
-    return list(dataset._inputs()) if hasattr(dataset, "_inputs") else []
-
-
-def _kind(dataset: Any) -> str:
-    """Batch, Take, Filter, ..."""
-    return type(dataset).__name__.strip("_").removesuffix("V2").removesuffix("Dataset")
+    return "Repeat" in kind_of(dataset) or _makes_endless(dataset) or any(map(may_be_endless, inputs_of(dataset)))
 
 
 def _makes_endless(dataset: Any) -> bool:
-    return any(kind in ("GeneratorDataset", "RepeatDataset") for kind in _operations(dataset))
-
-
-def _operations(dataset: Any) -> Iterator[str]:
-    """The operations of the function that makes the samples of one pipeline from another's: `flat_map` and its like."""
-    graph = getattr(getattr(getattr(dataset, "_map_func", None), "function", None), "graph", None)
-    return (operation.type for operation in graph.get_operations()) if graph is not None else iter(())
+    return any(kind in ("GeneratorDataset", "RepeatDataset") for kind in operations_of(dataset))

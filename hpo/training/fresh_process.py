@@ -12,7 +12,8 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from hpo.system.imports import load_object
-from hpo.training.global_settings import Settings, Values, read_thread, set_by_users, thread_state, write_thread
+from hpo.training.global_settings import Settings, Values, read_thread, set_by_users, write_thread
+from hpo.training.keras_compat import thread_state
 from hpo.training.module_state import Rollback
 
 Result = TypeVar("Result")

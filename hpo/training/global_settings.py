@@ -12,29 +12,22 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from keras.src.backend import config
-from keras.src.backend.common import global_state
-from keras.src.saving import object_registration
-from tensorflow.python.eager import context
-from tensorflow.python.framework import config as tf_config
 
-# Of a thread, what a user sets; the rest are names and scopes.
-_SET_BY_USERS = (
-    "dtype_policy", "traceback_filtering", "interactive_logging", "flash_attention", "nnx_enabled", "distribution",
-)  # fmt: skip
+from hpo.training.keras_compat import (
+    SET_BY_USERS,
+    is_deterministic,
+    process_state,
+    set_deterministic,
+    set_optimizer_options,
+    thread_state,
+)
 
 Values = Mapping[str, Any]
 
 
-def thread_state() -> MutableMapping[str, Any]:
-    """Keras's global state of this thread, live; `keras.utils.clear_session` begins another."""
-    state: MutableMapping[str, Any] = vars(global_state.GLOBAL_STATE_TRACKER)
-    return state
-
-
 def set_by_users(state: Values) -> dict[str, Any]:
     """Of a thread's state, the settings, without names and scopes."""
-    return {name: value for name, value in state.items() if name in _SET_BY_USERS}
+    return {name: value for name, value in state.items() if name in SET_BY_USERS}
 
 
 def write_thread(values: Values) -> None:
@@ -79,12 +72,7 @@ def _restore_mapping(live: MutableMapping[Any, Any], kept: Mapping[Any, Any]) ->
 
 
 def _mappings(own_process: bool) -> list[MutableMapping[Any, Any]]:
-    found: list[MutableMapping[Any, Any]] = [
-        vars(config),
-        object_registration.GLOBAL_CUSTOM_OBJECTS,
-        object_registration.GLOBAL_CUSTOM_NAMES,
-    ]
-    return [*found, os.environ] if own_process else found
+    return [*process_state(), os.environ] if own_process else process_state()
 
 
 _Value = tuple[Callable[[], Any], Callable[[Any], None]]
@@ -98,9 +86,9 @@ def _values(own_process: bool) -> list[_Value]:
             tf.config.experimental.tensor_float_32_execution_enabled,
             tf.config.experimental.enable_tensor_float_32_execution,
         ),
-        (tf_config.is_op_determinism_enabled, _set_determinism),
+        (is_deterministic, set_deterministic),
         (tf.config.optimizer.get_jit, lambda value: tf.config.optimizer.set_jit(value or False)),
-        (tf.config.optimizer.get_experimental_options, _set_optimizer_options),
+        (tf.config.optimizer.get_experimental_options, set_optimizer_options),
         (tf.config.get_soft_device_placement, tf.config.set_soft_device_placement),
     ]
     if own_process:
@@ -115,20 +103,10 @@ def _values(own_process: bool) -> list[_Value]:
 
 def traced() -> str:
     """The settings that a traced graph was made under, and that its model's configuration does not name."""
-    found = [config.floatx(), config.epsilon(), config.image_data_format()]
-    found += [tf.config.functions_run_eagerly(), tf_config.is_op_determinism_enabled()]
+    found = [keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()]
+    found += [tf.config.functions_run_eagerly(), is_deterministic()]
     found += [tf.config.experimental.tensor_float_32_execution_enabled(), keras.config.dtype_policy().name]
     return f"{found} {tf.config.optimizer.get_jit()} {tf.config.optimizer.get_experimental_options()}"
-
-
-def _set_determinism(wanted: bool) -> None:
-    tf_config.enable_op_determinism() if wanted else tf_config.disable_op_determinism()
-
-
-def _set_optimizer_options(wanted: dict[str, Any]) -> None:
-    # TensorFlow adds to what was set before, and has no public way to unset it.
-    context.context()._optimizer_experimental_options.clear()
-    tf.config.optimizer.set_experimental_options(wanted)
 
 
 def _working_directory() -> str | None:

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from hpo.data.dataset import Array, Dataset, Scaling
+from hpo.training import keras_compat
 from hpo.training.augmentation import Augment
 from hpo.training.compiling import labels_for
 
@@ -109,8 +110,7 @@ class GraphLoop:
         `moving`: the learning rate differs from step to step.
         """
         if moving not in self._traced:
-            # The public way keeps a graph for ever, also when its model is gone.
-            (self._train_at_rates if moving else self._train)._get_concrete_function_garbage_collected()
+            keras_compat.trace(self._train_at_rates if moving else self._train)
             self._traced.add(moving)
 
     def rehearse(self, moving: bool = False) -> None:

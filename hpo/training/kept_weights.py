@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from hpo.training.keras_compat import shows_averages
+
 
 def kept_weights(model: keras.Model, callbacks: Sequence[keras.callbacks.Callback] = ()) -> list[Any]:
     """The weights of a model at the end of an epoch, in the order of `model.get_weights()`.
@@ -16,7 +18,7 @@ def kept_weights(model: keras.Model, callbacks: Sequence[keras.callbacks.Callbac
 
     `callbacks`: those that the model trains with.
     """
-    if any(_shows_averages(callback) for callback in callbacks) or not _finalizes(model.optimizer):
+    if any(shows_averages(callback) for callback in callbacks) or not _finalizes(model.optimizer):
         return list(model.get_weights())
     variables = [variable.value for variable in (*model.trainable_variables, *model.optimizer.variables)]
     before = [variable.numpy() for variable in variables]
@@ -39,8 +41,3 @@ def _finalizes(optimizer: Any) -> bool:
         return False
     own = type(optimizer).finalize_variable_values is not keras.optimizers.Optimizer.finalize_variable_values
     return own or bool(getattr(optimizer, "use_ema", False))
-
-
-def _shows_averages(callback: Any) -> bool:
-    """Whether a callback has put the averages into the model, and the weights into the optimizer."""
-    return isinstance(callback, keras.callbacks.SwapEMAWeights) and callback._ema_weights_in_model

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from hpo.training.keras_compat import WRAPPERS
+
 # Larger ones are data, which a trial is not expected to change, and copying them would cost more than the trial.
 _LARGEST_CONTAINER = 10_000
 _LARGEST_ARRAY = 1 << 20
@@ -24,8 +26,6 @@ _LARGEST_VARIABLE = 1 << 24
 _MOST = 20_000
 
 _LIBRARIES = ("keras", "keras_tuner")
-# TensorFlow puts the lists and dictionaries of optimizers and layers into these.
-_WRAPPERS = "tensorflow.python.trackable.data_structures"
 _PLAIN = (str, bytes, int, float, complex, bool, type(None))
 _CONTAINERS = (dict, list, set, collections.deque, bytearray)
 
@@ -60,7 +60,7 @@ class Rollback:
         waiting, new = [root], 0
         while waiting:
             one = waiting.pop()
-            if type(one).__module__ == _WRAPPERS:
+            if type(one).__module__ == WRAPPERS:
                 one = getattr(one, "__wrapped__", one)
             if id(one) in self._seen or isinstance(one, _PLAIN):
                 continue
@@ -95,7 +95,7 @@ class Rollback:
 
     def _has_attributes(self, one: Any) -> bool:
         module = one.__module__ if isinstance(one, FunctionType) else type(one).__module__
-        known = module in {*self._names, _WRAPPERS} or str(module).partition(".")[0] in _LIBRARIES
+        known = module in {*self._names, WRAPPERS} or str(module).partition(".")[0] in _LIBRARIES
         return known and hasattr(one, "__dict__") and not isinstance(one, ModuleType)
 
 

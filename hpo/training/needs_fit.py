@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from hpo.training.keras_compat import is_kerass_own, layers_within
 from hpo.training.xla import asked_for_xla
 
 # What `model.fit` calls beside what the graph does: of a model's own, it would not be heard.
@@ -20,7 +21,7 @@ def why_not(model: keras.Model) -> str | None:
     own = [name for name in _PARTS_OF_FIT if _function(model, name) is not getattr(keras.Model, name)]
     if own or type(model).metrics is not keras.Model.metrics:
         return f"the model has a {own[0]} of its own" if own else "the model has metrics of its own"
-    if any(getattr(layer, "stateful", False) for layer in model._flatten_layers()):
+    if any(getattr(layer, "stateful", False) for layer in (model, *layers_within(model))):
         return "a layer is stateful"
     if keras.config.floatx() != "float32":
         return f"Keras computes in {keras.config.floatx()}"
@@ -52,7 +53,7 @@ def _starts_the_same(kind: type) -> bool:
     `model.fit` builds it while it traces. One that then gives its state values other than by initializers gives them
     to the graph, and has another start than one that was built before; of a user's own class nobody knows.
     """
-    return kind.__module__.startswith("keras.src.") and kind is not keras.optimizers.ScheduleFreeAdamW
+    return is_kerass_own(kind) and kind is not keras.optimizers.ScheduleFreeAdamW
 
 
 def _function(model: keras.Model, name: str) -> Any:

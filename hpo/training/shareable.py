@@ -13,6 +13,8 @@ from typing import Any
 
 import keras
 
+from hpo.training.keras_compat import excludes_from_weight_decay, is_functional, is_kerass_own, layers_within
+
 # All that these layers are, beside their variables, stands in their configurations.
 _LAYERS = (
     "Activation", "ActivityRegularization", "Add", "AlphaDropout", "Attention", "Average", "AveragePooling1D",
@@ -57,7 +59,7 @@ def key_of(model: keras.Model, data: str) -> str:
     try:
         _refuse_model(model)
         _refuse_optimizer(model.optimizer)
-        for layer in model._flatten_layers(include_self=False):
+        for layer in layers_within(model):
             _refuse_layer(layer)
         return _common_text(model, data)
     except OfItsOwn:
@@ -116,7 +118,7 @@ def _kind(regularizer: Any) -> str:
 
 def _refuse_model(model: keras.Model) -> None:
     sequential = type(model) is keras.Sequential
-    functional = type(model).__name__ == "Functional" and _is_kerass(type(model))
+    functional = is_functional(model)
     if not (sequential or functional):
         raise OfItsOwn("the model is a class of its own")
     if any(hasattr(type(model), name) for name in _code_of_others(model)):
@@ -129,7 +131,7 @@ def _refuse_model(model: keras.Model) -> None:
 
 def _refuse_layer(layer: Any) -> None:
     name = type(layer).__name__
-    if not _is_kerass(type(layer)):
+    if not is_kerass_own(type(layer)):
         raise OfItsOwn(f"a layer is not Keras's own ({name})")
     if name not in (*_LAYERS, *_INNER) or getattr(layer, "stateful", False):
         raise OfItsOwn(f"a layer is a {name}")
@@ -143,13 +145,13 @@ def _refuse_layer(layer: Any) -> None:
 
 def _refuse_optimizer(optimizer: Any) -> None:
     name = type(optimizer).__name__
-    if not _is_kerass(type(optimizer)) or name not in _OPTIMIZERS:
+    if not is_kerass_own(type(optimizer)) or name not in _OPTIMIZERS:
         raise OfItsOwn(f"the optimizer is {name}")
     if optimizer.use_ema:
         raise OfItsOwn("the optimizer averages the weights")
     if optimizer.gradient_accumulation_steps:
         raise OfItsOwn("the optimizer accumulates gradients")
-    if hasattr(optimizer, "_exclude_from_weight_decay"):
+    if excludes_from_weight_decay(optimizer):
         raise OfItsOwn("weights are excluded from weight decay")
     if _code_of_others(optimizer):
         raise OfItsOwn("the optimizer brings a function that is not Keras's own")
@@ -163,16 +165,12 @@ def _code_of_others(thing: Any) -> list[str]:
     found = []
     for name, value in vars(thing).items():
         if isinstance(value, FunctionType | BuiltinFunctionType | MethodType | partial):
-            kerass = str(getattr(value, "__module__", "")).startswith("keras.src.")
+            kerass = is_kerass_own(value)
             if kerass and name.endswith("activation"):
                 kerass = keras.activations.get(getattr(value, "__name__", None)) is value
             if not kerass:
                 found.append(name)
     return found
-
-
-def _is_kerass(kind: type) -> bool:
-    return kind.__module__.startswith("keras.src.")
 
 
 def _may_be_wide(layer: Any) -> bool:

@@ -9,7 +9,7 @@ while a template is prepared costs the trial nothing: its model, untouched so fa
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,7 @@ import keras
 import tensorflow as tf
 
 from hpo.training.graph import GraphLoop
+from hpo.training.keras_compat import fuse_adam, open_shape
 from hpo.training.shareable import (
     OfItsOwn,
     descriptions,
@@ -43,20 +44,19 @@ class Template:
         hidden, output = open_layers(like)
         for layer in hidden:
             for variable in self.model.get_layer(layer.name).weights:
-                _open(variable, [None] * len(variable.shape))
+                open_shape(variable, [None] * len(variable.shape))
         if output is not None:
             # Losses and metrics look at the width of what the model puts out.
-            _open(self.model.get_layer(output.name).kernel, [None, output.units])
+            open_shape(self.model.get_layer(output.name).kernel, [None, output.units])
         compiling = like.get_compile_config()
         compiling["optimizer"] = keras.optimizers.serialize(like.optimizer)
         self.model.compile_from_config(compiling)
         optimizer = self.model.optimizer
-        if type(optimizer) is keras.optimizers.Adam and not optimizer.amsgrad:
-            optimizer.__class__ = _Adam
+        fuse_adam(optimizer)
         # After the model's variables were opened, by which the optimizer knows them.
         optimizer.build(self.model.trainable_variables)
         for variable in optimizer.variables:
-            _open(variable, [None] * len(variable.shape))
+            open_shape(variable, [None] * len(variable.shape))
         self._momentum = _Number(optimizer.momentum) if has_momentum(optimizer) else None
         if self._momentum is not None:
             optimizer.momentum = self._momentum
@@ -153,36 +153,6 @@ class _Number:
         return tf.cast(self.value, dtype or self.value.dtype)
 
 
-class _Adam(keras.optimizers.Adam):  # type: ignore[misc]
-    """Adam whose step is one operation of TensorFlow's, where Keras's own goes through the weights a dozen times.
-
-    The same formula (Kingma & Ba 2015, the form before section 2.1): epsilon beside the uncorrected deviation.
-    """
-
-    def update_step(self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
-        """Applies one gradient to its variable."""
-        if isinstance(gradient, tf.IndexedSlices):
-            # Keras squares the rows of a sparse gradient one by one, those that are named twice too.
-            super().update_step(gradient, variable, learning_rate)
-            return
-        index = self._get_variable_index(variable)
-        kind = variable.dtype
-        step = tf.cast(self.iterations + 1, kind)
-        beta_1, beta_2 = tf.constant(self.beta_1, kind), tf.constant(self.beta_2, kind)
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=self._momentums[index].handle,
-            v=self._velocities[index].handle,
-            beta1_power=tf.pow(beta_1, step),
-            beta2_power=tf.pow(beta_2, step),
-            lr=tf.cast(learning_rate, kind),
-            beta1=beta_1,
-            beta2=beta_2,
-            epsilon=tf.constant(self.epsilon, kind),
-            grad=tf.cast(gradient, kind),
-        )
-
-
 class _Dropout(keras.layers.Dropout):  # type: ignore[misc]
     """Dropout whose rate, above zero, is a variable."""
 
@@ -244,11 +214,3 @@ def _clone(layer: keras.layers.Layer) -> keras.layers.Layer:
     if is_penalized(layer):
         copy.kernel_regularizer = _Penalty(*_factors(layer.kernel_regularizer))
     return copy
-
-
-def _open(variable: keras.Variable, shape: Sequence[int | None]) -> None:
-    """Lets a variable take values of other shapes; what is traced from now on does not rely on the present one."""
-    # Keras has no public way to make a variable over a tf.Variable of its own.
-    variable._value = tf.Variable(
-        variable.value, shape=tf.TensorShape(shape), trainable=variable.trainable, name=variable.name
-    )

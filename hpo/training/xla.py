@@ -3,13 +3,11 @@
 `compile(jit_compile="auto")` keeps what came of it and not that it was left to Keras; so its calls are watched.
 """
 
-import functools
-import inspect
 import weakref
-from typing import Any
 
 import keras
-from keras.src.trainers.trainer import Trainer
+
+from hpo.training.keras_compat import watch_compile
 
 _LEFT_TO_KERAS: "weakref.WeakKeyDictionary[keras.Model, bool]" = weakref.WeakKeyDictionary()
 """Models that were last compiled with `auto`, and what came of it."""
@@ -20,22 +18,10 @@ def asked_for_xla(model: keras.Model) -> bool:
     return bool(model.jit_compile) and not _LEFT_TO_KERAS.get(model, False)
 
 
-def _watched(compile_model: Any) -> Any:
-    signature = inspect.signature(compile_model)
-
-    @functools.wraps(compile_model)
-    def watched(self: keras.Model, *args: Any, **kwargs: Any) -> Any:
-        result = compile_model(self, *args, **kwargs)
-        given = signature.bind(self, *args, **kwargs).arguments.get("jit_compile", "auto")
-        _LEFT_TO_KERAS.pop(self, None)
-        if given == "auto":
-            _LEFT_TO_KERAS[self] = bool(self.jit_compile)
-        return result
-
-    return watched
+def _heard(model: keras.Model, left_to_keras: bool) -> None:
+    _LEFT_TO_KERAS.pop(model, None)
+    if left_to_keras:
+        _LEFT_TO_KERAS[model] = bool(model.jit_compile)
 
 
-# Once, however often this module is loaded.
-if not hasattr(Trainer.compile, "hpo_watched"):
-    Trainer.compile = _watched(Trainer.compile)
-    Trainer.compile.hpo_watched = True
+watch_compile(_heard)

@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from hpo.errors import ModelError
 from hpo.training.fresh_process import run_fresh
-from hpo.training.global_settings import Settings, thread_state
+from hpo.training.global_settings import Settings
+from hpo.training.keras_compat import thread_state
 
 ModuleOf = Callable[[str, str], str]
 

@@ -1,0 +1,166 @@
+"""All that hpo needs of Keras and TensorFlow beyond what they document; of `tf.data` see `hpo.data.tf_data_compat`.
+
+`tests/training/test_keras_compat.py` tries each of it, and says where to look when an upgrade breaks it.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, MutableMapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras.src.backend import config
+from keras.src.backend.common import global_state
+from keras.src.saving import object_registration
+from keras.src.trainers.trainer import Trainer
+from tensorflow.python.eager import context
+from tensorflow.python.framework import config as tf_config
+
+SET_BY_USERS = (
+    "dtype_policy", "traceback_filtering", "interactive_logging", "flash_attention", "nnx_enabled", "distribution",
+)  # fmt: skip
+"""What a user sets of `thread_state`; the rest are names and scopes."""
+
+WRAPPERS = "tensorflow.python.trackable.data_structures"
+"""The module of what TensorFlow puts the lists and dictionaries of optimizers and layers into.
+
+Each has what it is around as `__wrapped__`, or is itself a list or dictionary.
+"""
+
+# Settings
+
+
+def thread_state() -> MutableMapping[str, Any]:
+    """Keras's global state of this thread, live: a trial has a thread of its own, and is to find it as a script would.
+
+    `keras.utils.clear_session` begins another.
+    """
+    state: MutableMapping[str, Any] = vars(global_state.GLOBAL_STATE_TRACKER)
+    return state
+
+
+def process_state() -> list[MutableMapping[Any, Any]]:
+    """What Keras keeps for the process, live: float type, epsilon, image format and such; the registered classes."""
+    return [vars(config), object_registration.GLOBAL_CUSTOM_OBJECTS, object_registration.GLOBAL_CUSTOM_NAMES]
+
+
+def is_deterministic() -> bool:
+    """Whether TensorFlow's operations are deterministic, which only its own code can ask."""
+    return bool(tf_config.is_op_determinism_enabled())
+
+
+def set_deterministic(wanted: bool) -> None:
+    """Makes TensorFlow's operations deterministic, or no longer, which has no public way."""
+    tf_config.enable_op_determinism() if wanted else tf_config.disable_op_determinism()
+
+
+def set_optimizer_options(wanted: dict[str, Any]) -> None:
+    """Sets the options of TensorFlow's graph optimizer; publicly they are only added to those set before."""
+    context.context()._optimizer_experimental_options.clear()
+    tf.config.optimizer.set_experimental_options(wanted)
+
+
+# Models
+
+
+def is_kerass_own(kind: Any) -> bool:
+    """Whether a class or function is Keras's own and not a user's: what it does has been compared with `model.fit`."""
+    return str(getattr(kind, "__module__", "")).startswith("keras.src.")
+
+
+def is_functional(model: keras.Model) -> bool:
+    """Whether a model is of Keras's functional class itself, which has no public name."""
+    return type(model).__name__ == "Functional" and is_kerass_own(type(model))
+
+
+def layers_within(model: keras.Model) -> list[Any]:
+    """The layers of a model, and those within them; `model.layers` has the outer ones alone."""
+    return list(model._flatten_layers(include_self=False))
+
+
+def watch_compile(heard: Callable[[keras.Model, bool], None]) -> None:
+    """Has each call of `compile` heard of: the model, and whether `jit_compile` was left to Keras.
+
+    What came of `auto` is kept, and not that it was. Once in a process, however often this is called.
+    """
+    if hasattr(Trainer.compile, "hpo_watched"):
+        return
+    compile_model = Trainer.compile
+    signature = inspect.signature(compile_model)
+
+    @functools.wraps(compile_model)
+    def watched(self: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        result = compile_model(self, *args, **kwargs)
+        heard(self, signature.bind(self, *args, **kwargs).arguments.get("jit_compile", "auto") == "auto")
+        return result
+
+    Trainer.compile = watched
+    Trainer.compile.hpo_watched = True
+
+
+def shows_averages(callback: Any) -> bool:
+    """Whether a callback has put the averages of the weights into the model, and these into the optimizer."""
+    return isinstance(callback, keras.callbacks.SwapEMAWeights) and bool(callback._ema_weights_in_model)
+
+
+# Graphs
+
+
+def trace(function: Any) -> None:
+    """Traces a `tf.function` with an input signature; the public way keeps the graph for ever, when its model is gone."""
+    function._get_concrete_function_garbage_collected()
+
+
+def open_shape(variable: keras.Variable, shape: Sequence[int | None]) -> None:
+    """Lets a variable take values of other shapes; what is traced from now on does not rely on the present one.
+
+    A `keras.Variable` cannot be made over a `tf.Variable`, which alone has an open shape.
+    """
+    variable._value = tf.Variable(
+        variable.value, shape=tf.TensorShape(shape), trainable=variable.trainable, name=variable.name
+    )
+
+
+def excludes_from_weight_decay(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Whether weights were excluded from weight decay, which no configuration says."""
+    return hasattr(optimizer, "_exclude_from_weight_decay")
+
+
+def fuse_adam(optimizer: keras.optimizers.Optimizer) -> None:
+    """Has an Adam that is not built yet take each step as one operation of TensorFlow's; others stay as they are.
+
+    Its class is changed, since a copy would have another name and other variables than what is saved and compared.
+    """
+    if type(optimizer) is keras.optimizers.Adam and not optimizer.amsgrad:
+        optimizer.__class__ = _FusedAdam
+
+
+class _FusedAdam(keras.optimizers.Adam):  # type: ignore[misc]
+    """Adam whose step is one operation of TensorFlow's, where Keras's own goes through the weights a dozen times.
+
+    The same formula (Kingma & Ba 2015, the form before section 2.1): epsilon beside the uncorrected deviation.
+    """
+
+    def update_step(self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
+        """Applies one gradient to its variable."""
+        if isinstance(gradient, tf.IndexedSlices):
+            # Keras squares the rows of a sparse gradient one by one, those that are named twice too.
+            super().update_step(gradient, variable, learning_rate)
+            return
+        index = self._get_variable_index(variable)
+        kind = variable.dtype
+        step = tf.cast(self.iterations + 1, kind)
+        beta_1, beta_2 = tf.constant(self.beta_1, kind), tf.constant(self.beta_2, kind)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].handle,
+            v=self._velocities[index].handle,
+            beta1_power=tf.pow(beta_1, step),
+            beta2_power=tf.pow(beta_2, step),
+            lr=tf.cast(learning_rate, kind),
+            beta1=beta_1,
+            beta2=beta_2,
+            epsilon=tf.constant(self.epsilon, kind),
+            grad=tf.cast(gradient, kind),
+        )
