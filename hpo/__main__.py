@@ -20,13 +20,13 @@ def main() -> NoReturn:
         from hpo.cli.main import command
 
         code = command()
-        atexit._run_exitfuncs()
+        atexit._run_exitfuncs()  # noqa: SLF001
         sys.stdout.flush()
         sys.stderr.flush()
     except signals.Signalled as signalled:
         sys.stderr.write("interrupted\n")
         code = signalled.exit_code
-        atexit._run_exitfuncs()
+        atexit._run_exitfuncs()  # noqa: SLF001
     # Python would take the imported libraries apart, one object after the other: a second or two.
     signals.leave(code)
 

@@ -46,12 +46,12 @@ def set_environment() -> None:
 def quiet() -> Iterator[None]:
     """What MLflow, alembic and SQLAlchemy log in this thread goes nowhere: what matters of it is raised as well."""
     set_environment()
-    from mlflow.utils.logging_utils import suppress_logs_in_thread
+    from hpo.tracking.mlflow_compat import quiet_thread
 
     for name in ("sqlalchemy", "urllib3"):
         # Their loggers have no handlers of their own: unless somebody set them up, Python prints what is an error.
         logger = logging.getLogger(name)
         if logger.level in (logging.NOTSET, logging.WARNING):
             logger.setLevel(logging.CRITICAL)
-    with suppress_logs_in_thread():
+    with quiet_thread():
         yield

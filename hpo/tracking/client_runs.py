@@ -7,8 +7,8 @@ from typing import final
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Run, ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from hpo.tracking.mlflow_compat import MLFLOW_PARENT_RUN_ID
 from hpo.tracking.paging import search_runs
 from hpo.tracking.runs import Birth, Change, Child, Runs
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.db import upgrade
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
 from hpo.system.private_files import private_file, private_folder
+from hpo.tracking.mlflow_compat import make_tables
 
 
 def connect(uri: str) -> MlflowClient:
@@ -36,12 +36,12 @@ def connect(uri: str) -> MlflowClient:
 
 
 def _make(file: Path) -> None:
-    """Makes the tables beside the file: MLflow cannot go on where it was killed while it made them."""
+    """Makes the tables beside the file, which takes its name once they are whole."""
     unfinished = file.with_name(f".{file.name}.new")
     for left in file.parent.glob(f"{unfinished.name}*"):
         left.unlink()
     private_file(unfinished)
-    upgrade.main([f"sqlite:///{unfinished}"], prog_name="mlflow db upgrade", standalone_mode=False)
+    make_tables(unfinished)
     unfinished.replace(file)
 
 

@@ -14,8 +14,6 @@ from typing import Any
 from mlflow.data.schema import TensorDatasetSchema
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.types.schema import Schema, TensorSpec
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
-from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH, MAX_TAG_VAL_LENGTH, path_not_unique
 from numpy import dtype
 
 from hpo.config.experiment import Objective
@@ -26,6 +24,14 @@ from hpo.study.confirmation import Confirmation, Estimate
 from hpo.study.record import TrialRecord
 from hpo.text.cleaning import MOST_OF_AN_ERROR, clean, markdown
 from hpo.text.values import score
+from hpo.tracking.mlflow_compat import (
+    MAX_ENTITY_KEY_LENGTH,
+    MAX_PARAM_VAL_LENGTH,
+    MAX_TAG_VAL_LENGTH,
+    MLFLOW_DATASET_CONTEXT,
+    MLFLOW_RUN_NOTE,
+    is_plain_path,
+)
 
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 """A trial's state -> its run's status, as in MLflow's own Optuna storage."""
@@ -46,8 +52,7 @@ def milliseconds(moment: datetime | None) -> int:
 def key(name: str) -> str:
     """A name as MLflow allows it: letters, digits, `_ - . / :` and spaces; no path that could be written shorter."""
     allowed = re.sub(r"[^\w\-./: ]", "_", name, flags=re.ASCII)[:MAX_ENTITY_KEY_LENGTH]
-    unique = not path_not_unique(allowed)  # type: ignore[no-untyped-call]
-    return allowed if unique else re.sub("[./]", "_", allowed) or "_"
+    return allowed if is_plain_path(allowed) else re.sub("[./]", "_", allowed) or "_"
 
 
 def text(value: object, most: int = MOST_OF_AN_ERROR) -> str:

@@ -8,8 +8,9 @@ from mlflow.entities import Run
 
 from hpo.tracking.address import quiet
 from hpo.tracking.connection import connect
+from hpo.tracking.mlflow_compat import VIEW_PREFIX
 from hpo.tracking.paging import find_run
-from hpo.tracking.view_tags import PREFIX, confirmation_key, trials_key
+from hpo.tracking.saved_views import confirmation_key, trials_key
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def find_study(uri: str, study: str) -> Found | None:
     kept = client.get_experiment(run.info.experiment_id).tags
     # A view that is left of an older study of that name is of other runs.
     trials, confirmation = (
-        key if run.info.run_id in kept.get(PREFIX + key, "") else None
+        key if run.info.run_id in kept.get(VIEW_PREFIX + key, "") else None
         for key in (trials_key(study), confirmation_key(study))
     )
     return Found(str(run.info.experiment_id), dict(run.data.tags), trials, confirmation)

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 from mlflow import MlflowClient, pyfunc
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Run
 from mlflow.models import Model, ModelSignature
-from mlflow.models.utils import _save_example
 from mlflow.types.schema import ColSpec, Schema, TensorSpec
-from mlflow.utils.environment import _mlflow_conda_env, _PythonEnv
 from numpy import dtype
-from ruamel.yaml import YAML
 
 from hpo.data.dataset import Array, DatasetInfo
+from hpo.tracking.mlflow_compat import save_example, write_environment
 from hpo.tracking.paging import search_logged_models
 
 if TYPE_CHECKING:
@@ -59,7 +57,7 @@ def log_model(client: MlflowClient, run: Run, model: KerasModel) -> str:
             model_id=logged.model_id,
             signature=_signature(model.data),
         )
-        _save_example(description, _example(model), folder)
+        save_example(description, _example(model), folder)
         write_model(Path(folder), model.file, description)
         client.log_model_artifacts(logged.model_id, folder)
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
@@ -102,6 +100,4 @@ def write_model(folder: Path, model_file: Path, description: Model) -> None:
     description.save(str(folder / "MLmodel"))
     pinned = [f"{package}=={version(package)}" for package in _PACKAGES]
     (folder / "requirements.txt").write_text("\n".join(pinned) + "\n")
-    environment = _mlflow_conda_env(additional_pip_deps=pinned, install_mlflow=False)  # type: ignore[no-untyped-call]
-    YAML(typ="safe").dump(environment, folder / "conda.yaml")
-    _PythonEnv.current().to_yaml(str(folder / "python_env.yaml"))  # type: ignore[no-untyped-call]
+    write_environment(folder, pinned)

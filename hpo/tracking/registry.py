@@ -11,13 +11,13 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_MODEL_VERSIONS, MLFLOW_PARENT_RUN_ID
 
 from hpo.errors import NotFound
 from hpo.text.urls import masked
 from hpo.tracking import entities
 from hpo.tracking.address import quiet
 from hpo.tracking.connection import connect
+from hpo.tracking.mlflow_compat import MLFLOW_GIT_COMMIT, MLFLOW_MODEL_VERSIONS, MLFLOW_PARENT_RUN_ID
 from hpo.tracking.model_artifact import KerasModel, log_model
 from hpo.tracking.paging import find_run, search_registered_models
 

@@ -6,9 +6,6 @@ from pathlib import Path
 
 from mlflow.entities import Experiment, LifecycleStage, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.tracking.context.registry import resolve_tags
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
-from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
 
 from hpo.errors import UserError
 from hpo.statistics.decision import verdict
@@ -20,16 +17,21 @@ from hpo.text.cleaning import clean
 from hpo.tracking import entities
 from hpo.tracking.client_runs import ClientRuns
 from hpo.tracking.connection import connect
+from hpo.tracking.mlflow_compat import (
+    EXPERIMENT_TAGS,
+    MAX_TAG_VAL_LENGTH,
+    MLFLOW_GIT_COMMIT,
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_RUN_NOTE,
+    source_tags,
+)
 from hpo.tracking.model_artifact import KerasModel, log_model
 from hpo.tracking.paging import search_runs
 from hpo.tracking.pending import Key, News, key
 from hpo.tracking.runs import Birth, Change, Child, End, RunRef
 from hpo.tracking.study_info import Ending, StudyInfo
 from hpo.tracking.table_runs import table_runs
-from hpo.tracking.view_updates import Views
-
-# The UI opens such an experiment in machine-learning mode rather than in its mode for language models.
-_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+from hpo.tracking.view_writer import Views
 
 _STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 
@@ -158,7 +160,7 @@ class Store:
                 private_folder(artifacts)
             location = artifacts.resolve().as_uri() if artifacts is not None else None
             try:
-                created = self._client.create_experiment(name, location, _EXPERIMENT_TAGS)
+                created = self._client.create_experiment(name, location, EXPERIMENT_TAGS)
             except MlflowException:
                 # Another coordinator may have created it between the two calls.
                 experiment = self._client.get_experiment_by_name(name)
@@ -262,7 +264,7 @@ class Store:
     def _common_tags(self) -> dict[str, str]:
         tags = {
             # The address of the git repository may have a token in it.
-            **{name: clean(value, MAX_TAG_VAL_LENGTH) for name, value in resolve_tags().items()},
+            **{name: clean(value, MAX_TAG_VAL_LENGTH) for name, value in source_tags().items()},
             "hpo.study": self._study.name,
             "hpo.space_hash": self._study.space_hash,
             "hpo.version": self._study.version,

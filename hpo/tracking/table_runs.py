@@ -14,30 +14,32 @@ from urllib.request import url2pathname
 
 from mlflow import MlflowClient
 from mlflow.entities import DatasetInput, Experiment, LifecycleStage, Metric
-from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
-from mlflow.store.tracking.dbmodels import models
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_USER
-from mlflow.utils.uri import append_to_uri_path
-from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
-from sqlalchemy import Engine, and_, create_engine, select, text, tuple_, update
+from sqlalchemy import Engine, and_, create_engine, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.expression import Executable, bindparam
 
+from hpo.tracking.mlflow_compat import (
+    MAX_TAG_VAL_LENGTH,
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_RUN_NAME,
+    MLFLOW_USER,
+    artifact_uri,
+    has_known_tables,
+    tables,
+    workspaces,
+)
 from hpo.tracking.runs import Birth, Change, Child, Runs
-
-_SCHEMA = "dc11669786a5"
-"""The revision of MLflow's tables that this module knows: that of MLflow 3.17."""
 
 _DIALECTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 _WAIT = 20.0
 """Seconds that SQLite waits for a lock, as in MLflow."""
 
-_RUN, _TAG, _PARAM = models.SqlRun.__table__, models.SqlTag.__table__, models.SqlParam.__table__
-_METRIC, _LATEST = models.SqlMetric.__table__, models.SqlLatestMetric.__table__
-_DATASET, _INPUT, _INPUT_TAG = models.SqlDataset.__table__, models.SqlInput.__table__, models.SqlInputTag.__table__
+_RUN, _TAG, _PARAM, _METRIC = tables().runs, tables().tags, tables().params, tables().metrics
+_LATEST, _DATASET = tables().latest_metrics, tables().datasets
+_INPUT, _INPUT_TAG = tables().inputs, tables().input_tags
 _READ = ("hpo.role", "hpo.trial", "hpo.confirm", "hpo.state")
 
 _Row = dict[str, Any]
@@ -45,7 +47,7 @@ _Row = dict[str, Any]
 
 def table_runs(client: MlflowClient, uri: str, experiment: Experiment) -> "TableRuns | None":
     """A writer of the tables, where they are a database's that it knows; None where the client must write."""
-    if uri.startswith(("http:", "https:")) or MLFLOW_ENABLE_WORKSPACES.get():  # type: ignore[no-untyped-call]
+    if uri.startswith(("http:", "https:")) or workspaces():
         return None
     url = make_url(uri)
     if url.get_backend_name() not in _DIALECTS or not url.database:
@@ -54,10 +56,10 @@ def table_runs(client: MlflowClient, uri: str, experiment: Experiment) -> "Table
     engine = create_engine(url, connect_args=waits, pool_pre_ping=True)
     try:
         with engine.connect() as connection:
-            known = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+            known = has_known_tables(connection)
     except SQLAlchemyError:
-        known = []
-    if known == [_SCHEMA]:
+        known = False
+    if known:
         return TableRuns(client, engine, experiment)
     engine.dispose()
     return None
@@ -159,8 +161,7 @@ class TableRuns(Runs):
         }
 
     def _artifacts(self, run_id: str) -> str:
-        place = self._experiment.artifact_location
-        return str(append_to_uri_path(place, run_id, "artifacts"))  # type: ignore[no-untyped-call]
+        return artifact_uri(self._experiment.artifact_location, run_id)
 
     def _input(self, run_id: str, dataset: DatasetInput) -> Iterator[tuple[str, _Row]]:
         source = self._datasets[dataset.dataset.name, dataset.dataset.digest]

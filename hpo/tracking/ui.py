@@ -44,6 +44,7 @@ def links(uri: str, study: str | None, server: str) -> list[str]:
         return [f"{server}/#/experiments"]
     set_environment()
     from hpo.tracking.lookup import find_study
+    from hpo.tracking.mlflow_compat import view_query
 
     try:
         found = find_study(uri, study)
@@ -51,15 +52,14 @@ def links(uri: str, study: str | None, server: str) -> list[str]:
         raise cannot_open(uri, error) from None
     if found is None:
         raise NotFound(f"{masked(uri)} has no study {study!r}; `hpo list` names the studies")
-    # The names are those of the UI's own addresses in MLflow 3.17.
     place = f"{server}/#/experiments/{found.experiment}/runs"
-    charts = {"workflowType": "machine_learning", "compareRunsMode": "CHART"}
-    views = [{"viewStateShareKey": key} for key in (found.trials, found.confirmation) if key is not None]
+    views = [view_query(key) for key in (found.trials, found.confirmation) if key is not None]
     by_score = {
+        **view_query(),
         "orderByKey": f"metrics.`best_{found.tags['hpo.objective']}`",
         "orderByAsc": str(found.tags["hpo.direction"] == "minimize").lower(),
     }
-    return [f"{place}?{urlencode({**charts, **view}, quote_via=quote)}" for view in views or [by_score]]
+    return [f"{place}?{urlencode(view, quote_via=quote)}" for view in views or [by_score]]
 
 
 def _printed(text: str) -> None:

@@ -108,7 +108,7 @@ def shows_averages(callback: Any) -> bool:
 
 
 def trace(function: Any) -> None:
-    """Traces a `tf.function` with an input signature; the public way keeps the graph for ever, when its model is gone."""
+    """Traces a `tf.function` with an input signature; the public way keeps its graph for ever."""
     function._get_concrete_function_garbage_collected()
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 
 from hpo.study.failure import Failure
 from hpo.study.record import Confirms, TrialRecord
-from hpo.tracking import Ending, Tracker, study_runs, table_runs
+from hpo.tracking import Ending, Tracker, mlflow_compat, study_runs, table_runs
 from hpo.tracking.connection import connect
 
 TABLES = ("runs", "tags", "params", "metrics", "latest_metrics", "inputs", "input_tags", "datasets")
@@ -142,7 +142,7 @@ def test_what_is_not_known_is_left_to_the_client(tmp_path, empty_database, monke
     monkeypatch.setenv("MLFLOW_ENABLE_WORKSPACES", "true")
     assert table_runs.table_runs(client, url, experiment) is None
     monkeypatch.delenv("MLFLOW_ENABLE_WORKSPACES")
-    monkeypatch.setattr(table_runs, "_SCHEMA", "a later one")
+    monkeypatch.setattr(mlflow_compat, "SCHEMA", "a later one")
     assert table_runs.table_runs(client, url, experiment) is None
 
 

@@ -153,9 +153,7 @@ def test_a_fused_adam_takes_the_steps_of_kerass_own() -> None:
         for gradient in gradients:
             optimizer.apply([tf.constant(gradient, tf.float32)])
         ended.append(variable.numpy())
-    np.testing.assert_allclose(
-        ended[0], ended[1], atol=1e-5, err_msg=LOOK + "Adam's formula or state is another, see fuse_adam"
-    )
+    np.testing.assert_allclose(ended[0], ended[1], atol=1e-5, err_msg=LOOK + "Adam is another, see fuse_adam")
 
 
 def test_lists_of_layers_are_wrapped_as_module_state_knows_them() -> None:

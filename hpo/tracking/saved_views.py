@@ -4,30 +4,20 @@ The names and the shape are those of the UI of MLflow 3.17, which lists them as 
 to a store.
 """
 
-import base64
-import json
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
-
 from hpo.config.experiment import Objective
 from hpo.tracking import entities
-
-PREFIX = "mlflow.sharedViewState."
-"""Of the tags of an experiment that hold views."""
-
-MOST = 5000
-"""Characters of such a tag's value."""
+from hpo.tracking.mlflow_compat import MAX_VIEW_LENGTH, MLFLOW_PARENT_RUN_ID, VIEW_PREFIX, packed_view
 
 _MOST_COLUMNS = 60
 
 _FIRST, _SECOND, _REST = "first", "second", "rest"
 """The sections of a view."""
 
-_OTHERS = "Model metrics"
+OTHERS = "Model metrics"
 """Where the UI puts a chart of every metric that has none."""
 
 
@@ -68,12 +58,12 @@ def confirmation_key(study: str) -> str:
 
 def trials_tag(shown: Shown) -> tuple[str, str]:
     """The trials: the best first, what varies beside the objective, parallel coordinates of it, curves and bars."""
-    return PREFIX + trials_key(shown.study), _fitting(shown, _trials)
+    return VIEW_PREFIX + trials_key(shown.study), _fitting(shown, _trials)
 
 
 def confirmation_tag(shown: Shown) -> tuple[str, str]:
     """The confirming runs, by finalist: their seeds, scores and curves."""
-    return PREFIX + confirmation_key(shown.study), _fitting(shown, _confirmation)
+    return VIEW_PREFIX + confirmation_key(shown.study), _fitting(shown, _confirmation)
 
 
 def _fitting(shown: Shown, view: Callable[..., str]) -> str:
@@ -82,7 +72,7 @@ def _fitting(shown: Shown, view: Callable[..., str]) -> str:
     for count in range(len(columns), -1, -1):
         kept = set(columns[:count])
         value = view(shown, *([name for name in names if name in kept] for names in (shown.columns, shown.axes)))
-        if len(value) <= MOST:
+        if len(value) <= MAX_VIEW_LENGTH:
             break
     return value
 
@@ -104,10 +94,10 @@ def _trials(shown: Shown, columns: Sequence[str], axes: Sequence[str]) -> str:
         "compareRunSections": [
             _section(_FIRST, f"Parameters and {metric}", columns=1, cardHeight=400),
             _section(_SECOND, "The best of them", columns=2),
-            _section(_REST, _OTHERS, display=False),
+            _section(_REST, OTHERS, display=False),
         ],
     }
-    return _envelope(f"Trials of {shown.study}", shown, state)
+    return packed_view(f"Trials of {shown.study}", shown.began, state)
 
 
 def _confirmation(shown: Shown, columns: Sequence[str], axes: Sequence[str]) -> str:
@@ -125,12 +115,12 @@ def _confirmation(shown: Shown, columns: Sequence[str], axes: Sequence[str]) -> 
         "compareRunCharts": _charts(shown, _FIRST),
         "compareRunSections": [
             _section(_FIRST, "Means over the seeds", columns=2),
-            _section(_REST, _OTHERS, display=False),
+            _section(_REST, OTHERS, display=False),
         ],
         # By finalist: what the UI then draws are means.
         "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "hpo.trial"}]},
     }
-    return _envelope(f"Confirmation of {shown.study}", shown, state)
+    return packed_view(f"Confirmation of {shown.study}", shown.began, state)
 
 
 def _search(shown: Shown, role: str) -> dict[str, Any]:
@@ -190,16 +180,3 @@ def _tag(name: str) -> str:
 def _tested(shown: Shown) -> list[str]:
     # With a column that no run has, the UI forgets the order of the others.
     return [_metric(entities.key(f"test_{shown.objective.metric.removeprefix('val_')}"))] if shown.tested else []
-
-
-def _envelope(name: str, shown: Shown, state: Mapping[str, Any]) -> str:
-    """A saved view; beside it, for an older UI that knows no names of views, which runs it shows, in which order."""
-    # Reordered as if by hand: else the UI sorts the sections by their names.
-    packed = _packed({**state, "isAccordionReordered": True})
-    plain = {key: state[key] for key in ("searchFilter", "orderByKey", "orderByAsc")}
-    whole = {"name": name, "createdAt": shown.began, **plain, "state": f"deflate;{packed}"}
-    return json.dumps(whole, separators=(",", ":"))
-
-
-def _packed(state: Mapping[str, Any]) -> str:
-    return base64.b64encode(zlib.compress(json.dumps(state, separators=(",", ":")).encode(), 9)).decode()

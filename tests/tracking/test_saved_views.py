@@ -11,8 +11,9 @@ from logged import unpacked
 
 from hpo.config.experiment import Objective
 from hpo.study.record import Confirms, TrialRecord
+from hpo.tracking.mlflow_compat import MAX_VIEW_LENGTH
+from hpo.tracking.saved_views import Shown, confirmation_tag, trials_tag
 from hpo.tracking.varying_parameters import MOST_AXES, Varied
-from hpo.tracking.view_tags import MOST, Shown, confirmation_tag, trials_tag
 
 SHOWN = Shown(
     "toy", "a" * 32, 1_700_000_000_000, Objective(metric="val_loss", direction="minimize"), ["width", "rate"], ["width"]
@@ -137,7 +138,7 @@ def test_a_view_fits_into_a_tag_whatever_varies(make: Any, length: int, count: i
     shown = Shown("s" * 200, "b" * 32, 0, Objective(metric=metric, direction="maximize"), names, names[-MOST_AXES:])
     tag = make(shown)
     assert len(tag[0]) <= 250
-    assert len(tag[1]) <= MOST
+    assert len(tag[1]) <= MAX_VIEW_LENGTH
     kept = [name for name in names if f"params.`{name}`" in unpacked(tag)["selectedColumns"]]
     assert len(kept) == count if count <= 16 and length == 8 else kept
     if make is trials_tag:

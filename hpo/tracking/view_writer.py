@@ -10,9 +10,9 @@ from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
 
 from hpo.study.record import TrialRecord
+from hpo.tracking.saved_views import Shown, confirmation_tag, trials_tag
 from hpo.tracking.study_info import StudyInfo
 from hpo.tracking.varying_parameters import Varied
-from hpo.tracking.view_tags import Shown, confirmation_tag, trials_tag
 
 
 @final
