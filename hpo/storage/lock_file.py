@@ -18,7 +18,8 @@ _Identity = tuple[int, int]
 class FileLock(Lock):
     """Holds the lock; sees when its file, or the database itself, is no longer the one that it was.
 
-    The `flock` itself rather than the library filelock, which empties the file as it waits: the holder's name is in it.
+    The `flock` itself rather than the library filelock: that says of no file that it holds whether it is still the one
+    of its name, and its older versions empty the file, in which the holder's name is, as they wait.
     """
 
     def __init__(self, database: Path, study: str) -> None:

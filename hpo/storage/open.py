@@ -1,7 +1,6 @@
 """Opens a database of studies as Optuna's storage, at once or as soon as it can be reached."""
 
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import optuna
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from hpo.errors import NotFound
 from hpo.storage import database
@@ -69,11 +69,10 @@ def open_database(url: str, must_exist: bool = False) -> RDBStorage:
 
 def _connect(url: str, options: dict[str, Any]) -> RDBStorage:
     """Opens a database; waits while another process creates its tables, with which Optuna's own attempt collides."""
-    for _ in range(20):
-        try:
-            return RDBStorage(url, engine_kwargs=options)
-        except DBAPIError as error:
-            if not isinstance(error, IntegrityError) and "already exists" not in str(error):
-                raise
-            time.sleep(0.1)
-    return RDBStorage(url, engine_kwargs=options)
+    collides = retry_if_exception(
+        lambda error: (
+            isinstance(error, DBAPIError) and (isinstance(error, IntegrityError) or "already exists" in str(error))
+        )
+    )
+    retrying = Retrying(retry=collides, wait=wait_fixed(0.1), stop=stop_after_attempt(20), reraise=True)
+    return retrying(RDBStorage, url, engine_kwargs=options)

@@ -47,7 +47,7 @@ def _make(file: Path) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Lets one process at a time into a folder."""
+    """Lets one process at a time into a folder; the library filelock would leave a file of its own there."""
     lock = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,6 +1,7 @@
 """What MLflow finds page by page, found to the end."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, LoggedModel, Run, ViewType
@@ -17,12 +18,8 @@ def search_runs(
     client: MlflowClient, experiments: Sequence[str], condition: str, view: int = ViewType.ACTIVE_ONLY
 ) -> Iterator[Run]:
     """The runs for which a condition holds, newest first; asks for a page only once it is needed."""
-    token = None
-    while True:
-        page = client.search_runs(list(experiments), condition, view, max_results=PAGE, page_token=token)
-        yield from page
-        if not (token := page.token):
-            return
+    among = list(experiments)
+    return _pages(lambda token: client.search_runs(among, condition, view, max_results=PAGE, page_token=token))
 
 
 def find_run(client: MlflowClient, study: str) -> Run | None:
@@ -40,29 +37,25 @@ def find_run(client: MlflowClient, study: str) -> Run | None:
 
 def search_experiments(client: MlflowClient) -> Iterator[Experiment]:
     """All experiments that were not deleted."""
-    token = None
-    while True:
-        page = client.search_experiments(max_results=PAGE, page_token=token)
-        yield from page
-        if not (token := page.token):
-            return
+    return _pages(lambda token: client.search_experiments(max_results=PAGE, page_token=token))
 
 
 def search_logged_models(client: MlflowClient, experiments: Sequence[str], condition: str) -> Iterator[LoggedModel]:
     """The logged models for which a condition holds."""
-    token = None
-    while True:
-        page = client.search_logged_models(list(experiments), condition, max_results=_MODELS, page_token=token)
-        yield from page
-        if not (token := page.token):
-            return
+    among = list(experiments)
+    return _pages(lambda token: client.search_logged_models(among, condition, max_results=_MODELS, page_token=token))
 
 
 def search_registered_models(client: MlflowClient) -> Iterator[RegisteredModel]:
     """All registered models."""
+    return _pages(lambda token: client.search_registered_models(max_results=_MODELS, page_token=token))
+
+
+def _pages(find: Callable[[str | None], Any]) -> Iterator[Any]:
+    """All that is found, page by page; `find` is given where the page before ended."""
     token = None
     while True:
-        page = client.search_registered_models(max_results=_MODELS, page_token=token)
+        page = find(token)
         yield from page
         if not (token := page.token):
             return
