@@ -67,7 +67,7 @@ class LocalEngine(Engine):
         self._numbers = itertools.count(1)
         # The server begins to import TensorFlow; the caller has other things to prepare meanwhile. Workers are
         # forked when they are first needed, since a fork waits for the imports.
-        settings: dict[str, Any] = vars(multiprocessing.current_process())["_config"]
+        settings: dict[str, object] = vars(multiprocessing.current_process())["_config"]
         settings.setdefault("tempdir", str(process_folder()))
         with _starting():
             forkserver.ensure_running()
