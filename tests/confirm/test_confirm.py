@@ -18,6 +18,7 @@ from hpo.confirm.confirm import chosen_finalists
 from hpo.errors import HpoError, NotFound, UserError
 from hpo.study.failure import Failure
 from hpo.study.read import confirming_runs, read_study
+from hpo.text.values import score
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def test_the_same_command_trains_nothing_and_tells_the_same(studied: Studied, co
     output = io.StringIO()
     print_confirmed(Console(file=output, width=200), again)
     assert "nothing was left to train" in output.getvalue()
-    assert f"Noise floor: {confirmation.noise_floor:.4f}" in output.getvalue()
+    assert f"Noise floor: {score(confirmation.noise_floor)}" in output.getvalue()
     assert f"hpo export tiny --home {studied.home}" in output.getvalue()
 
 
