@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from browser import browser  # noqa: F401
+from measured import pytest_collection_modifyitems, pytest_terminal_summary  # noqa: F401
 from postgres import postgres, postgres_server  # noqa: F401
 from processes import _no_process_outlives_its_test  # noqa: F401
 from tiny import Command, tiny
