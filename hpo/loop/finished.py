@@ -14,8 +14,6 @@ from hpo.storage.database import is_database_error
 from hpo.storage.open import open_database
 from hpo.storage.read_trials import light_trials
 from hpo.study.attributes import (
-    CARRIED,
-    CONFIRMS,
     DATA,
     ENQUEUED,
     EXPERIMENT,
@@ -23,14 +21,11 @@ from hpo.study.attributes import (
     FOLDERS,
     IDENTITY,
     JOB,
-    OBSERVED,
-    RESULT,
-    RETRY,
 )
 from hpo.study.next_configuration import begun, not_yet
 from hpo.study.record import TrialRecord, best_trial
 from hpo.study.retries import to_run_again
-from hpo.study.stored_trial import own, records_of
+from hpo.study.stored_trial import READ, own, records_of
 from hpo.text.credentials import hidden_in
 
 if TYPE_CHECKING:
@@ -38,7 +33,6 @@ if TYPE_CHECKING:
 
     from hpo.loop.coordinator import Ending
 
-_READ = (JOB, RETRY, RESULT, CARRIED, CONFIRMS, OBSERVED, ENQUEUED)
 # What defines a study, as its experiment says it; the data themselves have a digest, for which they must be loaded.
 _DEFINING = ("dataset", "training", "objective", "search_space")
 # A folder with more files than these is not looked through for what changed.
@@ -111,7 +105,7 @@ def _finished(plan: Plan) -> Finished | None:
     known = database.get_study_user_attrs(study)
     if IDENTITY not in known or not known.get(DATA) or not _as_defined(plan, known):
         return None
-    trials = light_trials(database, study, _READ, needs=JOB)
+    trials = light_trials(database, study, (*READ, ENQUEUED), needs=JOB)
     mine, spec = own(trials), plan.experiment.study
     records = records_of(mine)
     waits = len(records) < len(mine) or any(record.state == "running" for record in records)

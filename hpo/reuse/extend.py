@@ -233,7 +233,7 @@ def _link(plan: "Plan", old: "Study") -> None:
     """Names the two studies in each other, and the new one in the old one's MLflow run, where there is one."""
     from hpo.study.attributes import EXTENDED_BY, EXTENDS
     from hpo.study.read import known_study
-    from hpo.tracking.backfill import tag_study
+    from hpo.tracking.log_study import tag_study
 
     name = plan.experiment.name
     known_study(plan.storage, name).set_user_attr(EXTENDS, old.study_name)

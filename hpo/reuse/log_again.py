@@ -60,7 +60,7 @@ def retell(
     from hpo.study.read import confirming_runs, read_study
     from hpo.study.record import lost
     from hpo.text.urls import masked
-    from hpo.tracking.backfill import tell_whole
+    from hpo.tracking.log_study import log_study
 
     (found,) = read_studies([study], home, storage)
     plan = plan_of_study(found, home=home)
@@ -86,7 +86,7 @@ def retell(
         ending = replace(ending_of(view, _status(view, confirming)), ended=max(ends, default=None))
         task = bar.add_task("Runs", total=len(records))
         artifacts = _artifacts(uri, plan.home)
-        mended = tell_whole(uri, artifacts, about, records, ending, lambda: bar.advance(task))
+        mended = log_study(uri, artifacts, about, records, ending, lambda: bar.advance(task))
     return Told(study, masked(uri), len(trials), len(confirming), mended)
 
 

@@ -16,9 +16,7 @@ from hpo.storage.database import read_patiently
 from hpo.storage.open import open_database, open_storage
 from hpo.storage.read_trials import Sampled, light_trials, sampled
 from hpo.study.attributes import (
-    CARRIED,
     CONFIRMATION,
-    CONFIRMS,
     DATA,
     EXPERIMENT,
     EXTENDED_BY,
@@ -27,18 +25,13 @@ from hpo.study.attributes import (
     FOLDERS,
     IDENTITY,
     JOB,
-    OBSERVED,
-    RESULT,
-    RETRY,
     VERSIONS,
 )
 from hpo.study.confirmation import Confirmation
 from hpo.study.record import TrialRecord
-from hpo.study.stored_trial import records_of
+from hpo.study.stored_trial import READ, records_of
 from hpo.text.credentials import hidden_in
 from hpo.text.urls import masked
-
-_READ = (JOB, RETRY, RESULT, CONFIRMS, CARRIED, OBSERVED)
 
 
 @dataclass(frozen=True)
@@ -93,7 +86,7 @@ def read_study(url: str, name: str) -> StudyView:
     """
     database = open_database(url, must_exist=True)
     study = _loaded(database, url, name)
-    known = light_trials(database, database.get_study_id_from_name(name), _READ, needs=JOB)
+    known = light_trials(database, database.get_study_id_from_name(name), READ, needs=JOB)
     return view_of(study, url, known)
 
 

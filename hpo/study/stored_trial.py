@@ -12,6 +12,9 @@ from hpo.study.attributes import CARRIED, CONFIRMS, JOB, OBSERVED, RESULT, RETRY
 from hpo.study.record import Confirms, State, TrialRecord
 from hpo.study.trial_results import fields_of
 
+READ = (JOB, RETRY, RESULT, CONFIRMS, CARRIED, OBSERVED)
+"""The user attributes that a trial is read from: what `record_of` and `own` look at."""
+
 STATES: Mapping[TrialState, State] = {
     TrialState.RUNNING: "running",
     TrialState.COMPLETE: "complete",

@@ -27,10 +27,10 @@ from hpo.tracking.mlflow_compat import (
 )
 from hpo.tracking.model_artifact import KerasModel, log_model
 from hpo.tracking.paging import search_runs
-from hpo.tracking.pending import Key, News, key
 from hpo.tracking.runs import Birth, Change, Child, End, RunRef
 from hpo.tracking.study_info import Ending, StudyInfo
 from hpo.tracking.table_runs import table_runs
+from hpo.tracking.unlogged import Key, News, key
 from hpo.tracking.view_writer import Views
 
 _STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}

@@ -19,8 +19,8 @@ from hpo.tracking.study_info import Ending, StudyInfo
 if TYPE_CHECKING:
     from mlflow.entities import Metric
 
-    from hpo.tracking.pending import Untold
     from hpo.tracking.study_runs import Store
+    from hpo.tracking.unlogged import Unlogged
     from hpo.training.messages import EpochDone
 
 FLUSH_SECONDS = 1.0
@@ -55,7 +55,7 @@ class Tracker:
         self._warn = warn
         self._warned = False
         # What happened, for the thread to add to what is untold.
-        self._events: queue.SimpleQueue[Callable[[Untold], None]] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Callable[[Unlogged], None]] = queue.SimpleQueue()
         self._sync: tuple[Sequence[TrialRecord], Sequence[Metric]] | None = None
         self._ending: Ending | None = None
         self._closing = threading.Event()
@@ -129,7 +129,7 @@ class Tracker:
         """Mends the runs of ended trials that are missing or unfinished; a second time changes nothing."""
         known = tuple(records)
 
-        def sync(untold: "Untold") -> None:
+        def sync(untold: "Unlogged") -> None:
             self._sync = known, untold.know(known)
 
         self._events.put(sync)
@@ -137,7 +137,7 @@ class Tracker:
     def finish(self, ending: Ending) -> None:
         """The study ended; trials that were started and have not ended are lost."""
 
-        def finish(untold: "Untold") -> None:
+        def finish(untold: "Unlogged") -> None:
             untold.give_up(f"the study's run ended before it: {ending.status}")
             self._ending = ending
 
@@ -192,9 +192,9 @@ class Tracker:
                 return store
 
     def _serve(self, store: "Store") -> None:
-        from hpo.tracking.pending import Untold
+        from hpo.tracking.unlogged import Unlogged
 
-        untold = Untold(self._study.objective)
+        untold = Unlogged(self._study.objective)
         self._size = store.at_once
         while True:
             # All that happens comes before the closing.
@@ -207,7 +207,7 @@ class Tracker:
             if closing:
                 time.sleep(LAST_SECONDS)
 
-    def _tell(self, store: "Store", untold: "Untold") -> None:
+    def _tell(self, store: "Store", untold: "Unlogged") -> None:
         """Tells what there is, until the store fails."""
         self._count(untold)
         if self._sync is not None and self._try(partial(self._compare, store, untold, *self._sync)):
@@ -230,11 +230,11 @@ class Tracker:
 
     @staticmethod
     def _compare(
-        store: "Store", untold: "Untold", records: "Sequence[TrialRecord]", points: "Sequence[Metric]"
+        store: "Store", untold: "Unlogged", records: "Sequence[TrialRecord]", points: "Sequence[Metric]"
     ) -> None:
         untold.missed(*store.missing(records, points))
 
-    def _count(self, untold: "Untold") -> None:
+    def _count(self, untold: "Unlogged") -> None:
         self._left = len(untold) + (self._sync is not None) + (self._ending is not None)
 
     def _try(self, task: Callable[[], None]) -> bool:

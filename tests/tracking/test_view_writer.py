@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from hpo.study.record import Confirms
 from hpo.tracking import Ending, StudyInfo, Tracker, tracker
-from hpo.tracking.backfill import tell_whole
+from hpo.tracking.log_study import log_study
 from hpo.tracking.lookup import find_study
 
 DONE = Ending("finished", "done")
@@ -76,7 +76,7 @@ def test_a_view_grows_with_the_study_and_is_the_same_by_either_way(uri, home, tm
     other = f"sqlite:///{tmp_path}/other.db"
     (tmp_path / "other.db").write_bytes(empty_database.read_bytes())
     for _ in range(2):
-        tell_whole(other, tmp_path / "artifacts", DECLARED, [*TRIALS, CONFIRMING], DONE, lambda: None)
+        log_study(other, tmp_path / "artifacts", DECLARED, [*TRIALS, CONFIRMING], DONE, lambda: None)
     mine, theirs = both, views(other)
     for key in (TRIALS_KEY, CONFIRMATION_KEY):
         left, right = unpacked((key, mine[key])), unpacked((key, theirs[key]))

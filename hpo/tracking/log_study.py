@@ -1,4 +1,4 @@
-"""A whole study told to an MLflow store at once, or what is missing of it there."""
+"""Logs a whole study to an MLflow store at once, or what is missing of it there."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @quiet()
-def tell_whole(
+def log_study(
     uri: str,
     artifacts: Path,
     study: StudyInfo,
@@ -23,7 +23,7 @@ def tell_whole(
     ending: Ending,
     done: Callable[[], None],
 ) -> int:
-    """Writes a study, its trials and its end; a second time changes nothing. Returns how many runs were mended.
+    """Writes a study, its trials and its end; a second time changes nothing. Returns how many runs were repaired.
 
     Args:
         uri: MLflow tracking URI: a server's or a database's.
@@ -60,9 +60,9 @@ def tell_whole(
 
 def _write(store: "Store", study: StudyInfo, records: Sequence[TrialRecord], done: Callable[[], None]) -> int:
     """Writes what the store misses of the trials; returns of how many."""
-    from hpo.tracking.pending import Untold
+    from hpo.tracking.unlogged import Unlogged
 
-    untold = Untold(study.objective)
+    untold = Unlogged(study.objective)
     missing, points = store.missing(records, untold.know(records))
     untold.missed(missing, points)
     for _ in range(len(records) - len(missing)):

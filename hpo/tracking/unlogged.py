@@ -1,4 +1,4 @@
-"""What a store has not been told yet of a study, put together trial by trial: one change a run, however much it is."""
+"""What is not logged yet of a study, gathered trial by trial: one change a run, however much it is."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class News:
 
 
 @final
-class Untold:
+class Unlogged:
     """Collects what happens, and gives it out in portions."""
 
     def __init__(self, objective: Objective) -> None:
