@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hpo.statistics.choice import Candidates, Choice, choose, compared
-from hpo.statistics.race import Rule, entrants, fresh, rounds
+from hpo.statistics.race import Rule, entrants, rounds, used
 from hpo.statistics.two_way import Floats
 
 DEVIATION = 0.6
@@ -85,7 +85,8 @@ def confirmed(truth: Floats, drawn: Floats, how: Confirm, looked: int = 0) -> Co
     scores: dict[int, dict[int, float]] = {}
     for entered, given in zip(members, rule.rounds, strict=True):
         scores |= {one: {seed: outcomes[one][seed] for seed in range(1, given.seeds + 1)} for one in entered}
-    choice = choose(scores, 1, Candidates(members[-1], fresh(rule, looked)))
+    fresh = range(used(rule, looked) + 1, rule.rounds[-1].seeds + 1)
+    choice = choose(scores, 1, Candidates(members[-1], fresh))
     assert choice is not None
     return Confirmed(truth, choice, scores, members[-1])
 

@@ -23,7 +23,7 @@ def print_confirmed(out: Console, confirmed: "Confirmed", wide: bool = False) ->
     runs = f"{confirmed.trained} runs trained" if confirmed.trained else "nothing was left to train"
     out.print(f"\nConfirmation of {confirmed.name}: {why} after {duration(round(confirmed.seconds))}; {runs}")
     chosen = [one.trial for one in confirmation.finalists].index(confirmation.chosen)
-    title = f"{confirmation.metric} of the finalists over fresh seeds"
+    title = f"{confirmation.metric} of the finalists over new seeds; all intervals hold at once"
     print_table(out, finalist_columns(confirmation), title=title, wide=wide, more=_MORE, bold=chosen)
     for sentence in sentences(confirmation, confirmed.objective):
         out.print(sentence)

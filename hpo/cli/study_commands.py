@@ -104,15 +104,29 @@ def confirm(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     study: StudyName,
     top: Annotated[int, typer.Option(help="Take the N best configurations.", metavar="N", min=1)] = 5,
     seeds: Annotated[
-        int, typer.Option(help="Train each of them N times, each time with another random seed.", metavar="N", min=2)
+        int,
+        typer.Option(
+            help="Train each of them N times on average, each time with another random seed.", metavar="N", min=2
+        ),
     ] = 5,
     trials: Annotated[
         str | None, typer.Option(help="Take these trials instead of the best: 3,7,12.", metavar="NUMBERS")
     ] = None,
-    stop_early: Annotated[
+    race: Annotated[
         bool,
-        typer.Option("--stop-early", help="After three seeds, stop training a configuration that is clearly worse."),
-    ] = False,
+        typer.Option(
+            "--race/--no-race",
+            help="After half of the seeds, train only the best two further. Or give all the same number of seeds.",
+        ),
+    ] = True,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            help="Take the cheapest model whose mean is within this of the best one, in the unit of the score: 0.001 "
+            "is a tenth of a percentage point of accuracy. [default: take the best mean]",
+            min=0,
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="How many models train at the same time. [default: as in the study]", min=1)
     ] = None,
@@ -140,8 +154,8 @@ def confirm(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     from hpo.text.console import console
 
     confirmed = confirm_study(
-        study, numbers(trials) if trials else top, seeds, stop_early=stop_early, workers=workers, timeout=timeout,
-        home=home, storage=storage, tracking_uri=uri, console=console(stderr=json),
+        study, numbers(trials) if trials else top, seeds, race=race, margin=margin, workers=workers,
+        timeout=timeout, home=home, storage=storage, tracking_uri=uri, console=console(stderr=json),
     )  # fmt: skip
     print_json(confirmed_json(confirmed)) if json else print_confirmed(console(), confirmed, wide)
 

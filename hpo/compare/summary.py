@@ -96,7 +96,7 @@ def _summary(
     score, top = _best(view), _best(leader)
     behind = top.lead(score) if score is not None and top is not None else None
     floors = [one.confirmation.noise_floor for one in (view, leader) if one.confirmation is not None]
-    chosen = confirmation.winner.validation if confirmation is not None else None
+    chosen = confirmation.estimate if confirmation is not None else None
     names = [one.name for one in rivals]
     return StudySummary(
         study=view.name,

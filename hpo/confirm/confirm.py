@@ -43,7 +43,8 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
     finalists: int | Sequence[int] = 5,
     seeds: int = 5,
     *,
-    stop_early: bool = False,
+    race: bool = True,
+    margin: float | None = None,
     workers: int | None = None,
     timeout: str | float | None = None,
     home: str | Path | None = None,
@@ -58,8 +59,10 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
     Args:
         study: its name.
         finalists: so many of the best configurations, or the numbers of trials.
-        seeds: runs of each finalist, at least 2; the same seeds for all.
-        stop_early: whether a finalist that is clearly out gets no more seeds; see `hpo.statistics.finalists.out`.
+        seeds: runs of each finalist, at least 2; the same seeds for all. In a race, their number on average.
+        race: whether only those still in it are given more than the first seeds; see `hpo.statistics.race`.
+        margin: the cheapest finalist within so much of the best mean is chosen, in the objective's unit; the best mean
+            where not given.
         workers: runs at a time; the experiment's engine.workers where not given.
         timeout: seconds, or `10m`: what was not finished by then is trained by the next call.
         home: the folder of all that is left: HPO_HOME or ./mlruns where not given.
@@ -75,7 +78,8 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
         Interrupted: by Ctrl-C; the same call goes on.
     """
     from hpo.compare.compare import read_studies
-    from hpo.confirm.confirming import Confirming, Wanted
+    from hpo.confirm.confirming import Confirming
+    from hpo.confirm.owed_runs import Wanted
     from hpo.loop.progress import Progress
     from hpo.plan.rebuilt import plan_of_study
     from hpo.storage.lock import sole_coordinator
@@ -83,10 +87,12 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
     began = time.monotonic()
     if seeds < 2:
         raise UserError(f"seeds: a deviation needs at least 2, got {seeds}")
+    if margin is not None and not 0 <= margin < float("inf"):
+        raise UserError(f"margin: must be 0 or more, in the unit of the objective; got {margin:g}")
     (view,) = read_studies([study], home, storage)
     options = {"engine.workers": workers, "study.timeout": timeout, "tracking.uri": tracking_uri}
     plan = plan_of_study(view, options, home)
-    wanted = Wanted(chosen_finalists(view, finalists), seeds, stop_early, plan.experiment.study.retries)
+    wanted = Wanted(chosen_finalists(view, finalists), seeds, plan.experiment.study.retries, race, margin)
     deadline = None if timeout is None else began + (plan.experiment.study.timeout or 0.0)
     # Before there is a display.
     warn = Progress(console, view.objective, None, None).warn
@@ -172,11 +178,7 @@ def _train(
 
 
 def _found(view: "StudyView", record: "Confirming") -> "Confirmation | None":
-    """What all confirming runs come to, those of earlier calls with other finalists too."""
-    from hpo.statistics.finalists import confirmation_of
-
-    numbers = record.finalists
-    return confirmation_of(record.results([trial for trial in view.trials if trial.number in numbers]), view.objective)
+    return record.confirmation(view.trials, view.confirmation)
 
 
 def _scored(record: "Confirming") -> int:

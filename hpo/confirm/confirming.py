@@ -3,9 +3,9 @@
 The coordinator drives it as it drives a `Study`: the same questions, the same answers.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +15,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from hpo.config.declared import Declared
 from hpo.config.experiment import Objective
 from hpo.config.resolved import Resolved
+from hpo.confirm.owed_runs import ConfirmingRuns, Wanted, is_owed
 from hpo.errors import StoreAway, StudyBusy
-from hpo.statistics.finalists import Runs, out
+from hpo.statistics.finalists import confirmation_of
 from hpo.storage.abstract_lock import Lock
 from hpo.storage.batched_storage import BatchedStorage
 from hpo.storage.database import Warn
@@ -25,27 +26,10 @@ from hpo.storage.optuna_compat import key_of
 from hpo.storage.writer import Writer
 from hpo.study.attributes import CONFIRMATION, CONFIRMS, DECLARED, IDENTITY, JOB, RETRY
 from hpo.study.confirmation import Confirmation
-from hpo.study.failure import RETRIED, runs_again
 from hpo.study.read import confirming_study, known_study
 from hpo.study.record import Confirms, TrialRecord, lost
 from hpo.study.stored_trial import job_of, record_of, records_of
 from hpo.study.tell import tell
-
-_STOPPED = "hpo:stopped"
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be confirmed, and how."""
-
-    finalists: Sequence[TrialRecord]
-    """Trials of the study, each with a score."""
-    seeds: int
-    """Runs of each finalist."""
-    stop_early: bool
-    """Whether a finalist that is clearly out is given no more seeds."""
-    retries: int
-    """How often a run is tried again whose worker died."""
 
 
 class Confirming:
@@ -64,7 +48,6 @@ class Confirming:
         self._storage = BatchedStorage(opened_patiently(url, must_exist=True, warn=warn), lock, warn)
         self._confirmed = optuna.load_study(study_name=study, storage=self._storage)
         self._trials = {trial.number: trial for trial in self._confirmed.get_trials(deepcopy=False)}
-        self._wanted = wanted
         identity = self._confirmed.user_attrs[IDENTITY]
         self._objective = Objective.model_validate(identity["objective"])
         self._study = optuna.create_study(
@@ -76,10 +59,11 @@ class Confirming:
         self._id = self._storage.get_study_id_from_name(self._study.study_name)
         self._ids: dict[int, int] = {}
         self._study.set_user_attr(CONFIRMS, study)
-        if not wanted.stop_early:
-            self._study.set_user_attr(_STOPPED, [])
+        earlier = [record_of(trial) for number, trial in self._trials.items() if number in self.finalists]
+        self._wanted = wanted.joined(earlier, self._objective)
+        self._rule = self._wanted.rule(self._objective)
         taken = {trial.user_attrs.get(JOB, {}).get("seed") for trial in self._trials.values()}
-        self._seeds = dict(enumerate(fresh_seeds(identity["seed"], taken, wanted.seeds), 1))
+        self._seeds = dict(enumerate(fresh_seeds(identity["seed"], taken, self._rule.rounds[-1].seeds), 1))
         self._seeds |= {run.confirms.ordinal: run.seed for run in self.trials() if run.confirms}
 
     @property
@@ -96,15 +80,12 @@ class Confirming:
     @property
     def owed(self) -> int:
         """Runs still to be trained."""
-        return sum(1 for _ in owed_runs(self._wanted, self.trials(), self._stopped))
+        return self._runs().left
 
     @property
     def total(self) -> int:
         """Runs that there are and are to be: of each finalist and seed one."""
-        ordinals = range(1, self._wanted.seeds + 1)
-        wanted = {Confirms(one.number, ordinal) for one in self._wanted.finalists for ordinal in ordinals}
-        stopped = {pair for pair in wanted if pair.trial in self._stopped}
-        return len(wanted - stopped | {run.confirms for run in self.trials() if run.confirms})
+        return self._runs().total
 
     @property
     def finalists(self) -> set[int]:
@@ -127,9 +108,10 @@ class Confirming:
                 self.end(lost(run))
 
     def ask(self, trials: int | None) -> TrialRecord | None:
-        """The next run that is owed, or None: the first seed of all finalists, then the second, and so on.
+        """The next run that is owed: the first seed of all finalists in the round, then the second, and so on.
 
-        So an interrupted confirmation has given each finalist as many seeds, but for one. `trials` is a study's.
+        None where there is none, or none before a run that is under way has ended: it may be the last of its round. So
+        an interrupted confirmation has given each finalist as many seeds, but for one. `trials` is a study's.
 
         Raises:
             NotNow: the store is away; to be asked again.
@@ -140,18 +122,16 @@ class Confirming:
             if stray is not None:
                 self._ids[stray.number] = key_of(stray)
                 return record_of(stray)
-            runs = self.trials()
-            if self._wanted.stop_early:
-                self._stop_early(runs)
-            owed = next(owed_runs(self._wanted, runs, self._stopped), None)
-            return None if owed is None else self._begin(owed, runs)
+            runs = self._runs()
+            owed = next(runs.owed(), None)
+            return None if owed is None else self._begin(owed, runs.attempts.get(owed, ()))
 
     def declare(self, found: Declared) -> None:
         """What a model declares on the way varies nothing: finalists are fixed."""
 
     def will_run_again(self, record: TrialRecord) -> bool:
         """Whether a run that failed is to be tried again."""
-        return _is_owed([run for run in self.trials() if run.confirms == record.confirms], self._wanted.retries)
+        return is_owed([run for run in self.trials() if run.confirms == record.confirms], self._wanted.retries)
 
     def resolve(self, record: TrialRecord, resolved: Resolved | None) -> TrialRecord:
         """Keeps with a run that was begun what it resolved to; returns its record."""
@@ -168,10 +148,16 @@ class Confirming:
         """Tells the end of a run; what is told is kept. Returns the record with its times."""
         return tell(self._storage, self._study, record)
 
-    def results(self, finalists: Sequence[TrialRecord]) -> list[Runs]:
-        """The runs of trials of the study, those that count."""
-        runs, stopped = self.trials(), self._stopped
-        return [_runs_of(trial, runs, self._wanted.retries, trial.number in stopped) for trial in finalists]
+    def confirmation(self, trials: Sequence[TrialRecord], earlier: Confirmation | None) -> Confirmation | None:
+        """What all confirming runs come to, those of earlier calls with other finalists too.
+
+        Args:
+            trials: of the study.
+            earlier: what was kept before.
+        """
+        runs, numbers = self._runs(), self.finalists
+        finalists = runs.of([trial for trial in trials if trial.number in numbers])
+        return confirmation_of(finalists, self._objective, runs.basis(earlier))
 
     def keep(self, confirmation: Confirmation) -> None:
         """Writes what the runs came to into the confirmed study."""
@@ -184,23 +170,13 @@ class Confirming:
             with suppress(StoreAway, StudyBusy):
                 optuna.delete_study(study_name=self._study.study_name, storage=self._storage)
 
-    @property
-    def _stopped(self) -> set[int]:
-        return set(self._study.user_attrs.get(_STOPPED, ()))
+    def _runs(self) -> ConfirmingRuns:
+        return ConfirmingRuns(self._wanted, self._rule, self.trials())
 
-    def _stop_early(self, runs: Sequence[TrialRecord]) -> None:
-        stopped = self._stopped
-        known = [
-            _runs_of(trial, runs, self._wanted.retries, trial.number in stopped) for trial in self._wanted.finalists
-        ]
-        if more := out(known, self._objective) - stopped:
-            self._study.set_user_attr(_STOPPED, sorted(stopped | more))
-
-    def _begin(self, owed: Confirms, runs: Sequence[TrialRecord]) -> TrialRecord:
+    def _begin(self, owed: Confirms, earlier: Sequence[TrialRecord]) -> TrialRecord:
         trial, seed = self._trials[owed.trial], self._seeds[owed.ordinal]
         config = next(one.params for one in self._wanted.finalists if one.number == owed.trial)
         attributes: dict[str, Any] = {JOB: {"config": dict(config), "seed": seed}, CONFIRMS: asdict(owed)}
-        earlier = [run for run in runs if run.confirms == owed]
         if earlier:
             attributes[RETRY] = {"origin": earlier[0].number, "attempt": len(earlier)}
         number = self._create(trial, attributes)
@@ -231,39 +207,3 @@ def fresh_seeds(seed: int, taken: set[Any], count: int) -> list[int]:
     # The spawn key sets them apart from the seeds of trials, which are drawn from the study's seed as well.
     drawn = np.random.SeedSequence(seed, spawn_key=(1,)).generate_state(count + len(taken))
     return [int(word) for word in dict.fromkeys(drawn) if int(word) not in taken][:count]
-
-
-def owed_runs(wanted: Wanted, runs: Sequence[TrialRecord], stopped: set[int]) -> Iterator[Confirms]:
-    """What is still to be trained, seed by seed over all finalists."""
-    by_pair: dict[Confirms | None, list[TrialRecord]] = {}
-    for run in runs:
-        by_pair.setdefault(run.confirms, []).append(run)
-    for ordinal in range(1, wanted.seeds + 1):
-        for finalist in wanted.finalists:
-            pair = Confirms(finalist.number, ordinal)
-            if finalist.number not in stopped and _is_owed(by_pair.get(pair, []), wanted.retries):
-                yield pair
-
-
-def _is_owed(attempts: Sequence[TrialRecord], retries: int) -> bool:
-    """Whether a finalist and seed is to be run: never begun, cut short, or failed by no fault of its own."""
-    if not attempts:
-        return True
-    last, deaths = attempts[-1], sum(run.reason in RETRIED for run in attempts)
-    if last.state == "failed":
-        return runs_again(last.reason, deaths, retries)
-    return last.state == "pruned"
-
-
-def _runs_of(trial: TrialRecord, runs: Sequence[TrialRecord], retries: int, stopped: bool) -> Runs:
-    attempts: dict[int, list[TrialRecord]] = {}
-    for run in runs:
-        if run.confirms is not None and run.confirms.trial == trial.number:
-            attempts.setdefault(run.confirms.ordinal, []).append(run)
-    ends = [tries[-1] for tries in attempts.values() if not _is_owed(tries, retries)]
-    return Runs(
-        trial,
-        scored=[run for run in ends if run.state == "complete" and run.value is not None],
-        failed=[run for run in ends if run.state == "failed"],
-        stopped_early=stopped,
-    )

@@ -72,7 +72,8 @@ def choose(view: "StudyView", which: Which) -> tuple[TrialRecord, str]:
         raise UserError(f"study {view.name} was not confirmed: hpo confirm {view.name}, or leave out --confirmed")
     if confirmation is not None and which.trial is None and which.confirmed is not False:
         winner = confirmation.winner
-        scored = "" if winner.validation is None else f": {confirmation.metric} {with_interval(winner.validation)}"
+        expected = confirmation.estimate
+        scored = "" if expected is None else f": {confirmation.metric} {with_interval(expected)}"
         return chosen(view, winner.trial), f"trial {winner.trial}, the confirmed choice{scored}"
     trial = chosen(view, which.trial)
     if trial.value is None:

@@ -94,8 +94,9 @@ def _confirmed(view: StudyView, trial: TrialRecord) -> dict[str, Any]:
     finalist = next((one for one in confirmation.finalists if one.trial == trial.number), None)
     chosen = confirmation.chosen == trial.number
     found: dict[str, Any] = {"noise_floor": confirmation.noise_floor, "chosen": chosen}
-    if finalist is not None and finalist.validation is not None:
-        found["validation"] = finalist.validation.model_dump()
+    estimate = confirmation.estimate if chosen else finalist and finalist.validation
+    if estimate is not None:
+        found["validation"] = estimate.model_dump()
     if chosen:
         found["test"] = {name: estimate.model_dump() for name, estimate in confirmation.test.items()}
     return found

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hpo.report.charts import failures
 from hpo.report.choice import choice_of
 from hpo.report.copied_commands import USUAL, Stores
+from hpo.statistics.decision import basis, comparisons
 from hpo.study.read import StudyView
 from hpo.study.record import TrialRecord, best_trial, count_states, ranked
 from hpo.text.cleaning import cut
@@ -108,22 +109,13 @@ def _mostly_failed(view: StudyView, stores: Stores) -> list[tuple[str, tuple[str
 def _confirmed(view: StudyView) -> list[str]:
     found, metric = view.confirmation, view.objective.metric
     assert found is not None
-    winner, estimate = found.winner, found.winner.validation
+    winner, estimate = found.winner, found.estimate
     lines = []
     if estimate is not None:
-        within = f", 95% interval {interval(estimate.low, estimate.high)}" if estimate.seeds > 1 else ""
-        lines.append(
-            f"Trained again over {estimate.seeds} seeds, {metric} is {score(estimate.mean)} on average{within}."
-        )
+        within = f", 95% interval {interval(estimate.low, estimate.high)}"
+        lines.append(f"Trained again over {basis(found)}, {metric} is {score(estimate.mean)} on average{within}.")
         lines.append(f"As a single run of the search it had {score(winner.searched)}.")
-    ties = [finalist.trial for finalist in found.finalists if finalist.tied and finalist.trial != found.chosen]
-    rivals = len(found.finalists) - 1
-    if ties:
-        other = "trial" if len(ties) == 1 else "trials"
-        why = "it is the cheapest of them"
-        lines.append(f"It cannot be told apart from {other} {listing(ties)}; {why}.")
-    elif rivals:
-        lines.append(f"It is better than each of the {rivals} other finalists, corrected for multiple comparison.")
+    lines.extend(comparisons(found))
     lines.append(f"From seed to seed the score varies by {score(found.noise_floor)} (standard deviation, pooled).")
     if found.test:
         tests = [f"{name} {score(e.mean)} ({interval(e.low, e.high)})" for name, e in found.test.items()]

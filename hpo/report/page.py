@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from hpo.errors import UserError
+from hpo.statistics.decision import verdict
 from hpo.system.versions import versions
 from hpo.system.whole_files import replaced
 
@@ -97,7 +98,6 @@ def render(parts: "Sequence[StudyPart]", together: "Overview | None") -> str:
     from markupsafe import Markup
 
     from hpo.report.plotly_json import Drawing, for_script
-    from hpo.statistics.decision import verdict
     from hpo.text import values
     from hpo.text.cleaning import cut
 

@@ -1,24 +1,25 @@
 """A confirmation in words: what to use, how sure that is, what was set aside and why."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hpo.config.experiment import Objective
 from hpo.study.confirmation import Confirmation, Estimate, Finalist
 from hpo.text.cleaning import markdown as escaped
 from hpo.text.values import NOTHING, count, duration, interval, listing, number, score
 
+LEVEL = 0.05
+"""A finalist whose p-value is below it is called worse than the leader."""
+
 _FEW = 3
 
 
 def overstated(finalist: Finalist, objective: Objective) -> float | None:
     """By how much the search showed a finalist better than its mean over seeds; negative: worse than that."""
-    if finalist.validation is None:
-        return None
-    return objective.score(finalist.searched).lead(objective.score(finalist.validation.mean))
+    return _overstated(finalist, finalist.validation, objective)
 
 
 def leader(confirmation: Confirmation) -> Finalist:
-    """The finalist with the best mean, with which the others were compared."""
+    """The finalist with the best mean of those still in the race, with which the others were compared."""
     return next(finalist for finalist in confirmation.finalists if finalist.tied)
 
 
@@ -26,26 +27,23 @@ def verdict(finalist: Finalist, confirmation: Confirmation) -> str:
     """What became of a finalist, in a few words."""
     if finalist.trial == confirmation.chosen:
         return "chosen"
-    if finalist.stopped_early:
-        return f"out after {_seeds(len(finalist.values))}"
     if finalist.tied:
-        return "tied"
-    if finalist.failures:
-        return f"failed on {_seeds(len(finalist.failures))}"
-    return "too few runs" if finalist.p_value is None else "worse"
+        return "cannot be told apart"
+    if finalist.p_value is not None and finalist.p_value < LEVEL:
+        return "worse"
+    return f"failed on {_seeds(len(finalist.failures))}" if finalist.failures else "too few runs"
 
 
 def sentences(confirmation: Confirmation, objective: Objective) -> Iterator[str]:
     """The decision, most important first."""
-    winner, metric = confirmation.winner, confirmation.metric
-    if winner.validation is not None:
-        reached = f"{metric} {with_interval(winner.validation)}"
-        yield f"Use trial {winner.trial}: {reached}, {_seeds(winner.validation.seeds)}."
-    yield from _why(confirmation)
+    winner, expected = confirmation.winner, confirmation.estimate
+    if expected is not None:
+        yield f"Use trial {winner.trial}: {confirmation.metric} {with_interval(expected)}, {basis(confirmation)}."
+    yield from comparisons(confirmation)
     if confirmation.test:
         scores = listing(f"{name} {with_interval(value)}" for name, value in confirmation.test.items())
         yield f"On the test part, looked at after the choice: {scores}."
-    difference = overstated(winner, objective)
+    difference = _overstated(winner, expected, objective)
     if difference is not None:
         how = "overstated" if difference >= 0 else "understated"
         yield f"The search {how} it by {score(abs(difference))}: its score there was {score(winner.searched)}."
@@ -54,6 +52,39 @@ def sentences(confirmation: Confirmation, objective: Objective) -> Iterator[str]
         "differences of single trials below it say nothing."
     )
     yield from _reservations(confirmation)
+
+
+def basis(confirmation: Confirmation) -> str:
+    """What the interval of the chosen finalist rests on."""
+    winner, expected = confirmation.winner, confirmation.expected
+    if expected is None or len(confirmation.finalists) < 2:
+        return _seeds(len(winner.values))
+    if expected.seeds < len(winner.values):
+        return f"{_seeds(expected.seeds)} that had no part in bringing it into the last round"
+    last = sum(not finalist.stopped_early for finalist in confirmation.finalists)
+    between = "" if last < 3 else ", the choice between finalists allowed for"
+    return f"{_seeds(expected.seeds)}{between}"
+
+
+def comparisons(confirmation: Confirmation) -> Iterator[str]:
+    """What became of the other finalists."""
+    winner, first = confirmation.winner, leader(confirmation)
+    if winner is not first and first.validation is not None:
+        yield _cheaper(confirmation, first)
+    others = [one for one in confirmation.finalists if one is not winner]
+    same = [one for one in others if one is not first and verdict(one, confirmation) == "cannot be told apart"]
+    worse = [one for one in others if verdict(one, confirmation) == "worse"]
+    if same:
+        yield f"Cannot be told apart from the best mean: {_trials(same)}."
+    if worse:
+        yield f"Worse than the best mean by more than chance (p < {LEVEL}): {_trials(worse)}."
+    behind = [one for one in others if one.stopped_early]
+    for seeds in sorted({len(one.values) for one in behind}, reverse=True):
+        yield f"Out of the race after {_seeds(seeds)}: {_trials([one for one in behind if len(one.values) == seeds])}."
+
+
+def _overstated(finalist: Finalist, expected: Estimate | None, objective: Objective) -> float | None:
+    return None if expected is None else objective.score(finalist.searched).lead(objective.score(expected.mean))
 
 
 def with_interval(estimate: Estimate | None) -> str:
@@ -73,22 +104,16 @@ def markdown(confirmation: Confirmation, objective: Objective) -> str:
     return "\n".join([*(f"{escaped(line)}\n" for line in sentences(confirmation, objective)), *head, *rows])
 
 
-def _why(confirmation: Confirmation) -> Iterator[str]:
-    winner, first = confirmation.winner, leader(confirmation)
-    others = [one for one in confirmation.finalists if one.tied and one is not winner]
-    if winner is not first and first.validation is not None and winner.p_value is not None:
-        yield (
-            f"Trial {first.trial} has the best mean, {score(first.validation.mean)}; trial {winner.trial} cannot be "
-            f"told apart from it (p = {number(winner.p_value)}) and is cheaper: {_cost(winner, first)}."
-        )
-        others.remove(first)
-    if others:
-        named = listing(one.trial for one in others)
-        yield f"Cannot be told apart from the best mean either, and cost no less: {_trials(len(others))} {named}."
-    worse = [one for one in confirmation.finalists if verdict(one, confirmation) == "worse"]
-    if worse:
-        named = listing(one.trial for one in worse)
-        yield f"Worse than the best mean by more than chance (p < 0.05): {_trials(len(worse))} {named}."
+def _cheaper(confirmation: Confirmation, first: Finalist) -> str:
+    winner, mean = confirmation.winner, first.validation.mean if first.validation else None
+    best = f"Trial {first.trial} has the best mean, {score(mean)}; trial {winner.trial}"
+    if confirmation.margin is None:
+        p_value = "" if winner.p_value is None else f" (p = {number(winner.p_value)})"
+        return f"{best} cannot be told apart from it{p_value} and is cheaper: {_cost(winner, first)}."
+    most = (
+        "" if confirmation.may_cost is None else f" It may be worse by up to {score(confirmation.may_cost)} (at 95%)."
+    )
+    return f"{best} is within {number(confirmation.margin)} of it and cheaper: {_cost(winner, first)}.{most}"
 
 
 def _cost(winner: Finalist, other: Finalist) -> str:
@@ -99,9 +124,6 @@ def _cost(winner: Finalist, other: Finalist) -> str:
 
 def _reservations(confirmation: Confirmation) -> Iterator[str]:
     for one in confirmation.finalists:
-        if one.stopped_early:
-            after = _seeds(len(one.values))
-            yield f"Trial {one.trial} was clearly worse after {after}, and was not trained with more seeds."
         if one.failures:
             reasons = listing(dict.fromkeys(one.failures.values()))
             yield f"Trial {one.trial} failed on {_seeds(len(one.failures))} ({reasons}): see its runs in MLflow."
@@ -109,11 +131,17 @@ def _reservations(confirmation: Confirmation) -> Iterator[str]:
     if seeds < _FEW:
         hint = "the same command with more --seeds adds to them"
         yield f"{_seeds(seeds).capitalize()} cannot show small differences; {hint}."
+    looks = len(confirmation.looks or ())
+    if looks > 1:
+        yield (
+            f"Seeds were added after a look at the results, so this is look {looks}. The interval allows for that, "
+            f"from seeds added since. Equal finalists are called worse in up to {LEVEL:.0%} of studies at each look."
+        )
 
 
 def _seeds(count: int) -> str:
     return f"{count} seed{'' if count == 1 else 's'}"
 
 
-def _trials(count: int) -> str:
-    return "trial" if count == 1 else "trials"
+def _trials(finalists: Sequence[Finalist]) -> str:
+    return f"trial{'' if len(finalists) == 1 else 's'} {listing(one.trial for one in finalists)}"

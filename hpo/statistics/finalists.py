@@ -1,30 +1,14 @@
-"""What confirming runs say of their finalists: means, paired comparisons, the choice. Pure; the statistics are scipy's.
+"""What confirming runs come to: means, comparisons, the choice, as a confirmation."""
 
-The finalists share their seeds, so each is compared with the leader seed by seed.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hpo.config.experiment import Objective
+from hpo.statistics.choice import Candidates, Choice, Comparison, choose, compared
+from hpo.statistics.decision import LEVEL
+from hpo.statistics.intervals import pooled
 from hpo.study.confirmation import Confirmation, Estimate, Finalist
 from hpo.study.record import TrialRecord
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-LEVEL = 0.05
-"""Finalists whose corrected p-value is below it can be told apart from the leader."""
-
-OUT = 0.01
-"""Early stopping is stricter, since it looks again after each seed."""
-
-OUT_AFTER = 3
-"""Seeds that a finalist is given before it may be stopped early."""
-
-_Values = Mapping[int, float]
 
 
 @dataclass(frozen=True)
@@ -35,7 +19,8 @@ class Runs:
     """The finalist, as the study has it."""
     scored: Sequence[TrialRecord] = ()
     failed: Sequence[TrialRecord] = ()
-    stopped_early: bool = False
+    out: bool = False
+    """Whether the race left it behind."""
 
     @property
     def values(self) -> dict[int, float]:
@@ -53,160 +38,102 @@ class Runs:
         times = [run.seconds for run in self.scored if run.seconds is not None]
         return sum(times) / len(times) if times else None
 
+    @property
+    def cost(self) -> tuple[float, float]:
+        """Size, then time: what is unknown counts as large."""
+        infinite = float("inf")
+        return self.model_parameters or infinite, self.seconds or infinite
 
-def confirmation_of(finalists: Sequence[Runs], objective: Objective) -> Confirmation | None:
+
+@dataclass(frozen=True)
+class Basis:
+    """What the choice rests on besides the scores."""
+
+    fresh: Collection[int] | None = None
+    """Seeds that had no part in the race so far, and had not been looked at; None: all."""
+    margin: float | None = None
+    """Within so much of the best mean the cheapest is chosen; None: the best mean."""
+    looks: tuple[int, ...] = ()
+    """As in `Confirmation`."""
+
+
+def confirmation_of(finalists: Sequence[Runs], objective: Objective, basis: Basis = Basis()) -> Confirmation | None:
     """What the runs come to; None where no finalist has two scores, which is the least that tells a deviation.
 
-    The leader has the best mean among those that failed least often and were not stopped early: the seeds on which
-    an unstable configuration survives would flatter it. Chosen is, of those that cannot be told apart from the
-    leader, the one with the fewest model parameters, then seconds. Test scores are looked at last, and of the
-    chosen one alone.
+    The leader has the best mean among those that failed least often and that the race did not leave behind: the seeds
+    on which an unstable configuration survives would flatter it. Test scores are looked at last, and of the chosen one
+    alone; how they vary from seed to seed all finalists say.
     """
-    estimates = {runs.trial.number: estimate(list(runs.values.values())) for runs in finalists}
-    sound = _sound(finalists)
-    if not sound:
+    eligible = _sound(finalists)
+    if not eligible:
         return None
-    leader = max(sound, key=lambda runs: objective.merit(_mean(estimates, runs) or 0.0))
-    p_values = compared(leader.values, {runs.trial.number: runs.values for runs in finalists if runs is not leader})
-    tied = [runs for runs in sound if runs is leader or p_values.get(runs.trial.number, 0.0) >= LEVEL]
-    chosen = min(tied, key=_cost)
+    scores = {runs.trial.number: runs.values for runs in finalists}
+    numbers = [runs.trial.number for runs in eligible]
+    costs = {runs.trial.number: runs.cost for runs in finalists}
+    candidates = Candidates(numbers, basis.fresh, basis.margin, costs)
+    choice = choose(scores, objective.merit(1), candidates)
+    assert choice is not None, "a finalist has two scores"
+    beside = compared(scores, objective.merit(1), choice.best, numbers)
+    least = min(len(runs.failed) for runs in eligible)
+    together = sum(len(values) > 1 for values in scores.values())
     lines = [
-        Finalist(
-            trial=runs.trial.number,
-            searched=runs.trial.value if runs.trial.value is not None else float("nan"),
-            values=runs.values,
-            failures={run.seed: run.reason or "error" for run in runs.failed},
-            validation=estimates[runs.trial.number],
-            p_value=p_values.get(runs.trial.number),
-            tied=runs in tied,
-            model_parameters=runs.model_parameters,
-            seconds=runs.seconds,
-            stopped_early=runs.stopped_early,
-        )
-        for runs in finalists
+        _line(runs, choice, beside.get(runs.trial.number), together, len(runs.failed) <= least) for runs in finalists
     ]
     return Confirmation(
         metric=objective.metric,
-        finalists=tuple(sorted(lines, key=lambda line: _order(line, objective))),
-        chosen=chosen.trial.number,
-        noise_floor=pooled_deviation([list(runs.values.values()) for runs in finalists]),
-        test=_test(chosen),
+        finalists=tuple(sorted(lines, key=lambda line: _order(line, choice, objective))),
+        chosen=choice.chosen,
+        noise_floor=choice.deviation.value,
+        expected=choice.estimate,
+        margin=basis.margin,
+        may_cost=choice.may_cost,
+        looks=basis.looks,
+        test=_test(finalists, choice.chosen, candidates),
     )
 
 
-def estimate(values: Sequence[float]) -> Estimate | None:
-    """Mean, standard deviation and 95% interval of the mean (`scipy.stats.t.interval`); None for fewer than two."""
-    import numpy as np
-    from scipy import stats
-
-    if len(values) < 2:
-        return None
-    mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1))
-    low = high = mean
-    if not _same(np.asarray(values)):
-        error = stats.sem(values)
-        low, high = map(float, stats.t.interval(0.95, len(values) - 1, loc=mean, scale=error))
-    return Estimate(mean=mean, deviation=deviation, low=low, high=high, seeds=len(values))
-
-
-def compared(leader: _Values, others: Mapping[int, _Values]) -> dict[int, float]:
-    """Trial -> p-value of its paired comparison with the leader, over the seeds that both have, at least two.
-
-    Student's paired t-test (`scipy.stats.ttest_rel`), two-sided. Corrected by Benjamini and Hochberg
-    (`scipy.stats.false_discovery_control`): at most 5% of the finalists that are called worse are called so by
-    chance. It holds under positive dependence (Benjamini & Yekutieli 2001), which comparisons with one and the
-    same leader have; the family-wise correction (Bonferroni) would call nearly all tied at five seeds.
-    """
-    from scipy import stats
-
-    pairs = {
-        trial: [(leader[seed], values[seed]) for seed in leader if seed in values] for trial, values in others.items()
-    }
-    raw = {trial: _paired(shared) for trial, shared in pairs.items() if len(shared) >= 2}
-    if not raw:
-        return {}
-    corrected = stats.false_discovery_control(list(raw.values()), method="bh")
-    return dict(zip(raw, map(float, corrected), strict=True))
-
-
-def out(finalists: Sequence[Runs], objective: Objective) -> set[int]:
-    """The finalists that are clearly out: worse than the leader at a corrected p-value below 0.01.
-
-    Looked at once a finalist shares 3 seeds with the leader.
-    """
-    sound = _sound(finalists)
-    if not sound:
-        return set()
-    leader = max(sound, key=lambda runs: objective.merit(_plain_mean(runs.values)))
-    others = {
-        runs.trial.number: runs.values
-        for runs in finalists
-        if len(runs.values.keys() & leader.values.keys()) >= OUT_AFTER
-        # One that failed on a seed may not lead, and yet be the better on the others.
-        and objective.score(_plain_mean(leader.values)).better_than(objective.score(_plain_mean(runs.values)))
-    }
-    return {trial for trial, p_value in compared(leader.values, others).items() if p_value < OUT}
-
-
-def pooled_deviation(groups: Sequence[Sequence[float]]) -> float:
-    """Seed-to-seed standard deviation over all finalists: the root of the mean variance, by degrees of freedom."""
-    import numpy as np
-
-    groups = [group for group in groups if len(group) >= 2]
-    variances = [np.var(group, ddof=1) for group in groups]
-    return float(np.sqrt(np.average(variances, weights=[len(group) - 1 for group in groups])))
-
-
-def _paired(shared: Sequence[tuple[float, float]]) -> float:
-    import numpy as np
-    from scipy import stats
-
-    pairs = np.asarray(shared)
-    differences = pairs[:, 0] - pairs[:, 1]
-    if not _same(differences, pairs):
-        return float(stats.ttest_rel(pairs[:, 0], pairs[:, 1]).pvalue)
-    if abs(differences[0]) <= _resolution(pairs):
-        return 1.0
-    # Equal differences have no deviation for Student's test to measure by, as accuracies over few samples often
-    # come; their sign alone still counts.
-    return float(stats.binomtest(len(differences), len(differences)).pvalue)
-
-
-def _same(values: "npt.NDArray[np.float64]", scale: "npt.NDArray[np.float64] | None" = None) -> bool:
-    return bool(values.max() - values.min() <= _resolution(values if scale is None else scale))
-
-
-def _resolution(values: "npt.NDArray[np.float64]") -> float:
-    """Below it a difference is rounding."""
-    return 1e-12 * float(abs(values).max())
+def _line(runs: Runs, choice: Choice, beside: Comparison | None, together: int, sound: bool) -> Finalist:
+    p_value = None if beside is None else beside.p_value
+    values = list(runs.values.values())
+    return Finalist(
+        trial=runs.trial.number,
+        searched=runs.trial.value if runs.trial.value is not None else float("nan"),
+        values=runs.values,
+        failures={run.seed: run.reason or "error" for run in runs.failed},
+        # Of all intervals at once, so that they hold whichever of them is looked at.
+        validation=choice.deviation.interval(values, together=together) if len(values) > 1 else None,
+        p_value=p_value,
+        behind=None if beside is None else beside.behind,
+        tied=runs.trial.number == choice.best or (sound and p_value is not None and p_value >= LEVEL),
+        model_parameters=runs.model_parameters,
+        seconds=runs.seconds,
+        stopped_early=runs.out,
+    )
 
 
 def _sound(finalists: Sequence[Runs]) -> list[Runs]:
-    """Those that may lead: two scores or more, not stopped early, and no others failed less often."""
-    able = [runs for runs in finalists if len(runs.values) >= 2 and not runs.stopped_early]
+    """Those that may lead: two scores or more, not left behind, and no others failed less often."""
+    able = [runs for runs in finalists if len(runs.values) >= 2 and not runs.out]
     fewest = min((len(runs.failed) for runs in able), default=0)
     return [runs for runs in able if len(runs.failed) == fewest]
 
 
-def _plain_mean(values: _Values) -> float:
-    return sum(values.values()) / len(values)
+def _order(line: Finalist, choice: Choice, objective: Objective) -> tuple[bool, bool, bool, float]:
+    """The leader, others of the last round by their means, those that the race left behind, those without a mean."""
+    mean = line.validation.mean if line.validation else line.searched
+    return line.validation is None, line.stopped_early, line.trial != choice.best, -objective.merit(1) * mean
 
 
-def _mean(estimates: Mapping[int, Estimate | None], runs: Runs) -> float | None:
-    found = estimates[runs.trial.number]
-    return found.mean if found else None
-
-
-def _cost(runs: Runs) -> tuple[float, float]:
-    infinite = float("inf")
-    return runs.model_parameters or infinite, runs.seconds or infinite
-
-
-def _order(line: Finalist, objective: Objective) -> tuple[bool, float]:
-    return line.validation is None, -objective.merit(line.validation.mean if line.validation else line.searched)
-
-
-def _test(chosen: Runs) -> dict[str, Estimate]:
-    names = dict.fromkeys(name for run in chosen.scored for name in run.test)
-    found = {name: estimate([run.test[name] for run in chosen.scored if name in run.test]) for name in names}
-    return {name: value for name, value in found.items() if value is not None}
+def _test(finalists: Sequence[Runs], chosen: int, candidates: Candidates) -> dict[str, Estimate]:
+    names = dict.fromkeys(name for runs in finalists for run in runs.scored for name in run.test)
+    found: dict[str, Estimate] = {}
+    for name in names:
+        scores = {
+            runs.trial.number: {run.seed: run.test[name] for run in runs.scored if name in run.test}
+            for runs in finalists
+        }
+        deviation, own = pooled(scores), scores[chosen]
+        fresh = [value for seed, value in own.items() if candidates.fresh is None or seed in candidates.fresh]
+        if deviation is not None and len(own) > 1:
+            found[name] = deviation.interval(fresh if len(fresh) > 1 else list(own.values()))
+    return found

@@ -57,16 +57,15 @@ def entrants(rule: Rule, finalists: Sequence[int], outcomes: Outcomes) -> list[t
     return found
 
 
-def fresh(rule: Rule, looked: int = 0) -> range:
-    """The numbers of the seeds that had no part in who came to the last round.
+def used(rule: Rule, looked: int = 0) -> int:
+    """How many seeds, the first ones, had a part in who came to the last round; those after them are fresh.
 
     Args:
         rule: of the race; without one, all seeds are fresh.
-        looked: so many seeds were looked at before more were added: whether they were added may depend on them, so
-            they are not fresh either.
+        looked: so many seeds were looked at before more were added. Whether more were added may depend on them, so they
+            are not fresh either.
     """
-    before = rule.rounds[-2].seeds if len(rule.rounds) > 1 else 0
-    return range(max(before, looked) + 1, rule.rounds[-1].seeds + 1)
+    return max(looked, rule.rounds[-2].seeds if len(rule.rounds) > 1 else 0)
 
 
 def rounds(finalists: int, seeds: int, race: bool = True) -> tuple[Round, ...]:

@@ -36,16 +36,18 @@ class Finalist(_Record):
     validation: Estimate | None
     """Of `values`; None where fewer than two runs have a score."""
     p_value: float | None
-    """Of the paired comparison with the leader, corrected for multiple comparison; None for the leader itself
-    and where fewer than two seeds can be compared."""
+    """Of its being no worse than the leader, corrected for multiple comparison; None for the leader itself and where
+    too few runs can be compared."""
+    behind: float | None = None
+    """By how much its mean is worse than the leader's on shared seeds, negative: better; None as with `p_value`."""
     tied: bool
-    """Whether it cannot be told apart from the leader; true for the leader itself, false where it failed on a seed
-    on which the leader did not, was stopped early, or has too few runs to compare."""
+    """Whether it cannot be told apart from the leader; true for the leader itself, false where it failed on more seeds
+    than the leader did, or has too few runs to compare."""
     model_parameters: int | None
     seconds: float | None
     """Mean wall time of its confirming runs."""
     stopped_early: bool = False
-    """Whether it was given no more seeds since it was clearly out."""
+    """Whether the race left it behind, so that it was given no more seeds."""
 
 
 class Confirmation(_Record):
@@ -54,9 +56,19 @@ class Confirmation(_Record):
     metric: str
     finalists: tuple[Finalist, ...]
     chosen: int
-    """The trial to use: of those that cannot be told apart from the leader the cheapest."""
+    """The trial to use: the leader, or with a margin the cheapest within it."""
     noise_floor: float
     """Pooled standard deviation of the objective from seed to seed."""
+    expected: Estimate | None = None
+    """What is to be expected of the chosen one: its mean over seeds that did not choose it, or with an interval that
+    allows for the choice. None in records of earlier versions."""
+    margin: float | None = None
+    """Within so much of the best mean the cheapest was chosen; None: the best mean."""
+    may_cost: float | None = None
+    """By how much the chosen one may be worse than the leader, at 95%; None where it is the leader."""
+    looks: tuple[int, ...] | None = None
+    """Seeds that there were each time that results were shown and seeds were added later; the last number is today's.
+    None in records of earlier versions."""
     test: Mapping[str, Estimate]
     """Test metric -> its estimate over the seeds of the chosen finalist, looked at after the choice was made."""
 
@@ -64,3 +76,8 @@ class Confirmation(_Record):
     def winner(self) -> Finalist:
         """The chosen finalist."""
         return next(finalist for finalist in self.finalists if finalist.trial == self.chosen)
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """What is to be expected of the chosen finalist."""
+        return self.expected or self.winner.validation

@@ -194,7 +194,7 @@ def trial_params(fixed: Mapping[str, Any], record: TrialRecord) -> list[Param]:
 
 def confirmed(confirmation: Confirmation) -> dict[str, float]:
     """What the columns of the study's run show of its confirmation."""
-    chosen = confirmation.winner.validation
+    chosen = confirmation.estimate
     values = {"noise_floor": confirmation.noise_floor}
     if chosen is not None:
         values |= mean_and_interval(confirmation.metric, chosen)

@@ -89,7 +89,7 @@ def test_plain_mlflow_finds_the_confirming_runs_under_the_study(studied: Studied
         assert (tags["hpo.trial"], tags["hpo.seed"]) == (str(record.confirms.trial), str(record.seed))
         assert run.data.metrics["best_val_accuracy"] == record.value
         assert run.data.params["width"] == str(record.params["width"])
-    winner = confirmation.winner.validation
+    winner = confirmation.estimate
     assert winner is not None
     metrics = parent.data.metrics
     assert metrics["confirmed_val_accuracy"] == winner.mean
@@ -112,7 +112,7 @@ def test_the_same_command_trains_nothing_and_tells_the_same(studied: Studied, co
     confirmation = studied.first.confirmation
     assert (result["trained"], result["chosen"]) == (0, confirmation.chosen)
     assert result["decision"][0].startswith(f"Use trial {confirmation.chosen}: val_accuracy")
-    assert {one["verdict"] for one in result["finalists"]} <= {"chosen", "tied", "worse"}
+    assert {one["verdict"] for one in result["finalists"]} <= {"chosen", "cannot be told apart", "worse"}
     again = hpo.confirm("tiny", 2, 2, home=studied.home)
     output = io.StringIO()
     print_confirmed(Console(file=output, width=200), again)

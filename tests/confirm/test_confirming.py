@@ -1,10 +1,11 @@
-"""The record of a confirmation: order, resuming, adding, retrying, stopping early; scripted runs, real Optuna."""
+"""The record of a confirmation: order, rounds, resuming, adding, retrying; scripted runs, real Optuna."""
 
 import itertools
 import signal
 import sqlite3
 import threading
 import time
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -12,12 +13,12 @@ import optuna
 import pytest
 from studies import INFO, OBJECTIVE, Log, NoData, WriteLock, definition, planned, process, run, two_epochs
 
-from hpo.confirm.confirming import Confirming, Wanted, fresh_seeds
+from hpo.confirm.confirming import Confirming, fresh_seeds
+from hpo.confirm.owed_runs import Wanted
 from hpo.engines.scripted import ScriptedEngine
 from hpo.loop.coordinator import Budget
 from hpo.loop.driving import drive
 from hpo.loop.jobs import Prepared
-from hpo.statistics.finalists import confirmation_of
 from hpo.storage import database, writer
 from hpo.storage.lock import sole_coordinator
 from hpo.study.confirmation import Confirmation
@@ -61,13 +62,13 @@ def noisy(job: Job):
     yield two_epochs(job)[-1] + 0.01 * (derive_seed(job.seed, job.trial) % 97) / 97
 
 
-def confirm(url: str, script=noisy, *, top=3, seeds=3, workers=1, stop_early=False, timeout=None, finalists=None):
+def confirm(url: str, script=noisy, *, top=3, seeds=3, workers=1, race=True, timeout=None, finalists=None):
     """Confirms the study as `hpo.confirm` does; returns the engine and the record."""
     view = read_study(url, "s")
     chosen = finalists or ranked(view.trials, OBJECTIVE)[:top]
     ready = Prepared(planned(url), ScriptedEngine(script, workers), INFO, NoData())
     with sole_coordinator(url, "s") as lock:
-        record = Confirming(url, "s", Wanted(chosen, seeds, stop_early, retries=1), lock)
+        record = Confirming(url, "s", Wanted(chosen, seeds, 1, race), lock)
         record.recover()
         deadline = None if timeout is None else time.monotonic() + timeout
         budget = Budget(None, deadline, None, None)
@@ -126,28 +127,87 @@ def test_the_record_is_a_plain_study_that_stands_apart(confirmed, searched):
     assert confirming_runs(url, "s")[0].curves["val_accuracy"] == list(plain.trials[0].intermediate_values.values())
 
 
+def scored(url: str) -> list[int]:
+    """How many runs with a score each trial has, best trial first."""
+    count = Counter(trial for trial, _ in pairs(url))
+    return [count[trial] for trial in best_trials(url)]
+
+
 def test_once_done_nothing_is_trained_and_more_adds_to_it(url):
     confirm(url)
     assert confirm(url)[0].jobs == []
-    more, _ = confirm(url, seeds=4)
-    assert len(more.jobs) == 3
-    others, record = confirm(url, top=4, seeds=2)
+    assert len(confirm(url, seeds=4, race=False)[0].jobs) == 3
+    others, record = confirm(url, top=4, seeds=2, race=False)
     assert len(others.jobs) == 2
     assert record.finalists == set(best_trials(url)[:4])
-    by_trial = {one.trial.number: one.values for one in record.results(read_study(url, "s").trials)}
-    assert [len(by_trial[trial]) for trial in best_trials(url)] == [4, 4, 4, 2, 0, 0, 0, 0]
+    assert scored(url) == [4, 4, 4, 2, 0, 0, 0, 0]
+
+
+def found(url: str, record: Confirming, earlier: Confirmation | None = None) -> Confirmation:
+    confirmation = record.confirmation(read_study(url, "s").trials, earlier)
+    assert confirmation is not None
+    return confirmation
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_best_two_of_the_first_round_race_on(url, workers):
+    fast = {repr(sorted(settings_of(url, trial).items())) for trial in best_trials(url)[1:3]}
+
+    def script(job: Job):
+        ahead = repr(sorted(job.params.items())) in fast
+        return [0.4 * ahead + 0.02 * (derive_seed(job.seed, job.trial) % 97) / 97]
+
+    engine, record = confirm(url, script, top=4, seeds=5, workers=workers)
+    assert scored(url)[:4] == [3, 7, 7, 3]
+    assert (len(engine.jobs), record.owed, record.total) == (20, 0, 20)
+    first = found(url, record)
+    runs = {one.confirms.ordinal: one.seed for one in confirming_runs(url, "s")}
+    winner = [first.winner.values[runs[ordinal]] for ordinal in (4, 5, 6, 7)]
+    assert (first.expected.mean, first.expected.seeds) == (pytest.approx(sum(winner) / 4), 4)
+    assert [one.stopped_early for one in first.finalists] == [False, False, True, True]
+    assert first.looks == (7,)
+    # The same call trains nothing, and fewer finalists end no race.
+    again, record = confirm(url, script, top=2, seeds=5)
+    assert (again.jobs, found(url, record, first)) == ([], first)
+    # What is added after a look alone is fresh.
+    _, record = confirm(url, script, top=4, seeds=8)
+    second = found(url, record, first)
+    assert scored(url)[:4] == [4, 12, 12, 4]
+    assert (second.looks, second.expected.seeds) == ((7, 12), 5)
+
+
+def test_a_race_that_is_cut_short_has_all_seeds_count(url):
+    engine, record = confirm(url, top=4, seeds=5, timeout=0)
+    assert (engine.jobs, record.owed, record.total) == ([], 20, 20)
+    confirm(url, top=4, seeds=3, race=False)
+    _, record = confirm(url, top=4, seeds=5, timeout=0)
+    cut = found(url, record)
+    assert (record.owed, cut.looks, cut.expected.seeds) == (8, (), 3)
+
+
+def test_a_finalist_that_fails_in_the_first_round_does_not_race_on(url):
+    lost = settings_of(url, best_trials(url)[0])
+
+    def script(job: Job):
+        if job.params == lost:
+            yield Failed(job.trial, "error", "no such layer")
+        else:
+            yield from noisy(job)
+
+    _, record = confirm(url, script, top=3, seeds=5)
+    assert scored(url)[:3] == [0, 6, 6]
+    assert len(next(one for one in found(url, record).finalists if one.trial == best_trials(url)[0]).failures) == 3
 
 
 def test_what_is_kept_is_read_with_the_study(url):
     _, record = confirm(url)
-    found = confirmation_of(record.results(ranked(read_study(url, "s").trials, OBJECTIVE)[:3]), OBJECTIVE)
-    assert isinstance(found, Confirmation)
+    kept = found(url, record)
     with sole_coordinator(url, "s") as lock:
         finalists = ranked(read_study(url, "s").trials, OBJECTIVE)[:3]
-        record = Confirming(url, "s", Wanted(finalists, 3, stop_early=False, retries=1), lock)
-        record.keep(found)
+        record = Confirming(url, "s", Wanted(finalists, 3, 1), lock)
+        record.keep(kept)
         assert record.store.drain()
-    assert read_study(url, "s").confirmation == found
+    assert read_study(url, "s").confirmation == kept
 
 
 def test_a_run_whose_worker_died_is_tried_again_and_a_bug_is_not(url):
@@ -168,9 +228,8 @@ def test_a_run_whose_worker_died_is_tried_again_and_a_bug_is_not(url):
     again = next(one for one in runs if one.attempt)
     assert (again.origin, again.seed, again.confirms) == (0, runs[0].seed, runs[0].confirms)
     assert pairs(url, "failed").count((bad, 1)) == 1
-    results = {one.trial.number: one for one in record.results(read_study(url, "s").trials)}
-    assert len(results[bad].failed) == 3
-    assert [len(results[trial].scored) for trial in best_trials(url)[:3]] == [3, 0, 3]
+    assert len(next(one for one in found(url, record).finalists if one.trial == bad).failures) == 3
+    assert scored(url)[:3] == [3, 0, 3]
     assert confirm(url)[0].jobs == []
 
 
@@ -183,27 +242,10 @@ def test_what_the_deadline_cuts_short_is_trained_by_the_next_call(url):
     _, record = confirm(url, endless, workers=2, timeout=0.3)
     cut = confirming_runs(url, "s")
     assert [(one.state, one.ended_by) for one in cut] == [("pruned", "deadline")] * 2
-    assert all(one.values == {} for one in record.results(read_study(url, "s").trials))
+    assert record.confirmation(read_study(url, "s").trials, None) is None
     engine, _ = confirm(url)
     assert len(engine.jobs) == 9
     assert [job.seed for job in engine.jobs[:2]] == [one.seed for one in cut]
-
-
-def test_a_clear_loser_gets_no_more_seeds(url):
-    loser = best_trials(url)[2]
-    lost = settings_of(url, loser)
-
-    def script(job: Job):
-        worse = job.params == lost
-        return [0.4 * (not worse) + 0.02 * (derive_seed(job.seed, job.trial) % 97) / 97]
-
-    _, record = confirm(url, script, seeds=6, stop_early=True)
-    results = {one.trial.number: one for one in record.results(read_study(url, "s").trials)}
-    assert [len(results[trial].scored) for trial in best_trials(url)[:2]] == [6, 6]
-    assert (len(results[loser].scored), results[loser].stopped_early) == (3, True)
-    # The same command leaves it out again; without --stop-early it is given what it is owed.
-    assert confirm(url, script, seeds=6, stop_early=True)[0].jobs == []
-    assert len(confirm(url, script, seeds=6)[0].jobs) == 3
 
 
 KILLED = """
@@ -251,7 +293,7 @@ def test_another_coordinator_is_refused(url):
 
 
 def test_an_unused_record_leaves_nothing(url):
-    record = Confirming(url, "s", Wanted(read_study(url, "s").trials[:1], 2, False, 1))
+    record = Confirming(url, "s", Wanted(read_study(url, "s").trials[:1], 2, 1))
     record.discard_if_unused()
     assert optuna.get_all_study_names(url) == ["s"]
     assert record_label(Confirms(12, 3)) == "trial 12 seed 3"

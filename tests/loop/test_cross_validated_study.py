@@ -14,7 +14,8 @@ from tiny import tiny
 import hpo
 from hpo.cli.study_output import print_study
 from hpo.cli.trial_output import print_trial, trial_json
-from hpo.confirm.confirming import Confirming, Wanted
+from hpo.confirm.confirming import Confirming
+from hpo.confirm.owed_runs import Wanted
 from hpo.errors import FileMistakes, UserError
 from hpo.export.export import Targets, Which, export
 from hpo.export.retrain import retrain_all, runs_of
@@ -182,7 +183,7 @@ def test_finalists_are_confirmed_over_folds(home: Path, view: StudyView, tmp_pat
     found = hpo.confirm("folded", finalists=1, seeds=2, home=copy)
     assert found.trained == 2
     url = f"sqlite:///{copy / 'optuna.db'}"
-    for run in Confirming(url, "folded", Wanted([best_of(view)], 2, False, 0)).trials():
+    for run in Confirming(url, "folded", Wanted([best_of(view)], 2, 0)).trials():
         assert list(run.fold_lengths) == [2, 2]
         assert run.seed != best_of(view).seed
 

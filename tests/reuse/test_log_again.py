@@ -11,7 +11,8 @@ from studies import INFO, NoData, run_plan
 from tiny import Command, tiny
 
 from hpo.confirm.confirm import chosen_finalists
-from hpo.confirm.confirming import Confirming, Wanted
+from hpo.confirm.confirming import Confirming
+from hpo.confirm.owed_runs import Wanted
 from hpo.engines.scripted import ScriptedEngine
 from hpo.errors import StudyBusy, UserError
 from hpo.loop.coordinator import Budget
@@ -20,7 +21,6 @@ from hpo.loop.jobs import Prepared, variants_of
 from hpo.plan.plan import load_plan
 from hpo.reuse.extend import Options, extend
 from hpo.reuse.log_again import retell
-from hpo.statistics.finalists import confirmation_of
 from hpo.storage.lock import sole_coordinator
 from hpo.study.attributes import CONFIRMS, DATA, JOB
 from hpo.study.read import known_study, read_study
@@ -48,10 +48,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     with sole_coordinator(plan.storage, "told"):
         finalists = chosen_finalists(view, 2)
-        record = Confirming(plan.storage, "told", Wanted(finalists, 2, False, 0))
+        record = Confirming(plan.storage, "told", Wanted(finalists, 2, 0))
         engine = ScriptedEngine(lambda job: [0.1, 0.2 + 0.001 * (job.seed % 5)])
         drive(record, Prepared(plan, engine, INFO, NoData()), Budget(None, None, None, None), ())
-        found = confirmation_of(record.results(finalists), view.objective)
+        found = record.confirmation(view.trials, None)
         assert found is not None
         record.keep(found)
     return home

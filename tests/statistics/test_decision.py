@@ -60,19 +60,19 @@ def test_a_cheaper_one_is_chosen_for_its_size_or_its_time() -> None:
     assert told[1:3] == [
         "Trial 1 has the best mean, 0.9200; trial 2 cannot be told apart from it (p = 0.2) and is cheaper: 50 model "
         "parameters against 100.",
-        "Cannot be told apart from the best mean either, and cost no less: trial 4.",
+        "Cannot be told apart from the best mean: trial 4.",
     ]
     quicker = finalist(2, 0.91, seconds=2.5)
     told = said(confirmation(first, quicker, third, finalist(5, 0.9), chosen=2))
     assert told[1].endswith("and is cheaper: 2.5 s of training against 5.0 s.")
-    assert told[2] == "Cannot be told apart from the best mean either, and cost no less: trials 4 and 5."
+    assert told[2] == "Cannot be told apart from the best mean: trials 4 and 5."
     unknown = [finalist(1, 0.92, p_value=None, seconds=None), finalist(2, 0.91, seconds=None)]
     assert "0 s of training against 0 s" in said(confirmation(*unknown, chosen=2))[1]
 
 
 def test_where_the_best_mean_is_chosen_the_others_that_are_tied_are_named() -> None:
     told = said(confirmation(finalist(1, 0.92, p_value=None), finalist(2, 0.91), chosen=1))
-    assert told[1] == "Cannot be told apart from the best mean either, and cost no less: trial 2."
+    assert told[1] == "Cannot be told apart from the best mean: trial 2."
     assert not any("has the best mean" in line for line in told)
 
 
@@ -84,13 +84,41 @@ def test_what_was_set_aside_is_said_with_its_reason() -> None:
     found = confirmation(unstable, finalist(1, p_value=None), *worse, out, barely, chosen=1)
     assert leader(found).trial == 1
     assert [verdict(one, found) for one in found.finalists] == [
-        "failed on 3 seeds", "chosen", "worse", "worse", "out after 1 seed", "too few runs",
+        "failed on 3 seeds", "chosen", "worse", "worse", "worse", "too few runs",
     ]  # fmt: skip
     told = said(found)
-    assert "Worse than the best mean by more than chance (p < 0.05): trials 5 and 6." in told
-    assert "Trial 7 was clearly worse after 1 seed, and was not trained with more seeds." in told
+    assert "Worse than the best mean by more than chance (p < 0.05): trials 5, 6 and 7." in told
+    assert "Out of the race after 1 seed: trial 7." in told
     assert "Trial 8 failed on 3 seeds (nonfinite and timeout): see its runs in MLflow." in told
-    assert not any("either" in line or "small differences" in line for line in told)
+    assert not any("told apart" in line or "small differences" in line for line in told)
+
+
+def test_the_margin_says_what_it_may_cost() -> None:
+    first, second = finalist(1, 0.92, p_value=None), finalist(2, 0.91, model_parameters=50)
+    told = said(confirmation(first, second, chosen=2, margin=0.02, may_cost=0.0345))
+    assert told[1] == (
+        "Trial 1 has the best mean, 0.9200; trial 2 is within 0.02 of it and cheaper: 50 model parameters against 100. "
+        "It may be worse by up to 0.0345 (at 95%)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("seeds", "others", "basis"),
+    [(2, 3, "2 seeds that had no part in bringing it into the last round."), (3, 1, "3 seeds."),
+     (3, 2, "3 seeds, the choice between finalists allowed for.")],
+)  # fmt: skip
+def test_what_an_interval_rests_on_is_said(seeds: int, others: int, basis: str) -> None:
+    expected = Estimate(mean=0.89, deviation=0.01, low=0.87, high=0.91, seeds=seeds)
+    found = confirmation(*(finalist(number) for number in range(others + 1)), chosen=0, expected=expected)
+    assert said(found)[0] == f"Use trial 0: val_accuracy 0.8900 (0.8700 to 0.9100 at 95%), {basis}"
+    assert "The search overstated it by 0.0400: its score there was 0.9300." in said(found)
+
+
+def test_seeds_that_were_added_after_a_look_say_what_that_costs() -> None:
+    assert not any("look" in line for line in said(confirmation(finalist(3), chosen=3, looks=(8,))))
+    told = said(confirmation(finalist(3), chosen=3, looks=(8, 17)))[-1]
+    assert told.startswith("Seeds were added after a look at the results, so this is look 2.")
+    assert told.endswith("Equal finalists are called worse in up to 5% of studies at each look.")
 
 
 @pytest.mark.parametrize(("seeds", "few"), [(2, True), (3, False)])

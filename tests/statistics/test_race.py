@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpo.statistics.race import Rule, entrants, fresh, rounds
+from hpo.statistics.race import Rule, entrants, rounds, used
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,6 @@ def test_with_a_margin_the_cheapest_within_it_keeps_the_last_place() -> None:
 
 
 def test_seeds_that_chose_or_were_looked_at_are_not_fresh() -> None:
-    assert list(fresh(RULE)) == [4, 5, 6, 7]
-    assert list(fresh(RULE, looked=6)) == [7]
-    assert list(fresh(Rule(rounds(2, 3), 1))) == [1, 2, 3]
+    assert used(RULE) == 3
+    assert used(RULE, looked=6) == 6
+    assert used(Rule(rounds(2, 3), 1)) == 0
