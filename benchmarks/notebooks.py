@@ -37,7 +37,7 @@ def rows(name: str, home: Path, seeds: int, workers: int | None) -> list[dict[st
     wanted = FINALISTS.get(name, len(result.trials)) if seeds else None
     url = f"sqlite:///{home / 'optuna.db'}"
     if wanted is not None:
-        hpo.confirm(result.name, min(wanted, len(ordered)), seeds, home=home, console=console)
+        hpo.confirm(result.name, min(wanted, len(ordered)), seeds, race=False, home=home, console=console)
         ordered = ordered[:wanted]
     runs = confirming_runs(url, result.name) if wanted is not None else []
     space = read_study(url, result.name).experiment["search_space"]["parameters"]

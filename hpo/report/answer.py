@@ -156,7 +156,7 @@ def _cost(view: StudyView, trial: TrialRecord) -> list[tuple[str, str]]:
 
 def _next(view: StudyView, stores: Stores) -> list[tuple[str, str]]:
     finalists = min(5, len(ranked(view.trials, view.objective)))
-    what = f"trains the {finalists} best again over 5 seeds" if finalists > 1 else "trains it again over 5 seeds"
+    what = f"trains the {finalists} best again with new seeds" if finalists > 1 else "trains it again with new seeds"
     confirm = (stores.all(f"hpo confirm {view.name} --top {finalists} --seeds 5"), what)
     export = (
         stores.all(f"hpo export {view.name} --to best.yaml --model best.keras"),

@@ -85,9 +85,9 @@ def test_where_most_failed_the_answer_says_so(view):
 
 def test_the_command_to_confirm_asks_for_no_more_than_there_are(view):
     said = answer(replace(view, trials=[trial(0, value=0.5), trial(1, value=0.6)]))
-    assert said.next[0] == ("hpo confirm few --top 2 --seeds 5", "trains the 2 best again over 5 seeds")
+    assert said.next[0] == ("hpo confirm few --top 2 --seeds 5", "trains the 2 best again with new seeds")
     alone = answer(replace(view, trials=[trial(0, value=0.5)]))
-    assert alone.next[0] == ("hpo confirm few --top 1 --seeds 5", "trains it again over 5 seeds")
+    assert alone.next[0] == ("hpo confirm few --top 1 --seeds 5", "trains it again with new seeds")
 
 
 def test_the_choice_is_named_as_what_it_is(store, view):
