@@ -128,3 +128,13 @@ def test_names_and_choices_that_nothing_can_hold_are_refused(name, values, rule)
     config = {"space": [{"class_name": "Choice", "config": {"name": name, "values": values}}], "values": {}}
     with pytest.raises(ModelError, match=rule):
         Declared.by("own:make", config)
+
+
+def test_what_two_trials_declare_side_by_side_is_all_known():
+    first, second = choice("a", [1, 2]), choice("b", [1, 2], [("a", [2])])
+    known = declared(first)
+    wider = known.widened(declared(first, choice("c", [3]))).widened(declared(first, second))
+    assert list(wider.space("m:f").parameters) == ["a", "c", "b"]
+    # The same name under another condition is another hyperparameter.
+    assert len(wider.widened(declared(choice("b", [5], [("a", [1])]))).config["space"]) == 4
+    assert wider.widened(declared(first, second)) == wider
