@@ -1,14 +1,16 @@
-"""Which configurations are worse than the best one, all claims at once: a closed test in the two-way model.
+"""Which configurations are worse than the best one, tested together: a closed test in the two-way model.
 
-The best is whichever came out best, so tests of each configuration against a fixed other (Dunnett's, Bonferroni's) call
-one of five equals worse in 14% of studies. Here a configuration is called worse only where every set of configurations
-that holds it and the best is found to be unequal (a closed test: Marcus, Peritz & Gabriel, Biometrika 1976). Then any
-false claim is made in at most 5% of studies, whichever configurations are truly equal.
+The data decide which configuration is the best. Tests of each configuration against one that was fixed beforehand
+(Dunnett's, Bonferroni's) do not allow for that: they call one of five equal configurations worse in 14% of studies.
+Here a configuration is called worse only if every set of configurations that contains it and the best is found to be
+unequal (a closed test: Marcus, Peritz & Gabriel, Biometrika 1976). A false claim is then made in at most 5% of studies,
+whichever configurations are truly equal.
 
-A set is found unequal by the larger of two statistics, each in its own standard errors: the best against the lowest
-(Tukey's range, which sees the one that is worse than the rest), and the best against the mean of the others (which sees
-the one that is better than the rest). How large they are among equals is drawn: normal noise on the runs that there
-are, of which a race gave more to those with the better noise.
+Whether a set is unequal is decided by the larger of two statistics, each in its own standard errors. One is the best
+against the lowest (Tukey's range), which detects one configuration that is worse than the rest. The other is the best
+against the mean of the others, which detects one that is better than the rest. How large the statistics are among equal
+configurations is simulated: normal noise is drawn for the runs that were made, and a race gives more runs to the
+configurations with the better noise.
 """
 
 from collections.abc import Collection
@@ -20,18 +22,21 @@ import numpy.typing as npt
 from hpo.statistics.two_way import Bools, Design, Floats, TwoWay
 
 DRAWS = 10_000
-"""A p-value of 0.05 is then off by 0.002, one standard deviation; none is below 1 in 10,001."""
+"""The number of simulated studies. A p-value of 0.05 is then off by 0.002 (one standard deviation), and no p-value is
+below 1 in 10,001."""
 
 _LEVEL = 0.05
 
 
 def p_values(model: TwoWay, best: int, eligible: Collection[int], sign: int) -> dict[int, float]:
-    """Configuration -> p-value of its being no worse than the best, of those that can be compared with it.
+    """Configuration -> p-value of the hypothesis that it is no worse than the best one.
+
+    Configurations that cannot be compared with the best are left out.
 
     Args:
         model: the scores of all configurations.
-        best: the one that came out best.
-        eligible: those that could have come out best; what a race left behind could not.
+        best: the configuration with the best result.
+        eligible: the configurations that could have been the best; those that a race dropped could not.
         sign: 1 where higher is better, else -1.
     """
     place = {one: index for index, one in enumerate(model.configurations)}
@@ -43,7 +48,7 @@ def p_values(model: TwoWay, best: int, eligible: Collection[int], sign: int) -> 
     may_lead = np.isin(model.configurations, list(eligible))
     found = {}
     for other in ranked:
-        # Of the sets of one size, the one with the best others is the hardest to find unequal.
+        # Among the sets of one size, the one with the best other members is the hardest to find unequal.
         better = [index for index in ranked if index != other]
         sets = [[first, other, *better[:size]] for size in range(len(ranked))]
         found[model.configurations[other]] = max(_p_value(model, members, may_lead, sign) for members in sets)
@@ -51,11 +56,11 @@ def p_values(model: TwoWay, best: int, eligible: Collection[int], sign: int) -> 
 
 
 def _p_value(model: TwoWay, members: list[int], may_lead: Bools, sign: int) -> float:
-    """Of the hypothesis that these configurations, of which the first came out best, are equal."""
+    """The p-value of the hypothesis that these configurations are equal; the first of them had the best result."""
     if model.deviation == 0.0:
         return 1.0
     cells, first = model.design.cells, members[0]
-    # In an order of their own: what differs in the order of configurations alone shares its draws.
+    # Sorted, so that sets which differ only in the order of their configurations share one cached simulation.
     members = sorted(members, key=lambda index: (cells[index].sum(), cells[index].tobytes(), may_lead[index]))[::-1]
     others = sorted(set(range(len(cells))) - set(members), key=lambda index: cells[index].tobytes())
     ordered = cells[[*members, *others]]
@@ -68,12 +73,15 @@ def _p_value(model: TwoWay, members: list[int], may_lead: Bools, sign: int) -> f
 
 @lru_cache(maxsize=1024)
 def _among_equals(cells: bytes, shape: tuple[int, int], may_lead: tuple[bool, ...]) -> tuple[Floats, Floats]:
-    """The 95% quantiles of both statistics among the first configurations of a design, and draws of the larger.
+    """Simulates both statistics for equal configurations.
+
+    Returns their 95% quantiles, shape (2,), and draws of the larger of the two, each divided by its quantile, shape
+    (DRAWS,).
 
     Args:
-        cells: of the design, as bytes, the members of the set first, those with more runs before others.
+        cells: `Design.cells` as bytes; the members of the set come first, those with more runs before the others.
         shape: configurations x seeds.
-        may_lead: of each member, whether it could have come out best.
+        may_lead: for each member of the set, whether it could have been the best.
     """
     design, size = Design(np.frombuffer(cells, bool).reshape(shape)), len(may_lead)
     random = np.random.default_rng(0)
@@ -91,11 +99,14 @@ def _among_equals(cells: bytes, shape: tuple[int, int], may_lead: tuple[bool, ..
 
 
 def _statistics(effects: Floats, covariance: Floats, leaders: npt.NDArray[np.intp]) -> Floats:
-    """... x 2: the leader against the lowest, and against the mean of the others, both in standard errors of theirs."""
+    """Both statistics, shape (..., 2): the leader against the lowest, and the leader against the mean of the others.
+
+    Each is in its own standard errors.
+    """
     size = effects.shape[1]
     own, rows = np.diag(covariance), np.arange(len(effects))
     single = np.sqrt(own[:, None] + own - 2 * covariance) + np.eye(size)
-    # The contrasts of each with the mean of the others.
+    # Each row is the contrast of one configuration with the mean of the others.
     contrasts = (size * np.eye(size) - 1) / (size - 1)
     mean = np.sqrt(np.einsum("ij,jk,ik->i", contrasts, covariance, contrasts))
     ranges = ((effects[rows, leaders, None] - effects) / single[leaders]).max(axis=1)

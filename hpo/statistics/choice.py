@@ -1,4 +1,4 @@
-"""The choice between configurations by their scores over seeds: which, how good it is, and which are worse."""
+"""The choice between configurations by their scores over seeds: which to use, how good it is, and which are worse."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -17,49 +17,51 @@ class Candidates:
     """Which configurations may be chosen, and by what rule."""
 
     eligible: Collection[int]
-    """Those that may come out best: a race leaves others behind."""
+    """The configurations that may be the best: those that a race did not drop."""
     fresh: Collection[int] | None = None
-    """Seeds that had no part in making these eligible, and were not looked at before; None: all."""
+    """Seeds that had no part in making these eligible, and whose results were not looked at before; None: all seeds."""
     margin: float | None = None
-    """The cheapest within so much of the best mean is chosen, in the score's unit; None: the best mean."""
+    """The cheapest configuration whose mean is at most this much worse than the best mean is chosen. In the unit of the
+    score; None: the configuration with the best mean is chosen."""
     costs: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
-    """What each costs, to be compared; needed with a margin alone."""
+    """Configuration -> its costs, compared in order; needed only with a margin."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What to use, and how good it is."""
+    """The configuration to use, and how good it is."""
 
     best: int
     """The configuration with the best mean, in the two-way model."""
     chosen: int
-    """The same, or with a margin a cheaper one."""
+    """The configuration to use: the best, or with a margin a cheaper one."""
     estimate: Estimate
-    """What is to be expected of the chosen one, with its 95% interval."""
+    """The score to expect from the chosen configuration, with its 95% interval."""
     deviation: Deviation
-    """From seed to seed."""
+    """The standard deviation from seed to seed."""
     may_cost: float | None = None
-    """By how much the chosen one may be worse than the best: the upper end of a one-sided 95% interval. None where it
-    is the best itself, or nothing is known of the deviation."""
+    """By how much the chosen configuration may be worse than the best: the upper end of a one-sided 95% interval. None
+    if it is the best itself, or if the deviation is unknown."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A configuration beside the best one."""
+    """A configuration compared with the best one."""
 
     behind: float
     """By how much its mean is worse, on the seeds that they share; negative: better."""
     p_value: float | None
-    """Of its being no worse than the best, see `hpo.statistics.against_best`; None where no deviation is known."""
+    """The p-value of the hypothesis that it is no worse than the best (see `hpo.statistics.against_best`); None if the
+    deviation is unknown."""
 
 
 def choose(scores: Scores, sign: int, candidates: Candidates) -> Choice | None:
-    """The choice by all scores; None where no configuration has two, which is the least that tells a deviation.
+    """The choice by all scores; None if no configuration has two scores, the fewest from which a deviation follows.
 
     Args:
         scores: configuration -> seed -> score.
         sign: 1 where higher is better, else -1.
-        candidates: which may be chosen, each with a score.
+        candidates: the configurations that may be chosen; each has a score.
     """
     deviation = pooled(scores)
     if deviation is None:
@@ -70,20 +72,22 @@ def choose(scores: Scores, sign: int, candidates: Candidates) -> Choice | None:
         return Choice(best, best, _estimate(scores, best, candidates, deviation), deviation)
     behind = {one: -sign * difference for one, difference in model.differences(best).items()}
     near = [one for one in candidates.eligible if behind.get(one, np.inf) <= candidates.margin]
-    # Of equal costs the best.
+    # Among equal costs, the best.
     chosen = min(near, key=lambda one: (candidates.costs[one], behind[one]))
     may_cost = None if chosen == best else _may_cost(model, best, chosen, behind[chosen])
     return Choice(best, chosen, _estimate(scores, chosen, candidates, deviation), deviation, may_cost)
 
 
 def compared(scores: Scores, sign: int, best: int, eligible: Collection[int]) -> dict[int, Comparison]:
-    """Each other configuration beside the best; those that share no seed with it, even through others, are left out.
+    """Compares each other configuration with the best one.
+
+    Configurations that share no seed with the best, directly or through others, are left out.
 
     Args:
         scores: configuration -> seed -> score.
         sign: 1 where higher is better, else -1.
-        best: the configuration that came out best.
-        eligible: those that could have: a race leaves others behind.
+        best: the configuration with the best result.
+        eligible: the configurations that could have been the best: those that a race did not drop.
     """
     model = fitted(scores)
     found = p_values(model, best, eligible, sign)
@@ -93,7 +97,10 @@ def compared(scores: Scores, sign: int, best: int, eligible: Collection[int]) ->
 
 
 def _best(model: TwoWay, scores: Scores, sign: int, eligible: Collection[int]) -> int:
-    """The best mean, of which the model takes the luck of seeds; the plain mean where seeds allow no comparison."""
+    """The configuration with the best mean.
+
+    The model removes the luck of the seeds from the means. Plain means decide where the seeds allow no comparison.
+    """
     first = next(iter(eligible))
     apart = model.differences(first)
     if set(eligible) <= apart.keys():
@@ -102,13 +109,17 @@ def _best(model: TwoWay, scores: Scores, sign: int, eligible: Collection[int]) -
 
 
 def _worse_where_shared(scores: Scores, best: int, other: int, sign: int) -> bool:
-    """Whether the best is the better on the seeds that both have, as far as there are any."""
+    """Whether the best is better than the other on the seeds that they share; true if they share none."""
     shared = scores[best].keys() & scores[other].keys()
     return not shared or sign * sum(scores[best][seed] - scores[other][seed] for seed in shared) > 0
 
 
 def _estimate(scores: Scores, chosen: int, candidates: Candidates, deviation: Deviation) -> Estimate:
-    """From the fresh seeds, among which there was a choice between the eligible; else from all, between all."""
+    """The score to expect from the chosen configuration.
+
+    It comes from the fresh seeds, on which the choice was between the eligible configurations. With too few fresh seeds
+    it comes from all seeds, on which the choice was between all configurations.
+    """
     values = scores[chosen]
     fresh = [value for seed, value in values.items() if candidates.fresh is None or seed in candidates.fresh]
     if len(fresh) < min(2, len(values)):

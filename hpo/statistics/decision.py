@@ -1,4 +1,4 @@
-"""A confirmation in words: what to use, how sure that is, what was set aside and why."""
+"""A confirmation in words: what to use, how sure that is, and why the other finalists were not chosen."""
 
 from collections.abc import Iterator, Sequence
 
@@ -19,7 +19,7 @@ def overstated(finalist: Finalist, objective: Objective) -> float | None:
 
 
 def leader(confirmation: Confirmation) -> Finalist:
-    """The finalist with the best mean of those still in the race, with which the others were compared."""
+    """The finalist with the best mean among those still in the race; the others were compared with it."""
     return next(finalist for finalist in confirmation.finalists if finalist.tied)
 
 
@@ -55,7 +55,7 @@ def sentences(confirmation: Confirmation, objective: Objective) -> Iterator[str]
 
 
 def basis(confirmation: Confirmation) -> str:
-    """What the interval of the chosen finalist rests on."""
+    """The seeds that the interval of the chosen finalist is computed from, in words."""
     winner, expected = confirmation.winner, confirmation.expected
     if expected is None or len(confirmation.finalists) < 2:
         return _seeds(len(winner.values))

@@ -1,4 +1,4 @@
-"""What confirming runs come to: means, comparisons, the choice, as a confirmation."""
+"""The confirmation that follows from confirming runs: means, comparisons and the choice."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from hpo.study.record import TrialRecord
 
 @dataclass(frozen=True)
 class Runs:
-    """The confirming runs of one finalist that count: a score, or a failure for good."""
+    """The confirming runs of one finalist that count: those with a score, and those that failed for good."""
 
     trial: TrialRecord
-    """The finalist, as the study has it."""
+    """The finalist, as recorded in the study."""
     scored: Sequence[TrialRecord] = ()
     failed: Sequence[TrialRecord] = ()
     out: bool = False
-    """Whether the race left it behind."""
+    """Whether the race dropped the finalist."""
 
     @property
     def values(self) -> dict[int, float]:
@@ -40,29 +40,30 @@ class Runs:
 
     @property
     def cost(self) -> tuple[float, float]:
-        """Size, then time: what is unknown counts as large."""
+        """Model size, then training time; an unknown one counts as infinite."""
         infinite = float("inf")
         return self.model_parameters or infinite, self.seconds or infinite
 
 
 @dataclass(frozen=True)
 class Basis:
-    """What the choice rests on besides the scores."""
+    """What the choice depends on besides the scores."""
 
     fresh: Collection[int] | None = None
-    """Seeds that had no part in the race so far, and had not been looked at; None: all."""
+    """Seeds that had no part in the race so far, and whose results were not looked at before; None: all seeds."""
     margin: float | None = None
-    """Within so much of the best mean the cheapest is chosen; None: the best mean."""
+    """The cheapest finalist whose mean is at most this much worse than the best mean is chosen; None: the one with the
+    best mean is chosen."""
     looks: tuple[int, ...] = ()
-    """As in `Confirmation`."""
+    """See `Confirmation.looks`."""
 
 
 def confirmation_of(finalists: Sequence[Runs], objective: Objective, basis: Basis = Basis()) -> Confirmation | None:
-    """What the runs come to; None where no finalist has two scores, which is the least that tells a deviation.
+    """The confirmation; None if no finalist has two scores, the fewest from which a deviation follows.
 
-    The leader has the best mean among those that failed least often and that the race did not leave behind: the seeds
-    on which an unstable configuration survives would flatter it. Test scores are looked at last, and of the chosen one
-    alone; how they vary from seed to seed all finalists say.
+    The leader has the best mean among the finalists that failed least often and that the race did not drop: an unstable
+    configuration would look better than it is by the seeds on which it survives. Test scores are looked at last, and
+    reported for the chosen finalist alone. How they vary from seed to seed is estimated from all finalists.
     """
     eligible = _sound(finalists)
     if not eligible:
@@ -100,7 +101,7 @@ def _line(runs: Runs, choice: Choice, beside: Comparison | None, together: int, 
         searched=runs.trial.value if runs.trial.value is not None else float("nan"),
         values=runs.values,
         failures={run.seed: run.reason or "error" for run in runs.failed},
-        # Of all intervals at once, so that they hold whichever of them is looked at.
+        # The intervals of all finalists hold at once, so a reader may look at any of them.
         validation=choice.deviation.interval(values, together=together) if len(values) > 1 else None,
         p_value=p_value,
         behind=None if beside is None else beside.behind,
@@ -112,14 +113,14 @@ def _line(runs: Runs, choice: Choice, beside: Comparison | None, together: int, 
 
 
 def _sound(finalists: Sequence[Runs]) -> list[Runs]:
-    """Those that may lead: two scores or more, not left behind, and no others failed less often."""
+    """The finalists that may lead: two scores or more, not dropped by the race, and no others failed less often."""
     able = [runs for runs in finalists if len(runs.values) >= 2 and not runs.out]
     fewest = min((len(runs.failed) for runs in able), default=0)
     return [runs for runs in able if len(runs.failed) == fewest]
 
 
 def _order(line: Finalist, choice: Choice, objective: Objective) -> tuple[bool, bool, bool, float]:
-    """The leader, others of the last round by their means, those that the race left behind, those without a mean."""
+    """Sorts the leader first, then the others of the last round by their means, those dropped, those without a mean."""
     mean = line.validation.mean if line.validation else line.searched
     return line.validation is None, line.stopped_early, line.trial != choice.best, -objective.merit(1) * mean
 

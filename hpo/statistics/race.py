@@ -4,10 +4,11 @@ Sequential halving (Karnin, Koren & Somekh, "Almost optimal exploration in multi
 seeds for all down to two finalists: 5 finalists and 5 seeds make 5 x 3 runs, then 2 x 5 of the best two, 25 in all. The
 best mean of the last two wins.
 
-The seeds of the last round had no part in who came that far, and between two a choice does no harm: let z1, z2 be the
-errors of their means, exchangeable and symmetric, and the first chosen where z1 - z2 > c. Swapping them, then changing
-both signs, shows E[(1{|z1| < q} - 1{|z2| < q}) 1{z1 - z2 > c}] to be its own negative, for any c. So the interval of
-the chosen mean covers it exactly as often as that of a mean that was not chosen.
+The seeds of the last round had no part in deciding who reached it, and a choice between two does not bias the interval.
+Proof: let z1, z2 be the errors of the two means, exchangeable and symmetric, and let the first be chosen if
+z1 - z2 > c. Swapping them, then changing both signs, shows that E[(1{|z1| < q} - 1{|z2| < q}) 1{z1 - z2 > c}] is its
+own negative, for any c. So the interval of the chosen mean covers the true mean exactly as often as that of a mean that
+was not chosen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,17 +16,17 @@ from dataclasses import dataclass, field
 from statistics import mean
 
 LAST = 2
-"""Finalists in the last round."""
+"""The number of finalists in the last round."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """Runs that all finalists which are still in the race are given."""
+    """A round of the race: every finalist that is still in it gets the same number of runs."""
 
     places: int
-    """Finalists that are in it."""
+    """The number of finalists in the round."""
     seeds: int
-    """The number of seeds that each has by its end."""
+    """The number of seeds that each of them has by the end of the round, earlier rounds included."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,18 @@ class Rule:
     sign: int
     """1 where higher is better, else -1."""
     margin: float | None = None
-    """The cheapest within so much of the best mean keeps the last place of a round; None: the best means have all."""
+    """The cheapest finalist whose mean is at most this much worse than the best mean keeps the last place of a round;
+    None: the finalists with the best means have all places."""
     costs: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
-    """What each finalist costs, to be compared; needed with a margin alone."""
+    """Finalist -> its costs, compared in order; needed only with a margin."""
 
 
 Outcomes = Mapping[int, Mapping[int, float | None]]
-"""Finalist -> number of the seed, from 1 -> its score, None where it failed for good."""
+"""Finalist -> number of the seed, from 1 -> its score; None if that run failed for good."""
 
 
 def entrants(rule: Rule, finalists: Sequence[int], outcomes: Outcomes) -> list[tuple[int, ...]]:
-    """The finalists of each round that can be known by now: of the first, and of those whose round before is over."""
+    """The finalists of each round whose entrants are known: the first round, and each one after a finished round."""
     found = [tuple(finalists)]
     for before, after in zip(rule.rounds, rule.rounds[1:], strict=False):
         seeds = range(1, before.seeds + 1)
@@ -58,21 +60,21 @@ def entrants(rule: Rule, finalists: Sequence[int], outcomes: Outcomes) -> list[t
 
 
 def used(rule: Rule, looked: int = 0) -> int:
-    """How many seeds, the first ones, had a part in who came to the last round; those after them are fresh.
+    """How many of the first seeds had a part in deciding who reached the last round; the seeds after them are fresh.
 
     Args:
-        rule: of the race; without one, all seeds are fresh.
-        looked: so many seeds were looked at before more were added. Whether more were added may depend on them, so they
-            are not fresh either.
+        rule: the rule of the race; with a single round all seeds are fresh.
+        looked: the number of seeds whose results were looked at before more seeds were added. Whether more were added
+            may depend on them, so they are not fresh either.
     """
     return max(looked, rule.rounds[-2].seeds if len(rule.rounds) > 1 else 0)
 
 
 def rounds(finalists: int, seeds: int, race: bool = True) -> tuple[Round, ...]:
-    """The rounds of so many finalists over `finalists` x `seeds` runs at most; one, of all seeds, without a race.
+    """The rounds of a race with at most `finalists` x `seeds` runs; without a race, one round with all seeds.
 
-    Half of the seeds, at least two, go to all. In each further round half of the finalists, at least two, share an
-    equal part of the runs that are left.
+    In the first round all finalists get half of the seeds, at least two. In each further round the better half of the
+    finalists, at least two, share an equal part of the remaining runs.
     """
     given = max(2, (seeds + 1) // 2)
     if not race or finalists <= LAST or given >= seeds:
@@ -92,7 +94,7 @@ def rounds(finalists: int, seeds: int, race: bool = True) -> tuple[Round, ...]:
 
 
 def _cut(rule: Rule, places: int, runs: Mapping[int, Sequence[float | None]]) -> tuple[int, ...]:
-    """Those that go on: of the fewest failures, then of the best means, in the order in which they came."""
+    """The finalists that go on: those with the fewest failures, then those with the best means. Their order is kept."""
     scores = {one: [value for value in values if value is not None] for one, values in runs.items()}
     means = {one: rule.sign * mean(values) if values else float("-inf") for one, values in scores.items()}
     failures = {one: len(runs[one]) - len(values) for one, values in scores.items()}

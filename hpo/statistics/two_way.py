@@ -1,8 +1,8 @@
-"""The two-way additive model of scores, configuration + seed + residual: what sets configurations apart, and how sure.
+"""The two-way additive model of scores, configuration + seed + residual: differences and their errors.
 
-Runs that share a seed share its luck (the split, the folds, the order of the data), which the model takes out of their
+Runs that share a seed share its luck (the split, the folds, the order of the data); the model removes it from their
 difference. All configurations have one residual deviation, estimated from all their runs (Cox & Reid, The Theory of
-the Design of Experiments, 2000, chapter 3). Fitted by least squares, so that runs may be missing.
+the Design of Experiments, 2000, chapter 3). The model is fitted by least squares, so runs may be missing.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Design:
 
     @cached_property
     def matrix(self) -> Floats:
-        """Runs x (configurations + seeds): 1 where a run is of a configuration, or has a seed."""
+        """The design matrix, runs x (configurations + seeds): 1 for the configuration of a run, and for its seed."""
         rows, columns = np.nonzero(self.cells)
         return np.hstack([np.eye(self.cells.shape[0])[rows], np.eye(self.cells.shape[1])[columns]])
 
@@ -43,22 +43,25 @@ class Design:
 
     @cached_property
     def covariance(self) -> Floats:
-        """Configurations x configurations: covariance of their effects, in residual variances."""
+        """Configurations x configurations: the covariance of their effects, in units of the residual variance."""
         rows = self._inverse[: len(self.cells)]
         return rows @ rows.T
 
     @cached_property
     def connected(self) -> Bools:
-        """Configurations x configurations: whether shared seeds, or others between them, allow a comparison."""
+        """Configurations x configurations: whether they can be compared, by shared seeds or through others."""
         shares = (self.cells.astype(int) @ self.cells.T.astype(int)) > 0
         return np.linalg.matrix_power(shares.astype(int), len(shares)) > 0
 
     def effects(self, scores: Floats) -> Floats:
-        """... x configurations: their effects, up to a constant, from ... x runs (row by row of `cells`)."""
+        """The effects of the configurations, up to a constant, shape (..., configurations).
+
+        `scores` has shape (..., runs), in the order of `cells` row by row.
+        """
         return scores @ self._inverse[: len(self.cells)].T
 
     def deviation(self, scores: Floats) -> Floats:
-        """The residual deviation of ... x runs."""
+        """The residual standard deviation, shape (...), of scores of shape (..., runs)."""
         left = scores - scores @ self._inverse.T @ self.matrix.T
         deviation: Floats = np.sqrt((left**2).sum(axis=-1) / max(1, self.freedom))
         return deviation
@@ -76,26 +79,29 @@ class TwoWay:
     configurations: tuple[int, ...]
     design: Design
     effects: Floats
-    """Of each configuration, up to a constant: only their differences say anything."""
+    """The effect of each configuration, up to a constant: only differences have a meaning."""
     deviation: float
-    """Of the residual, no smaller than what rounding leaves: see `resolution`."""
+    """The standard deviation of the residual, at least what rounding causes: see `resolution`."""
 
     def differences(self, other: int) -> dict[int, float]:
-        """Configuration -> its effect less that of another, of all that can be compared with it, itself included."""
+        """Configuration -> its effect minus that of another one.
+
+        Contains every configuration that can be compared with the other one, and that one itself.
+        """
         place = self.configurations.index(other)
         found = zip(self.configurations, self.effects - self.effects[place], self.design.connected[place], strict=True)
         return {one: float(difference) for one, difference, connected in found if connected}
 
 
 def designed(scores: Scores) -> tuple[Design, Floats]:
-    """Which configurations have a score with which seed, and the scores, run by run."""
+    """The design (which configuration has a score with which seed), and the scores run by run, shape (runs,)."""
     seeds = list(dict.fromkeys(seed for values in scores.values() for seed in values))
     cells = np.array([[seed in values for seed in seeds] for values in scores.values()], bool)
     return Design(cells), np.array([values[seed] for values in scores.values() for seed in seeds if seed in values])
 
 
 def fitted(scores: Scores) -> TwoWay:
-    """The model of the configurations that have a score, at least one."""
+    """Fits the model to the configurations that have a score; at least one must have one."""
     scores = {one: values for one, values in scores.items() if values}
     design, values = designed(scores)
     deviation = max(float(design.deviation(values)), resolution(values))
@@ -103,10 +109,11 @@ def fitted(scores: Scores) -> TwoWay:
 
 
 def resolution(values: Floats) -> float:
-    """The deviation that rounding to a grid leaves, its step over the root of 12 (Sheppard 1898).
+    """The standard deviation that rounding to a grid causes: the step divided by the root of 12 (Sheppard 1898).
 
-    The step is the smallest difference of two scores: that of one example, for an accuracy. Scores of few examples
-    differ by the same steps on all seeds by chance, and would show no deviation at all; 0 where all are the same.
+    The step is the smallest difference between two scores; for an accuracy it is that of one example. Scores over few
+    examples may by chance differ by the same steps on all seeds, and would then seem to have no deviation. Returns 0 if
+    all scores are the same.
     """
     steps = np.diff(np.unique(values))
     steps = steps[steps > 1e-9 * np.abs(values).max()]
