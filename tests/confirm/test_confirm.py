@@ -184,7 +184,8 @@ def test_more_seeds_and_other_finalists_add_to_what_is_there(studied: Studied) -
     study.set_user_attr("hpo:versions", {**study.user_attrs["hpo:versions"], "keras": "3.0.0"})
     output = io.StringIO()
     before = confirming_runs(studied.url, "tiny")
-    more = hpo.confirm("tiny", [0, 1, 2, 3], 3, home=studied.home, console=Console(file=output, width=200))
+    console = Console(file=output, width=200)
+    more = hpo.confirm("tiny", [0, 1, 2, 3], 3, race=False, home=studied.home, console=console)
     assert more.trained == 4 * 3 - 4
     assert confirming_runs(studied.url, "tiny")[:4] == before
     assert {len(one.values) for one in more.confirmation.finalists} == {3}
