@@ -1,12 +1,14 @@
-"""The house stands as ARCHITECTURE.md says: imports point down, and each room says what it is."""
+"""The code is as ARCHITECTURE.md describes it: imports point down, the map is true, and each module says what it is."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
 from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import grimp
 from tiny import ROOT
@@ -14,21 +16,40 @@ from tiny import ROOT
 HPO = ROOT / "hpo"
 FOLDERS = sorted(path.parent for path in HPO.glob("*/__init__.py"))
 FILES = sorted(path for path in HPO.glob("*.py"))
-# What is no room of the tests: what they read.
-DATA = "data_files"
+PAGE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 
 
 def test_imports_point_down() -> None:
     linter = Path(sys.executable).with_name("lint-imports")
-    told = subprocess.run([str(linter)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
-    assert told.returncode == 0, told.stdout
+    linted = subprocess.run([str(linter)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert linted.returncode == 0, linted.stdout
+
+
+def layers() -> dict[str, Any]:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (found,) = (contract for contract in contracts if contract["type"] == "layers")
+    return found
 
 
 def test_the_floors_are_few_and_hold_every_room() -> None:
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    (layers,) = (contract for contract in contracts if contract["type"] == "layers")
-    assert layers["exhaustive"] is True
-    assert len(layers["layers"]) <= 12
+    assert layers()["exhaustive"] is True
+    assert len(layers()["layers"]) <= 12
+
+
+def test_the_map_shows_the_floors_and_their_rooms() -> None:
+    block = PAGE.partition("## The map")[2].partition("\n## ")[0]
+    floors: list[set[str]] = []
+    for line in re.findall(r"^    .*", block, flags=re.M):
+        if re.match(r" +\d+  ", line):
+            floors.append(set())
+        floors[-1].update(re.findall(r"(\w+)(?:/|\.py) {2,}", line))
+    assert floors == [set(layer.split(" | ")) for layer in layers()["layers"]]
+
+
+def test_the_page_names_files_and_rooms_that_exist() -> None:
+    names = re.findall(r"`([\w/.]+(?:\.(?:py|yaml|txt|toml|jinja)|/))`", PAGE)
+    assert len(names) > 50
+    assert [name for name in names if not ((ROOT / name).exists() or (HPO / name).exists())] == []
 
 
 def test_no_circles() -> None:
@@ -42,7 +63,7 @@ def test_the_rooms_are_few() -> None:
     assert len(FILES) + len(FOLDERS) <= 26
 
 
-def test_each_file_opens_with_a_line_that_says_what_it_is() -> None:
+def test_each_module_begins_with_a_line_that_describes_it() -> None:
     for path in HPO.glob("**/*.py"):
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
         assert text, path
@@ -54,7 +75,7 @@ def test_a_file_fits_a_few_screens() -> None:
     assert long == {}
 
 
-def test_the_tests_stand_as_the_house_does() -> None:
+def test_the_folders_of_tests_are_those_of_the_code() -> None:
     rooms = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.glob("**/test_*.py"))}
     assert rooms <= {folder.name for folder in FOLDERS}
 
