@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.engines import Engine
+from hpo.system.private_files import private_file, private_folder
 from hpo.training.messages import (
     EndReason,
     EpochDone,
@@ -158,6 +159,6 @@ class ScriptedEngine(Engine):
         model_file = None
         if job.save_to is not None and best.better_than(job.save_if_better_than):
             model_file = job.save_to
-            Path(model_file).parent.mkdir(parents=True, exist_ok=True)
-            Path(model_file).touch()
+            private_folder(Path(model_file).parent)
+            private_file(Path(model_file))
         return Finished(job.trial, ended_by, best.epoch, {"loss": best.value}, model_file)

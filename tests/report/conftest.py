@@ -1,5 +1,6 @@
 """Studies to report on, in one store: from none at all to several hundred trials, and hostile ones."""
 
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,7 +45,8 @@ def _sometimes(job: Job) -> Any:
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The URL of a store with the studies few, many, losses, none, one, three, failed, single, wild, confirmed."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('report')}/optuna.db"
+    home = tmp_path_factory.mktemp("report")
+    url = f"sqlite:///{home}/optuna.db"
     synthetic_study(url, "few", 12)
     synthetic_study(url, "many", 450)
     synthetic_study(url, "losses", 30, objective="val_loss")
@@ -52,6 +54,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     confirm(url, "confirmed", chosen=3, other=5)
     open_study(url, "none", definition(), StudySpec())
     run(url, name="one", trials=1)
+    shutil.rmtree(home / "models" / "one")
     run(url, _perfect, name="three", trials=3)
     run(url, _fails, name="failed", trials=2)
     run(url, lambda job: [0.1 * job.params["depth"]], name="single", trials=8, space=SINGLE)
