@@ -2,8 +2,8 @@
 
     experiment.yaml -> Plan -> dataset -> study -> ask -> job -> engine -> events -> tell, log -> Result
 
-The imports stand inside the functions, since `hpo --help`, and every complaint about a file, should be there
-before the libraries are.
+The imports are inside the functions: `hpo --help` and every complaint about a file should answer without waiting
+for the libraries.
 """
 
 import time
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from hpo.study.record import TrialRecord
 
 
-# Different errors that are shown where all trials failed.
+# How many different errors are shown where all trials failed.
 _MOST_ERRORS = 5
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to."""
+    """The outcome of a run."""
 
     name: str
     """Name of the study."""
@@ -63,18 +63,18 @@ def run(
     """Runs an experiment, or goes on with it, and returns its result.
 
     Args:
-        experiment: its YAML file, or a mapping of what would stand in it.
-        overrides: assignments such as `study.trials=10` over the file.
-        home: the folder of all that is left: HPO_HOME or ./mlruns where not given.
-        console: where progress is shown; nowhere if not given.
-        began: when its time began, by `time.monotonic`; now where not given.
+        experiment: its YAML file, or a mapping with the keys that the file would have.
+        overrides: assignments such as `study.trials=10`, which replace values of the file.
+        home: the folder for everything that the run writes; by default HPO_HOME, or else ./mlruns.
+        console: where progress is shown; by default nowhere.
+        began: when the run's time began, by `time.monotonic`; by default now.
 
     Raises:
-        UserError: a mistake in the files, the data, or a study that cannot go on; nothing was changed.
+        UserError: a mistake in the files or the data, or a study that cannot continue; nothing was changed.
         AllFailed: no trial of the study has a score, and some failed.
         StudyFailed: too many configurations in a row failed with the same error.
-        StoreAway: the store of the study was locked, full or not reached for too long; the same call goes on.
-        Interrupted: by Ctrl-C; the same call goes on.
+        StoreAway: the store of the study was locked, full or unreachable for too long; the same call continues.
+        Interrupted: Ctrl-C stopped the run; the same call continues.
     """
     from hpo.loop.progress import Opening
 
@@ -102,14 +102,14 @@ def run(
 
 @dataclass(frozen=True)
 class _Shown:
-    """Where progress is shown, and what is shown until there is any."""
+    """Where progress is shown, and what is shown before there is any."""
 
     console: "Console | None"
     opening: "Opening"
 
 
 def _failed(trials: "Sequence[TrialRecord]") -> "Sequence[TrialRecord]":
-    """The trials that failed for good; what was given back is trained by the next run."""
+    """The trials that failed for good; interrupted and lost ones are trained again by the next run."""
     from hpo.study.failure import GIVEN_BACK
 
     return [trial for trial in trials if trial.state == "failed" and trial.reason not in GIVEN_BACK]

@@ -22,10 +22,10 @@ from hpo.study.attributes import (
     IDENTITY,
     JOB,
 )
-from hpo.study.next_configuration import begun, not_yet
+from hpo.study.next_configuration import first_trials, next_enqueued
 from hpo.study.record import TrialRecord, best_trial
 from hpo.study.retries import to_run_again
-from hpo.study.stored_trial import READ, own, records_of
+from hpo.study.stored_trial import READ, own_trials, records_of
 from hpo.text.credentials import hidden_in
 
 if TYPE_CHECKING:
@@ -106,15 +106,20 @@ def _finished(plan: Plan) -> Finished | None:
     if IDENTITY not in known or not known.get(DATA) or not _as_defined(plan, known):
         return None
     trials = light_trials(database, study, (*READ, ENQUEUED), needs=JOB)
-    mine, spec = own(trials), plan.experiment.study
+    mine, spec = own_trials(trials), plan.experiment.study
     records = records_of(mine)
     waits = len(records) < len(mine) or any(record.state == "running" for record in records)
-    if waits or not records or not_yet(spec.enqueue, mine, ()) is not None or any(to_run_again(mine, spec.retries)):
+    if (
+        waits
+        or not records
+        or next_enqueued(spec.enqueue, mine, ()) is not None
+        or any(to_run_again(mine, spec.retries))
+    ):
         return None
-    ended = _ending(plan, records, len(begun(mine)))
+    ended = _ending(plan, records, len(first_trials(mine)))
     if ended is None or _changed_since(plan, records):
         return None
-    return Finished(ended, records, len(begun(mine)), known[DATA])
+    return Finished(ended, records, len(first_trials(mine)), known[DATA])
 
 
 def _as_defined(plan: Plan, known: dict[str, Any]) -> bool:

@@ -73,7 +73,7 @@ def extend(study: str, experiment: str | Path | Mapping[str, Any], options: Opti
     from hpo.reuse.past_trials import Wanted, of_study, same_pruner
     from hpo.study.attributes import DECLARED
     from hpo.study.read import known_study, view_of
-    from hpo.study.stored_trial import own
+    from hpo.study.stored_trial import own_trials
 
     options = options or Options()
     plan = _plan(experiment, study, options)
@@ -83,7 +83,7 @@ def extend(study: str, experiment: str | Path | Mapping[str, Any], options: Opti
     declared = None if stored is None else Declared(stored)
     definition = _definition(replace(plan, declared=declared))
     _check_comparable(view, definition)
-    trials = {trial.number: trial for trial in own(old.get_trials(deepcopy=False))}
+    trials = {trial.number: trial for trial in own_trials(old.get_trials(deepcopy=False))}
     wanted = Wanted(definition.whole_space, view.objective, strict=True)
     found = of_study(view, trials, wanted, same_pruner(view.experiment["study"], definition.experiment["study"]))
     with _opened(plan, definition, found, study, declared):
@@ -205,11 +205,11 @@ def _opened(
 def _check_own(plan: "Plan", extends: str | None) -> None:
     from hpo.study.attributes import CARRIED
     from hpo.study.read import known_study
-    from hpo.study.stored_trial import own
+    from hpo.study.stored_trial import own_trials
 
     name = plan.experiment.name
     try:
-        trials = own(known_study(plan.storage, name).get_trials(deepcopy=False))
+        trials = own_trials(known_study(plan.storage, name).get_trials(deepcopy=False))
     except NotFound:
         return
     if any(trial.user_attrs.get(CARRIED, {}).get("source") != extends or extends is None for trial in trials):

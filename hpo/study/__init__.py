@@ -1,1 +1,1 @@
-"""A study and its trials: what is recorded of them in Optuna, proposed by its samplers, and read back."""
+"""A study and its trials: how Optuna's samplers propose them, how they are recorded, and how they are read back."""

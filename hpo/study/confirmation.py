@@ -1,4 +1,4 @@
-"""What confirming a study came to: its finalists over fresh seeds, which of them was chosen, and the noise floor."""
+"""The result of confirming a study: its finalists over fresh seeds, which one was chosen, and the noise floor."""
 
 from collections.abc import Mapping
 
@@ -17,9 +17,9 @@ class Estimate(_Record):
     """Standard deviation from seed to seed, with n - 1 in the denominator."""
     low: float
     high: float
-    """The 95% confidence interval of the mean, by Student's t; without width where all seeds gave the same."""
+    """The 95% confidence interval of the mean, by Student's t; its width is 0 where all seeds gave the same value."""
     seeds: int
-    """How many values the mean is of."""
+    """The number of values."""
 
 
 class Finalist(_Record):
@@ -28,18 +28,18 @@ class Finalist(_Record):
     trial: int
     """Number of the trial in the study."""
     searched: float
-    """The validation score for which it became a finalist: of one run, and of the luckiest."""
+    """The validation score that made it a finalist. It comes from one run, and usually from a lucky one."""
     values: Mapping[int, float]
     """Seed of the confirming run -> the objective at its best epoch; failed runs are missing."""
     failures: Mapping[int, str] = {}
-    """Seed of a confirming run that failed for good -> why: nonfinite, error, timeout, ..."""
+    """Seed of a confirming run that failed for good -> the reason: nonfinite, error, timeout, ..."""
     validation: Estimate | None
-    """Of `values`; None where fewer than two runs have a score."""
+    """The mean of `values`; None where fewer than two runs have a score."""
     p_value: float | None
-    """Of its being no worse than the leader, corrected for multiple comparison; None for the leader itself and where
-    too few runs can be compared."""
+    """The p-value of the test that it is no worse than the leader, corrected for multiple comparisons; None for the
+    leader itself and where too few runs can be compared."""
     behind: float | None = None
-    """By how much its mean is worse than the leader's on shared seeds, negative: better; None as with `p_value`."""
+    """How much worse its mean is than the leader's, on shared seeds; negative: better. None as with `p_value`."""
     tied: bool
     """Whether it cannot be told apart from the leader; true for the leader itself, false where it failed on more seeds
     than the leader did, or has too few runs to compare."""
@@ -47,7 +47,7 @@ class Finalist(_Record):
     seconds: float | None
     """Mean wall time of its confirming runs."""
     stopped_early: bool = False
-    """Whether the race left it behind, so that it was given no more seeds."""
+    """Whether it dropped out of the race, and so got no more seeds."""
 
 
 class Confirmation(_Record):
@@ -60,17 +60,18 @@ class Confirmation(_Record):
     noise_floor: float
     """Pooled standard deviation of the objective from seed to seed."""
     expected: Estimate | None = None
-    """What is to be expected of the chosen one: its mean over seeds that did not choose it, or with an interval that
-    allows for the choice. None in records of earlier versions."""
+    """The expected score of the chosen finalist: its mean over seeds that played no part in the choice, or else a mean
+    whose interval allows for the choice. None in records of earlier versions."""
     margin: float | None = None
-    """Within so much of the best mean the cheapest was chosen; None: the best mean."""
+    """The cheapest finalist whose mean is at most this much worse than the best was chosen; None: the one with the
+    best mean."""
     may_cost: float | None = None
-    """By how much the chosen one may be worse than the leader, at 95%; None where it is the leader."""
+    """How much worse the chosen one may be than the leader, at 95% confidence; None where it is the leader."""
     looks: tuple[int, ...] | None = None
-    """Seeds that there were each time that results were shown and seeds were added later; the last number is today's.
-    None in records of earlier versions."""
+    """The number of seeds at each time that results were shown, where seeds were added later; the last number is the
+    present one. None in records of earlier versions."""
     test: Mapping[str, Estimate]
-    """Test metric -> its estimate over the seeds of the chosen finalist, looked at after the choice was made."""
+    """Test metric -> its estimate over the seeds of the chosen finalist, computed after the choice was made."""
 
     @property
     def winner(self) -> Finalist:
@@ -79,5 +80,5 @@ class Confirmation(_Record):
 
     @property
     def estimate(self) -> Estimate | None:
-        """What is to be expected of the chosen finalist."""
+        """The score to expect of the chosen finalist."""
         return self.expected or self.winner.validation

@@ -1,16 +1,16 @@
-"""Why a trial failed: a reason for programs, a message for people, and what more there is to read."""
+"""Why a trial failed: a reason for programs, a message for people, and a traceback or a log."""
 
 from dataclasses import dataclass
 
 GIVEN_BACK = ("lost", "interrupted")
-"""Reasons that say nothing of a trial: the next run of the study trains it again, as often as need be."""
+"""Reasons that have nothing to do with the configuration: the next run of the study trains it again, without limit."""
 
 RETRIED = ("killed", "crashed", "out_of_memory")
-"""Reasons for which a trial is tried again, as often as `retries` says: its worker died."""
+"""Reasons for which a trial is tried again, up to `retries` times: its worker died."""
 
 
 def runs_again(reason: str | None, deaths: int, retries: int) -> bool:
-    """Whether a configuration whose last trial failed for a reason is run again; `deaths`: of its workers so far."""
+    """Whether a configuration is run again after its last trial failed; `deaths`: how many of its workers died."""
     return reason in GIVEN_BACK or (reason in RETRIED and deaths <= retries)
 
 
@@ -36,5 +36,5 @@ class Failure:
 
     @property
     def text(self) -> str:
-        """All that there is to read: the message, and below it the traceback."""
+        """The whole text: the message, and below it the traceback."""
         return "\n\n".join(part for part in (self.message.strip(), self.traceback.strip()) if part)

@@ -1,4 +1,4 @@
-"""Which configurations of a study were handed out, which are owed, and how a new one is found."""
+"""How the next configuration of a study is found, and which ones it has begun already."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,39 +14,40 @@ from hpo.storage.batched_storage import BatchedStorage
 from hpo.storage.optuna_compat import FIXED_PARAMS, forget_read_trials, key_of
 from hpo.study.attributes import ENQUEUED
 from hpo.study.samplers import make_sampler
-from hpo.study.stored_trial import config_of, origin_of, own
+from hpo.study.stored_trial import config_of, origin_of, own_trials
 
-# How often a sampler is asked for another configuration than those that were tried, then how often chance is.
+# How often a sampler is asked for a configuration that was not tried yet; after that, how often one is drawn at random.
 _ASKS, _DRAWS = 8, 100
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What the next trial is to be."""
+    """A request for the next trial."""
 
     ordinal: int
-    """Which configuration of the study it is, counted from 0: with the study's seed, the seed of what is sampled."""
+    """Which configuration of the study it is, counted from 0. With the study's seed it seeds the sampler."""
     fixed: Mapping[str, Any] = field(default_factory=dict)
-    """What of its configuration is given, constants apart."""
+    """The values of its configuration that are given, without constants."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    """User attributes of the new trial."""
     waits: bool = False
-    """Whether it is the next of those that others enqueued."""
+    """Whether the trial is to be the next of those that others enqueued."""
     again: Mapping[str, Any] | None = None
     """The configuration, if it was begun before."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A trial of which nothing is written yet, and its configuration."""
+    """A trial that is not written to the store yet, and its configuration."""
 
     trial: Trial
     config: Mapping[str, Any]
     error: str = ""
-    """Why the space does not allow it."""
+    """Why the space does not allow the configuration."""
 
 
-class Tried:
-    """The configurations that a study's trials were begun with; finds one that is none of them."""
+class ConfigurationFinder:
+    """Finds configurations that no trial of the study was begun with."""
 
     def __init__(self, study: optuna.Study, storage: BatchedStorage, spec: StudySpec, seed: int) -> None:
         self._study = study
@@ -56,61 +57,63 @@ class Tried:
         self._seed = seed
 
     def widen(self, space: SearchSpace) -> None:
-        """Goes on with a space to which a model declared more parameters."""
+        """Continues with a space to which a model has declared more parameters."""
         self._space = space
         self._countable = not space.uncountable()
         self._numbers: dict[str, int] = {}
-        for trial in own(self._study.get_trials(deepcopy=False)):
+        for trial in own_trials(self._study.get_trials(deepcopy=False)):
             if trial.state is not TrialState.WAITING:
                 self.add(config_of(trial), trial.number)
 
     def add(self, config: Mapping[str, Any], number: int) -> None:
-        """Notes a configuration, and the trial that was begun with it."""
+        """Remembers a configuration, and the number of the trial that was begun with it."""
         self._numbers.setdefault(self._space.key(config), number)
 
-    def number(self, config: Mapping[str, Any]) -> int | None:
-        """The first trial that was begun with a configuration."""
+    def first_trial(self, config: Mapping[str, Any]) -> int | None:
+        """The number of the first trial that was begun with a configuration; None if there is none."""
         return self._numbers.get(self._space.key(config))
 
     def untried(self, fixed: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The first configuration, as a grid runs through them, that has the given values and was not tried."""
+        """The first configuration in grid order that has the given values and was not tried; None if there is none."""
         if not self._countable:
             return None
         for config in self._space.configurations():
             values = self._space.to_optuna(config)
-            if fixed.items() <= values.items() and self.number(config) is None:
+            if fixed.items() <= values.items() and self.first_trial(config) is None:
                 return config
         return None
 
     def find(self, wish: Wish) -> Found | None:
         """Begins a trial whose configuration was not tried, inside `BatchedStorage.drafting`; None if there is none.
 
-        The sampler is asked several times, each time with another seed, then chance; at last, what is left is looked
-        for. A configuration that is given to its last value, or begun before, is what it is.
+        The sampler is asked several times, each time with another seed. Then configurations are drawn at random. Last,
+        the space is searched for one that was not tried. A configuration whose values are all given is never replaced
+        by another, and one that is to be run again may have been tried.
         """
         for sampler in self._samplers(wish):
             found = self._ask(wish, sampler)
             given = self._storage.get_trial(key_of(found.trial)).system_attrs.get(FIXED_PARAMS, {})
             whole = self._space.to_optuna(found.config).keys() <= given.keys()
-            if found.error or self.number(found.config) is None or (whole and wish.again is not None):
+            if found.error or self.first_trial(found.config) is None or (whole and wish.again is not None):
                 return found
             if whole:
                 return None
         config = self.untried(given)
-        return None if config is None else self._ask(wish, _by_chance(self._seed, wish, 0), config)
+        return None if config is None else self._ask(wish, _random_sampler(self._seed, wish, 0), config)
 
     def repeated(self, wish: Wish) -> Found:
-        """Begins the trial of which `find` found that its configuration was tried; says so as its error."""
-        found = self._ask(wish, _by_chance(self._seed, wish, 0))
-        return Found(found.trial, found.config, f"the configuration of trial {self.number(found.config)}, once more")
+        """Begins a trial although its configuration was tried, with an error that says so; `find` returned None."""
+        found = self._ask(wish, _random_sampler(self._seed, wish, 0))
+        first = self.first_trial(found.config)
+        return Found(found.trial, found.config, f"the same configuration as trial {first}")
 
     def _samplers(self, wish: Wish) -> Iterator[BaseSampler]:
         if wish.again is None and self._spec.sampler.name != "grid":
-            # Others would take a trial that is tried again for one of their own: they keep their state in the study.
+            # Samplers that keep state in the study would take a trial that is tried again for one of their own.
             for attempt in range(_ASKS):
                 yield make_sampler(self._spec.sampler, self._seed, wish.ordinal, attempt)
         for attempt in range(_DRAWS):
-            yield _by_chance(self._seed, wish, attempt)
+            yield _random_sampler(self._seed, wish, attempt)
 
     def _ask(self, wish: Wish, sampler: BaseSampler, config: Mapping[str, Any] | None = None) -> Found:
         self._storage.drop()
@@ -134,18 +137,18 @@ class Tried:
         return Found(trial, proposed, "; ".join(f"{name} {complaint}" for name, complaint in complaints.items()))
 
 
-def _by_chance(seed: int, wish: Wish, attempt: int) -> BaseSampler:
+def _random_sampler(seed: int, wish: Wish, attempt: int) -> BaseSampler:
     return make_sampler(Named(name="random"), seed, wish.ordinal, attempt)
 
 
-def begun(trials: Sequence[FrozenTrial]) -> list[int]:
-    """The trials that were the first with their configuration, in the order in which these were begun."""
+def first_trials(trials: Sequence[FrozenTrial]) -> list[int]:
+    """For each configuration that was begun, the number of its first trial; in the order in which they were begun."""
     return list(dict.fromkeys(origin_of(trial) for trial in trials if trial.state is not TrialState.WAITING))
 
 
-def not_yet(
-    configs: Sequence[dict[str, Any]], trials: Sequence[FrozenTrial], passed: Sequence[Mapping[str, Any]]
+def next_enqueued(
+    configs: Sequence[dict[str, Any]], trials: Sequence[FrozenTrial], skipped: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any] | None:
-    """The first configuration of the file's list that no trial was begun with, and that was not passed over."""
-    done = [*passed, *(trial.user_attrs[ENQUEUED] for trial in trials if ENQUEUED in trial.user_attrs)]
+    """The first configuration of the file's `enqueue` list that no trial was begun with, and that was not skipped."""
+    done = [*skipped, *(trial.user_attrs[ENQUEUED] for trial in trials if ENQUEUED in trial.user_attrs)]
     return next((config for config in configs if config not in done), None)

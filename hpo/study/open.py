@@ -1,4 +1,4 @@
-"""Creates a study, or opens one to go on with it, if it was defined as it is now."""
+"""Creates a study, or opens one to continue it, if its definition has not changed."""
 
 import json
 import warnings
@@ -26,12 +26,12 @@ from hpo.text.urls import masked
 def open_study(
     url: str, name: str, definition: Definition, spec: StudySpec, lock: Lock | None = None, warn: Warn | None = None
 ) -> Study:
-    """Creates a study, or opens it to go on; the caller holds its lock.
+    """Creates a study, or opens it to continue it; the caller holds its lock.
 
     Raises:
         UserError: the database cannot be opened.
-        StoreAway: it is away, for longer than it is waited for.
-        StudyMismatch: a study of this name was defined otherwise; the message shows each difference.
+        StoreAway: the database is away for longer than START_SECONDS.
+        StudyMismatch: a study of this name has another definition; the message shows each difference.
     """
     storage = BatchedStorage(opened_patiently(url, warn=warn), lock, warn, as_samplers_see)
     identity = json.loads(json.dumps(definition.identity))
@@ -52,35 +52,35 @@ def open_study(
         raise StudyMismatch(
             f"study {name} was defined otherwise:\n"
             + "\n".join(f"  {line}" for line in found)
-            + f"\nundo the change to go on with this one, start another with --name, or {_taken_over(name, found)}"
+            + f"\nundo the change to go on with this one, start another with --name, or {_how_to_reuse(name, found)}"
         )
-    # An older hpo kept where things are stored, with passwords.
+    # Earlier versions of hpo stored the URLs of stores, passwords included.
     for key, kept in ((FILES, kept_files), (EXPERIMENT, kept_experiment)):
         if (now := kept(was := study.user_attrs.get(key, {}))) != was:
             study.set_user_attr(key, now)
     if definition.data and DATA not in study.user_attrs:
         study.set_user_attr(DATA, dict(definition.data))
     if definition.folders and list(definition.folders) != study.user_attrs.get(FOLDERS):
-        # The last ones: whoever moved the experiment and ran it again has it where it is now.
+        # The folders of the last run are stored: the experiment may have been moved since it was begun.
         study.set_user_attr(FOLDERS, list(definition.folders))
     return Study(storage, name, definition, spec)
 
 
 @contextmanager
 def discarded_if_unused(study: Study) -> Iterator[None]:
-    """Takes a study out of the store again if an error or a signal ends the block before its first trial."""
+    """Deletes a study from the store if an error or a signal ends the block before its first trial."""
     try:
         yield
     except BaseException:
         if study.unused:
-            # Where the store is away, or another's by now, the study stays.
+            # Where the store is away, or another process has the study by now, the study stays.
             with suppress(StoreAway, StudyBusy):
                 study.discard()
         raise
 
 
-def _taken_over(name: str, found: Sequence[str]) -> str:
-    """The command by which a changed study has the use of the trials of the one before."""
+def _how_to_reuse(name: str, found: Sequence[str]) -> str:
+    """The command with which a changed study can use the trials of the earlier one."""
     if all(line.startswith("search_space.parameters") for line in found):
         return f"take over the trials that lie within the changed ranges: hpo extend {name} EXPERIMENT --name NEW"
     return f"start a study that learns from its trials: hpo warm-start EXPERIMENT --from {name} --name NEW"

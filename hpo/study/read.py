@@ -1,4 +1,4 @@
-"""Reads studies from the store, changing nothing."""
+"""Reads studies from the store, without changing anything."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ from hpo.text.urls import masked
 
 @dataclass(frozen=True)
 class StudyView:
-    """A study as it stands in the store."""
+    """A study as it is stored."""
 
     name: str
     identity: Mapping[str, Any]
@@ -44,19 +44,19 @@ class StudyView:
     files: Mapping[str, str]
     """The YAML files: experiment, search_space."""
     experiment: Mapping[str, Any]
-    """The experiment with all defaults and overrides in place, and its search space within."""
+    """The experiment with all defaults and overrides applied, including its search space."""
     versions: Mapping[str, str]
-    """Of the packages with which the study was begun."""
+    """Versions of the packages with which the study was begun."""
     trials: Sequence[TrialRecord]
     storage: str
     confirmation: Confirmation | None = None
-    """What `hpo confirm` found, once it has run."""
+    """The result of `hpo confirm`; None if it has not run."""
     data: Mapping[str, Any] = field(default_factory=dict)
-    """What is known of its dataset; `hpo.data.info_json.info_from_json` reads it."""
+    """What is known about its dataset; `hpo.data.info_json.info_from_json` reads it."""
     folders: Sequence[str] = ()
-    """Where relative paths and import paths of the user's were looked for when it was run last, in this order."""
+    """The folders where the user's relative paths and import paths were looked up in its last run, in this order."""
     links: Mapping[str, str] = field(default_factory=dict)
-    """extends, extended_by -> the name of the study, or names with commas between."""
+    """extends, extended_by -> the name of the study, or several names separated by commas."""
 
     @cached_property
     def objective(self) -> Objective:
@@ -64,10 +64,10 @@ class StudyView:
         return Objective.model_validate(self.identity["objective"])
 
     def trial(self, number: int) -> TrialRecord:
-        """The trial of that number.
+        """The trial with that number.
 
         Raises:
-            NotFound: there is none; says which there are.
+            NotFound: there is none; the message says which there are.
         """
         for trial in self.trials:
             if trial.number == number:
@@ -79,10 +79,10 @@ class StudyView:
 
 @read_patiently
 def read_study(url: str, name: str) -> StudyView:
-    """Reads a study, changing nothing.
+    """Reads a study, without changing anything.
 
     Raises:
-        NotFound: there is no such study; names the nearest.
+        NotFound: there is no such study; the message names the nearest.
     """
     database = open_database(url, must_exist=True)
     study = _loaded(database, url, name)
@@ -103,10 +103,10 @@ def read_sampled(url: str, name: str) -> dict[int, Sampled]:
 
 @read_patiently
 def known_study(url: str, name: str) -> optuna.Study:
-    """Optuna's own study, for those who read it with Optuna's own tools.
+    """The study as Optuna's own object, for Optuna's own tools.
 
     Raises:
-        NotFound: there is no such study; names the nearest.
+        NotFound: there is no such study; the message names the nearest.
     """
     return _loaded(open_storage(url, must_exist=True), url, name)
 
@@ -124,13 +124,13 @@ def _loaded(storage: BaseStorage, url: str, name: str) -> optuna.Study:
 
 
 def view_of(study: optuna.Study, url: str, trials: Sequence[FrozenTrial] | None = None) -> StudyView:
-    """A study as it stands in the store at `url`; with these trials, where they have been read already."""
+    """A study as it is stored at `url`; `trials`: its trials, if they have been read already."""
     attributes = study.user_attrs
     confirmed = attributes.get(CONFIRMATION)
     return StudyView(
         name=study.study_name,
         identity=hidden_in(attributes[IDENTITY]),
-        # What an older hpo kept has where things are stored, too.
+        # Earlier versions of hpo stored the URLs of stores in these too.
         files=kept_files(attributes[FILES]),
         experiment=kept_experiment(attributes[EXPERIMENT]),
         versions=attributes[VERSIONS],
@@ -145,7 +145,7 @@ def view_of(study: optuna.Study, url: str, trials: Sequence[FrozenTrial] | None 
 
 @read_patiently
 def study_names(url: str) -> list[str]:
-    """The names of all studies of a store that hpo made; none where there is no store yet."""
+    """The names of all studies in a store that hpo made; empty if there is no store yet."""
     try:
         storage = open_storage(url, must_exist=True)
     except NotFound:
@@ -155,13 +155,13 @@ def study_names(url: str) -> list[str]:
 
 
 def confirming_study(study: str) -> str:
-    """The name of the Optuna study in which the confirming runs of a study stand; no user can choose it."""
+    """The name of the Optuna study that holds a study's confirming runs; no user can choose such a name."""
     return f"{study}@confirm"
 
 
 @read_patiently
 def confirming_runs(url: str, study: str) -> list[TrialRecord]:
-    """The confirming runs of a study, in the order in which they began; none where it was never confirmed.
+    """The confirming runs of a study, in the order in which they began; empty if it was never confirmed.
 
     Raises:
         NotFound: there is no store.

@@ -1,4 +1,4 @@
-"""What is known of a trial: the one shape in which studies are read, logged, compared and exported."""
+"""The record of a trial: the one form in which trials are read, logged, compared and exported."""
 
 import statistics
 from collections import Counter
@@ -13,7 +13,7 @@ from hpo.study.failure import Failure
 from hpo.text.values import score
 
 if TYPE_CHECKING:
-    # pydantic, for which whoever only reads a list should not wait.
+    # This module imports pydantic, which commands that only list studies should not wait for.
     from hpo.config.experiment import Objective
 
 State = Literal["running", "complete", "pruned", "failed"]
@@ -21,12 +21,12 @@ State = Literal["running", "complete", "pruned", "failed"]
 
 @dataclass(frozen=True)
 class Confirms:
-    """Which finalist, and which of its seeds, a confirming run stands for."""
+    """The finalist that a confirming run trains, and which of the seeds it trains it with."""
 
     trial: int
     """Number of the finalist's trial in the study."""
     ordinal: int
-    """Which seed it is, counted from 1; the same seed for all finalists."""
+    """Which seed it is, counted from 1; all finalists have the same seeds."""
 
 
 @dataclass(frozen=True)
@@ -38,67 +38,68 @@ class TrialRecord:
     params: Mapping[str, Any]
     """The configuration: every parameter that exists in it, constants included."""
     seed: int
-    """Of all that is random in the trial."""
+    """The seed of everything that is random in the trial."""
     origin: int
     """Number of the trial that first had this configuration; its own, unless it was tried again."""
     attempt: int = 0
     """How often the configuration had been tried before."""
     value: float | None = None
     """The objective at the best epoch; None where no epoch was finished, or the trial failed.
-    Of k-fold cross-validation its mean over the folds' best epochs, None unless all folds were trained."""
+    With k-fold cross-validation: its mean over the folds' best epochs; None unless all folds were trained."""
     best_epoch: int | None = None
-    """Counted from 1, through all folds."""
+    """Counted from 1, across all folds."""
     fold_best_epochs: Sequence[int] = ()
-    """Of k-fold cross-validation, the best epoch of each fold that came to its end, counted like `best_epoch`."""
+    """With k-fold cross-validation: the best epoch of each fold that was finished, counted like `best_epoch`."""
     fold_lengths: Sequence[int] = ()
-    """Of k-fold cross-validation, the epochs of each fold that was begun."""
+    """With k-fold cross-validation: the number of epochs of each fold that was begun."""
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Metric -> its value after each epoch: loss, accuracy, val_loss, ..., learning_rate, seconds."""
     test: Mapping[str, float] = field(default_factory=dict)
-    """Metric -> its value on the test part at the weights of the best epoch; its mean over the folds' models."""
+    """Metric -> its value on the test part with the weights of the best epoch; with folds, its mean over the folds'
+    models."""
     ended_by: str | None = None
-    """epochs, early_stopping, pruner or deadline; None of failed trials."""
+    """epochs, early_stopping, pruner or deadline; None for failed trials."""
     failure: Failure | None = None
     """Why the trial failed."""
     model_parameters: int | None = None
-    """Size of the model, in numbers."""
+    """Size of the model: the number of its parameters."""
     note: str | None = None
-    """How it trained, and why, where it shared no graph with other trials; None if it did."""
+    """If it shared no graph with other trials: how it trained instead, and why."""
     model_file: str | None = None
-    """The saved model, where it was kept."""
+    """Path of the saved model, if it was kept."""
     test_note: str | None = None
-    """Why test scores are missing, or what they are not of."""
+    """Why test scores are missing, or what they leave out."""
     model_note: str | None = None
     """Why the model could not be saved, or why its file cannot be loaded as it is."""
     started: datetime | None = None
     ended: datetime | None = None
     resolved: Resolved | None = None
-    """Every setting that it had; None of trials that earlier code began, or that made no job."""
+    """Every setting of the trial; None for trials begun by earlier versions, and for trials without a job."""
     source: str | None = None
     """Where it was run, if not in this study: the study and the trial's number there."""
     confirms: Confirms | None = None
-    """Of a confirming run, whose numbers are apart from those of the study's trials; None for trials."""
+    """What a confirming run confirms; its number is not one of the study's trials. None for trials."""
 
     @property
     def label(self) -> str:
-        """What the trial or the confirming run is called."""
+        """The name of the trial, or of the confirming run, in messages."""
         if self.confirms is None:
             return f"trial {self.number}"
         return f"trial {self.confirms.trial} seed {self.confirms.ordinal}"
 
     @property
     def reason(self) -> str | None:
-        """Why the trial failed, in a word: error, nonfinite, killed, ...; None of any other."""
+        """Why the trial failed, in a word: error, nonfinite, killed, ...; None if it did not fail."""
         return None if self.failure is None else self.failure.reason
 
     @property
     def outcome(self) -> str:
-        """The reason for which it failed, or the state of any other."""
+        """The reason of its failure, if it failed; otherwise its state."""
         return self.reason or self.state
 
     @property
     def remarks(self) -> list[str]:
-        """What there is to say of its test scores and its model."""
+        """Remarks on its test scores and its model."""
         return [
             *([f"test scores: {self.test_note}"] if self.test_note else []),
             *([f"model: {self.model_note}"] if self.model_note else []),
@@ -106,34 +107,34 @@ class TrialRecord:
 
     @property
     def epochs(self) -> int:
-        """Finished epochs."""
+        """The number of finished epochs."""
         return max((len(curve) for curve in self.curves.values()), default=0)
 
     @property
     def seconds(self) -> float | None:
-        """Wall time from the asking to the telling."""
+        """Wall time from the start of the trial to its end, in seconds; None while it runs."""
         if self.started is None or self.ended is None:
             return None
         return (self.ended - self.started).total_seconds()
 
     @property
     def best(self) -> dict[str, float]:
-        """Every metric at the best epoch; of k-fold cross-validation, its mean over the folds' best epochs."""
+        """Every metric at the best epoch; with k-fold cross-validation, its mean over the folds' best epochs."""
         return {name: statistics.fmean(values) for name, values in self._at_best().items()}
 
     @property
     def gaps(self) -> dict[str, float]:
-        """Metric -> how far its value on the training part is above that on the validation part, at the best epoch."""
+        """Metric -> its value on the training part minus its value on the validation part, at the best epoch."""
         best = self.best
         return {name: value - best[f"val_{name}"] for name, value in best.items() if f"val_{name}" in best}
 
     @property
     def deviations(self) -> dict[str, float]:
-        """Every metric's deviation from fold to fold, with n - 1 in the denominator; empty without folds."""
+        """Metric -> its standard deviation over the folds, with n - 1 in the denominator; empty without folds."""
         return {name: statistics.stdev(values) for name, values in self._at_best().items() if len(values) > 1}
 
     def _at_best(self) -> dict[str, list[float]]:
-        """Every metric at the best epoch, or at those of the folds."""
+        """Metric -> its value at the best epoch, or its values at the folds' best epochs."""
         if self.best_epoch is None:
             return {}
         epochs = self.fold_best_epochs or (self.best_epoch,)
@@ -141,7 +142,7 @@ class TrialRecord:
 
     @property
     def places(self) -> list[tuple[int | None, int]]:
-        """For each epoch its fold, and which epoch of the fold it is, both counted from 1; without folds it is None."""
+        """For each epoch: its fold, and its number within the fold, both counted from 1; the fold is None without folds."""
         if not self.fold_lengths:
             return [(None, epoch) for epoch in range(1, self.epochs + 1)]
         return [(fold, epoch) for fold, length in enumerate(self.fold_lengths, 1) for epoch in range(1, length + 1)]
@@ -152,7 +153,7 @@ class TrialRecord:
         return None if self.best_epoch is None else self.places[self.best_epoch - 1][0]
 
     def score(self, objective: "Objective") -> Score | None:
-        """Its validation score; None where it still runs, failed, or came to none."""
+        """Its validation score; None if it still runs, failed, or ended without one."""
         if self.state not in ("complete", "pruned") or self.value is None:
             return None
         return replace(objective.score(self.value, self.best_epoch), fold_epochs=tuple(self.fold_best_epochs))
@@ -162,13 +163,14 @@ class TrialRecord:
         return replace(self, value=score.value, best_epoch=score.epoch, fold_best_epochs=score.fold_epochs)
 
     def reached(self, metric: str) -> str:
-        """How the score came about, in words."""
+        """Where the score was reached, in words: `at epoch 3 of 5`."""
         if not self.fold_best_epochs:
             return f"at epoch {self.best_epoch} of {self.epochs}"
         return f"as mean of {len(self.fold_best_epochs)} folds, deviation {score(self.deviations.get(metric, 0.0))}"
 
     def reports(self, metric: str) -> dict[int, float]:
-        """What a pruner is told of the objective: epoch -> value, or fold -> mean over the folds so far."""
+        """The values of the objective that are reported to a pruner: epoch -> value, or fold -> mean over the folds so
+        far."""
         curve = self.curves.get(metric, ())
         if not self.fold_lengths:
             return dict(enumerate(curve, 1))
@@ -177,22 +179,22 @@ class TrialRecord:
 
 
 def failed(record: TrialRecord, failure: Failure) -> TrialRecord:
-    """The trial as one that failed."""
+    """The record of the trial, marked as failed."""
     return replace(record, state="failed", failure=failure, value=None, ended_by=None)
 
 
 def lost(record: TrialRecord, error: str = "its coordinator was killed") -> TrialRecord:
-    """A trial that nobody goes on with, failed; every other one as it is."""
+    """A running trial, marked as failed with reason lost; any other trial as it is."""
     return failed(record, Failure("lost", error)) if record.state == "running" else record
 
 
 def count_states(trials: Sequence[TrialRecord]) -> dict[str, int]:
-    """State -> how many trials are in it, in the order in which the states occur."""
+    """State -> the number of trials in it, in the order in which the states occur."""
     return dict(Counter(trial.state for trial in trials))
 
 
 def count_failures(trials: Sequence[TrialRecord]) -> dict[str, int]:
-    """Reason -> how many trials failed for it."""
+    """Reason -> the number of trials that failed for it."""
     return dict(Counter(trial.reason for trial in trials if trial.reason))
 
 
@@ -203,5 +205,5 @@ def ranked(trials: Sequence[TrialRecord], objective: "Objective") -> list[TrialR
 
 
 def best_trial(trials: Sequence[TrialRecord], objective: "Objective") -> TrialRecord | None:
-    """The first of the ranked trials; None where none has a score."""
+    """The first of the ranked trials; None if none has a score."""
     return next(iter(ranked(trials, objective)), None)

@@ -11,7 +11,7 @@ from hpo.study.stored_trial import attempt_of, origin_of, reason_of
 
 
 def to_run_again(trials: Sequence[FrozenTrial], retries: int) -> Iterator[FrozenTrial]:
-    """The failed trials whose configuration is to be run again, and is not yet."""
+    """The failed trials whose configuration is to be run again, and has not been yet."""
     latest: dict[int, FrozenTrial] = {}
     deaths: Counter[int] = Counter()
     for trial in trials:
@@ -22,12 +22,15 @@ def to_run_again(trials: Sequence[FrozenTrial], retries: int) -> Iterator[Frozen
             yield trial
 
 
-def may_run_again(record: TrialRecord, trials: Sequence[FrozenTrial], retries: int) -> bool:
-    """Whether the configuration of a trial that is about to end is to be tried again; Optuna was not told yet."""
+def will_run_again(record: TrialRecord, trials: Sequence[FrozenTrial], retries: int) -> bool:
+    """Whether the configuration of a trial that is about to end will be tried again.
+
+    `trials` are the study's, in which the end is not recorded yet.
+    """
     deaths = 1 + sum(reason_of(trial) in RETRIED for trial in trials if origin_of(trial) == record.origin)
     return runs_again(record.reason, deaths, retries)
 
 
-def tried_again(trial: FrozenTrial) -> dict[str, int]:
-    """What a further attempt at a trial's configuration says of itself."""
+def next_attempt(trial: FrozenTrial) -> dict[str, int]:
+    """The attribute RETRY for the next attempt at a trial's configuration."""
     return {"origin": origin_of(trial), "attempt": attempt_of(trial) + 1}

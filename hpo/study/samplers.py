@@ -1,4 +1,4 @@
-"""The tables of samplers and pruners, by the names that experiment files use; options by Optuna's own names."""
+"""The tables of samplers and pruners, by the names that experiment files use; options have Optuna's names."""
 
 import importlib.util
 import inspect
@@ -38,10 +38,10 @@ PRUNERS: Mapping[str, type[BasePruner]] = {
     "threshold": optuna.pruners.ThresholdPruner,
 }
 
-# Set from the study's seed, by the coordinator or not for users to set in a file.
+# Options that hpo sets itself; a file cannot set them.
 _OURS = {"seed", "warn_independent_sampling", "warn_asynchronous_seeding"}
 
-# The annotations of the options that a YAML value can stand for.
+# Annotations of options that a YAML value can set -> the Python types allowed, and their name in messages.
 _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "a whole number"),
     "float": ((float, int), "a number"),
@@ -52,10 +52,10 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 
 
 def make_sampler(named: Named, seed: int, ask: int, attempt: int = 0) -> BaseSampler:
-    """The sampler for one ask; where it proposed what was tried before, for a further attempt at it.
+    """The sampler for one ask, or for a further attempt at it after it proposed a configuration that was tried before.
 
-    A fresh one each time, seeded by the study's seed and the number of the ask: what it proposes depends on
-    these and on the trials told so far, not on how often the study was interrupted.
+    Each call makes a new sampler, seeded by the study's seed and the number of the ask. Its proposal depends on
+    these and on the trials that have ended, not on how often the study was interrupted.
 
     Raises:
         UserError: the gp sampler without torch.
@@ -67,7 +67,7 @@ def make_sampler(named: Named, seed: int, ask: int, attempt: int = 0) -> BaseSam
     ask_seed = derive_seed(seed, ask, *([attempt] if attempt else ()))
     options: dict[str, Any] = {"seed": ask_seed, **named.options}
     if named.name == "qmc":
-        # The points of one sequence: the same seed for all; the sequence's place is kept in the study.
+        # All points belong to one sequence, so all have the same seed. The position in it is stored in the study.
         options |= {"seed": seed, "warn_independent_sampling": False, "warn_asynchronous_seeding": False}
         options["independent_sampler"] = optuna.samplers.RandomSampler(seed=ask_seed)
     if named.name == "cmaes":
@@ -79,7 +79,7 @@ def make_sampler(named: Named, seed: int, ask: int, attempt: int = 0) -> BaseSam
 
 
 def make_pruner(named: Named, epochs: int) -> BasePruner:
-    """The pruner of a study; `epochs` is the most that a trial trains, or its folds.
+    """The pruner of a study; `epochs`: the largest number of epochs of a trial, or its number of folds.
 
     Raises:
         TypeError, ValueError: options that the pruner does not take.
@@ -96,14 +96,14 @@ def make_pruner(named: Named, epochs: int) -> BasePruner:
 
 
 def derive_seed(seed: int, *numbers: int) -> int:
-    """A 32-bit seed from the study's seed and a number, or several, by NumPy's SeedSequence."""
+    """A 32-bit seed from the study's seed and one or more numbers, by NumPy's SeedSequence."""
     import numpy as np
 
     return int(np.random.SeedSequence([seed, *numbers]).generate_state(1)[0])
 
 
 def option_mistakes(experiment: Experiment) -> list[tuple[Key, str]]:
-    """What is wrong with the sampler and the pruner of an experiment file: key -> message."""
+    """The mistakes in the sampler and the pruner of an experiment file: pairs of key and message."""
     study, epochs = experiment.study, experiment.dataset.validation.folds or experiment.training.epochs
     found = _mistakes(("study", "sampler"), study.sampler, SAMPLERS, lambda: make_sampler(study.sampler, 0, 0))
     return found + _pruner_mistakes(("study", "pruner"), study.pruner, epochs)
@@ -146,7 +146,7 @@ def _mistakes(key: Key, named: Named, table: Mapping[str, type], make: Callable[
 
 
 def options_of(kind: type) -> dict[str, tuple[str, ...]]:
-    """The options of a sampler or pruner that a file can set, each with the kinds of value that it takes."""
+    """The options of a sampler or pruner that a file can set, each with the annotations of the values it takes."""
     found: dict[str, tuple[str, ...]] = {}
     for name, parameter in inspect.signature(kind).parameters.items():
         annotation = getattr(parameter.annotation, "__name__", parameter.annotation)

@@ -1,4 +1,4 @@
-"""How a trial stands in Optuna's store: what is written of a TrialRecord, and how it is read back."""
+"""How a trial is stored in Optuna: how a TrialRecord is written, and how it is read back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from hpo.study.record import Confirms, State, TrialRecord
 from hpo.study.trial_results import fields_of
 
 READ = (JOB, RETRY, RESULT, CONFIRMS, CARRIED, OBSERVED)
-"""The user attributes that a trial is read from: what `record_of` and `own` look at."""
+"""The user attributes that a trial is read from: those that `record_of` and `own_trials` look at."""
 
 STATES: Mapping[TrialState, State] = {
     TrialState.RUNNING: "running",
@@ -24,17 +24,17 @@ STATES: Mapping[TrialState, State] = {
 
 
 def records_of(trials: Sequence[FrozenTrial]) -> list[TrialRecord]:
-    """The trials, but those that only wait to be handed out."""
-    return [record_of(trial) for trial in own(trials) if trial.state is not TrialState.WAITING]
+    """The records of a study's own trials, without those that still wait to be handed out."""
+    return [record_of(trial) for trial in own_trials(trials) if trial.state is not TrialState.WAITING]
 
 
-def own(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """A study's own trials, without those of which only its sampler and its pruner know."""
+def own_trials(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """A study's own trials, without those of other studies that only its sampler and its pruner see."""
     return [trial for trial in trials if OBSERVED not in trial.user_attrs]
 
 
 def record_of(trial: FrozenTrial) -> TrialRecord:
-    """What is known of a trial."""
+    """The record of a trial."""
     job, result = trial.user_attrs.get(JOB, {}), trial.user_attrs.get(RESULT, {})
     return TrialRecord(
         number=trial.number, state=state_of(trial), params=config_of(trial), seed=job.get("seed", 0),
@@ -46,20 +46,20 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
 
 
 def job_of(record: TrialRecord) -> dict[str, Any]:
-    """What is kept of a trial's beginning: its configuration, its seed, and once its job is made all its settings."""
+    """The attribute JOB of a trial: its configuration and its seed; after its job is made, all its settings too."""
     job = {"config": record.params, "seed": record.seed}
     return job if record.resolved is None else {**job, "resolved": asdict(record.resolved)}
 
 
 def config_of(trial: FrozenTrial) -> Mapping[str, Any]:
-    """A trial's configuration; of one that was killed as it began, what is known of it."""
+    """A trial's configuration; only a part of it if the coordinator was killed while the trial began."""
     begun = {**trial.system_attrs.get(FIXED_PARAMS, {}), **trial.params}
     config: Mapping[str, Any] = trial.user_attrs.get(JOB, {}).get("config", begun)
     return config
 
 
 def origin_of(trial: FrozenTrial) -> int:
-    """The trial that first had this configuration."""
+    """The number of the trial that first had this configuration."""
     return int(trial.user_attrs.get(RETRY, {}).get("origin", trial.number))
 
 
@@ -75,7 +75,7 @@ def source_of(trial: FrozenTrial) -> str | None:
 
 
 def reason_of(trial: FrozenTrial) -> str | None:
-    """Why the trial failed, in a word, in whatever state Optuna keeps it."""
+    """Why the trial failed, in a word, no matter in which state Optuna keeps it; None if it did not fail."""
     reason: str | None = None
     if trial.state.is_finished():
         reason = trial.user_attrs.get(RESULT, {}).get("failure")
@@ -83,5 +83,5 @@ def reason_of(trial: FrozenTrial) -> str | None:
 
 
 def state_of(trial: FrozenTrial) -> State:
-    """The trial's state: failed for whatever reason, though Optuna may have been told otherwise: `hpo.study.tell`."""
+    """The trial's state: failed if there is a reason, though Optuna may keep another state (see `hpo.study.tell`)."""
     return "failed" if reason_of(trial) is not None else STATES[trial.state]

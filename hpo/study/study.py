@@ -1,4 +1,4 @@
-"""The record: an Optuna study that its one coordinator opens, checks, writes and resumes."""
+"""A study's trials in Optuna: what its one coordinator asks for, writes and resumes."""
 
 import warnings
 from collections.abc import Mapping
@@ -19,16 +19,16 @@ from hpo.storage.writer import Writer
 from hpo.study.attributes import DECLARED, ENQUEUED, JOB, RETRY
 from hpo.study.definition import Definition
 from hpo.study.failure import Failure
-from hpo.study.next_configuration import Found, Tried, Wish, begun, not_yet
+from hpo.study.next_configuration import ConfigurationFinder, Found, Wish, first_trials, next_enqueued
 from hpo.study.record import TrialRecord, failed, lost
-from hpo.study.retries import may_run_again, to_run_again, tried_again
+from hpo.study.retries import next_attempt, to_run_again, will_run_again
 from hpo.study.samplers import derive_seed, make_pruner
-from hpo.study.stored_trial import config_of, job_of, origin_of, own, record_of, records_of
+from hpo.study.stored_trial import config_of, job_of, origin_of, own_trials, record_of, records_of
 from hpo.study.tell import tell
 
 
 class Study:
-    """An Optuna study, written by one coordinator alone; `hpo.storage.lock` sees to that."""
+    """An Optuna study, written by one coordinator only; `hpo.storage.lock` ensures that."""
 
     def __init__(self, storage: BatchedStorage, name: str, definition: Definition, spec: StudySpec) -> None:
         pruner = make_pruner(spec.pruner, definition.epochs)
@@ -38,9 +38,9 @@ class Study:
         self._spec = spec
         self._seed = definition.identity["seed"]
         self._running: dict[int, int] = {}
-        # Of the file's list, what some trial had been begun with in other words.
-        self._passed: list[Mapping[str, Any]] = []
-        self._tried = Tried(self._study, storage, spec, self._seed)
+        # Entries of the file's list that mean a configuration which a trial was begun with already.
+        self._skipped: list[Mapping[str, Any]] = []
+        self._finder = ConfigurationFinder(self._study, storage, spec, self._seed)
         self._space = definition.space
         stored = self._study.user_attrs.get(DECLARED)
         self._declared = definition.declared if stored is None else Declared(stored)
@@ -48,7 +48,7 @@ class Study:
 
     @property
     def store(self) -> Writer:
-        """Who does what is to be done with the store."""
+        """The thread that reads and writes the store."""
         return self._storage.writer
 
     @property
@@ -58,52 +58,52 @@ class Study:
 
     @property
     def space(self) -> SearchSpace:
-        """What its trials vary: the file's, and what the model declares."""
+        """The search space of its trials: the file's, with the parameters that the model declares itself."""
         return self._whole_space
 
     def trials(self) -> list[TrialRecord]:
-        """All trials, but those that only wait to be handed out."""
+        """All trials, without those that still wait to be handed out."""
         return records_of(self._study.get_trials(deepcopy=False))
 
     @property
     def unused(self) -> bool:
-        """Whether nothing is in it: no trial of its own, and none that was observed elsewhere."""
+        """Whether it is empty: it has no trials of its own, and none of other studies."""
         return not self._study.get_trials(deepcopy=False)
 
     def _widen(self) -> None:
-        """Goes on with all that the model is known to declare.
+        """Adds all parameters that the model is known to declare to the space.
 
         Raises:
-            UserError: a grid cannot run through them.
+            UserError: a grid cannot enumerate them.
         """
         space = self._declared.added_to(self._space)
         endless = space.uncountable() if self._spec.sampler.name == "grid" else []
         if endless:
             raise UserError(f"sampler grid needs a step, or choices, for {', '.join(endless)}")
         self._whole_space = space
-        self._tried.widen(space)
+        self._finder.widen(space)
         self._exhausted = False
 
     @property
     def exhausted(self) -> bool:
-        """Whether a configuration was wanted, and every one of the space has been tried."""
+        """Whether another configuration was asked for after all of the space had been tried."""
         return self._exhausted
 
     def recover(self) -> list[TrialRecord]:
-        """Fails what a killed coordinator left running, with reason lost; returns those trials."""
+        """Marks trials that a killed coordinator left running as failed, with reason lost; returns them."""
         running = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state is TrialState.RUNNING]
         return [self.end(lost(record_of(trial))) for trial in running]
 
     def ask(self, trials: int | None) -> TrialRecord | None:
-        """The next configuration, or None where `trials` of them have been begun, or none is left to be tried.
+        """Begins the next trial; None if `trials` configurations have been begun, or none is left to be tried.
 
-        First what is to be run again (given back, lost, its worker died), then what others enqueued, then the
-        file's own list, then the grid's or the sampler's next. None is handed out twice but to be run again. An
-        enqueued configuration that the space does not allow, or that was tried, comes back as a failed trial, with
-        reason invalid.
+        First come configurations that are to be run again (interrupted, lost, or their worker died), then those that
+        others enqueued, then the file's `enqueue` list, then the grid's or the sampler's next. No configuration is
+        handed out twice, except to be run again. An enqueued configuration that the space does not allow, or that was
+        tried, comes back as a failed trial with reason invalid.
 
         Raises:
-            NotNow: the store is away; to be asked again.
+            NotNow: the store is away; ask again later.
         """
         with self._storage.promptly():
             self._storage.refresh(self._id)
@@ -111,12 +111,12 @@ class Study:
             return self._ask(trials) if stray is None else self._take_up(stray)
 
     def _ask(self, trials: int | None) -> TrialRecord | None:
-        known = own(self._study.get_trials(deepcopy=False))
-        origins = begun(known)
+        known = own_trials(self._study.get_trials(deepcopy=False))
+        origins = first_trials(known)
         for last in to_run_again(known, self._spec.retries):
-            # The same ordinal again: where a kill left less than the whole configuration, the rest is drawn as it was.
+            # The same ordinal again: if a kill left only a part of the configuration, the rest is drawn as before.
             ordinal, config = origins.index(origin_of(last)), config_of(last)
-            record = self._next(Wish(ordinal, config, {RETRY: tried_again(last)}, again=config))
+            record = self._next(Wish(ordinal, config, {RETRY: next_attempt(last)}, again=config))
             if record is not None:
                 return record
         ordinal = len(origins)
@@ -124,18 +124,18 @@ class Study:
             return None
         if any(trial.state is TrialState.WAITING for trial in known):
             return self._next(Wish(ordinal, waits=True))
-        while (listed := not_yet(self._spec.enqueue, known, self._passed)) is not None:
+        while (listed := next_enqueued(self._spec.enqueue, known, self._skipped)) is not None:
             if (record := self._next(Wish(ordinal, listed, {ENQUEUED: listed}))) is not None:
                 return record
-            self._passed.append(listed)
+            self._skipped.append(listed)
         return None if self._exhausted else self._unlisted(ordinal, trials)
 
     def _unlisted(self, ordinal: int, trials: int | None) -> TrialRecord | None:
-        """The grid's or the sampler's next."""
+        """Begins a trial with the next configuration of the grid or the sampler."""
         if self._spec.sampler.name == "grid":
-            config = self._tried.untried({})
+            config = self._finder.untried({})
             record = None if config is None else self._next(Wish(ordinal, config))
-            # Without a number a grid is done at its end.
+            # Where no number of trials is set, a grid is done at its end, not exhausted.
             self._exhausted = record is None and trials is not None
             return record
         record = self._next(Wish(ordinal))
@@ -143,12 +143,12 @@ class Study:
         return record
 
     def will_run_again(self, record: TrialRecord) -> bool:
-        """Whether the configuration of a failed trial is to be run again."""
+        """Whether the configuration of a failed trial will be run again."""
         known = self._study.get_trials(deepcopy=False)
         return any(trial.number == record.number for trial in to_run_again(known, self._spec.retries))
 
     def resolve(self, record: TrialRecord, resolved: Resolved | None) -> TrialRecord:
-        """Keeps with a trial that was begun what it resolved to; returns its record."""
+        """Stores all settings of a trial that was begun; returns its record."""
         record = replace(record, resolved=resolved)
         self._storage.set_trial_user_attr(self._running[record.number], JOB, job_of(record))
         return record
@@ -160,21 +160,21 @@ class Study:
         return self._study.pruner.prune(self._study, self._storage.get_trial(trial_id))
 
     def end(self, record: TrialRecord) -> TrialRecord:
-        """Tells the end of a trial; what is told is kept. Returns the record with its times."""
+        """Records the end of a trial, which then counts as ended even if the store is away; returns it with its times."""
         began_here = self._running.pop(record.number, None) is not None
         known = self._study.get_trials(deepcopy=False)
-        final = not may_run_again(record, known, self._spec.retries)
+        final = not will_run_again(record, known, self._spec.retries)
         return tell(self._storage, self._study, record, instructive=began_here and final)
 
     def discard(self) -> None:
-        """Takes the study out of the store."""
+        """Deletes the study from the store."""
         optuna.delete_study(study_name=self.name, storage=self._storage)
 
     def declare(self, found: Declared) -> None:
-        """Keeps what a trial's model declared beyond what was known: later trials, also of the next run, vary it.
+        """Stores parameters that a trial's model newly declared: later trials vary them, in later runs too.
 
         Raises:
-            UserError: a grid cannot run through it.
+            UserError: a grid cannot enumerate them.
         """
         self._declared = self._declared.widened(found)
         self._study.set_user_attr(DECLARED, self._declared.config)
@@ -182,17 +182,17 @@ class Study:
 
     @property
     def declared(self) -> Declared:
-        """What the model is known to declare."""
+        """The parameters that the model is known to declare."""
         return self._declared
 
     def _next(self, wish: Wish) -> TrialRecord | None:
-        """Begins a trial: its row and its parameters are written at once, so that no kill comes between them."""
+        """Begins a trial: its row and its parameters are written together, so that no kill can come between them."""
         with self._storage.drafting(self._id), warnings.catch_warnings():
-            # Optuna warns of values out of range, and keeps them; they are refused below.
+            # Optuna warns about values out of range, and accepts them; they are refused below.
             warnings.filterwarnings("ignore", message="Fixed parameter")
-            found = self._tried.find(wish)
+            found = self._finder.find(wish)
             if found is None and wish.waits:
-                found = self._tried.repeated(wish)
+                found = self._finder.repeated(wish)
             return None if found is None else self._begin(found)
 
     def _begin(self, found: Found) -> TrialRecord:
@@ -203,16 +203,16 @@ class Study:
         trial = self._storage.keep()
         origin = retry.get("origin", trial.number)
         if origin != retry.get("origin", drafted.number):
-            # Somebody enqueued a trial meanwhile, which has the number that this one was to have.
+            # Another process enqueued a trial meanwhile, which got the number that this one was to have.
             seed = derive_seed(self._seed, origin)
             self._storage.set_trial_user_attr(key_of(trial), JOB, {"config": config, "seed": seed})
             self._storage.flush()
         return self._begun(trial, TrialRecord(trial.number, "running", config, seed, origin, attempt), found.error)
 
     def _take_up(self, trial: FrozenTrial) -> TrialRecord:
-        """Goes on with a trial that was written, though nobody heard of that."""
+        """Continues with a trial that was written to the store although the write seemed to fail."""
         record = record_of(trial)
-        # Its number may be another than the one that its seed was made with.
+        # Its number may differ from the one that its seed was made with.
         seed = derive_seed(self._seed, record.origin)
         self._storage.set_trial_user_attr(key_of(trial), JOB, {"config": record.params, "seed": seed})
         self._storage.flush()
@@ -226,6 +226,6 @@ class Study:
         record = replace(record, started=trial.datetime_start)
         if error:
             return self.end(failed(record, Failure("invalid", error)))
-        self._tried.add(record.params, trial.number)
+        self._finder.add(record.params, trial.number)
         self._running[trial.number] = key_of(trial)
         return record

@@ -1,4 +1,4 @@
-"""How the end of a trial is told to Optuna, and what its samplers see of trials that failed."""
+"""How the end of a trial is recorded in Optuna, and how its samplers see trials that failed."""
 
 import copy
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ from hpo.study.stored_trial import STATES, reason_of, record_of
 from hpo.study.trial_results import result_of
 
 INSTRUCTIVE = ("nonfinite", "invalid", "timeout", "out_of_memory")
-"""Failures that say something of the configuration, and not of the code, the machine or whoever stopped it.
+"""Reasons that are due to the configuration, and not to the code, to the machine or to an interruption.
 
-No sampler of Optuna's looks at failed trials. TPE takes a pruned trial without values for the worst there is, and so
-keeps away from where it was; the others (random, qmc, cmaes, nsga2, gp, grid) pass over pruned trials as over failed
-ones. `hpo.study.stored_trial.record_of` reads such a trial as failed all the same.
+No sampler of Optuna looks at failed trials. TPE takes a pruned trial without values for the worst one, and so keeps
+away from its region. The other samplers (random, qmc, cmaes, nsga2, gp, grid) ignore pruned trials, as they ignore
+failed ones. `hpo.study.stored_trial.record_of` reads such a trial as failed all the same.
 """
 
 
 def tell(storage: BaseStorage, study: optuna.Study, record: TrialRecord, instructive: bool = False) -> TrialRecord:
     """Writes the end of a trial; returns its record with its times.
 
-    `instructive`: whether samplers shall learn from its failure, which says something of a whole configuration.
+    `instructive`: whether samplers should learn from its failure: it is final, and its configuration is complete.
     """
     study_id = storage.get_study_id_from_name(study.study_name)
     trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, record.number)
@@ -34,7 +34,7 @@ def tell(storage: BaseStorage, study: optuna.Study, record: TrialRecord, instruc
         storage.set_trial_user_attr(trial_id, f"test_{name}", score)
     state = optuna_state(record, instructive)
     if record.state == "failed" and state is TrialState.PRUNED:
-        # Optuna's own `tell` would take the last epoch's value for the trial's.
+        # Optuna's own `tell` would use the last epoch's value as the trial's.
         storage.set_trial_state_values(trial_id, state)
         return record_of(storage.get_trial(trial_id))
     value = record.value if state is TrialState.COMPLETE else None
@@ -42,17 +42,18 @@ def tell(storage: BaseStorage, study: optuna.Study, record: TrialRecord, instruc
 
 
 def optuna_state(record: TrialRecord, instructive: bool) -> TrialState:
-    """The state in which Optuna keeps an ended trial; `instructive`: whether its failure is to be learned from."""
+    """The state in which Optuna stores an ended trial; `instructive`: whether samplers should learn from its failure."""
     if instructive and record.reason in INSTRUCTIVE:
         return TrialState.PRUNED
     return next(state for state, name in STATES.items() if name == record.state)
 
 
 def as_samplers_see(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Trials as samplers should see them: those of `INSTRUCTIVE` failures as pruned, without values.
+    """Trials as samplers should see them: those with `INSTRUCTIVE` failures as pruned, without values.
 
-    The values after the epochs before it diverged would set such a trial above those that were pruned earlier. Trials
-    that earlier code told as failed are of the kind where they were not finite; others may have lacked parameters.
+    If such a trial kept the values from before it diverged, it would rank above trials that were pruned earlier.
+    Earlier versions recorded all of them as failed. Of those, only the nonfinite ones are changed here: the others may
+    lack parameters.
     """
     return [_pruned(trial) if _is_instructive(trial) else trial for trial in trials]
 

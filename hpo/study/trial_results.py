@@ -1,4 +1,4 @@
-"""What a study keeps of a trial's end: written in one form, read in the forms of earlier code too."""
+"""How the results of a trial are stored: written in one form, and read in the forms of earlier versions too."""
 
 from collections.abc import Mapping
 from itertools import groupby
@@ -11,7 +11,7 @@ from hpo.text.cleaning import clean
 
 
 def result_of(record: TrialRecord) -> dict[str, Any]:
-    """What is kept of a trial's end, beside Optuna's own state, value and times."""
+    """The attribute RESULT of a trial: its results, except for the state, value and times that Optuna stores."""
     return {
         "value": record.value, "best_epoch": record.best_epoch, "curves": record.curves, "test": record.test,
         "ended_by": record.ended_by, **_kept(record.failure),
@@ -24,7 +24,7 @@ def result_of(record: TrialRecord) -> dict[str, Any]:
 
 
 def fields_of(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a TrialRecord that were kept as a result."""
+    """The fields of a TrialRecord, read from the attribute RESULT."""
     fields = {**result, "failure": _failure(result)}
     for name in ("error", "traceback"):
         fields.pop(name, None)
@@ -41,10 +41,10 @@ def _kept(failure: Failure | None) -> dict[str, str | None]:
 
 
 def _failure(result: Mapping[str, Any]) -> Failure | None:
-    """Earlier code kept the message and the traceback as one text, with an empty line between."""
+    """Reads a failure. Earlier versions stored message and traceback as one text, with an empty line between them."""
     if result.get("failure") is None:
         return None
-    # What it kept may be megabytes, or what no terminal can print.
+    # The stored text may be megabytes long, or contain characters that no terminal can print.
     message, traceback = clean(result.get("error") or ""), clean(result.get("traceback") or "")
     if "traceback" not in result:
         message, _, traceback = message.partition("\n\n")
@@ -52,7 +52,7 @@ def _failure(result: Mapping[str, Any]) -> Failure | None:
 
 
 def _with_folds(fields: dict[str, Any]) -> dict[str, Any]:
-    """Earlier code kept the number of each epoch's fold as one more curve, `fold`."""
+    """Reads the folds' lengths. Earlier versions stored the fold of each epoch as one more curve, `fold`."""
     if "fold" not in fields.get("curves", {}):
         return fields
     curves = dict(fields["curves"])

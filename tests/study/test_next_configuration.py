@@ -65,7 +65,7 @@ def test_what_others_enqueue_takes_another_value_where_it_may_and_else_fails(url
     assert [trial.state for trial in ran.trials[3:]] == ["failed", "complete", "complete"]
     same = next(trial.number for trial in ran.trials if trial.params.get("size") == 3)
     assert ran.trials[3].reason == "invalid"
-    assert ran.trials[3].failure.message == f"the configuration of trial {same}, once more"
+    assert ran.trials[3].failure.message == f"the same configuration as trial {same}"
     assert {config["even"] for config in ran.configs[4:]} == {2, 4}
 
 

@@ -69,7 +69,7 @@ def test_all_that_somebody_enqueued_is_run_to_the_last(url, spec):
     # And what is enqueued once the space has been run through is answered too.
     optuna.load_study(study_name="s", storage=url).enqueue_trial({"depth": 2})
     again = run(url, flat, space=space, **{**spec, "trials": 6})
-    assert (again.states[5:], again.trials[5].failure.text) == (["invalid"], "the configuration of trial 4, once more")
+    assert (again.states[5:], again.trials[5].failure.text) == (["invalid"], "the same configuration as trial 4")
 
 
 def test_the_files_list_is_run_to_its_last_with_as_many_trials(url):
