@@ -60,7 +60,7 @@ def run(
     console: "Console | None" = None,
     began: float | None = None,
 ) -> Result:
-    """Runs an experiment, or goes on with it, and returns its result.
+    """Runs an experiment, or continues it, and returns its result.
 
     Args:
         experiment: its YAML file, or a mapping with the keys that the file would have.

@@ -109,12 +109,8 @@ def _finished(plan: Plan) -> Finished | None:
     mine, spec = own_trials(trials), plan.experiment.study
     records = records_of(mine)
     waits = len(records) < len(mine) or any(record.state == "running" for record in records)
-    if (
-        waits
-        or not records
-        or next_enqueued(spec.enqueue, mine, ()) is not None
-        or any(to_run_again(mine, spec.retries))
-    ):
+    listed = next_enqueued(spec.enqueue, mine, ())
+    if waits or not records or listed is not None or any(to_run_again(mine, spec.retries)):
         return None
     ended = _ending(plan, records, len(first_trials(mine)))
     if ended is None or _changed_since(plan, records):

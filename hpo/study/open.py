@@ -52,7 +52,7 @@ def open_study(
         raise StudyMismatch(
             f"study {name} was defined otherwise:\n"
             + "\n".join(f"  {line}" for line in found)
-            + f"\nundo the change to go on with this one, start another with --name, or {_how_to_reuse(name, found)}"
+            + f"\nundo the change to continue this one, start another with --name, or {_how_to_reuse(name, found)}"
         )
     # Earlier versions of hpo stored the URLs of stores, passwords included.
     for key, kept in ((FILES, kept_files), (EXPERIMENT, kept_experiment)):

@@ -142,7 +142,7 @@ class TrialRecord:
 
     @property
     def places(self) -> list[tuple[int | None, int]]:
-        """For each epoch: its fold, and its number within the fold, both counted from 1; the fold is None without folds."""
+        """For each epoch: its fold or None, and its number within the fold; both are counted from 1."""
         if not self.fold_lengths:
             return [(None, epoch) for epoch in range(1, self.epochs + 1)]
         return [(fold, epoch) for fold, length in enumerate(self.fold_lengths, 1) for epoch in range(1, length + 1)]

@@ -160,7 +160,7 @@ class Study:
         return self._study.pruner.prune(self._study, self._storage.get_trial(trial_id))
 
     def end(self, record: TrialRecord) -> TrialRecord:
-        """Records the end of a trial, which then counts as ended even if the store is away; returns it with its times."""
+        """Records the end of a trial, and returns it with its times. The end holds even while the store is away."""
         began_here = self._running.pop(record.number, None) is not None
         known = self._study.get_trials(deepcopy=False)
         final = not will_run_again(record, known, self._spec.retries)

@@ -42,7 +42,7 @@ def tell(storage: BaseStorage, study: optuna.Study, record: TrialRecord, instruc
 
 
 def optuna_state(record: TrialRecord, instructive: bool) -> TrialState:
-    """The state in which Optuna stores an ended trial; `instructive`: whether samplers should learn from its failure."""
+    """The state in which Optuna stores an ended trial; `instructive`: whether samplers learn from its failure."""
     if instructive and record.reason in INSTRUCTIVE:
         return TrialState.PRUNED
     return next(state for state, name in STATES.items() if name == record.state)
