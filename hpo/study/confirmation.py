@@ -41,7 +41,7 @@ class Finalist(_Record):
     behind: float | None = None
     """How much worse its mean is than the leader's, on shared seeds; negative: better. None as with `p_value`."""
     tied: bool
-    """Whether it cannot be distinguished from the leader; true for the leader itself, false where it failed on more seeds
+    """Whether it may be as good as the leader; true for the leader itself, false where it failed on more seeds
     than the leader did, or has too few runs to compare."""
     model_parameters: int | None
     seconds: float | None

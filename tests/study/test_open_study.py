@@ -40,7 +40,7 @@ def test_a_changed_definition_is_refused_with_the_difference(url, change, line):
     with pytest.raises(StudyMismatch, match="study s was defined otherwise:\n") as caught:
         run(url, flat, trials=2, **change)
     assert f"\n  {line}" in str(caught.value)
-    assert "\nundo the change to go on with this one, start another with --name, or " in str(caught.value)
+    assert "\nundo the change to continue this one, start another with --name, or " in str(caught.value)
     inside = line.startswith("search_space.parameters")
     how = "hpo extend s EXPERIMENT --name NEW" if inside else "hpo warm-start EXPERIMENT --from s --name NEW"
     assert str(caught.value).endswith(how)
