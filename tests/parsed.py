@@ -21,9 +21,9 @@ def override(document: Document, assignments: Sequence[str]) -> Document:
 def parse_experiment(document: Document) -> Experiment:
     """A document as an experiment."""
     found = examine_experiment(document)
-    if found.mistakes or found.sound is None:
+    if found.mistakes or found.valid is None:
         raise FileMistakes(found.mistakes)
-    return found.sound
+    return found.valid
 
 
 def parse_space(
@@ -31,6 +31,6 @@ def parse_space(
 ) -> SearchSpace:
     """A document as a search space that sets keys of these sections."""
     found = examine_space(document, training, dataset)
-    if found.mistakes or found.sound is None:
+    if found.mistakes or found.valid is None:
         raise FileMistakes(found.mistakes)
-    return found.sound
+    return found.valid

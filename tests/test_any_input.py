@@ -112,12 +112,12 @@ def test_any_mapping_as_an_experiment_and_as_a_space(data: Any) -> None:
     data = data if isinstance(data, dict) else {"parameters": data}
     document = Document("x.yaml", data)
     space = examine_space(document)
-    assert space.sound is not None or space.mistakes
+    assert space.valid is not None or space.mistakes
     list(space_mistakes(space, document))
     found = examine_experiment(document)
     assert found.mistakes
-    if found.sound is not None:
-        list(experiment_mistakes(found.sound, space))
+    if found.valid is not None:
+        list(experiment_mistakes(found.valid, space))
 
 
 @few

@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 from hpo.config.experiment import Experiment
-from hpo.config.field_types import inside, is_model
+from hpo.config.field_types import is_model, types_inside
 from hpo.config.mistakes import show
 from hpo.config.section import Shorthand
 from hpo.config.yaml_file import Document, Key, dotted, read_value
@@ -14,11 +14,11 @@ from hpo.text.credentials import hidden
 
 
 def examine_assignments(document: Document, assignments: Sequence[str]) -> tuple[Document, list[Mistake]]:
-    """Lays `a.b=c` assignments over a document; the values are read as YAML.
+    """Applies `a.b=c` assignments to a document; the values are read as YAML.
 
-    A name alone (`sampler: tpe`) becomes its longer form (`{name: tpe}`) where a key inside is set. Assignments without
-    `=`, with a value that is not YAML, or with a key inside a value that is not a mapping are left out, and returned
-    as mistakes.
+    A short form (`sampler: tpe`) becomes the mapping (`{name: tpe}`) if a key within it is set. Three kinds of
+    assignments are left out and returned as mistakes: those without `=`, those whose value is not YAML, and those that
+    set a key within a value that is not a mapping.
     """
     data, places = deepcopy(document.data), dict(document.places)
     mistakes: list[Mistake] = []
@@ -46,14 +46,14 @@ def examine_assignments(document: Document, assignments: Sequence[str]) -> tuple
 
 
 def _assign(target: dict[str, Any], key: Key, value: Any) -> str | None:
-    """Sets a value inside nested mappings, or returns what stands in the way."""
+    """Sets a value inside nested mappings; returns a message if a value on the way is not a mapping."""
     inside: list[tuple[dict[str, Any], str, dict[str, Any]]] = []
     for depth, part in enumerate(map(str, key[:-1]), 1):
         child = target.get(part)
         if child is None:
             child = {}
         elif (section := _shorthand(key[:depth])) is not None and section.is_short(child):
-            child = {section.stands_for: child}
+            child = {section.short_key: child}
         elif not isinstance(child, dict):
             return f"{dotted(key[:depth])} is {show(child)}, not a mapping that could hold {key[depth]}"
         inside.append((target, part, child))
@@ -65,8 +65,10 @@ def _assign(target: dict[str, Any], key: Key, value: Any) -> str | None:
 
 
 def _shorthand(key: Key) -> type[Shorthand] | None:
-    """The section at a key that may be written as the value of one of its keys alone."""
+    """The section at a key, if it has a short form."""
     kinds: list[Any] = [Experiment]
     for part in key:
-        kinds = [one for kind in kinds if is_model(kind) and part in kind.model_fields for one in inside(kind, part)]
+        kinds = [
+            one for kind in kinds if is_model(kind) and part in kind.model_fields for one in types_inside(kind, part)
+        ]
     return next((kind for kind in kinds if is_model(kind) and issubclass(kind, Shorthand)), None)

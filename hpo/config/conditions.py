@@ -1,4 +1,4 @@
-"""Conditions under which a parameter exists: intervals, values, and when two of them exclude each other."""
+"""Conditions under which a parameter exists: intervals and values, and whether two conditions exclude each other."""
 
 import math
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ Scalar = bool | int | float | str | None
 
 
 class Interval(Section):
-    """A condition on a number: from `low` to `high`, both inclusive, either may be left out."""
+    """A condition on a number: from `low` to `high`, both inclusive. One of them may be left out."""
 
     needs_one_of = ("low", "high")
 
@@ -47,7 +47,7 @@ Condition = Annotated[
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a number; true and false are none."""
+    """Whether a value is a number; true and false are not numbers."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -29,7 +29,7 @@ Size = Annotated[float, Field(gt=0), AfterValidator(_share_or_number), WithJsonS
 class Validation(Shorthand):
     """The validation part, on which trials are compared: drawn once, or in folds (k-fold cross-validation)."""
 
-    stands_for = "size"
+    short_key = "size"
 
     size: Size = 0.2
     """How much of the training data is used for validation. Unit: share below 1, or number of samples above 1.
@@ -91,17 +91,17 @@ class DatasetSpec(Shorthand):
             },
         }
     )
-    stands_for = "name"
+    short_key = "name"
     needs_one_of = ("name", "path", "function")
 
     name: str | None = None
-    """A dataset that hpo knows (`hpo list datasets`), or what to call your own. Default: from the path.
+    """A dataset that hpo knows (`hpo list datasets`), or a name for your own. Default: from the path.
     Example: digits"""
     path: str | None = None
     """Your data: a folder of IDX files, or a .npz, .csv or .parquet file. A relative path starts from the working
     directory or from the experiment's folder. Default: none. Example: data/houses.csv"""
     function: str | None = None
-    """Your data: import path `package.module:function` of a function that returns the parts; docs/files.md says which.
+    """Your data: import path `package.module:function` of a function that returns the parts; see docs/files.md.
     Default: none. Example: "mydata:load\""""
     target: str | None = None
     """The column to predict, for .csv and .parquet files. Default: none. Example: price"""
@@ -112,19 +112,20 @@ class DatasetSpec(Shorthand):
     """How much of the training data is used for validation, or a mapping of keys. Trials are compared on it.
     Unit: share below 1, or number of samples above 1. Example: 0.1"""
     test: Size = 0.2
-    """How much of the data is kept for the test, where the data have no test part of their own.
+    """How much of the data is kept for the test, if the data have no test part of their own.
     Unit: share below 1, or number of samples above 1. Example: 0.1"""
     stratify: bool | None = None
-    """Whether each part gets the same share of each class. Default: true wherever the classes are large enough.
+    """Whether each part gets the same share of each class. Default: true if the classes are large enough.
     Example: false"""
     seed: Seed = 0
     """Seed of the splits and of `limit`. It does not depend on the study's seed. Example: 1"""
     scaling: Literal["minmax", "standard", "none"] | None = None
-    """How inputs are scaled, as measured on the training part alone: all pixels of images together, each column of
-    tables. Values: minmax: to the range from 0 to 1; standard: to mean 0 and standard deviation 1; none: not at all.
+    """How inputs are scaled. The scaling is fitted on the training part alone: one for all pixels of images, one for
+    each column of tables. Values: minmax: to the range from 0 to 1; standard: to mean 0 and standard deviation 1;
+    none: not at all.
     Default: minmax for images, standard for tables. Example: standard"""
     limit: Annotated[int, Field(ge=10), WHOLE] | None = None
-    """Use at most this many samples for training and validation together. A given test part stays whole.
+    """Use at most this many samples for training and validation together. A test part that the data bring stays whole.
     Unit: samples. Default: all. Example: 10000"""
     augmentation: Augmentation | None = None
     """Random changes of the training images. Default: none. Example: {rotation: 0.05, zoom: 0.1}"""
@@ -154,10 +155,10 @@ class DatasetSpec(Shorthand):
 
     @property
     def validation_seed(self) -> int:
-        """Seed of the split into training and validation part."""
+        """Seed of the split into the training and the validation part."""
         return self.seed if self.validation.seed is None else self.validation.seed
 
     @property
     def label(self) -> str:
-        """What messages and logs call the dataset."""
+        """The dataset's name in messages and logs."""
         return hidden(self.name or Path(self.path or "").stem or str(self.function))

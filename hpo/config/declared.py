@@ -1,4 +1,7 @@
-"""What a KerasTuner model declares of itself: its stored form, and the search space that it makes. No KerasTuner."""
+"""The hyperparameters that a KerasTuner model declares: how they are stored, and their search space.
+
+This module does not import KerasTuner.
+"""
 
 import copy
 import itertools
@@ -21,42 +24,44 @@ def _nothing() -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class Declared:
-    """The hyperparameters that a model is known to declare, while it is built or trained; KerasTuner's models alone do.
+    """The hyperparameters that a model is known to declare while it is built or trained.
 
-    It travels with each job, since a model that is built again must find the same names.
+    Only KerasTuner models declare hyperparameters. This object travels with each job, since a model that is built again
+    must find the same names.
     """
 
     config: Mapping[str, Any] = field(default_factory=_nothing)
-    """The form in which it is stored: KerasTuner's `HyperParameters.get_config()`."""
+    """The stored form: KerasTuner's `HyperParameters.get_config()`."""
 
     @classmethod
-    def by(cls, model: str, config: Mapping[str, Any]) -> "Declared":
-        """What a model was found to declare; a copy of the configuration, which KerasTuner goes on to change.
+    def from_config(cls, model: str, config: Mapping[str, Any]) -> "Declared":
+        """The declarations in the configuration of a model; it is copied, since KerasTuner goes on changing it.
 
         Raises:
-            ModelError: a name or a choice that no database, file or terminal takes.
+            ModelError: it contains a name or a choice that cannot be stored or printed.
         """
-        _refuse_what_nothing_can_hold(model, config)
+        _refuse_unstorable(model, config)
         return cls(copy.deepcopy(dict(config)))
 
     def space(self, model: str) -> SearchSpace:
         """The search space of a model that declares this: the same names, ranges, steps and conditions.
 
-        Differences: `sampling="log"` with a step is a list of its values; `sampling="reverse_log"`, which Optuna
-        lacks, is even over the range. A name that KerasTuner knows under several conditions becomes one parameter
-        for each, named `units when model is cnn`, which sets `units`.
+        There are three differences. `sampling="log"` with a step becomes a list of its values.
+        `sampling="reverse_log"`, which Optuna lacks, becomes uniform over the range. A name that KerasTuner knows under
+        several conditions becomes one parameter for each condition, named `units when model is cnn`, which sets
+        `units`.
         """
         return SearchSpace.model_validate({"model": model, "parameters": _parameters(self.config["space"])})
 
     def added_to(self, space: SearchSpace) -> SearchSpace:
-        """A space and what its model declares beside; where both name a parameter, the space's."""
+        """A space with the parameters that its model declares; if both have a parameter, the space's is used."""
         parameters = {**self.space(space.model).parameters, **space.parameters}
         return SearchSpace(model=space.model, parameters=parameters)
 
     def widened(self, found: "Declared") -> "Declared":
-        """This, and what a trial declared beyond it.
+        """This, extended by what a trial declared in addition.
 
-        Trials that train side by side may each declare what the other does not: what is known stays known.
+        Trials that train at the same time may each declare what the other does not, so nothing known is removed.
         """
         known = [_place(entry) for entry in self.config["space"]]
         more = [entry for entry in found.config["space"] if _place(entry) not in known]
@@ -68,12 +73,12 @@ NOTHING_DECLARED = Declared()
 
 
 def _place(entry: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """What KerasTuner tells hyperparameters apart by: the name, and the conditions under which it exists."""
+    """The name and the conditions of a hyperparameter, by which KerasTuner identifies it."""
     return entry["config"]["name"], entry["config"].get("conditions") or []
 
 
 def _parameters(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The parameters of a search space, by name, as a file would say them."""
+    """The parameters of a search space by name, in the form of a search space file."""
     times = Counter(entry["config"]["name"] for entry in entries)
     kinds = {entry["config"]["name"]: entry["class_name"] for entry in entries}
     parameters: dict[str, Any] = {}
@@ -81,12 +86,12 @@ def _parameters(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for entry in entries:
         name = entry["config"]["name"]
         if name in parameters:
-            # The first exists always, so that KerasTuner never asks for this one.
+            # The first one always exists, so KerasTuner never asks for this one.
             continue
-        whens = list(_whens(entry["config"].get("conditions") or [], variants, kinds))
+        whens = list(_combinations(entry["config"].get("conditions") or [], variants, kinds))
         for when in whens:
             alone = not when or (times[name] == 1 and len(whens) == 1)
-            key = name if alone else f"{name} when {_say(when)}"
+            key = name if alone else f"{name} when {_in_words(when)}"
             if key not in parameters:
                 sets = None if alone else name
                 parameters[key] = {
@@ -98,11 +103,11 @@ def _parameters(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return parameters
 
 
-def _refuse_what_nothing_can_hold(model: str, config: Mapping[str, Any]) -> None:
-    """Refuses names and choices that no database, file or terminal takes.
+def _refuse_unstorable(model: str, config: Mapping[str, Any]) -> None:
+    """Refuses names and choices that a database, a file or a terminal cannot hold.
 
     Raises:
-        ModelError: a name that is too long, or a text with NUL or half a surrogate pair.
+        ModelError: a name is too long, or a text contains NUL or half a surrogate pair.
     """
     for entry in config["space"]:
         name = entry["config"]["name"]
@@ -132,29 +137,29 @@ def _parameter(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _multiples(low: float, high: float, step: float, sampling: str) -> list[float]:
-    """Each value `step` times the one before, from low on; for reverse_log the same mirrored in the range."""
-    # KerasTuner's Numerical._get_n_values: a whole power that rounding left just short still counts.
+    """Values from `low` upwards, each `step` times the one before; for reverse_log the same, mirrored in the range."""
+    # As KerasTuner's Numerical._get_n_values: a whole power still counts if rounding made it slightly too small.
     count = int(math.log(high / low, step) + 1e-8) + 1
     values = [low * step**power for power in range(count)]
     return values if sampling == "log" else [high + low - value for value in values]
 
 
-def _whens(
+def _combinations(
     conditions: Sequence[Mapping[str, Any]], variants: Mapping[str, list[str]], kinds: Mapping[str, str]
 ) -> Iterator[When]:
-    """What `when` says of the conditions: once for each choice among the variants of the parents."""
+    """Yields the conditions in the form of `when`, one mapping for each combination of the variants of the parents."""
     parents = [one["config"]["name"] for one in conditions]
     for names in itertools.product(*(variants[parent] for parent in parents)):
         when: dict[str, list[Any]] = {}
         for name, parent, one in zip(names, parents, conditions, strict=True):
-            # True is 1 to KerasTuner, which keeps a Choice of booleans as 1 and 0; not so to a search space.
+            # KerasTuner stores a Choice of booleans as 1 and 0; a search space distinguishes true from 1.
             number = bool if kinds[parent] == "Boolean" else int
             values = [number(value) if isinstance(value, bool | int) else value for value in one["config"]["values"]]
             when[name] = [value for value in values if value in when.get(name, values)]
         yield {name: values[0] if len(values) == 1 else values for name, values in when.items()}
 
 
-def _say(when: When) -> str:
+def _in_words(when: When) -> str:
     return " and ".join(
         f"{name} is {' or '.join(map(str, values)) if isinstance(values, list) else values}"
         for name, values in when.items()

@@ -1,10 +1,10 @@
-"""What the docstring of a key says: its meaning, and behind that its values, unit, default and example.
+"""Parses the docstring of a key: its meaning, followed by its values, unit, default and example.
 
     epochs: int = 20
     '''The most epochs that a trial trains. Unit: epochs. Example: 50'''
 
-All four may be left out, and stand in this order. `Values` are `name: meaning; name: meaning`. `Default` is for what is
-worked out; a default in the code needs no words. `Example` is YAML.
+Each of the four may be left out; their order is fixed. `Values` has the form `name: meaning; name: meaning`. `Default`
+is for defaults that are computed; one in the code needs no words. `Example` is YAML.
 """
 
 import json
@@ -18,7 +18,7 @@ _MARKS = re.compile(r"\s(Values|Unit|Default|Example): ")
 
 @dataclass(frozen=True)
 class KeyText:
-    """What a docstring says of a key."""
+    """The docstring of a key, in its parts."""
 
     meaning: str
     values: Mapping[str, str] = field(default_factory=dict)
@@ -29,13 +29,13 @@ class KeyText:
 
     @property
     def without_example(self) -> str:
-        """The text that an editor shows beside the values and the example, of which it knows otherwise."""
+        """The text that an editor shows; it gets the values and the example from elsewhere in the schema."""
         marked = [("Unit", self.unit), ("Default", self.default)]
         return " ".join([self.meaning, *(f"{mark}: {text}." for mark, text in marked if text)])
 
 
-def read(docstring: str) -> KeyText:
-    """Takes a docstring apart."""
+def parse_docstring(docstring: str) -> KeyText:
+    """Parses the docstring of a key."""
     meaning, *marked = _MARKS.split(" ".join(docstring.split()))
     parts = dict(zip(marked[::2], marked[1::2], strict=True))
     pairs = [one.partition(": ") for one in parts.get("Values", "").removesuffix(".").split("; ") if one]
@@ -48,9 +48,9 @@ def read(docstring: str) -> KeyText:
     )
 
 
-def spread(schema: dict[str, Any]) -> None:
-    """Puts what the description of a key's JSON Schema says to where editors look for it."""
-    text = read(schema["description"])
+def fill_schema(schema: dict[str, Any]) -> None:
+    """Moves the example and the meanings of values from a JSON Schema's description to where editors look for them."""
+    text = parse_docstring(schema["description"])
     schema["description"] = text.without_example
     if text.example is not None:
         from ruamel.yaml import YAML

@@ -1,6 +1,6 @@
 """The table of engines: where trials can train, by the names that experiment files use.
 
-It stands here, below the engines, so that a file can be checked without importing any of them.
+The table is here, in a layer below the engines, so that a file can be checked without importing any of them.
 """
 
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class KnownEngine:
-    """One engine."""
+    """An engine that hpo knows by name."""
 
-    place: str
+    import_path: str
     """Import path of its class, a subclass of `hpo.engines.Engine`."""
     options: tuple[str, ...]
-    """The keys of the engine section that it takes: arguments of its class, beside `log`. One without `workers` trains
-    one trial at a time."""
+    """The keys of the engine section that it takes. They are arguments of its class, beside `log`. An engine without
+    `workers` trains one trial at a time."""
     meaning: str
     """How it runs trials, for editors and `hpo explain`."""
 
@@ -29,9 +29,9 @@ ENGINES: Mapping[str, KnownEngine] = {
         "hpo.engines.serial:SerialEngine", _ALONE, "one after the other in this process, for debugging"
     ),
 }
-"""In the order in which editors show them."""
+"""Name -> engine, in the order in which editors show them."""
 
 
-def described() -> str:
-    """The names and what they mean, as docstrings of keys say it; see `hpo.config.docstrings`."""
+def engine_meanings() -> str:
+    """The names and meanings of the engines, in the form of `Values` in `hpo.config.docstrings`."""
     return "; ".join(f"{name}: {engine.meaning}" for name, engine in ENGINES.items())

@@ -1,11 +1,11 @@
-"""The experiment file: what to train on, how, and for how long. Every key with its meaning and unit."""
+"""The experiment file: what to train on, how, and for how long. Every key has a meaning and a unit."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from hpo.config.dataset import Augmentation, DatasetSpec, ExtraTest, Validation
-from hpo.config.engines import ENGINES, described
+from hpo.config.engines import ENGINES, engine_meanings
 from hpo.config.objective import Monitor, Objective
 from hpo.config.section import WHOLE, Count, Duration, Section, Seed, Shorthand
 from hpo.config.training import EarlyStopping, ReduceOnPlateau, Schedule, TrainingSpec
@@ -36,7 +36,7 @@ class Named(Shorthand):
     """A sampler or pruner by name, with options by Optuna's own names."""
 
     model_config = ConfigDict(extra="allow")
-    stands_for = "name"
+    short_key = "name"
 
     name: str
 
@@ -63,15 +63,15 @@ class Pruner(Named):
     name: str
     """The pruner's name. Values: none: no trial is stopped; median: stops a trial that is worse than the median of
     earlier trials at the same epoch; percentile: the same with another share than half; successive_halving: at certain
-    epochs only the best share goes on; hyperband: several successive halvings, from hasty to patient; patient: stops a
-    trial only after some epochs without improvement; threshold: stops a trial whose score leaves fixed bounds.
-    Example: median"""
+    epochs only the best share goes on; hyperband: several successive halvings, which stop trials earlier or later;
+    patient: stops a trial only after some epochs without improvement; threshold: stops a trial whose score leaves fixed
+    bounds. Example: median"""
 
 
 class StudySpec(Section):
     """How trials are proposed, stopped, counted and stored."""
 
-    # Both defaults were chosen by `benchmarks.schedules`; ARCHITECTURE.md says from what.
+    # Both defaults were chosen by measurements with `benchmarks.schedules`; see ARCHITECTURE.md.
     sampler: Sampler = Sampler.model_validate({"name": "tpe", "multivariate": False})
     """What proposes the parameters of the next trial: a name, or a mapping that adds options by Optuna's own names.
     Example: {name: tpe, n_startup_trials: 20}"""
@@ -82,17 +82,17 @@ class StudySpec(Section):
     """How many configurations to try. Those that were stopped early or failed count, too.
     Unit: trials. Default: 50, or the whole grid; no limit where timeout is given. Example: 30"""
     timeout: Duration | None = None
-    """Time limit for one run of the command. Trials that still train are stopped then.
+    """Time limit for one run of the command. Trials that are still training are then stopped.
     Unit: seconds, or a text such as 10m or 1h30m. Default: no limit. Example: 10m"""
     target: float | None = None
-    """The study ends once a trial's objective has reached this value.
+    """The study ends when a trial's objective has reached this value.
     Unit: that of the objective. Default: none. Example: 0.98"""
     seed: Seed = 0
-    """Seed of all that is random in the study. Each trial draws its own from this and its number. Example: 1"""
+    """Seed of everything random in the study. Each trial derives its own from this and its number. Example: 1"""
     retries: Annotated[int, Field(ge=0), WHOLE] = 1
     """How often a configuration is tried again after its worker process died. Unit: times. Example: 2"""
     trial_timeout: Duration | None = None
-    """Time limit for a single trial, which then fails with reason timeout.
+    """Time limit for a single trial. A trial that takes longer fails with reason timeout.
     Unit: seconds, or a text such as 10m. Default: no limit. Example: 5m"""
     enqueue: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
     """Configurations to try first. The sampler proposes the parameters that they leave out.
@@ -111,9 +111,11 @@ else:
 class EngineSpec(Shorthand):
     """Where trials train."""
 
-    stands_for = "name"
+    short_key = "name"
 
-    name: EngineName = Field(default="local", description=f"How trials are run. Values: {described()}. Example: serial")
+    name: EngineName = Field(
+        default="local", description=f"How trials are run. Values: {engine_meanings()}. Example: serial"
+    )
     workers: Count | Literal["auto"] = "auto"
     """How many trials train at the same time. Values: auto: one for each CPU core that may be used.
     Unit: worker processes. Example: 2"""
@@ -125,7 +127,7 @@ class EngineSpec(Shorthand):
 class TrackingSpec(Shorthand):
     """Where results are logged."""
 
-    stands_for = "uri"
+    short_key = "uri"
 
     uri: str | None = None
     """MLflow tracking URI. Default: HPO_TRACKING_URI, or mlflow.db in the home folder.
@@ -145,7 +147,7 @@ class Experiment(Section):
     """What may vary: a name (for the file search_spaces/NAME.yaml), a path, or the search space itself.
     Example: mlp"""
     objective: Objective
-    """What to improve: a metric on the validation part of the data, or a mapping that says its direction, too.
+    """What to improve: a metric on the validation part of the data, or a mapping of the metric and its direction.
     Example: val_accuracy"""
     training: TrainingSpec = TrainingSpec()
     """How each model is trained. Example: {epochs: 30, batch_size: 64}"""
@@ -154,13 +156,13 @@ class Experiment(Section):
     engine: EngineSpec = EngineSpec()
     """Where trials train, and how many at a time. Example: {workers: 2}"""
     tracking: TrackingSpec = TrackingSpec()
-    """The MLflow server that results are logged to: its URI. Example: "http://127.0.0.1:5000\""""
+    """The MLflow server to which results are logged: its URI. Example: "http://127.0.0.1:5000\""""
 
 
-# For keys that are required, so that what is sound of the others can be checked further.
+# Values for required keys that are missing or wrong, so that the other keys can still be checked.
 _STAND_INS = {"name": "unnamed", "dataset": "digits", "search_space": {}, "objective": "val_loss"}
 
 
 def examine_experiment(document: Document) -> Examined[Experiment]:
-    """Reads a document as an experiment, as far as it is one, and finds all its mistakes."""
+    """Reads the valid part of a document as an experiment, and finds all mistakes in the rest."""
     return examine(document, Experiment, _STAND_INS)

@@ -1,4 +1,4 @@
-"""Keras's metrics and losses, and which way each is better: what a file may name without saying its direction."""
+"""Keras's metrics and losses, and which way each is better, so that a file can leave the direction out."""
 
 import re
 from collections.abc import Mapping
@@ -29,9 +29,9 @@ DIRECTIONS: Mapping[str, Direction] = {
     **dict.fromkeys(_HIGHER, "maximize"),
     **dict.fromkeys(_LOWER, "minimize"),
 }
-"""Name -> which way is better, of all of Keras's metrics and losses and what they are usually called."""
+"""Name -> which way is better, for all metrics and losses of Keras and their usual short names."""
 
-OF_CLASSES = frozenset(
+CLASSIFICATION_METRICS = frozenset(
     {
         "acc", "accuracy", "auc", "binary_accuracy", "categorical_accuracy", "f1", "f1_score", "f_beta_score", "fbeta",
         "fbeta_score", "precision", "precision_at_recall", "recall", "recall_at_precision",
@@ -42,7 +42,7 @@ OF_CLASSES = frozenset(
         "true_negatives", "true_positives",
     }
 )  # fmt: skip
-"""Those that only predictions of classes have."""
+"""The metrics that are defined only for predictions of classes."""
 
 LOSSES = (
     "bce", "BCE", "binary_crossentropy", "BinaryCrossentropy", "binary_focal_crossentropy", "BinaryFocalCrossentropy",
@@ -56,7 +56,7 @@ LOSSES = (
     "Poisson", "sparse_categorical_crossentropy", "SparseCategoricalCrossentropy", "squared_hinge", "SquaredHinge",
     "tversky", "Tversky",
 )  # fmt: skip
-"""What Keras takes as the name of a loss."""
+"""The names of losses that Keras accepts."""
 
 METRICS = (
     "acc", "accuracy", "Accuracy", "auc", "AUC", "bce", "BCE", "binary_accuracy", "BinaryAccuracy",
@@ -74,25 +74,25 @@ METRICS = (
     "SparseTopKCategoricalAccuracy", "squared_hinge", "SquaredHinge", "top_k_categorical_accuracy",
     "TopKCategoricalAccuracy", "true_negatives", "TrueNegatives", "true_positives", "TruePositives",
 )  # fmt: skip
-"""What Keras takes as the name of a metric; it is logged as it is written."""
+"""The names of metrics that Keras accepts; a metric is logged under the name as it was written."""
 
-# As Keras takes them: MeanSquaredError and mean_squared_error name the same.
+# As in Keras, MeanSquaredError and mean_squared_error name the same metric.
 _PLAIN: Mapping[str, Direction] = {name.replace("_", ""): direction for name, direction in DIRECTIONS.items()}
-_PLAIN_OF_CLASSES = frozenset(name.replace("_", "") for name in OF_CLASSES)
+_PLAIN_CLASSIFICATION = frozenset(name.replace("_", "") for name in CLASSIFICATION_METRICS)
 
 
 def direction_of(metric: str) -> Direction | None:
-    """Which way a metric of Keras's is better, on whichever part of the data; None of any other name."""
+    """Which way a metric of Keras is better, with or without val_ in front; None if Keras knows no such metric."""
     return _PLAIN.get(_plain(metric))
 
 
-def is_of_classes(metric: str) -> bool:
-    """Whether only predictions of classes have such a metric."""
-    return _plain(metric) in _PLAIN_OF_CLASSES
+def needs_classes(metric: str) -> bool:
+    """Whether a metric is defined only for predictions of classes."""
+    return _plain(metric) in _PLAIN_CLASSIFICATION
 
 
-def near(metric: str) -> str | None:
-    """The known metric whose name is nearest to a name, with the same part of the data in front."""
+def nearest_metric(metric: str) -> str | None:
+    """The known metric whose name is nearest to a name, with val_ in front if the name has it; None if none is near."""
     part = "val_" if metric.startswith("val_") else ""
     close = get_close_matches(metric.removeprefix(part).lower(), DIRECTIONS, n=1, cutoff=0.8)
     return f"{part}{close[0]}" if close else None
@@ -101,5 +101,5 @@ def near(metric: str) -> str | None:
 def _plain(metric: str) -> str:
     name = metric.removeprefix("val_")
     plain = name.lower().replace("_", "")
-    # Keras numbers the second of a kind: auc_1.
+    # Keras numbers further metrics of the same kind: auc_1.
     return plain if plain in _PLAIN else re.sub(r"_\d+$", "", name).lower().replace("_", "")

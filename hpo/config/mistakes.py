@@ -1,4 +1,4 @@
-"""Pydantic's complaints about a document, as mistakes with the place, the rule and the nearest valid name."""
+"""Turns pydantic's errors about a document into mistakes with the place, the rule and the nearest valid name."""
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from hpo.config.field_types import inside, is_model, members, tags
+from hpo.config.field_types import is_model, tags, types_inside, union_members
 from hpo.config.yaml_file import Document, Key
 from hpo.errors import Mistake, nearest
 
@@ -34,7 +34,7 @@ _RULES = {
 
 
 def by_key(error: ValidationError, data: Any, model: type[BaseModel]) -> dict[Key, list[Any]]:
-    """Pydantic's complaints about some data by the key that each is about."""
+    """Key path -> pydantic's errors about the value there."""
     found: dict[Key, list[Any]] = {}
     for complaint in error.errors(include_url=False):
         key, _ = _walk(complaint, data, model)
@@ -43,7 +43,7 @@ def by_key(error: ValidationError, data: Any, model: type[BaseModel]) -> dict[Ke
 
 
 def explain(complaints: Sequence[Any]) -> str:
-    """What is wrong with one value, from the complaints of all types that it might have had."""
+    """What is wrong with one value, from pydantic's errors for all types that the value may have."""
     rules = dict.fromkeys(map(_rule, complaints))
     if len(rules) == 1 and complaints[0]["type"] in ("missing", "value_error"):
         return next(iter(rules))
@@ -59,7 +59,7 @@ def explain(complaints: Sequence[Any]) -> str:
 
 
 def show(value: object) -> str:
-    """A value as YAML would have it, shortened."""
+    """A value as messages quote it: true, false and nothing as in YAML, everything else shortened to 80 characters."""
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
     text = repr(value)
@@ -67,7 +67,7 @@ def show(value: object) -> str:
 
 
 def mistake_at(key: Key, complaints: Sequence[Any], document: Document, model: type[BaseModel]) -> Mistake:
-    """One mistake of all complaints about a key."""
+    """One mistake from all of pydantic's errors about a key."""
     complaint = complaints[0]
     _, kinds = _walk(complaint, document.data, model)
     if complaint["type"] == "extra_forbidden":
@@ -109,16 +109,16 @@ def _is_number(text: str) -> bool:
 
 def _suggest(name: str, siblings: Sequence[str], model: type[BaseModel]) -> str:
     for section, info in model.model_fields.items():
-        for kind in members(info.annotation):
+        for kind in union_members(info.annotation):
             if is_model(kind) and name in kind.model_fields and name not in siblings:
                 return f"did you mean {section}.{name}?"
     return nearest(name, siblings)
 
 
 def _walk(complaint: Any, data: Any, model: type[BaseModel]) -> tuple[Key, list[Any]]:
-    """The key path of a complaint, and the types that the value there may have.
+    """The key path of one of pydantic's errors, and the types that the value there may have.
 
-    Pydantic's own path also names the union member it tried, and the keys that a shorthand stands for; those
+    Pydantic's own path also contains the union member that it tried, and the key that a short form leaves out; those
     are not in the file.
     """
     key: list[str | int] = []
@@ -128,7 +128,7 @@ def _walk(complaint: Any, data: Any, model: type[BaseModel]) -> tuple[Key, list[
         if tagged:
             kinds = tagged
             continue
-        kinds = [inner for kind in kinds for inner in inside(kind, part)]
+        kinds = [inner for kind in kinds for inner in types_inside(kind, part)]
         present = isinstance(data, Mapping) and part in data
         if present or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
             data = data[part]

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import WithJsonSchema, field_validator, model_validator
 
-from hpo.config.metrics import METRICS, direction_of, near
+from hpo.config.metrics import METRICS, direction_of, nearest_metric
 from hpo.config.mistakes import show
-from hpo.config.score import Score, along, merit
+from hpo.config.score import Score, merit, score_of_curve
 from hpo.config.section import Shorthand
 
 # Offered by editors; Keras takes more spellings.
@@ -18,7 +18,7 @@ _VALIDATED = [f"val_{name}" for name in _LOGGED]
 class _Metric(Shorthand):
     """A metric and which way is better."""
 
-    stands_for = "metric"
+    short_key = "metric"
 
     metric: str
     """The metric's name in Keras's logs. Example: val_accuracy"""
@@ -38,14 +38,16 @@ class _Metric(Shorthand):
     def _has_direction(self) -> Self:
         if self.direction is None:
             how = f"write {{metric: {self.metric}, direction: maximize}}, or minimize"
-            if meant := near(self.metric):
-                raise ValueError(f"Keras knows no metric {show(self.metric)}; did you mean {meant}? Of your own: {how}")
-            raise ValueError(f"{show(self.metric)} does not say its direction: {how}")
+            if meant := nearest_metric(self.metric):
+                raise ValueError(
+                    f"Keras knows no metric {show(self.metric)}; did you mean {meant}? For a metric of your own {how}"
+                )
+            raise ValueError(f"Keras knows no metric {show(self.metric)}, so its direction must be set: {how}")
         return self
 
     @property
     def contradiction(self) -> str | None:
-        """What is wrong with the direction, where it is not that of a metric which Keras knows by this name."""
+        """What is wrong with the direction if Keras knows a metric of this name with the other one; else None."""
         known = direction_of(self.metric)
         if known is None or known == self.direction:
             return None
@@ -57,7 +59,7 @@ class _Metric(Shorthand):
 
     @property
     def mode(self) -> Literal["max", "min"]:
-        """The direction as Keras's callbacks call it."""
+        """The direction in the words of Keras's callbacks."""
         return "max" if self.direction == "maximize" else "min"
 
     def score(self, value: float, epoch: int | None = None) -> Score:
@@ -66,7 +68,7 @@ class _Metric(Shorthand):
         return Score(value, self.direction, epoch)
 
     def merit(self, values: Any) -> Any:
-        """Values of the metric, a number or an array of them, turned such that more is better."""
+        """Values of the metric (a number or an array), with their sign changed where lower is better."""
         assert self.direction is not None
         return merit(values, self.direction)
 
@@ -104,7 +106,10 @@ class Objective(_Metric):
             f"did you mean val_{metric.removeprefix('test_')}? (the test set never chooses)"
         )
 
-    def along(self, curves: Mapping[str, Sequence[float]], fold_lengths: Sequence[int] = ()) -> Score | None:
-        """What a trial with these curves came to; None where no epoch was finished. See `hpo.config.score.along`."""
+    def score_of(self, curves: Mapping[str, Sequence[float]], fold_lengths: Sequence[int] = ()) -> Score | None:
+        """The score of a trial with these curves (metric -> a value for each epoch); None if no epoch was finished.
+
+        See `hpo.config.score.score_of_curve`.
+        """
         assert self.direction is not None
-        return along(curves.get(self.metric, ()), self.direction, fold_lengths)
+        return score_of_curve(curves.get(self.metric, ()), self.direction, fold_lengths)

@@ -22,24 +22,24 @@ _MOST_STEPS = 1_000_000
 
 
 def _on_log_scale(no_step: dict[str, Any]) -> dict[str, Any]:
-    """The JSON Schema of what holds of a range with `log: true`."""
+    """The JSON Schema of the rules for a range with `log: true`."""
     logarithmic = {"properties": {"log": {"const": True}}, "required": ["log"]}
     return {"if": logarithmic, "then": {"properties": {"low": {"exclusiveMinimum": 0}, "step": no_step}}}
 
 
 class Parameter(Section):
-    """What all parameters share."""
+    """The keys and methods that all kinds of parameters share."""
 
     when: dict[str, Condition] = Field(default_factory=dict)
     """A condition: the parameter is used only in trials in which the named parameters have this value, one of these
     values, or a value from `low` to `high`. Default: always used. Example: {optimizer: sgd}"""
     sets: str | None = None
-    """The key that the parameter sets, for a key of a section or for two parameters of one key. Default: the key of the
-    parameter's own name. Example: schedule.warmup_epochs"""
+    """The key that the parameter sets, where it differs from the parameter's name: for a key within a section, or if
+    two parameters set the same key. Default: the parameter's name. Example: schedule.warmup_epochs"""
 
     @abstractmethod
     def values(self) -> Sequence[Any] | None:
-        """All values in order, or None where they cannot be counted."""
+        """All values in order, or None if they cannot be counted."""
 
     @property
     def varies(self) -> bool:
@@ -56,11 +56,11 @@ class Parameter(Section):
         """What is wrong with a value, or None."""
 
     def canonical(self, value: Any) -> Any:
-        """The one spelling of a value that is allowed: of the same values, however they were come by, the same."""
+        """The one form of an allowed value: equal values have the same form, whichever way they were computed."""
         return value
 
     def extremes(self) -> tuple[Any, Any]:
-        """The values that make the smallest and the largest model, as far as the parameter can know."""
+        """The values that make the smallest and the largest model, as far as the values show it."""
         values = self.values() or ()
         return values[0], values[-1]
 
@@ -136,7 +136,7 @@ class FloatParameter(Parameter):
             return None
         return [self._at(index) for index in range(self._last() + 1)]
 
-    # In decimals, as Optuna does it: 0.3 is 0.1 + 2 * 0.1.
+    # Computed in decimals, as in Optuna: 0.3 is 0.1 + 2 * 0.1.
     def _at(self, index: int) -> float:
         return float(Decimal(str(self.low)) + index * Decimal(str(self.step)))
 
@@ -158,13 +158,13 @@ class FloatParameter(Parameter):
         return f"must be a number from {self.low:g} to {self.high:g}{step}, got {show(value)}"
 
     def canonical(self, value: Any) -> Any:
-        """A float; with a step the one that the step gives: 0.3, where 0.1 + 0.2 is 0.30000000000000004."""
+        """The value as a float; with a step, the nearest value on the grid: 0.3 for 0.30000000000000004 (0.1 + 0.2)."""
         if self.complaint(value) or not self.step:
             return float(value) if is_number(value) else value
         return self._at(round((value - self.low) / self.step))
 
     def extremes(self) -> tuple[float, float]:
-        """The least and the largest value."""
+        """The smallest and the largest value."""
         return self.low, self.high if self.step is None else self._at(self._last())
 
 
@@ -190,10 +190,10 @@ class CategoricalParameter(Parameter):
 
     @staticmethod
     def encoded(choice: Any) -> Scalar:
-        """A choice as Optuna can keep it: lists and mappings as JSON.
+        """A choice as Optuna can store it: lists and mappings become JSON text.
 
         Raises:
-            TypeError, ValueError: the choice is no JSON value.
+            TypeError, ValueError: the choice is not a JSON value.
         """
         text = json.dumps(choice, allow_nan=False)
         return text if isinstance(choice, list | tuple | dict) else choice
@@ -214,11 +214,11 @@ class CategoricalParameter(Parameter):
         return f"must be one of {', '.join(map(show, self.choices))}, got {show(value)}"
 
     def canonical(self, value: Any) -> Any:
-        """The choice that the value is: 1 for 1.0 where that is how it is written."""
+        """The choice that equals the value, as the file writes it: 1 for 1.0 if the file has 1."""
         return next((choice for choice in self.choices if same(value, choice)), value)
 
     def extremes(self) -> tuple[Any, Any]:
-        """The least and the largest number, or list of numbers; the first choice where they are neither."""
+        """The smallest and the largest number, or list of numbers; else the first choice twice."""
         if all(map(is_number, self.choices)):
             return min(self.choices), max(self.choices)
         if all(isinstance(choice, list) for choice in self.choices):
@@ -246,7 +246,7 @@ class BooleanParameter(Parameter):
 
 
 class Constant(Parameter):
-    """A value that does not vary; the value alone is enough."""
+    """A value that does not vary. Its short form is the value itself."""
 
     type: Literal["constant"]
     """What the parameter is. Values: constant: a value that does not vary. Example: constant"""

@@ -1,6 +1,6 @@
-"""What is kept of an experiment: not where things are stored, and no credentials.
+"""The form in which an experiment is stored: without the addresses of its stores, and without credentials.
 
-Where a study and its runs are stored is no part of the experiment: who repeats it names stores of his own.
+Where a study and its runs are stored is not part of the experiment: anyone who repeats it uses stores of their own.
 """
 
 import io
@@ -29,23 +29,23 @@ def kept_experiment(experiment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def kept_files(files: Mapping[str, str]) -> dict[str, str]:
-    """Files, name -> text; see `kept_text`."""
+    """Files (name -> text) in their stored form; see `kept_text`."""
     return {name: kept_text(text) for name, text in files.items()}
 
 
 def kept_text(text: str, assignments: Sequence[str] = ()) -> str:
-    """An experiment's file, comments and all, without stores and credentials; below it what overrode it.
+    """The text of an experiment file with its comments, without stores and credentials.
 
-    The text may be one that was kept before.
+    The assignments that overrode it follow as comments. The text may be one that this function returned before.
     """
     lines = text.splitlines(keepends=True)
     before = [line.removeprefix(_OVERRIDE).rstrip("\n") for line in lines if line.startswith(_OVERRIDE)]
     for assignment in (*before, *assignments):
-        _learn_from(assignment.partition("=")[2])
+        _remember_password(assignment.partition("=")[2])
     kept = _kept_values("".join(line for line in lines if not line.startswith(_OVERRIDE)))
     for assignment in (*before, *assignments):
-        if (said := _kept_assignment(assignment)) is not None:
-            kept += f"{_OVERRIDE}{said}\n"
+        if (rest := _kept_assignment(assignment)) is not None:
+            kept += f"{_OVERRIDE}{rest}\n"
     return kept
 
 
@@ -55,19 +55,19 @@ def _kept_values(text: str) -> str:
     try:
         wanted = _without_stores(read_value("text", text))
     except HpoError:
-        # What an older hpo kept of values that no file could hold.
+        # Older versions of hpo stored texts that cannot be read again.
         return hidden("".join(line for line in text.splitlines(keepends=True) if not _OF_STORES.search(line)))
     try:
         cut = _cut(text)
         sound = read_value("text", cut) == wanted
     except (HpoError, YAMLError):
         sound = False
-    # Anchors and merged keys may be torn by the cut: what remains of the values says it as well.
+    # Cutting lines out may break anchors and merged keys; the values are then written out instead.
     return hidden(cut if sound else to_yaml(wanted))
 
 
 def _kept_assignment(assignment: str) -> str | None:
-    """An override `a.b=c`; None where nothing of it remains."""
+    """An override `a.b=c` without stores and credentials; None if nothing remains."""
     key, _, value = assignment.partition("=")
     parts = [part.strip() for part in key.split(".")]
     if parts[0] == "tracking" or parts[:2] == ["study", "storage"]:
@@ -83,17 +83,17 @@ def _kept_assignment(assignment: str) -> str | None:
     return hidden(assignment)
 
 
-def learn_from(experiment: Mapping[str, Any], assignments: Sequence[str] = ()) -> None:
-    """Remembers the passwords of the stores that an experiment and its overrides name, so that no message has them."""
+def remember_passwords(experiment: Mapping[str, Any], assignments: Sequence[str] = ()) -> None:
+    """Remembers the passwords in the addresses of stores in an experiment and its overrides: no message shows them."""
     for assignment in assignments:
-        _learn_from(assignment.partition("=")[2])
+        _remember_password(assignment.partition("=")[2])
     for section in (experiment.get("study"), experiment.get("tracking")):
         for value in section.values() if isinstance(section, Mapping) else (section,):
             if isinstance(value, str):
-                _learn_from(value)
+                _remember_password(value)
 
 
-def _learn_from(value: str) -> None:
+def _remember_password(value: str) -> None:
     if "://" in value:
         learn_url(value.strip().strip("'\""))
 
@@ -110,9 +110,9 @@ def _without_stores(data: Any) -> dict[str, Any]:
 
 
 def _cut(text: str) -> str:
-    """The text without the lines of the stores; in `{...}` without their part of the line.
+    """The text without the lines that set stores; within `{...}` only that part of the line is removed.
 
-    ruamel.yaml's round-trip loader and dumper would lose comments before the next key, and indent anew.
+    ruamel.yaml's round-trip loader and dumper would lose the comments before the next key, and change the indentation.
     """
     root = YAML(typ="safe", pure=True).compose(io.StringIO(text))
     if not isinstance(root, MappingNode):
@@ -132,7 +132,7 @@ def _cut(text: str) -> str:
 
 
 def _spans(text: str, mapping: MappingNode, places: Sequence[int]) -> list[tuple[int, int]]:
-    """From where to where keys and their values stand, with the commas or the line breaks that belong to them."""
+    """The (start, end) positions of keys with their values, and with the commas or line breaks that belong to them."""
     if not mapping.flow_style:
         return [_lines(text, *mapping.value[place]) for place in places]
     ends = [(key.start_mark.index, _end(value)) for key, value in mapping.value]
@@ -150,7 +150,10 @@ def _lines(text: str, key: Node, value: Node) -> tuple[int, int]:
 
 
 def _end(node: Node) -> int:
-    """Where a node's last sign stands: ruamel.yaml ends a block where the next one begins, comments included."""
+    """The position after a node's last character.
+
+    ruamel.yaml's own end of a block includes the comments up to the next one.
+    """
     if isinstance(node, MappingNode | SequenceNode) and node.value and not node.flow_style:
         last = node.value[-1]
         return max(map(_end, last)) if isinstance(last, tuple) else _end(last)

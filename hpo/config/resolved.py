@@ -1,4 +1,4 @@
-"""What a trial resolved to: every setting, as its job had them; worked out once, with the job."""
+"""The resolved settings of a trial: every setting that its job had, computed once, together with the job."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Resolved:
-    """The settings of one trial or run, whether its configuration or its experiment says them; JSON values."""
+    """The settings of one trial or run, from its configuration and from its experiment; JSON values."""
 
     training: Mapping[str, Any]
     """The section `training`."""
     dataset: Mapping[str, Any]
-    """The section `dataset`, with the scaling and the task that the data decided where it says none."""
+    """The section `dataset`; a scaling and a task that it leaves out are those that the data decided."""
     model: Mapping[str, Any]
-    """What its configuration sets of the model: key -> value."""
+    """The model's parameters that the configuration sets: key -> value."""
 
 
 def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted key -> value of nested settings: training.early_stopping.patience; those that are set."""
+    """The (dotted key, value) pairs of nested settings that are set: `training.early_stopping.patience`, ..."""
     for name, value in settings.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{above}{name}.")

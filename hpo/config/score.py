@@ -1,4 +1,4 @@
-"""A score: what an objective came to, which way is better, where it was reached; and all that compares scores."""
+"""Scores: the value of an objective, which way is better, and the epoch where it was reached; and their comparison."""
 
 import itertools
 import math
@@ -10,58 +10,58 @@ from hpo.config.metrics import Direction
 
 
 def merit(values: Any, direction: Direction) -> Any:
-    """Values, a number or an array of them, turned such that more is better."""
+    """Values (a number or an array) with their sign changed where lower is better, so that higher is always better."""
     return values if direction == "maximize" else -values
 
 
 @dataclass(frozen=True)
 class Score:
-    """What an objective came to."""
+    """The value that an objective reached."""
 
     value: float
-    """Of k-fold cross-validation, the mean over the folds' best epochs."""
+    """The objective at the best epoch. With k-fold cross-validation it is the mean over the folds' best epochs."""
     direction: Direction
     """Which way is better."""
     epoch: int | None = None
-    """The best epoch, counted from 1, through all folds."""
+    """The best epoch, counted from 1; with several folds the count goes on from fold to fold."""
     fold_epochs: tuple[int, ...] = ()
-    """Of k-fold cross-validation, the best epoch of each fold, counted like `epoch`."""
+    """With k-fold cross-validation, the best epoch of each fold, counted like `epoch`."""
 
     @property
     def merit(self) -> float:
-        """The value, turned such that more is better: what scores are sorted by."""
+        """The value, with its sign changed where lower is better; scores are sorted by it."""
         return float(merit(self.value, self.direction))
 
     def lead(self, other: "Score") -> float:
-        """By how much it is better than another; negative where it is worse."""
+        """By how much this score is better than another; negative if it is worse."""
         return self.merit - other.merit
 
     def better_than(self, other: "Score | None", by: float = 0.0) -> bool:
-        """Whether it is better by more than `by`; any score is better than none."""
+        """Whether this score is better by more than `by`; any score is better than None."""
         return other is None or self.lead(other) > by
 
     def reaches(self, target: float | None) -> bool:
-        """Whether it is at least as good as a target; without one there is nothing to reach."""
+        """Whether this score is at least as good as a target; False if there is no target."""
         return target is not None and self.lead(replace(self, value=target)) >= 0
 
 
 def best_of(scores: Iterable[Score]) -> Score | None:
-    """The best score, the first of equal ones; None where there is none."""
+    """The best score, the first of equal ones; None if there are no scores."""
     return max(scores, key=lambda score: score.merit, default=None)
 
 
 def over_folds(scores: Sequence[Score]) -> Score:
-    """The score of a trial whose folds have these: their mean, reached where the best of them was."""
+    """The score of a trial from the scores of its folds: their mean, and the epoch of the best of them."""
     best = max(scores, key=lambda score: score.merit)
-    # As statistics.fmean, whose module takes 10 ms to import: `hpo list` should not wait for it.
+    # Same as statistics.fmean, whose module takes 10 ms to import; `hpo list` should not wait for it.
     mean = math.fsum(score.value for score in scores) / len(scores)
     return replace(best, value=mean, fold_epochs=tuple(score.epoch or 0 for score in scores))
 
 
-def along(curve: Sequence[float], direction: Direction, fold_lengths: Sequence[int] = ()) -> Score | None:
-    """The score of a curve with a value for each epoch; None where it has none.
+def score_of_curve(curve: Sequence[float], direction: Direction, fold_lengths: Sequence[int] = ()) -> Score | None:
+    """The score of a curve, which has a value for each epoch; None if it is empty.
 
-    `fold_lengths`: of k-fold cross-validation, the epochs of each fold that was begun.
+    `fold_lengths`: with k-fold cross-validation, the number of epochs of each fold that was begun.
     """
     epochs = [Score(value, direction, epoch) for epoch, value in enumerate(curve, 1)]
     if not fold_lengths:

@@ -1,4 +1,4 @@
-"""What the YAML files' models are built of: sections, sections with a short form, and the numbers within them."""
+"""The building blocks of the models of YAML files: sections, sections with a short form, and numbers within them."""
 
 import re
 from typing import Annotated, Any, ClassVar, Self
@@ -15,7 +15,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from hpo.config.docstrings import spread
+from hpo.config.docstrings import fill_schema
 from hpo.config.mistakes import show
 
 _PART = r"(\d+(?:\.\d+)?)"
@@ -23,10 +23,10 @@ _DURATION = re.compile(rf"\s*(?:{_PART}\s*h)?\s*(?:{_PART}\s*m)?\s*(?:{_PART}\s*
 
 
 def seconds(value: object) -> float:
-    """Reads a duration: `90`, `90s`, `10m`, `1h30m`, `1.5h`; in seconds, more than zero.
+    """Reads a duration such as `90`, `90s`, `10m`, `1h30m` or `1.5h`; returns seconds, more than zero.
 
     Raises:
-        ValueError: the value is none of these.
+        ValueError: the value is not a duration above zero.
     """
     rule = f"must be a duration above zero such as 90, 90s, 10m or 1h30m, got {show(value)}"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -51,7 +51,7 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-# No more than what cannot be one: a text without a digit, or with another letter than those of the units.
+# Refuses only what cannot be a duration: a text without a digit, or with a letter that no unit has.
 _DURATION_SCHEMA = {
     "anyOf": [
         {"type": "number", "exclusiveMinimum": 0},
@@ -67,11 +67,11 @@ WHOLE = BeforeValidator(_whole)
 Count = Annotated[int, Field(ge=1), WHOLE]
 Seed = Annotated[int, Field(ge=0, lt=2**32), WHOLE]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
-"""A share that is never the whole."""
+"""A share below 1."""
 
 
-# What a JSON Schema says of a text, and not of the key whose value it is.
-_OF_VALUES = ("type", "anyOf", "enum", "enumDescriptions", "pattern")
+# The keywords of a JSON Schema that describe a value, and not the key that has it.
+_VALUE_KEYWORDS = ("type", "anyOf", "enum", "enumDescriptions", "pattern")
 
 
 class Section(BaseModel):
@@ -96,41 +96,42 @@ class Section(BaseModel):
             schema["anyOf"] = [{"required": [key]} for key in cls.needs_one_of]
         for key in schema.get("properties", {}).values():
             if "description" in key:
-                spread(key)
+                fill_schema(key)
         return schema
 
 
 class Shorthand(Section):
-    """A section that may be written as the value of one of its keys alone."""
+    """A section with a short form: the value of one of its keys may be written instead of the whole mapping."""
 
-    stands_for: ClassVar[str]
+    short_key: ClassVar[str]
+    """The key whose value is the short form."""
 
     @classmethod
     def is_short(cls, value: object) -> bool:
-        """Whether a value is that of the one key."""
+        """Whether a value is the short form."""
         return isinstance(value, str)
 
     @model_validator(mode="before")
     @classmethod
     def _lengthen(cls, value: Any) -> Any:
         if cls.is_short(value):
-            value = {cls.stands_for: value}
+            value = {cls.short_key: value}
         if isinstance(value, dict):
             return cls._inferred(value)
         if isinstance(value, cls):
             return value
-        raise ValueError(f"must be a {cls.stands_for} or a mapping, got {show(value)}")
+        raise ValueError(f"must be a {cls.short_key} or a mapping, got {show(value)}")
 
     @classmethod
     def _inferred(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """The mapping, with what its keys say of those that are missing."""
+        """The mapping, with missing keys filled in where others decide them."""
         return value
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         schema = super().__get_pydantic_json_schema__(core, handler)
         mapping = {key: schema.pop(key) for key in list(schema) if key not in ("title", "description")}
-        whole = mapping["properties"][cls.stands_for]
+        whole = mapping["properties"][cls.short_key]
         short = next((form for form in whole.get("anyOf", ()) if form.get("type") == "string"), whole)
-        schema["anyOf"] = [{key: short[key] for key in short if key in _OF_VALUES}, mapping]
+        schema["anyOf"] = [{key: short[key] for key in short if key in _VALUE_KEYWORDS}, mapping]
         return schema

@@ -1,4 +1,4 @@
-"""What comes with hpo beside its code: the search spaces, within an installed package or beside a checkout's."""
+"""The search spaces that come with hpo: inside the installed package, or beside it in a checkout."""
 
 from pathlib import Path
 

@@ -60,10 +60,10 @@ class SearchSpace(Section):
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """The names, parents before their children, else as in the file.
+        """The names in the order of the file, but parents before their children.
 
         Raises:
-            graphlib.CycleError: conditions run in a circle, which is the error's second argument.
+            graphlib.CycleError: conditions form a cycle, which is the error's second argument.
         """
         sorter = TopologicalSorter({name: self._parents(name) for name in self.parameters})
         sorter.prepare()
@@ -86,14 +86,14 @@ class SearchSpace(Section):
         return self.parameters[name].sets or name
 
     def active(self, name: str, config: Mapping[str, Any]) -> bool:
-        """Whether a parameter exists, given the values of those before it."""
+        """Whether a parameter exists, given the values of the parameters before it."""
         return all(
             parent in config and holds(condition, config[parent])
             for parent, condition in self.parameters[name].when.items()
         )
 
-    def demands(self, name: str) -> Iterator[tuple[str, Any]]:
-        """All conditions that must hold for a parameter to exist, its parents' included: (parent, condition)."""
+    def all_conditions(self, name: str) -> Iterator[tuple[str, Any]]:
+        """All conditions that must hold for a parameter to exist, with those of its parents: (parent, condition)."""
         names, seen = [name], {name}
         while names:
             for parent, condition in self.parameters[names.pop()].when.items():
@@ -110,7 +110,7 @@ class SearchSpace(Section):
         return config
 
     def suggest(self, trial: "BaseTrial") -> Config:
-        """Asks a trial for every parameter that exists; constants included. Name -> value."""
+        """Asks a trial for every parameter that exists, and adds the constants. Name -> value."""
         return self._decide(lambda name, parameter: parameter.suggest(trial, name))
 
     def extremes(self) -> tuple[Config, Config]:
@@ -119,18 +119,18 @@ class SearchSpace(Section):
         return smallest, self._decide(lambda _, parameter: parameter.extremes()[1])
 
     def examples(self, count: int) -> Iterator[Config]:
-        """The extremes, then `count` configurations at random, each value as likely as any other; always the same."""
+        """The extremes, then `count` configurations drawn uniformly at random; always the same ones."""
         yield from self.extremes()
         rng = random.Random(0)
         for _ in range(count):
             yield self._decide(lambda _, parameter: _drawn(parameter, rng))
 
     def uncountable(self) -> list[str]:
-        """The names of the parameters that a grid cannot run through."""
+        """The names of the parameters whose values a grid cannot enumerate."""
         return [name for name, parameter in self.parameters.items() if parameter.values() is None]
 
     def configurations(self) -> Iterator[Config]:
-        """All configurations, each once: parameters that do not exist in one do not multiply it.
+        """All configurations, each once: parameters that do not exist in one do not make copies of it.
 
         Raises:
             ValueError: a parameter has no countable values; see `uncountable`.
@@ -152,7 +152,7 @@ class SearchSpace(Section):
     def complaints(self, config: Mapping[str, Any]) -> dict[str, str]:
         """What is wrong with the values of a fixed configuration: name -> rule and value.
 
-        A configuration may leave parameters out, for a sampler to propose.
+        A configuration may leave parameters out; a sampler proposes them.
         """
         found = {}
         for name, value in config.items():
@@ -166,25 +166,27 @@ class SearchSpace(Section):
         return found
 
     def _possible(self, name: str, config: Mapping[str, Any]) -> bool:
-        """Whether a parameter may exist once the parameters that a configuration leaves out are proposed."""
+        """Whether a parameter can exist for some values of the parameters that a configuration leaves out."""
         fixed = {key: source.value for key, source in self.parameters.items() if isinstance(source, Constant)}
         known = {**fixed, **config}
-        return all(holds(condition, known[parent]) for parent, condition in self.demands(name) if parent in known)
+        return all(
+            holds(condition, known[parent]) for parent, condition in self.all_conditions(name) if parent in known
+        )
 
     def settings(self, config: Mapping[str, Any]) -> Config:
-        """What a configuration sets: key -> value, `sets` followed."""
+        """The keys that a configuration sets (key -> value): names of parameters are replaced by what `sets` names."""
         return {self.target(name) if name in self.parameters else name: value for name, value in config.items()}
 
     def key(self, config: Mapping[str, Any]) -> str:
-        """A text that two configurations share if and only if they are the same."""
+        """A text that is equal for two configurations if and only if they are the same."""
         known = self.parameters
         values = {name: known[name].canonical(value) if name in known else value for name, value in config.items()}
         return json.dumps(values, sort_keys=True)
 
     def to_optuna(self, config: Mapping[str, Any]) -> Config:
-        """A configuration as `enqueue_trial` and `FixedTrial` take it.
+        """A configuration in the form of `enqueue_trial` and `FixedTrial`.
 
-        Without the constants, and with choices that are lists as Optuna keeps them: as JSON.
+        Constants are left out, and choices that are lists are JSON text, as Optuna stores them.
         """
         found = {}
         for name, value in config.items():
@@ -224,7 +226,7 @@ def dataset_with(dataset: DatasetSpec, settings: Mapping[str, Any]) -> DatasetSp
 
 
 def section_with(spec: _Spec, section: str, settings: Mapping[str, Any]) -> _Spec:
-    """A section of the experiment, called `section`, with the keys of it that a configuration sets.
+    """The section of the experiment with the name `section`, with its keys that a configuration sets.
 
     Raises:
         pydantic.ValidationError: a value that the section does not allow.
@@ -234,12 +236,12 @@ def section_with(spec: _Spec, section: str, settings: Mapping[str, Any]) -> _Spe
 
 
 def sets_section(key: str) -> bool:
-    """Whether a key is one of the experiment's sections `training` and `dataset`, and not the model's."""
+    """Whether a key belongs to the experiment's sections `training` or `dataset`, and not to the model."""
     return any(in_section(key, section) for section in ("training", "dataset"))
 
 
 def in_section(key: str, section: str) -> tuple[str, ...]:
-    """The path within a section that a key sets; empty if it sets something else. `training` need not be named."""
+    """The path within a section that a key sets; empty if it sets something else. `training.` may be left out."""
     first, *rest = key.split(".")
     if first == section and rest:
         return tuple(rest)
@@ -247,7 +249,7 @@ def in_section(key: str, section: str) -> tuple[str, ...]:
 
 
 def _changed(plain: dict[str, Any], changes: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
-    """Nested mappings with the values at some paths replaced; whole sections before the keys within them."""
+    """Nested mappings with the values at some paths replaced; whole sections are replaced before keys within them."""
     for path, value in sorted(changes.items(), key=lambda change: len(change[0])):
         inner = plain
         for name in path[:-1]:

@@ -1,4 +1,4 @@
-"""The search space file: every mistake in it, and in how its parameters go together."""
+"""The search space file: every mistake in it, also in how its parameters are combined."""
 
 import itertools
 import re
@@ -18,39 +18,39 @@ from hpo.config.valid_parts import examine
 from hpo.config.yaml_file import Document, Key
 from hpo.errors import Mistake, nearest
 
-# What MLflow takes as the name of a param.
+# The names of params that MLflow accepts.
 _NAME = re.compile(r"\w[\w .:-]{0,199}")
-# Stands for a model that the file does not name: no parameter of it is checked.
+# Replaces the model of a file that names none; its parameters are then not checked.
 _UNKNOWN = "unknown:unknown"
-# Other data, not another preparation of the same.
+# These keys select other data instead of another preparation of the same data.
 _FIXED = ("name", "path", "function", "target", "task", "extra_tests", "steps_per_epoch")
 
 
 @dataclass(frozen=True)
 class ExaminedSpace:
-    """A document read as a search space, as far as it is one."""
+    """The valid part of a document that was read as a search space, and the mistakes in the rest."""
 
-    sound: SearchSpace | None
-    """The space of the parameters that can be read; None where nothing can be made of it."""
+    valid: SearchSpace | None
+    """The space of the parameters that can be read; None if the document has no valid part."""
     mistakes: tuple[Mistake, ...]
     doubtful: frozenset[str]
-    """The parameters with mistakes. They are not checked further, nor is what depends on them."""
+    """The parameters with mistakes. Neither they nor parameters that depend on them are checked further."""
 
 
 def examine_space(
     document: Document, training: TrainingSpec | None = None, dataset: DatasetSpec | None = None
 ) -> ExaminedSpace:
-    """Reads a document as a search space, its parameters checked against the keys of the experiment that they set."""
+    """Reads a document as a search space; checks its parameters against the experiment's keys that they set."""
     read = examine(document, SearchSpace, {"model": _UNKNOWN})
-    space, found = read.sound, list(read.mistakes)
+    space, found = read.valid, list(read.mistakes)
     doubtful = frozenset(str(key[1]) for key in read.broken if len(key) > 1)
     if space is None:
         return ExaminedSpace(None, tuple(found), doubtful)
-    while circle := _circle(space):
-        message = f"conditions run in a circle: {' -> '.join(circle)}"
-        found.append(document.mistake(("parameters", circle[0], "when"), message))
-        doubtful |= {*circle}
-        kept = {name: one for name, one in space.parameters.items() if name not in circle}
+    while cycle := _cycle(space):
+        message = f"conditions form a cycle: {' -> '.join(cycle)}"
+        found.append(document.mistake(("parameters", cycle[0], "when"), message))
+        doubtful |= {*cycle}
+        kept = {name: one for name, one in space.parameters.items() if name not in cycle}
         space = SearchSpace(model=space.model, parameters=kept)
     conditions = list(_conditions(space, doubtful))
     unclear = doubtful | {str(key[1]) for key, _ in conditions}
@@ -59,8 +59,8 @@ def examine_space(
     return ExaminedSpace(space, tuple(found), doubtful | {str(key[1]) for key, _ in wrong})
 
 
-def _circle(space: SearchSpace) -> list[str]:
-    """Parameters whose conditions run in a circle, the first of them at the end again; empty where none do."""
+def _cycle(space: SearchSpace) -> list[str]:
+    """Parameters whose conditions form a cycle, with the first repeated at the end; empty if there is no cycle."""
     try:
         _ = space.order
     except CycleError as error:
@@ -77,14 +77,14 @@ def _conditions(space: SearchSpace, doubtful: Collection[str]) -> Iterator[tuple
         for parent, condition in parameter.when.items():
             if parent in doubtful:
                 continue
-            for message in _never(space, parent, condition, doubtful):
+            for message in _why_never(space, parent, condition, doubtful):
                 found = True
                 yield ("parameters", name, "when", parent), message
-        if not found and name not in doubtful and _apart(space, name, name):
+        if not found and name not in doubtful and _cannot_coexist(space, name, name):
             yield ("parameters", name, "when"), "can never hold: it and its parents' conditions exclude each other"
 
 
-def _never(space: SearchSpace, parent: str, condition: Any, doubtful: Collection[str]) -> Iterator[str]:
+def _why_never(space: SearchSpace, parent: str, condition: Any, doubtful: Collection[str]) -> Iterator[str]:
     """Why a condition can never hold."""
     source = space.parameters.get(parent)
     if source is None:
@@ -105,12 +105,12 @@ def _never(space: SearchSpace, parent: str, condition: Any, doubtful: Collection
         yield f"never holds: {parent} is one of {', '.join(map(str, source.values() or ()))}"
 
 
-def _apart(space: SearchSpace, one: str, other: str) -> bool:
+def _cannot_coexist(space: SearchSpace, one: str, other: str) -> bool:
     """Whether two parameters cannot exist together."""
     return any(
         parent == another and exclude(condition, against)
-        for parent, condition in space.demands(one)
-        for another, against in space.demands(other)
+        for parent, condition in space.all_conditions(one)
+        for another, against in space.all_conditions(other)
     )
 
 
@@ -118,12 +118,12 @@ def _targets(space: SearchSpace, doubtful: frozenset[str]) -> Iterator[tuple[Key
     """Keys that two parameters could set at once; which one wins would be a guess."""
     by_key: dict[str, list[str]] = {}
     for name in space.parameters:
-        if name in doubtful or doubtful & {parent for parent, _ in space.demands(name)}:
+        if name in doubtful or doubtful & {parent for parent, _ in space.all_conditions(name)}:
             continue
         by_key.setdefault(space.target(name).removeprefix("training."), []).append(name)
     for key, names in by_key.items():
         for other, one in itertools.combinations(names, 2):
-            if not _apart(space, one, other):
+            if not _cannot_coexist(space, one, other):
                 rule = "give them conditions that exclude each other"
                 yield ("parameters", one), f"{other} may set {key} at the same time; {rule}"
 
@@ -131,8 +131,8 @@ def _targets(space: SearchSpace, doubtful: frozenset[str]) -> Iterator[tuple[Key
 def _section_values(
     space: SearchSpace, doubtful: frozenset[str], training: TrainingSpec | None, dataset: DatasetSpec | None
 ) -> Iterator[tuple[Key, str]]:
-    """Values of parameters that the section which they set does not allow, each by itself."""
-    # Which dataset it is matters to no key that may vary.
+    """Parameters with a value that the section which they set does not allow; each value is checked by itself."""
+    # The rules for keys that may vary are the same for every dataset.
     specs = {"training": training or TrainingSpec(), "dataset": dataset or DatasetSpec(name="digits")}
     for (name, parameter), (section, spec) in itertools.product(space.parameters.items(), specs.items()):
         if name in doubtful:

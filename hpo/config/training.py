@@ -13,10 +13,10 @@ OPTIMIZERS = (
     "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lamb", "lion", "muon", "nadam", "rmsprop",
     "schedulefreeadamw", "sgd",
 )  # fmt: skip
-"""Keras's optimizers that a name alone makes, in small letters."""
+"""Keras's optimizers that need no arguments beside their name, in small letters."""
 
 
-# Keras takes capital letters, too.
+# Keras accepts capital letters, too.
 _OPTIMIZER_SCHEMA = {"type": "string", "anyOf": [{"enum": list(OPTIMIZERS)}, {"pattern": "[A-Z]"}]}
 
 
@@ -42,14 +42,14 @@ class EarlyStopping(Section):
 
 
 class Schedule(Shorthand):
-    """How the learning rate changes while a model trains. `learning_rate` is where it starts, after any warm-up."""
+    """How the learning rate changes while a model trains. It starts at `learning_rate`, after any warm-up."""
 
-    stands_for = "name"
+    short_key = "name"
 
     name: Literal["constant", "exponential", "step", "cosine", "polynomial"] = "constant"
-    """The shape of the change. Values: constant: no change; exponential: falls smoothly, times `decay_rate` every
-    `decay_epochs`; step: falls at once, times `decay_rate` every `decay_epochs`; cosine: falls along half a cosine wave
-    to `final`; polynomial: falls to `final` along a curve of `power`. Example: cosine"""
+    """The shape of the change. Values: constant: no change; exponential: falls smoothly, by the factor `decay_rate` in
+    every `decay_epochs`; step: falls at once, by the factor `decay_rate` after every `decay_epochs`; cosine: falls
+    along half a cosine wave to `final`; polynomial: falls to `final` along a curve of `power`. Example: cosine"""
     decay_rate: PositiveFloat | None = None
     """What the learning rate is multiplied by, for exponential and step. Unit: factor. Default: none; exponential and
     step need it. Example: 0.9"""
@@ -58,12 +58,13 @@ class Schedule(Shorthand):
     until it reaches `final`. Unit: epochs. Default: 1 for exponential, all epochs for cosine and polynomial; step needs
     it. Example: 5"""
     final: NonNegativeFloat | None = None
-    """Where cosine and polynomial end. Unit: share of the initial rate. Default: 0. Example: 0.01"""
+    """The learning rate at which cosine and polynomial end. Unit: share of the initial rate. Default: 0.
+    Example: 0.01"""
     power: PositiveFloat | None = None
-    """Power of the curve of polynomial. Unit: exponent. Default: 1, a straight line. Example: 2"""
+    """The exponent of the polynomial curve. Unit: exponent. Default: 1, a straight line. Example: 2"""
     warmup_epochs: NonNegativeFloat = 0.0
     """How long the rate first rises in a straight line from 0. The schedule begins after that.
-    Unit: epochs, also parts of one. Example: 0.5"""
+    Unit: epochs, also fractions. Example: 0.5"""
 
 
 class ReduceOnPlateau(Section):
@@ -72,7 +73,7 @@ class ReduceOnPlateau(Section):
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """What the learning rate is multiplied by. Unit: factor. Example: 0.5"""
     patience: Count = 2
-    """How long the metric may fail to improve before that. Unit: epochs. Example: 3"""
+    """How long the metric may fail to improve before the rate is lowered. Unit: epochs. Example: 3"""
     min_delta: NonNegativeFloat = 0.0001
     """The smallest change of the metric that counts as an improvement. Unit: that of the metric. Example: 0.001"""
     cooldown: Annotated[int, Field(ge=0), WHOLE] = 0
@@ -84,7 +85,7 @@ class ReduceOnPlateau(Section):
 
 
 def _switch(section: type[Section]) -> BeforeValidator:
-    """Lets a section be switched on, with its defaults, and off by true and false."""
+    """Lets `true` switch a section on, with its defaults, and `false` switch it off."""
 
     def read(value: object) -> object:
         if isinstance(value, bool):
@@ -112,7 +113,7 @@ class TrainingSpec(Section):
     nesterov: bool | None = None
     """Whether to use Nesterov momentum, for sgd. Default: that of the optimizer in Keras. Example: true"""
     weight_decay: NonNegativeFloat | None = None
-    """Decoupled weight decay: each step takes this share, times the learning rate, off every weight. Unit: share.
+    """Decoupled weight decay: each step lowers every weight by this share of it, times the learning rate. Unit: share.
     Default: that of the optimizer in Keras. Example: 0.004"""
     rho: BelowOne | None = None
     """Decay of the running mean of squared gradients, for rmsprop and adadelta. Unit: share.
@@ -132,7 +133,7 @@ class TrainingSpec(Section):
     clipvalue: PositiveFloat | None = None
     """Every number of a gradient is cut to at most this size. Unit: gradient. Default: no clipping. Example: 0.5"""
     global_clipnorm: PositiveFloat | None = None
-    """Gradients are scaled down so that the norm of all together is at most this. Unit: norm.
+    """Gradients are scaled down so that the norm of all of them together is at most this. Unit: norm.
     Default: no clipping. Example: 1.0"""
     schedule: Schedule | None = None
     """How the learning rate changes while a model trains: a name, or a mapping of keys. Default: constant.

@@ -1,4 +1,4 @@
-"""What the keys of the training section must agree on, found without Keras and before a model is built."""
+"""Rules between keys of the training section, checked without Keras and before a model is built."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ SMOOTHED_LOSSES = {
     "sparsecategoricalcrossentropy": "CategoricalCrossentropy",
     "categoricalfocalcrossentropy": "CategoricalFocalCrossentropy",
 }
-"""The losses that smooth labels, by `plain_name`: the class of keras.losses that does so, on one-hot labels."""
+"""`plain_name` of each loss that can smooth labels -> the class of keras.losses that does it, on one-hot labels."""
 
 _SCHEDULE_TAKES: Mapping[str, tuple[str, ...]] = {
     "constant": (),
@@ -29,20 +29,20 @@ _SCHEDULE_NEEDS: Mapping[str, Mapping[str, float]] = {
 _CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
 
 DISAGREEING = ("schedule", "reduce_on_plateau", *_CLIPPING, "label_smoothing", "loss")
-"""The keys of training that `disagreements` looks at."""
+"""The keys of the training section that `disagreements` compares."""
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """Keys that do not go together, or one that lacks another."""
+    """Keys that cannot be combined, or a key that needs another one."""
 
     key: tuple[str, ...]
-    """Where the mistake is to be shown, within the training section."""
+    """The key at which the mistake is reported, within the training section."""
     message: str
 
 
 def disagreements(training: TrainingSpec) -> Iterator[Disagreement]:
-    """What the keys of one training section, complete for a trial, disagree on."""
+    """The disagreements between the keys of a training section that is complete for a trial."""
     if training.schedule is not None:
         yield from _of_schedule(training.schedule)
     if training.reduce_on_plateau is not None and has_schedule(training):
@@ -54,7 +54,7 @@ def disagreements(training: TrainingSpec) -> Iterator[Disagreement]:
         message = f"only one of {', '.join(_CLIPPING)} may be set, got {given}"
         yield Disagreement((clipping[-1],), message)
     if training.label_smoothing and training.loss and plain_name(training.loss) not in SMOOTHED_LOSSES:
-        message = f"{training.loss} takes none; leave it out, or take another loss"
+        message = f"{training.loss} takes no label smoothing; leave it out, or take another loss"
         yield Disagreement(("label_smoothing",), message)
 
 
@@ -65,7 +65,7 @@ def has_schedule(training: TrainingSpec) -> bool:
 
 
 def plain_name(name: str) -> str:
-    """A name of Keras's, the same for a function and its class: mean_squared_error and MeanSquaredError."""
+    """A form of a Keras name that is the same for a function and its class: mean_squared_error, MeanSquaredError."""
     return name.lower().replace("_", "")
 
 

@@ -12,27 +12,27 @@ from hpo.config.yaml_file import Document, Key
 from hpo.errors import Mistake
 
 _Model = TypeVar("_Model", bound=BaseModel)
-# Each round takes out what is wrong, and an error can lie no deeper than files may be nested.
+# Each round removes what is wrong, and an error can be no deeper than files may be nested.
 _ROUNDS = 60
 
 
 @dataclass(frozen=True)
 class Examined(Generic[_Model]):
-    """A document read as far as it can be."""
+    """The valid part of a document, and the mistakes in the rest."""
 
-    sound: _Model | None
-    """What its sound keys make, with defaults for the others; None where nothing can be made of it."""
+    valid: _Model | None
+    """The model of the valid keys, with defaults for the others; None if the document has no valid part."""
     mistakes: tuple[Mistake, ...]
     broken: frozenset[Key]
-    """The keys with mistakes. Defaults stand for them, so what follows from these says nothing of the file."""
+    """The keys with mistakes. They are replaced by defaults, so a problem with their values is not one of the file."""
 
-    def doubts(self, key: Key) -> bool:
-        """Whether a mistake at a key may be due to a default that stands for another."""
+    def is_doubtful(self, key: Key) -> bool:
+        """Whether a mistake at a key may be due to a default that replaced a broken value."""
         return any(key == one[: len(key)] or one == key[: len(one)] for one in self.broken)
 
 
 def examine(document: Document, model: type[_Model], stand_ins: Mapping[str, Any]) -> Examined[_Model]:
-    """Reads a document as a model, without the keys with mistakes; `stand_ins` are values for required ones."""
+    """Reads a document as a model, without the keys that have mistakes; `stand_ins` replace required ones."""
     data, broken, unknown = deepcopy(document.data), set[Key](), set[Key]()
     mistakes: list[Mistake] = []
     for _ in range(_ROUNDS):
@@ -52,7 +52,7 @@ def examine(document: Document, model: type[_Model], stand_ins: Mapping[str, Any
 
 
 def _follows(key: Key, complaint: Any, broken: set[Key], unknown: set[Key]) -> bool:
-    """Whether a complaint may be due to what was taken out before."""
+    """Whether one of pydantic's errors may be due to a key that was removed before."""
     if any(key == one[: len(key)] for one in broken):
         return True
     lacks = complaint["type"] == "missing" or "needs" in complaint["msg"]
@@ -61,11 +61,11 @@ def _follows(key: Key, complaint: Any, broken: set[Key], unknown: set[Key]) -> b
 
 
 def _take_out(data: Any, key: Key, stand_ins: Mapping[str, Any]) -> None:
-    """Takes a key out, or the value around it where that cannot be without."""
+    """Removes a key, or the value around it if that cannot be without the key."""
     around = data
     for part in key[:-1]:
         if isinstance(around, dict) and part not in around:
-            # Gone already, with what was around it.
+            # It was removed already, with the value around it.
             return
         around = around[part]
     last = key[-1]
@@ -73,7 +73,7 @@ def _take_out(data: Any, key: Key, stand_ins: Mapping[str, Any]) -> None:
     if stand_in is not None and around.get(last) != stand_in:
         around[last] = deepcopy(stand_in)
     elif isinstance(around, list) and isinstance(last, int) and around[last] != {}:
-        # Others keep their place.
+        # The other items keep their index.
         around[last] = {}
     elif isinstance(around, dict) and last in around:
         del around[last]

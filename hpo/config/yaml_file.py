@@ -33,10 +33,10 @@ _TEXT = (f"{_TAG}str", f"{_TAG}timestamp", f"{_TAG}value", f"{_TAG}merge")
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML file as plain Python values, with the place each key was set.
+    """A YAML file as plain Python values, with the place where each key was set.
 
-    `places` maps a key path to `file:line`, or to the `--set` option that overrode it. `above` is the key path
-    of the whole document in its file, where it is a part of one.
+    `places` maps a key path to `file:line`, or to the `--set` option that overrode it. `above` is the key path of this
+    document within its file; it is empty unless the document is a part of a file.
     """
 
     name: str
@@ -86,8 +86,9 @@ def read_yaml(path: Path) -> Document:
 
 
 def examine_yaml(path: Path) -> tuple[Document, list[Mistake]]:
-    """Reads a file as `read_yaml` does, without the values that are mistakes: a key that is there twice, a number
-    that is not finite, a tag of Python's or another program's. Returns these mistakes beside the rest.
+    """Reads a file as `read_yaml` does, but returns mistakes in values beside the document instead of raising them.
+
+    Such mistakes are a key that is set twice, a number that is not finite, and a tag of Python or another program.
 
     Raises:
         NotFound: there is no such file.
@@ -118,7 +119,7 @@ def examine_yaml(path: Path) -> tuple[Document, list[Mistake]]:
 
 
 def read_value(name: str, text: str) -> Any:
-    """The value of a text of YAML; `name` is what mistakes call it.
+    """The value of a YAML text; mistakes give `name` as its place.
 
     Raises:
         FileMistakes: as `read_yaml`.
@@ -131,7 +132,7 @@ def read_value(name: str, text: str) -> Any:
 
 
 def to_yaml(data: Mapping[str, Any], block: bool = False) -> str:
-    """Values as a text of YAML that reads as them again; `block`: a line for each key, in their order."""
+    """Writes values as YAML text that reads as the same values; with `block`, each key has a line, in their order."""
     yaml = YAML(typ="safe", pure=True)
     if block:
         yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
@@ -139,7 +140,7 @@ def to_yaml(data: Mapping[str, Any], block: bool = False) -> str:
     stream = io.StringIO()
     yaml.dump(dict(data), stream)
     if yaml.allow_unicode and _NEXT_LINE in stream.getvalue():
-        # ruamel.yaml writes this one as it is, and reads it as the end of a line.
+        # ruamel.yaml writes this character as it is, but reads it as the end of a line.
         yaml.allow_unicode = False
         stream = io.StringIO()
         yaml.dump(dict(data), stream)
@@ -147,11 +148,11 @@ def to_yaml(data: Mapping[str, Any], block: bool = False) -> str:
 
 
 class _Reader:
-    """Turns the nodes of one YAML text into plain values; nothing is constructed but what is written here.
+    """Turns the nodes of one YAML text into plain values; no other objects are ever constructed.
 
-    Working on nodes, which have ruamel.yaml's own marks, gives the line of every key, and a bound on what aliases
-    expand to. Its round-trip loader hands on the same marks as `.lc`, but takes a third longer, ends at the first key
-    that is there twice, and forgets how a value was written, which messages quote.
+    The nodes have ruamel.yaml's own marks, which give the line of every key; and walking them allows a bound on what
+    aliases expand to. ruamel.yaml's round-trip loader has the same marks as `.lc`, but it takes a third longer, stops
+    at the first key that is set twice, and does not keep how a value was written, which messages quote.
     """
 
     def __init__(self, name: str, lines: bool) -> None:
@@ -163,10 +164,10 @@ class _Reader:
         self.yaml = YAML(typ="safe", pure=True)
 
     def read(self, text: str) -> Any:
-        """The value of the whole text; None where it is empty. Mistakes in values are added to `mistakes`.
+        """The value of the whole text; None if it is empty. Mistakes in values are added to `mistakes`.
 
         Raises:
-            FileMistakes: it is not YAML, or is unreasonably large.
+            FileMistakes: the text is not YAML, or is unreasonably large.
         """
         try:
             with warnings.catch_warnings():
@@ -219,7 +220,7 @@ class _Reader:
         return None
 
     def fill(self, data: dict[str, Any], node: MappingNode, key: Key) -> None:
-        """Adds the keys that `data` lacks: the mapping's own first, then those that it merges with `<<`."""
+        """Adds the keys that `data` lacks: first the mapping's own keys, then those that it merges with `<<`."""
         seen: set[str] = set()
         merged: list[Node] = []
         for name_node, value_node in node.value:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpo.config.experiment import DatasetSpec
-from hpo.config.metrics import is_of_classes
+from hpo.config.metrics import needs_classes
 from hpo.errors import DataError, InvalidSettings
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Variants:
         self.note: str | None = None
         """What was decided about the data that the section does not say."""
         self._task = spec.task
-        if spec.task is None and metric is not None and is_of_classes(metric) and _look_like_classes(self.base):
+        if spec.task is None and metric is not None and needs_classes(metric) and _look_like_classes(self.base):
             self._task = "classification"
             self.base = load(self._as_decided(spec), folders)
             found = ", ".join(self.base.info.class_labels)

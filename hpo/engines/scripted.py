@@ -154,7 +154,7 @@ class ScriptedEngine(Engine):
         self.kill(job.trial)
         if not trial.curve:
             return Finished(job.trial, ended_by, None)
-        best = job.objective.along({job.objective.metric: trial.curve})
+        best = job.objective.score_of({job.objective.metric: trial.curve})
         assert best is not None
         model_file = None
         if job.save_to is not None and best.better_than(job.save_if_better_than):

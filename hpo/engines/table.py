@@ -17,7 +17,7 @@ def make_engine(spec: EngineSpec, trials: int | None, log: Path) -> Engine:
     if "workers" in options:
         workers = count_workers(spec)
         options["workers"] = min(workers, trials or workers)
-    module, _, name = engine.place.partition(":")
+    module, _, name = engine.import_path.partition(":")
     start: Callable[..., Engine] = getattr(import_module(module), name)
     return start(**options, log=log)
 

@@ -35,7 +35,7 @@ class RunningTrial:
     @property
     def score(self) -> Score | None:
         """Its score so far; None before its first epoch."""
-        return self.objective.along(self.curves, self.fold_lengths)
+        return self.objective.score_of(self.curves, self.fold_lengths)
 
     def hear(self, event: EpochDone) -> tuple[int, float] | None:
         """Takes up an epoch; returns what a pruner is told: step and value.

@@ -49,7 +49,7 @@ def discover(model: str, info: "DatasetInfo", import_paths: Sequence[Path | str]
         message = f"cannot be built at its default values: {type(error).__name__}: {error}"
         raise ModelError(f"{model}: {place_of(error, import_paths)}: {message}") from error
     exploration.run()
-    return Declared.by(model, exploration.found.get_config())
+    return Declared.from_config(model, exploration.found.get_config())
 
 
 class _Exploration:

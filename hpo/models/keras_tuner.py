@@ -78,7 +78,7 @@ def build(
             raise InvalidModel(str(error)) from error
 
     def news() -> Declared | None:
-        return Declared.by(model, hp.get_config()) if len(hp.space) > known else None
+        return Declared.from_config(model, hp.get_config()) if len(hp.space) > known else None
 
     own_fit = type(hypermodel).fit is not HyperModel.fit
     return Built(network, fit if own_fit else None, news)

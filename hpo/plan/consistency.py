@@ -22,7 +22,7 @@ Wrong = tuple[Key, str]
 
 
 def experiment_mistakes(experiment: Experiment, space: ExaminedSpace, kept: bool = False) -> Iterator[Wrong]:
-    """What is wrong with an experiment whose every key is sound by itself.
+    """What is wrong with an experiment whose every key is valid by itself.
 
     Of an experiment that a study keeps, nothing is asked that earlier code did not ask.
     """
@@ -39,12 +39,12 @@ def experiment_mistakes(experiment: Experiment, space: ExaminedSpace, kept: bool
 
 def space_mistakes(space: ExaminedSpace, document: Document) -> Iterator[Mistake]:
     """What is wrong with a search space by what its model reads, and by the names that Keras knows."""
-    if space.sound is None:
+    if space.valid is None:
         return
-    parameters = space.sound.parameters
+    parameters = space.valid.parameters
     keys = {parameter.sets or name: name for name, parameter in parameters.items()}
     try:
-        unknown = models.unknown_keys(space.sound.model, keys)
+        unknown = models.unknown_keys(space.valid.model, keys)
     except ModelError as error:
         yield document.mistake(("model",), str(error))
         return
@@ -58,7 +58,7 @@ def space_mistakes(space: ExaminedSpace, document: Document) -> Iterator[Mistake
             for value in parameters[name].values() or ():
                 if isinstance(value, str) and value not in LOSSES:
                     yield document.mistake(
-                        ("parameters", name), f"Keras knows no loss {value!r}; {near(value, LOSSES)}"
+                        ("parameters", name), f"Keras knows no loss {value!r}; {nearest_few(value, LOSSES)}"
                     )
 
 
@@ -107,7 +107,7 @@ def metric_mistakes(experiment: Experiment, space: SearchSpace, task: str) -> It
             yield key, f"{message}: the task is {task}"
 
 
-def near(name: str, valid: Sequence[str]) -> str:
+def nearest_few(name: str, valid: Sequence[str]) -> str:
     """`nearest`, which of too many names lists none but the first."""
     hint = nearest(name, valid)
     return hint if hint.startswith("did you mean") else f"{nearest(name, valid[:12])}, ..."
@@ -121,17 +121,17 @@ def _unknown_dataset(experiment: Experiment) -> Iterator[Wrong]:
 
 
 def _of_space(experiment: Experiment, space: ExaminedSpace) -> Iterator[Wrong]:
-    if space.sound is None:
+    if space.valid is None:
         return
     if experiment.study.sampler.name == "grid":
-        endless = [name for name in space.sound.uncountable() if name not in space.doubtful]
+        endless = [name for name in space.valid.uncountable() if name not in space.doubtful]
         if endless:
             yield ("study", "sampler"), f"a grid needs a step, or choices, for {', '.join(endless)}"
     # A KerasTuner model declares parameters of its own, which are not known before it is built.
     declares = _declares(space)
     for index, config in enumerate(experiment.study.enqueue):
-        for name, complaint in space.sound.complaints(config).items():
-            known = name in space.sound.parameters and name not in space.doubtful
+        for name, complaint in space.valid.complaints(config).items():
+            known = name in space.valid.parameters and name not in space.doubtful
             if known or not (declares or name in space.doubtful):
                 yield ("study", "enqueue", index, name), complaint
     if not declares:
@@ -147,14 +147,14 @@ def _of_space(experiment: Experiment, space: ExaminedSpace) -> Iterator[Wrong]:
 def _names(training: TrainingSpec) -> Iterator[Wrong]:
     """Names that Keras does not know; a user's own code might have made them known to it."""
     if training.loss is not None and training.loss not in LOSSES:
-        yield ("training", "loss"), f"Keras knows no loss {training.loss!r}; {near(training.loss, LOSSES)}"
+        yield ("training", "loss"), f"Keras knows no loss {training.loss!r}; {nearest_few(training.loss, LOSSES)}"
     for index, name in enumerate(training.metrics):
         if name not in METRICS:
-            yield ("training", "metrics", index), f"Keras knows no metric {name!r}; {near(name, METRICS)}"
+            yield ("training", "metrics", index), f"Keras knows no metric {name!r}; {nearest_few(name, METRICS)}"
 
 
 def _declares(space: ExaminedSpace) -> bool:
-    return space.sound is not None and ":" in space.sound.model
+    return space.valid is not None and ":" in space.valid.model
 
 
 def _disagreements(experiment: Experiment, space: ExaminedSpace) -> list[Disagreement]:
@@ -162,15 +162,15 @@ def _disagreements(experiment: Experiment, space: ExaminedSpace) -> list[Disagre
 
     Where only some have it, their trials fail with reason invalid.
     """
-    sound = space.sound
+    valid = space.valid
     doubted = {part for name in space.doubtful for part in in_section(name, "training")[:1]}
-    if sound is None or doubted & set(DISAGREEING):
+    if valid is None or doubted & set(DISAGREEING):
         return []
     everywhere: list[Disagreement] | None = None
-    for config in sound.examples(_TRIED if sound.parameters else 0):
+    for config in valid.examples(_TRIED if valid.parameters else 0):
         certain = {name: value for name, value in config.items() if name not in space.doubtful}
         try:
-            found = list(disagreements(training_with(experiment.training, sound.settings(certain))))
+            found = list(disagreements(training_with(experiment.training, valid.settings(certain))))
         except ValidationError:
             continue
         keys = {wrong.key for wrong in found}

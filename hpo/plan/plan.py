@@ -11,7 +11,7 @@ from hpo.config import shipped_spaces
 from hpo.config.assignments import examine_assignments
 from hpo.config.declared import Declared
 from hpo.config.experiment import Experiment, examine_experiment
-from hpo.config.redacted import kept_text, learn_from
+from hpo.config.redacted import kept_text, remember_passwords
 from hpo.config.space import SearchSpace
 from hpo.config.space_file import ExaminedSpace, examine_space
 from hpo.config.yaml_file import Document, examine_yaml, read_yaml, to_yaml
@@ -90,14 +90,14 @@ def load_plan(
     else:
         document, mistakes = examine_yaml(Path(source))
         folder, text = Path(source).absolute().parent, Path(source).read_text(encoding="utf-8-sig")
-    learn_from(document.data, overrides)
+    remember_passwords(document.data, overrides)
     document, wrong = examine_assignments(document, overrides)
     mistakes += wrong
     folders = tuple(dict.fromkeys((Path.cwd(), folder)))
 
     read = examine_experiment(document)
     mistakes += read.mistakes
-    experiment = read.sound
+    experiment = read.valid
     sections = (experiment.training, experiment.dataset) if experiment else (None, None)
     space_document, space_text = _collect(mistakes, lambda: _space_document(document, folder)) or (None, "")
     space = ExaminedSpace(None, (), frozenset())
@@ -106,12 +106,12 @@ def load_plan(
         mistakes += [*space.mistakes, *space_mistakes(space, space_document)]
     if experiment is not None:
         further = [*experiment_mistakes(experiment, space, kept), *(() if kept else missing_file(experiment, folders))]
-        mistakes += [document.mistake(key, message) for key, message in further if not read.doubts(key)]
-    if mistakes or experiment is None or space.sound is None:
+        mistakes += [document.mistake(key, message) for key, message in further if not read.is_doubtful(key)]
+    if mistakes or experiment is None or space.valid is None:
         raise FileMistakes(_reported_once(mistakes))
     files = {"experiment": kept_text(text, overrides), "search_space": hidden(space_text)}
     documents = {"experiment": document, "search_space": space_document or document}
-    return Plan(experiment, space.sound, files, folders, home_folder(home), documents)
+    return Plan(experiment, space.valid, files, folders, home_folder(home), documents)
 
 
 def _collect(mistakes: list[Mistake], parse: Callable[[], Parsed]) -> Parsed | None:
@@ -147,12 +147,12 @@ def _space_document(document: Document, folder: Path) -> tuple[Document, str]:
 def _reported_once(mistakes: Sequence[Mistake]) -> list[Mistake]:
     """The mistakes, less those about nothing where a value that could not be read should be."""
     unread: set[str] = set()
-    told = []
+    reported = []
     for mistake in mistakes:
         if mistake.key not in unread or not mistake.message.endswith("got nothing"):
-            told.append(mistake)
+            reported.append(mistake)
         unread.add(mistake.key)
-    return told
+    return reported
 
 
 def _relative(path: Path) -> str:

@@ -137,7 +137,7 @@ def _scored(record: TrialRecord, measured: Objective, wanted: Objective) -> Tria
         raise Unfit(record.reason or "without a score")
     if measured == wanted:
         return record
-    score = wanted.along(record.curves, record.fold_lengths)
+    score = wanted.score_of(record.curves, record.fold_lengths)
     if score is None:
         raise Unfit(f"without {wanted.metric}")
     return record.scored(score)

@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from hpo.config.docstrings import KeyText, read
+from hpo.config.docstrings import KeyText, parse_docstring
 from hpo.errors import NotFound, nearest
 
 _FILE = Path(__file__).parent / "experiment.schema.json"
@@ -166,10 +166,10 @@ def _inner(key: Key, name: str, schema: _Schema, form: _Schema) -> Key:
     whole = {**resolved(schema), **schema}
     path = f"{key.path}.{name}".lstrip(".")
     if not key.path and name in _MODELS:
-        return Key(path, read(schema["description"]), schema, (("parameters", {"model": name}),))
+        return Key(path, parse_docstring(schema["description"]), schema, (("parameters", {"model": name}),))
     above = () if key.path == "search_space" else key.steps
     steps = (*above, (name, _needed(key, path, form) if key.path else {}))
-    text = read(whole.get("description", ""))
+    text = parse_docstring(whole.get("description", ""))
     return Key(path, KeyText(text.meaning, _meanings(whole), text.unit, text.default), whole, steps)
 
 
@@ -192,13 +192,13 @@ def _of_any_name(key: Key, form: _Schema) -> Iterator[Key]:
         last = key.path.rpartition(".")[2]
         if len(mappings) == 1:
             name = _NAMES.get(last, ANY)
-            text = read(mappings[0].get("description", ""))
+            text = parse_docstring(mappings[0].get("description", ""))
             yield Key(f"{key.path}.{ANY}", text, mappings[0], (*key.steps, (name, key.beside)))
             continue
         for one in mappings:
             (kind,) = one["properties"]["type"]["enum"]
             steps = (*key.steps, (_PARAMETERS.get(kind, "depth"), {}))
-            yield Key(f"{key.path}.{kind}", read(one["description"]), one, steps)
+            yield Key(f"{key.path}.{kind}", parse_docstring(one["description"]), one, steps)
 
 
 def _is_optuna(path: str) -> bool:

@@ -89,7 +89,7 @@ def _loss(model: keras.Model, training: TrainingSpec, info: DatasetInfo) -> Any:
         raise InvalidModel("label_smoothing: only classification has classes, and the task is regression")
     kind = SMOOTHED_LOSSES.get(plain_name(name))
     if kind is None:
-        raise InvalidModel(f"label_smoothing: {name} takes none; leave it out, or take another loss")
+        raise InvalidModel(f"label_smoothing: {name} takes no label smoothing; leave it out, or take another loss")
     return getattr(keras.losses, kind)(label_smoothing=training.label_smoothing)
 
 

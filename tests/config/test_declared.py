@@ -127,7 +127,7 @@ def test_a_scope_within_a_scope_of_the_same_parent():
 def test_names_and_choices_that_nothing_can_hold_are_refused(name, values, rule):
     config = {"space": [{"class_name": "Choice", "config": {"name": name, "values": values}}], "values": {}}
     with pytest.raises(ModelError, match=rule):
-        Declared.by("own:make", config)
+        Declared.from_config("own:make", config)
 
 
 def test_what_two_trials_declare_side_by_side_is_all_known():

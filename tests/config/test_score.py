@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpo.config.score import Score, along, best_of, merit, over_folds
+from hpo.config.score import Score, best_of, merit, over_folds, score_of_curve
 
 
 def high(value: float, epoch: int | None = None) -> Score:
@@ -35,15 +35,15 @@ def test_the_best_is_the_first_of_equal_ones() -> None:
 
 
 def test_the_score_of_a_curve_is_that_of_the_first_of_its_best_epochs() -> None:
-    assert along([0.4, 0.6, 0.6, 0.5], "maximize") == high(0.6, 2)
-    assert along([2.0, 1.0, 1.0, 3.0], "minimize") == low(1.0, 2)
-    assert along([0.5, 0.3, 0.4, 0.6], "maximize") == high(0.6, 4)
-    assert along([0.5, 0.3, 0.4], "maximize") == high(0.5, 1)
-    assert along([], "minimize") is along([], "minimize", (0,)) is None
+    assert score_of_curve([0.4, 0.6, 0.6, 0.5], "maximize") == high(0.6, 2)
+    assert score_of_curve([2.0, 1.0, 1.0, 3.0], "minimize") == low(1.0, 2)
+    assert score_of_curve([0.5, 0.3, 0.4, 0.6], "maximize") == high(0.6, 4)
+    assert score_of_curve([0.5, 0.3, 0.4], "maximize") == high(0.5, 1)
+    assert score_of_curve([], "minimize") is score_of_curve([], "minimize", (0,)) is None
 
 
 def test_the_score_of_folds_is_the_mean_of_their_best_epochs() -> None:
     curve = [0.4, 0.6, 0.9, 0.7, 0.3]
-    assert along(curve, "maximize", (2, 2, 1)) == Score(pytest.approx(0.6), "maximize", 3, (2, 3, 5))  # type: ignore[arg-type]
-    assert along(curve, "minimize", (2, 2, 1)) == Score(pytest.approx(1.4 / 3), "minimize", 5, (1, 4, 5))  # type: ignore[arg-type]
+    assert score_of_curve(curve, "maximize", (2, 2, 1)) == Score(pytest.approx(0.6), "maximize", 3, (2, 3, 5))  # type: ignore[arg-type]
+    assert score_of_curve(curve, "minimize", (2, 2, 1)) == Score(pytest.approx(1.4 / 3), "minimize", 5, (1, 4, 5))  # type: ignore[arg-type]
     assert over_folds([high(0.5, 2), high(0.25, 3)]) == Score(0.375, "maximize", 2, (2, 3))

@@ -227,7 +227,7 @@ def test_constants_and_a_missing_type(tmp_path):
         ("{type: boolean, when: {flag: 1}}", "x.when.flag: never holds: flag must be true or false, got 1"),
         ("{type: boolean, when: {size: {low: 17, high: 31}}}", "x.when.size: never holds: size is one of 16, 32"),
         ("{type: boolean, when: {fixed: 2}}", "x.when.fixed: never holds: fixed is fixed at 3, got 2"),
-        ("{type: boolean, when: {x: true}}", "x.when: conditions run in a circle: x -> x"),
+        ("{type: boolean, when: {x: true}}", "x.when: conditions form a cycle: x -> x"),
         ("{type: boolean, when: {under: true, kind: b}}", "x.when: can never hold: it and its parents' conditions"),
         ("{type: boolean, sets: fixed}", "x: fixed may set fixed at the same time; give them conditions"),
         ("{type: int, low: 0, high: 9, sets: epochs}", "x: sets training.epochs, which must be at least 1, got 0"),
@@ -260,14 +260,14 @@ def test_names_that_mlflow_would_refuse(tmp_path, name):
     assert "a name must be 1 to 200 letters, digits, spaces or any of" in found
 
 
-def test_circles_are_named(tmp_path):
+def test_cycles_are_named(tmp_path):
     (found,) = complaints(
         tmp_path,
         "{a: 1, b: {type: boolean, when: {c: true}}, c: {type: boolean, when: {d: true}}, "
         "d: {type: boolean, when: {b: true}}}",
     )
-    assert "conditions run in a circle: " in found
-    assert set("bcd") <= set(found.split("circle: ")[1])
+    assert "conditions form a cycle: " in found
+    assert set("bcd") <= set(found.split("cycle: ")[1])
 
 
 def test_two_parameters_may_set_one_key_under_conditions_that_exclude_each_other(tmp_path):
@@ -432,15 +432,15 @@ def test_examples_are_the_extremes_and_then_draws_that_the_space_allows(tmp_path
 
 def test_what_must_hold_for_a_parameter_is_said_once_for_each_way(tmp_path):
     space = parse(tmp_path, NESTED)
-    assert [parent for parent, _ in space.demands("nesterov")] == ["momentum", "optimizer"]
-    assert list(space.demands("depth")) == []
+    assert [parent for parent, _ in space.all_conditions("nesterov")] == ["momentum", "optimizer"]
+    assert list(space.all_conditions("depth")) == []
     # Two ways to the same parent: its own conditions are said once.
     diamond = space_of(
         tmp_path,
         "{z: {type: boolean}, a: {type: boolean, when: {z: true}}, b: {type: boolean, when: {a: true}}, "
         "c: {type: boolean, when: {a: true}}, d: {type: boolean, when: {b: true, c: true}}}",
     )
-    assert sorted(parent for parent, _ in diamond.demands("d")) == ["a", "a", "b", "c", "z"]
+    assert sorted(parent for parent, _ in diamond.all_conditions("d")) == ["a", "a", "b", "c", "z"]
 
 
 def test_keys_within_sections():

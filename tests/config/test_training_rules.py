@@ -41,7 +41,7 @@ WRONG = {
     ),
     "smoothing": (
         {"loss": "mean_squared_error", "label_smoothing": 0.1},
-        "training.label_smoothing: mean_squared_error takes none; leave it out, or take another loss",
+        "training.label_smoothing: mean_squared_error takes no label smoothing; leave it out, or take another loss",
     ),
     "monitor": (
         {"early_stopping": {"monitor": "val_auc"}},

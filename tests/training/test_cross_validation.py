@@ -68,7 +68,7 @@ def test_the_score_is_the_mean_over_models_trained_by_hand(trained, by_hand):
     losses = [losses for losses, _, _ in by_hand]
     assert trained.curves["val_loss"] == pytest.approx([loss for fold in losses for loss in fold], rel=1e-3)
     assert trained.fold_lengths == [len(fold) for fold in losses]
-    score = LOSS.along(trained.curves, trained.fold_lengths)
+    score = LOSS.score_of(trained.curves, trained.fold_lengths)
     assert score.value == pytest.approx(statistics.fmean(map(min, losses)), rel=1e-3)
     assert isinstance(trained.last, Finished)
     assert trained.last.best_epoch == score.epoch
@@ -103,7 +103,7 @@ def test_the_model_of_the_best_fold_is_saved_with_the_scaling_of_that_fold(train
 
 
 def test_the_model_is_kept_if_the_mean_is_better_not_if_one_fold_is(run_job, prepared, trained, tmp_path):
-    score = LOSS.along(trained.curves, trained.fold_lengths)
+    score = LOSS.score_of(trained.curves, trained.fold_lengths)
     best = min(trained.curves["val_loss"])
     between = LOSS.score((score.value + best) / 2)
     options = {"data": prepared(**IRIS), "objective": "val_loss", "training": TRAINING, "seed": SEED}

@@ -89,7 +89,9 @@ def test_smoothing_goes_with_cross_entropy_alone(tumours, irises):
     assert labels_for(softmax, np.array([1]), irises).tolist() == [[0, 1, 0]]
     assert compiled(tumours, 1, "sigmoid", label_smoothing=0.3).loss.label_smoothing == 0.3
     assert compiled(irises, 3, "softmax", label_smoothing=0.0).loss == "sparse_categorical_crossentropy"
-    with pytest.raises(InvalidModel, match="label_smoothing: huber takes none; leave it out, or take another loss"):
+    with pytest.raises(
+        InvalidModel, match="label_smoothing: huber takes no label smoothing; leave it out, or take another loss"
+    ):
         compiled(irises, 3, "softmax", loss="huber", label_smoothing=0.3)
 
 
