@@ -116,7 +116,7 @@ def test_a_short_form_is_lengthened_where_a_key_inside_is_set(tmp_path):
         ("objective=accuracy", "objective: must be a metric on the validation part, got 'accuracy'; did you mean"),
         ("objective=test_loss", "objective: must be a metric on the validation part, got 'test_loss'; did you"),
         ("objective={metric: loss}", "objective.metric: must be a metric on the validation part, got 'loss'"),
-        ("objective=val_mine", "objective: Keras knows no metric 'val_mine', so its direction must be set: write {metric"),
+        ("objective=val_mine", "objective: Keras knows no metric 'val_mine', so its direction must be set: write {"),
         ("objective.direction=up", "objective.direction: must be 'maximize' or 'minimize', got 'up'"),
         ("study.sampler={seed: 1}", "study.sampler.name: is required"),
         ("study.enqueue=[{}, 1]", "study.enqueue[1]: must be a mapping, got 1"),
