@@ -1,22 +1,22 @@
-"""`hpo`, and `python -m hpo`: the signals and streams of the process first, then the command."""
+"""`hpo`, and `python -m hpo`: prepares the streams and signals of the process, then runs the command."""
 
 import atexit
 import sys
 from typing import NoReturn
 
 from hpo.system import signals
-from hpo.system.closed_pipes import outlast_readers
-from hpo.system.scratch import take_everything
+from hpo.system.closed_pipes import survive_closed_pipes
+from hpo.system.scratch import use_own_temporary_folder
 
 
 def main() -> NoReturn:
-    """Runs the command and leaves the process; exit codes as of `command`, of a signal 128 and its number."""
+    """Runs the command and leaves the process. Exits with the code of `command`, or with 128 + n after signal n."""
     code = 1
     try:
-        # First of all, since the next file to be opened would take the place of a stream that was closed.
-        outlast_readers()
+        # This comes first: the next file to be opened would get the number of a stream that was closed.
+        survive_closed_pipes()
         signals.heed()
-        take_everything()
+        use_own_temporary_folder()
         from hpo.cli.main import command
 
         code = command()
@@ -27,7 +27,7 @@ def main() -> NoReturn:
         sys.stderr.write("interrupted\n")
         code = signalled.exit_code
         atexit._run_exitfuncs()  # noqa: SLF001
-    # Python would take the imported libraries apart, one object after the other: a second or two.
+    # Leaves at once, since Python would take a second or two to free the objects of the imported libraries.
     signals.leave(code)
 
 

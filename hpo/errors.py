@@ -1,12 +1,12 @@
-"""The errors that hpo raises on purpose: one tree, one exit code a branch.
+"""The errors that hpo raises on purpose: one tree, with an exit code for each branch.
 
 HpoError                      1    something failed
-├── UserError                 2    a mistake that the user can mend
+├── UserError                 2    a mistake that the user can correct
 │   ├── FileMistakes               all mistakes of the YAML files at once
 │   ├── DataError                  a dataset that is missing, broken or inconsistent
 │   ├── ModelError                 a model that cannot be found or built
 │   ├── InvalidSettings            a configuration that the experiment's sections do not allow
-│   ├── StudyMismatch              a study of this name exists and was defined otherwise
+│   ├── StudyMismatch              a study of this name exists, with another definition
 │   ├── StudyBusy                  another process is running this study
 │   └── NotFound                   no such study, trial or file
 ├── AllFailed                 1    no trial of a study has a score
@@ -26,7 +26,8 @@ from hpo.text.cleaning import clean
 class HpoError(Exception):
     """Base of all errors of hpo; the message is meant for the user.
 
-    It may quote what a user's code raised, or a URL: it has no credentials, and nothing that a terminal would obey.
+    A message may quote a URL or an error of the user's code. Credentials in it are masked, and control characters are
+    spelled out.
     """
 
     exit_code = 1
@@ -36,7 +37,7 @@ class HpoError(Exception):
 
 
 class UserError(HpoError):
-    """A mistake that the user can mend: shown as a message, without a traceback."""
+    """A mistake that the user can correct: shown as a message, without a traceback."""
 
     exit_code = 2
 
@@ -68,7 +69,7 @@ class FileMistakes(UserError):
 class DataError(UserError):
     """A dataset that is missing, broken or inconsistent; the message names the file.
 
-    `key` is the path of the key of the experiment that the data cannot be prepared with, where one is at fault.
+    `key` is the path of the experiment's key at fault, where there is one.
     """
 
     def __init__(self, message: str, key: tuple[str, ...] = ()) -> None:
@@ -81,11 +82,11 @@ class ModelError(UserError):
 
 
 class InvalidSettings(UserError):
-    """A configuration that the experiment's sections do not allow; others may do."""
+    """A configuration that the experiment's sections do not allow; other configurations may be allowed."""
 
 
 class StudyMismatch(UserError):
-    """A study of this name exists and was defined otherwise."""
+    """A study of this name exists, with another definition."""
 
 
 class StudyBusy(UserError):
@@ -97,7 +98,7 @@ class NotFound(UserError):
 
 
 class AllFailed(HpoError):
-    """No trial of a study has a score, and some failed; `result` is what the run came to."""
+    """No trial of a study has a score, and some failed; `result` is the result of the run."""
 
     def __init__(self, message: str, result: object = None) -> None:
         super().__init__(message)
@@ -117,7 +118,7 @@ class StoreAway(HpoError):
 
 
 class Interrupted(HpoError):
-    """The user asked to stop; what was finished is kept, the same command continues."""
+    """The user asked to stop. Finished trials are kept, and the same command continues."""
 
     def __init__(self, message: str, number: int = signal.SIGINT) -> None:
         super().__init__(message)

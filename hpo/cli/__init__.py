@@ -1,1 +1,1 @@
-"""The commands: their table, and everything that they print."""
+"""The command line: its commands, and what they print."""

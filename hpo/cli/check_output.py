@@ -1,4 +1,4 @@
-"""What `hpo check` prints: what would run."""
+"""The output of `hpo check`: a summary of what would run."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def print_check(out: Console, checked: "Checked") -> None:
-    """What would run."""
+    """Prints what would run."""
     plan, info = checked.plan, checked.dataset
     study = plan.experiment.study
     facts: list[tuple[str, Any]] = []
@@ -28,14 +28,14 @@ def print_check(out: Console, checked: "Checked") -> None:
     )
     facts.append(("scaling", f"{info.scaling.method}, fitted on the training part"))
     if info.folds is not None:
-        facts.append(("validation", f"{info.folds} folds, of which these are the sizes of the first; a model for each"))
-    for name, text in _besides(plan.experiment.dataset).items():
+        facts.append(("validation", f"{info.folds} folds, a model for each; the sizes above are of the first"))
+    for name, text in _other_settings(plan.experiment.dataset).items():
         facts.append((name, text))
     budget = [f"{count(plan.trials)} trials" if plan.trials else "any number of trials"]
     budget += [duration(study.timeout)] if study.timeout else []
     facts.append(("study", f"{study.sampler.name}, {study.pruner.name}; at most {' and '.join(budget)}"))
     for size, tried in checked.tried.items():
-        facts.append((f"{size} model", _tried(tried)))
+        facts.append((f"{size} model", _outcome(tried)))
     for remark in dict.fromkeys(remark for tried in checked.tried.values() for remark in tried.remarks):
         facts.append(("note", Text(remark)))
     if checked.note is not None:
@@ -48,19 +48,19 @@ def print_check(out: Console, checked: "Checked") -> None:
     out.print("Both were tried for one step of training, validation and test; nothing was written.")
 
 
-def _tried(tried: "Tried") -> Text:
+def _outcome(tried: "Tried") -> Text:
     if tried.failure is not None:
         return Text(f"such trials fail: {tried.failure}")
     if tried.cost is None:
-        return Text(f"{count(tried.parameters)} parameters; its fit is its own, and its cost not known")
+        return Text(f"{count(tried.parameters)} parameters; its own fit method makes its cost unknown")
     cost = tried.cost
     return Text(
         f"{count(cost.parameters)} parameters, {megabytes(cost.memory)}, {duration(cost.epoch_seconds)} an epoch"
     )
 
 
-def _besides(spec: "DatasetSpec") -> dict[str, str]:
-    """What is done to the data beside splitting and scaling them."""
+def _other_settings(spec: "DatasetSpec") -> dict[str, str]:
+    """Settings of the data other than those of splitting and scaling: name -> text."""
     found = {}
     if spec.steps_per_epoch is not None:
         found["epoch"] = (

@@ -13,7 +13,7 @@ from hpo.cli.study_commands import compare, confirm, list_, report, show, ui
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    # Rich would take as long to import as everything else together, and take "[default: ...]" for markup.
+    # Rich takes as long to import as everything else together, and would take "[default: ...]" for markup.
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Tunes hyperparameters of Keras models: Optuna proposes, Keras trains, MLflow logs.",

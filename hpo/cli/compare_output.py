@@ -1,4 +1,4 @@
-"""How a comparison is shown: tables for people, JSON and CSV for programs."""
+"""The output of `hpo compare`: tables for people, JSON for programs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from hpo.study.read import StudyView
 
-# More lines than this nobody reads in a window; files have them all.
+# The most rows in a terminal, since nobody reads more; files have all rows.
 _LINES = 100
-# How soon a column gives way to others; scores, which are not named here, never do.
+# Ranks of columns: where there is no room, columns of larger rank are left out first. Scores, which are not named
+# here, are kept.
 _RANKS = {
     "confirmed_mean": 1, "behind": 3, "confirmed_low": 6, "confirmed_high": 6, "beyond_noise": 6, "seconds": 5,
     "model_parameters": 7,
@@ -29,7 +30,7 @@ _HEADINGS = {"seconds": "time", "model_parameters": "size"}
 
 
 def print_comparison(out: Console, views: "Sequence[StudyView]", frame: "pd.DataFrame", wide: bool = False) -> None:
-    """The trials, ranked; of several studies first the studies themselves and what differs in them."""
+    """Prints the ranked trials; for several studies first the studies and the differences in their definitions."""
     if len(views) > 1:
         _print_studies(out, summaries(views), wide)
         _print_differences(out, differences(views), [view.name for view in views], wide)
@@ -43,7 +44,7 @@ def print_comparison(out: Console, views: "Sequence[StudyView]", frame: "pd.Data
 
 
 def comparison_json(views: "Sequence[StudyView]", frame: "pd.DataFrame") -> dict[str, Any]:
-    """The same for programs: `trials`, `studies`, and `differences` in their definitions."""
+    """The comparison for programs: `trials`, `studies`, and `differences` in their definitions."""
     rows = frame.astype(object).to_dict(orient="records")
     return {
         "trials": [{str(name): finite(value) for name, value in row.items()} for row in rows],
@@ -74,7 +75,7 @@ def _print_studies(out: Console, lines: Sequence[StudySummary], wide: bool) -> N
 
 def _print_differences(out: Console, found: Mapping[str, Mapping[str, Any]], names: Sequence[str], wide: bool) -> None:
     if not found:
-        out.print("The studies were defined alike.\n")
+        out.print("The studies have the same definition.\n")
         return
     rows = {
         key: [setting(values[name]) if name in values else NOTHING for name in names] for key, values in found.items()
@@ -91,11 +92,11 @@ def _print_differences(out: Console, found: Mapping[str, Mapping[str, Any]], nam
 
 
 def _print_trials(out: Console, frame: "pd.DataFrame", parameters: Sequence[str], wide: bool) -> None:
-    """The table; parameters that never vary are named below it."""
+    """Prints the table of trials; parameters that never vary are named below it."""
     if frame.empty:
-        out.print("no trials: none has begun, or --where leaves none")
+        out.print("no trials: none has started yet, or none meets --where")
         return
-    params = {name: _as_given(frame[name]) for name in parameters if name in frame.columns}
+    params = {name: _as_set(frame[name]) for name in parameters if name in frame.columns}
     same = {name: values[0] for name, values in params.items() if len(frame) > 1 and len(set(map(repr, values))) == 1}
     varied = [name for name in by_variation(params) if name not in same]
     lines = frame.head(_LINES)
@@ -104,14 +105,16 @@ def _print_trials(out: Console, frame: "pd.DataFrame", parameters: Sequence[str]
     columns[tests:tests] = parameter_columns({name: params[name][:_LINES] for name in varied}, varied)
     print_table(out, columns, title="Trials, by validation score", wide=wide, bold=0)
     if len(frame) > _LINES:
-        out.print(f"and {count(len(frame) - _LINES)} more: narrow them with --where, or write all with --csv FILE")
+        out.print(
+            f"and {count(len(frame) - _LINES)} more trials: select some with --where, or write all to a file with --csv"
+        )
     known = {name: setting(value) for name, value in same.items() if value is not None}
     if known:
         print_settings(out, "the same in all:", known)
 
 
 def _result_columns(frame: "pd.DataFrame", others: Sequence[str]) -> Iterator[Column]:
-    """The columns of the table that are no parameters, as people read them."""
+    """The columns of the table that are no parameters, formatted for people."""
     tests = [name for name in frame.columns if name.startswith("test_")]
     for name in frame.columns:
         values = list(map(finite, frame[name]))
@@ -130,13 +133,13 @@ def _result_columns(frame: "pd.DataFrame", others: Sequence[str]) -> Iterator[Co
             yield Column(_HEADINGS.get(name, name), cells, rank, text=name == "study")
 
 
-def _as_given(column: "pd.Series[Any]") -> list[Any]:
-    """The values of a parameter: whole numbers became floats where some are missing."""
+def _as_set(column: "pd.Series[Any]") -> list[Any]:
+    """The values of a parameter. pandas makes whole numbers floats where values are missing; this undoes it."""
     values = list(map(finite, column))
     whole = all(isinstance(one, float) and one.is_integer() for one in values if one is not None)
     return [None if one is None else int(one) for one in values] if whole else values
 
 
 def _whole(value: Any) -> str:
-    """A count: whole numbers become floats in a column where some are missing."""
+    """A count as text. pandas makes whole numbers floats in a column where values are missing."""
     return NOTHING if finite(value) is None else str(int(value))

@@ -1,4 +1,4 @@
-"""What a shell completes: names of studies, experiment files, keys of the files; fast, and silent on errors."""
+"""Shell completion of study names, experiment files and keys; fast, and silent on errors."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import typer
 
 
 def study_names(context: typer.Context, incomplete: str) -> list[str]:
-    """The studies of the store that the command would look at; none where it cannot be read at once."""
+    """The studies of the store that the command would read; none where the store cannot be read quickly."""
     from hpo.compare.study_list import lines_at_once
     from hpo.system.home import default_storage, home_folder
 
@@ -15,12 +15,12 @@ def study_names(context: typer.Context, incomplete: str) -> list[str]:
         options = context.params
         lines = lines_at_once(options.get("storage") or default_storage(home_folder(options.get("home"))))
         return [line.study for line in lines or () if line.study.startswith(incomplete)]
-    except Exception:  # a shell that completes has no place for what went wrong
+    except Exception:  # completion has no place to show an error
         return []
 
 
 def experiment_files(incomplete: str) -> list[str]:
-    """YAML files and folders that begin so; where nothing was typed, those in `experiments/` too."""
+    """YAML files and folders that begin with `incomplete`; if that is empty, those in `experiments/` too."""
     try:
         return sorted({*_near(incomplete), *(() if incomplete else _near("experiments/"))})
     except Exception:  # as above
@@ -28,7 +28,7 @@ def experiment_files(incomplete: str) -> list[str]:
 
 
 def keys(incomplete: str) -> list[str]:
-    """Keys of the files that begin so."""
+    """Keys of the files that begin with `incomplete`."""
     from hpo.schemas.keys import complete
 
     return complete(incomplete)

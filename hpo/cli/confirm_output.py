@@ -1,4 +1,4 @@
-"""What `hpo confirm` prints: the decision in words and the table of finalists; JSON for programs."""
+"""The output of `hpo confirm`: the table of finalists and the decision in words; JSON for programs."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ _MORE = "the same command with --wide shows them, and trains nothing again"
 
 
 def print_confirmed(out: Console, confirmed: "Confirmed", wide: bool = False) -> None:
-    """The finalists, best mean first, and below them the decision."""
+    """Prints the finalists, best mean first, and the decision below them."""
     confirmation = confirmed.confirmation
     why = {"done": "done", "timeout": "out of time, the same command continues"}.get(confirmed.ended, confirmed.ended)
     runs = f"{confirmed.trained} runs trained" if confirmed.trained else "nothing was left to train"
@@ -32,7 +32,7 @@ def print_confirmed(out: Console, confirmed: "Confirmed", wide: bool = False) ->
         f"\n  hpo export {confirmed.name}{home} --to best.yaml --model best.keras   # save it and its model",
         soft_wrap=True,
     )
-    out.print(f"  hpo ui {confirmed.name}{home}   # the trials, and these runs, in the MLflow UI", soft_wrap=True)
+    out.print(f"  hpo ui {confirmed.name}{home}   # the trials and these runs in the MLflow UI", soft_wrap=True)
 
 
 def finalist_columns(confirmation: Confirmation) -> list[Column]:
@@ -54,7 +54,7 @@ def finalist_columns(confirmation: Confirmation) -> list[Column]:
 
 
 def confirmed_json(confirmed: "Confirmed") -> dict[str, Any]:
-    """The same for programs."""
+    """The result of a confirmation for programs."""
     return {
         "study": confirmed.name, "ended": confirmed.ended, "trained": confirmed.trained,
         "seconds": confirmed.seconds, **confirmation_json(confirmed.confirmation, confirmed.objective),
@@ -62,7 +62,7 @@ def confirmed_json(confirmed: "Confirmed") -> dict[str, Any]:
 
 
 def confirmation_json(confirmation: Confirmation, objective: Objective) -> dict[str, Any]:
-    """A confirmation as it is stored, with what follows from it."""
+    """A confirmation as it is stored, with the verdicts and the decision that follow from it."""
     finalists = [
         {**one.model_dump(mode="json"), "verdict": verdict(one, confirmation), "overstated": overstated(one, objective)}
         for one in confirmation.finalists

@@ -1,4 +1,4 @@
-"""Samples and class balance drawn in a terminal: half blocks for images, bars for counts; plain text when piped."""
+"""The output of `hpo show-data`: samples and class balance, drawn with block characters; plain text when piped."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hpo.preview.show_data import Row, Shown, Spread
 
 _WIDEST = 28
-"""Characters for an image; larger ones are made smaller."""
+"""The most characters across an image; larger images are made smaller."""
 _BAR = 24
 _COLUMNS = 10
 _WIDER = "a wider window shows them"
@@ -23,7 +23,7 @@ _DARK_TO_BRIGHT = " .:-=+*#%@"
 
 
 def print_shown(out: Console, shown: "Shown") -> None:
-    """Everything, one below the other."""
+    """Prints samples, features, targets and class balance."""
     info = shown.info
     out.print(f"{info.name}: {info.task}, {counts(info.sizes)}; samples of shape {info.input_shape}", markup=False)
     if shown.pictures:
@@ -41,7 +41,7 @@ def print_shown(out: Console, shown: "Shown") -> None:
 
 
 def _print_pictures(out: Console, title: str, rows: "Sequence[Row]") -> None:
-    """One sample of each row, as many side by side as the terminal is wide."""
+    """Prints the first sample of each row, as many side by side as fit the terminal."""
     out.print(f"\n{title}", style="bold")
     drawn = [(row.label, _small(row.samples[0])) for row in rows if len(row.samples)]
     width = max(shades.shape[1] for _, shades in drawn) + 2
@@ -55,7 +55,7 @@ def _print_pictures(out: Console, title: str, rows: "Sequence[Row]") -> None:
 
 
 def _small(image: "Array") -> "Array":
-    """An image of at most so many columns, in shades from 0 to 1."""
+    """An image of at most `_WIDEST` columns and rows, in shades from 0 to 255."""
     import numpy as np
     from PIL import Image
 
@@ -65,7 +65,7 @@ def _small(image: "Array") -> "Array":
 
 
 def _lines(shades: "Array", colors: bool) -> list[Text]:
-    """Two rows of pixels a line, upper and lower half of each character; without colors, their mean brightness."""
+    """Lines of characters, each of two rows of pixels: one above the other, or without colors their mean brightness."""
     import numpy as np
 
     if len(shades) % 2:
@@ -108,7 +108,7 @@ def _print_spreads(out: Console, title: str, spreads: "Sequence[Spread]") -> Non
 
 
 def _print_balance(out: Console, balance: Mapping[str, Mapping[str, int]]) -> None:
-    """A line for each class, a bar for each part: its length is the class's share, the largest one's full."""
+    """Prints a line for each class and a bar for each part; the largest class of a part has the longest bar."""
     most = {part: max(*found.values(), 1) for part, found in balance.items()}
     classes = list(next(iter(balance.values())))
     room, longest = width_of(out), max(map(len, classes), default=0)

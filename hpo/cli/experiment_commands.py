@@ -1,4 +1,4 @@
-"""Commands on the files of an experiment: write them, run them, check them, explain their keys; no logic."""
+"""Commands on the files of an experiment: write them, run them, check them, explain their keys. They hold no logic."""
 
 import time
 from pathlib import Path
@@ -82,7 +82,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
 
     options = {"study.trials": trials, "study.timeout": timeout, "engine.workers": workers, "name": name}
     overrides = [*(assignments or ()), *(f"{key}={value}" for key, value in options.items() if value is not None)]
-    # From the command's start, since which Python has only imported; the process may be older, a shell's before.
+    # The command's start: so far the process has only imported modules, and its age may include that of a shell.
     began = time.monotonic() - time.process_time()
     try:
         result = run_experiment(experiment, overrides=overrides, home=home, console=console(stderr=json), began=began)
@@ -132,7 +132,7 @@ def show_data(
 ) -> None:
     """Shows samples of the data, by class.
 
-    Also what augmentation makes of them, and how many samples each class has.
+    It also shows the samples with augmentation, and how many samples each class has.
     """
     from hpo.cli.data_output import print_shown
     from hpo.preview.data_picture import draw
@@ -159,8 +159,8 @@ def explain(
 ) -> None:  # fmt: skip
     """Explains a key of the files: meaning, unit, default, example.
 
-    Without a key, it lists the sections of both files. The keys of mlp and cnn and the options of Optuna's samplers and
-    pruners are known, too: mlp.width, study.sampler.tpe.n_startup_trials.
+    Without a key, it lists the sections of both files. It also knows the keys of mlp and cnn and the options of
+    Optuna's samplers and pruners: mlp.width, study.sampler.tpe.n_startup_trials.
     """
     from hpo.cli.explain_output import as_json, explanation, overview
     from hpo.cli.json_output import print_json

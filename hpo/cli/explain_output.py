@@ -1,4 +1,4 @@
-"""What `hpo explain` prints."""
+"""The output of `hpo explain`."""
 
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -10,9 +10,9 @@ _BOUNDS = (
     ("minimum", "of at least {}"), ("exclusiveMinimum", "above {}"),
     ("maximum", "at most {}"), ("exclusiveMaximum", "below {}"),
 )  # fmt: skip
-# Keys that a mapping is read by; JSON Schemas keep examples in the order of the alphabet.
+# Keys that come first in a mapping, as people write them; JSON Schemas keep examples in alphabetical order.
 _FIRST = ("name", "path", "metric", "type", "low", "high")
-# Above this a bound is the computer's.
+# A larger bound is a limit of the computer, and is not shown.
 _LARGEST = 2**50
 _WIDEST = 100
 _NAMES = {
@@ -22,24 +22,24 @@ _NAMES = {
 
 
 def overview(width: int) -> Iterator[str]:
-    """The sections, a line each."""
+    """The lines of the overview: one for each section."""
     width = min(width, _WIDEST)
     for title, keys in sections().items():
         yield f"{title}:"
         yield from _lines(keys, width)
         yield ""
-    yield "hpo explain KEY says more of one: hpo explain training, hpo explain training.schedule"
+    yield "hpo explain KEY says more about a key: hpo explain training, hpo explain training.schedule"
 
 
 def explanation(key: Key, width: int) -> Iterator[str]:
-    """All there is to say of a key."""
+    """The lines that explain a key."""
     width = min(width, _WIDEST)
     yield key.path
     if key.text.meaning:
         yield from textwrap.wrap(key.text.meaning, width, initial_indent="  ", subsequent_indent="  ")
     yield ""
-    for name, said in facts(key).items():
-        yield from _fact(name, said, width)
+    for name, text in facts(key).items():
+        yield from _fact(name, text, width)
     if key.text.values and not set(key.text.values) <= set(key.keys):
         yield "  values:"
         longest = max(map(len, key.text.values))
@@ -55,20 +55,20 @@ def explanation(key: Key, width: int) -> Iterator[str]:
 
 def facts(key: Key) -> dict[str, str]:
     """Name -> fact of a key, in order: its type, unit, default, and an example."""
-    said: dict[str, str] = {}
+    found: dict[str, str] = {}
     if kind := type_of(key.schema):
-        said["type"] = kind
+        found["type"] = kind
     if key.text.unit:
-        said["unit"] = key.text.unit
+        found["unit"] = key.text.unit
     if (default := default_of(key)) is not None:
-        said["default"] = default
+        found["default"] = default
     if key.example is not None:
-        said["example"] = "\n".join(f"{name}: {flow(value)}" for name, value in key.example.items())
-    return said
+        found["example"] = "\n".join(f"{name}: {flow(value)}" for name, value in key.example.items())
+    return found
 
 
 def default_of(key: Key) -> str | None:
-    """What holds where the key is not given; None where there is no such thing to say."""
+    """The default as text, or `required`; None where neither applies."""
     if key.text.default:
         return key.text.default
     if "default" in key.schema:
@@ -77,7 +77,7 @@ def default_of(key: Key) -> str | None:
 
 
 def type_of(schema: Mapping[str, Any]) -> str:
-    """The values that a JSON Schema allows, in words; the empty text where anything may be."""
+    """The values that a JSON Schema allows, in words; an empty text where every value is allowed."""
     *others, last = [kind for kind in dict.fromkeys(_kinds(schema)) if kind != "nothing"] or [""]
     return f"{', '.join(others)} or {last}" if others else last
 
@@ -99,7 +99,7 @@ def flow(value: Any) -> str:
 
 
 def as_json(key: Key) -> dict[str, Any]:
-    """For programs."""
+    """The explanation of a key for programs."""
     return {
         "key": key.path, "meaning": key.text.meaning, "values": dict(key.text.values), **facts(key),
         "keys": [inner.path for inner in key.keys.values()],
@@ -132,17 +132,17 @@ def _plain_kind(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _short(default: Any) -> Any:
-    """A default without what is nothing in it."""
+    """A default without the keys that are null."""
     if not isinstance(default, Mapping):
         return default
     return {name: _short(value) for name, value in default.items() if value is not None}
 
 
-def _fact(name: str, said: str, width: int) -> Iterator[str]:
+def _fact(name: str, text: str, width: int) -> Iterator[str]:
     lead = f"  {name}:"
-    for line in said.splitlines():
+    for line in text.splitlines():
         if name == "example":
-            # To be copied: not wrapped.
+            # Not wrapped, so that it can be copied.
             yield f"{lead:<12}{line}"
         else:
             yield from textwrap.wrap(line, width, initial_indent=f"{lead:<12}", subsequent_indent=" " * 12)
@@ -158,5 +158,5 @@ def _lines(keys: tuple[Key, ...], width: int, indent: str = "  ") -> Iterator[st
         default = default_of(key)
         behind = f" [{default}]" if default and len(default) <= 24 and not key.keys else ""
         room = max(width - longest - len(indent) - 2 - len(behind), 20)
-        said = textwrap.shorten(sentence, room, placeholder=" ...")
-        yield f"{indent}{name:<{longest}}  {said}{behind}".rstrip()
+        text = textwrap.shorten(sentence, room, placeholder=" ...")
+        yield f"{indent}{name:<{longest}}  {text}{behind}".rstrip()

@@ -1,4 +1,4 @@
-"""What commands print for programs: JSON on stdout."""
+"""The output of commands for programs: JSON on stdout."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def print_json(value: object, indent: int | None = None) -> None:
-    """One JSON object on stdout."""
+    """Prints one JSON object on stdout."""
     sys.stdout.write(json.dumps(value, default=_plain, allow_nan=False, indent=indent) + "\n")
 
 
@@ -24,5 +24,5 @@ def _plain(value: object) -> object:
 
 
 def finite(value: Any) -> Any:
-    """A value of a table for JSON, which knows no NaN."""
+    """A value of a table for JSON: None instead of a float that is NaN or infinite."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

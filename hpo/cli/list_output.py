@@ -1,4 +1,4 @@
-"""What `hpo list` prints: the studies of a store; the names that a file may use."""
+"""The output of `hpo list`: the studies of a store, or the names that a file may use."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def print_studies(out: Console, lines: "Sequence[StudyLine]", wide: bool = False) -> None:
-    """A line for each study."""
+    """Prints a line for each study."""
     if not lines:
         out.print("no studies yet; start one with hpo run EXPERIMENT")
         return
@@ -36,7 +36,7 @@ def studies_json(lines: "Sequence[StudyLine]") -> dict[str, Any]:
 
 
 def known_names(what: Literal["datasets", "models", "samplers", "pruners"]) -> Mapping[str, str]:
-    """Name -> what it is, in a line."""
+    """Name -> its description in a line."""
     if what == "datasets":
         from hpo.data import KNOWN
 
@@ -52,6 +52,6 @@ def known_names(what: Literal["datasets", "models", "samplers", "pruners"]) -> M
 
 
 def print_listing(out: Console, what: str, names: Mapping[str, str]) -> None:
-    """A line for each name."""
+    """Prints a line for each name."""
     out.print(f"{what}:")
     print_facts(out, list(names.items()))

@@ -1,4 +1,4 @@
-"""Runs the command line: what went wrong is said in a line, and becomes an exit code."""
+"""Runs the command line. An error becomes a message in a line and an exit code."""
 
 import signal
 import sys
@@ -12,10 +12,10 @@ from hpo.text.cleaning import clean
 
 
 def command() -> int:
-    """Runs the command; 0 done, 1 failed, 2 a mistake of the user's, 3 failed trials, 4 no store, 130 interrupted."""
-    from hpo.text.console import spell_out_what_cannot_be_printed
+    """Runs the command. Returns its exit code; see `hpo.errors` for their meanings."""
+    from hpo.text.console import escape_unprintable
 
-    spell_out_what_cannot_be_printed()
+    escape_unprintable()
     try:
         refuse_other_systems()
         app(standalone_mode=True)
@@ -26,23 +26,23 @@ def command() -> int:
         sys.stderr.write(f"{error}\n" if number is None else "interrupted\n")
         return error.exit_code if number is None else signals.exit_code(number)
     except BaseException as error:
-        # A library may have made an error of its own of the signal that met it.
+        # A library may have turned the signal into an error of its own.
         number = signal.SIGINT if isinstance(error, KeyboardInterrupt) else signals.first()
         if number is not None:
             sys.stderr.write("interrupted\n")
             return signals.exit_code(number)
-        if (said := database_failure(error)) is None:
-            # A bug of hpo's: its traceback may quote a URL, or what a user's code raised.
+        if (message := database_failure(error)) is None:
+            # A bug of hpo. Its traceback may quote a URL or an error of the user's code.
             sys.stderr.write(clean(traceback.format_exc()))
             return 1
-        sys.stderr.write(f"{clean(said)}\n")
+        sys.stderr.write(f"{clean(message)}\n")
         return StoreAway.exit_code
     return 0
 
 
 def database_failure(error: BaseException) -> str | None:
-    """What a database says that failed in the midst of a command; None for every other error."""
-    # What no command has imported cannot have failed.
+    """The message of a database that failed during a command; None for every other error."""
+    # A library that was not imported cannot have failed.
     if "sqlalchemy" not in sys.modules:
         return None
     from hpo.storage.database import is_database_error, reason_of

@@ -1,4 +1,4 @@
-"""Commands on a study's best model: export it, train it again, predict with it; no logic."""
+"""Commands on a study's best model: export it, train it again, predict with it. They hold no logic."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +28,7 @@ def export(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
         bool | None,
         typer.Option(
             "--confirmed/--no-confirmed",
-            help="Export what hpo confirm chose, or the trial with the best score. [default: what it chose, if it ran]",
+            help="Export the trial that hpo confirm chose, or the one with the best score. [default: chosen, if any]",
         ),
     ] = None,
     home: Home = None,
@@ -37,7 +37,7 @@ def export(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
 ) -> None:
     """Exports the best configuration or its model.
 
-    As a file to train again, a Keras model, a plain Keras script, or a model in MLflow's registry.
+    It writes a file to train again, a Keras model or a plain Keras script, or registers the model in MLflow.
     """
     from hpo.export.export import Targets, Which
     from hpo.export.export import export as export_trial
@@ -59,7 +59,7 @@ def train(
 ) -> None:
     """Trains an exported configuration again.
 
-    Shows the old and the new scores side by side.
+    It shows the old and the new scores side by side.
     """
     from hpo.cli.json_output import print_json
     from hpo.cli.train_output import print_retrained, require_saved, retrained_json, trained_again

@@ -1,4 +1,4 @@
-"""Commands that use a study's trials again: in MLflow, and in a new study; no logic."""
+"""Commands that use a study's trials again: in MLflow, and in a new study. They hold no logic."""
 
 from typing import Annotated
 
@@ -16,15 +16,16 @@ def log(
 ) -> None:
     """Logs a whole study to an MLflow server.
 
-    To another one than before, or to its own, which may have missed something. Repeating it changes nothing.
+    The server may be another one, or the one that the study logged to, if runs are missing there. Runs that are logged
+    already stay as they are.
     """
     from hpo.cli.json_output import print_json
-    from hpo.cli.reuse_output import print_told, told_json
-    from hpo.reuse.log_again import retell
+    from hpo.cli.reuse_output import logged_json, print_logged
+    from hpo.reuse.log_again import log_again
     from hpo.text.console import console
 
-    told = retell(study, uri, home=home, storage=storage, console=console(stderr=json))
-    print_json(told_json(told)) if json else print_told(console(), told)
+    logged = log_again(study, uri, home=home, storage=storage, console=console(stderr=json))
+    print_json(logged_json(logged)) if json else print_logged(console(), logged)
 
 
 def extend(
@@ -38,7 +39,7 @@ def extend(
 ) -> None:
     """Starts a study with edited ranges from an old one.
 
-    The trials of the old study that lie within the new ranges are taken over and count.
+    Trials of the old study that are within the new ranges are copied, and count as trials of the new one.
     """
     from hpo.cli.json_output import print_json
     from hpo.cli.reuse_output import begun_json, print_begun

@@ -1,4 +1,4 @@
-"""What `hpo extend`, `hpo warm-start` and `hpo log` print: what was taken over, what was told."""
+"""The output of `hpo extend`, `hpo warm-start` and `hpo log`."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,14 @@ from typing import Any
 from rich.console import Console
 
 from hpo.reuse.extend import Begun
-from hpo.reuse.log_again import Told
+from hpo.reuse.log_again import LoggedAgain
 
 
 def print_begun(out: Console, begun: Begun, experiment: Path, options: Mapping[str, Sequence[Any]]) -> None:
-    """The new study, what was left out, and how to go on: by `hpo run` with the same options, `--set` -> values."""
+    """Prints the new study, the trials that were left out, and the command that continues.
+
+    `options` are those of the command, `--set` -> values; `hpo run` gets the same.
+    """
     for warning in begun.warnings:
         out.print(f"warning: {warning}", soft_wrap=True)
     past = begun.taken + sum(begun.left_out.values())
@@ -31,19 +34,19 @@ def print_begun(out: Console, begun: Begun, experiment: Path, options: Mapping[s
 
 
 def begun_json(begun: Begun) -> dict[str, Any]:
-    """The same for programs."""
+    """The new study for programs."""
     return asdict(begun)
 
 
-def print_told(out: Console, told: Told) -> None:
-    """What MLflow has of a study now."""
-    confirming = f" and {told.confirming_runs} confirming runs" if told.confirming_runs else ""
-    missing = f"{told.mended} of these runs were missing or unfinished" if told.mended else "none of them was missing"
+def print_logged(out: Console, logged: LoggedAgain) -> None:
+    """Prints how much of a study MLflow now has."""
+    confirming = f" and {logged.confirming_runs} confirming runs" if logged.confirming_runs else ""
+    missing = f"{logged.mended} of these runs were missing or unfinished" if logged.mended else "none was missing"
     out.print(
-        f"Study {told.study}: {told.trials} trials{confirming} in {told.tracking_uri}; {missing}.", soft_wrap=True
+        f"Study {logged.study}: {logged.trials} trials{confirming} in {logged.tracking_uri}; {missing}.", soft_wrap=True
     )
 
 
-def told_json(told: Told) -> dict[str, Any]:
-    """The same for programs."""
-    return asdict(told)
+def logged_json(logged: LoggedAgain) -> dict[str, Any]:
+    """The logged study for programs."""
+    return asdict(logged)

@@ -1,4 +1,4 @@
-"""What `hpo run` prints at its end: the best trials, where everything is, what to type next."""
+"""The output of `hpo run` at its end: the best trials, the stores, and commands to continue with."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,12 @@ _WHY = {
     "done": "done",
     "timeout": "out of time",
     "target": "target reached",
-    "exhausted": "done, no configuration of the search space is left to try,",
+    "exhausted": "done, all configurations of the search space were tried,",
 }
 
 
 def print_result(out: Console, result: "Result") -> None:
-    """The end of a run."""
+    """Prints the result of a run."""
     states = counts(count_states(result.trials))
     out.print(f"\nStudy {result.name}: {_WHY[result.ended]} after {duration(round(result.seconds))}; trials: {states}")
     best = ranked(result.trials, result.objective)[:TOP]
@@ -36,7 +36,7 @@ def print_result(out: Console, result: "Result") -> None:
     for command, what in (
         (f"hpo ui {result.name}{_uri(result) or home}", "compare the trials in the MLflow UI"),
         (f"hpo compare {result.name}{home}", "all trials, ranked"),
-        (f"hpo confirm {result.name}{home}", "the best five again over fresh seeds: which to use, and how sure"),
+        (f"hpo confirm {result.name}{home}", "train the best five again with new seeds, to see which to use"),
         (
             f"hpo export {result.name}{home} --to best.yaml --model best.keras",
             "save the best configuration and its model",
@@ -54,7 +54,7 @@ def _uri(result: "Result") -> str | None:
 
 
 def result_json(result: "Result") -> dict[str, Any]:
-    """The same for programs."""
+    """The result of a run for programs."""
     best = ranked(result.trials, result.objective)
     metric = result.objective.metric
     return {

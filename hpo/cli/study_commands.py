@@ -1,4 +1,4 @@
-"""Commands on studies: list, show, compare, confirm, report, and the MLflow UI; no logic."""
+"""Commands on studies: list, show, compare, confirm, report, and the MLflow UI. They hold no logic."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,7 +22,7 @@ def list_(
 ) -> None:
     """Lists studies, or datasets, models, samplers, pruners.
 
-    Without an argument, the studies. The others are names that you can use in the files.
+    Without an argument it lists the studies. The others are names that you can use in the files.
     """
     from hpo.cli.json_output import print_json
     from hpo.cli.list_output import known_names, print_listing, print_studies, studies_json
@@ -50,7 +50,7 @@ def show(
 ) -> None:
     """Shows a study, or one of its trials.
 
-    Of a trial: its parameters, curves and scores, and why it failed.
+    For a trial it shows parameters, curves and scores, and why the trial failed.
     """
     from hpo.cli.json_output import print_json
     from hpo.cli.study_output import print_study, study_json
@@ -169,7 +169,7 @@ def report(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     form: Annotated[
         Literal["html", "md"] | None,
         typer.Option(
-            "--format", help="html is a page, md is Markdown for a pull request. [default: from the file's suffix]"
+            "--format", help="html is a page, md is Markdown for a pull request. [default: by the file's suffix]"
         ),
     ] = None,
     log: Annotated[bool, typer.Option(help="Also log the page to MLflow.")] = True,
@@ -180,7 +180,7 @@ def report(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
 ) -> None:
     """Writes a report: one HTML file with the results.
 
-    Which configuration to use, how sure that is, what it costs, and charts of the search.
+    It says which configuration to use, how sure that is and what it costs, and has charts of the search.
     """
     from hpo.cli.json_output import print_json
     from hpo.report.report import report_command

@@ -1,4 +1,4 @@
-"""What `hpo show` prints of a study: what it is, how far it is, its best trials."""
+"""The output of `hpo show STUDY`: the study's definition, its progress, its best trials."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def print_study(out: Console, view: "StudyView", wide: bool = False) -> None:
-    """A study for people."""
+    """Prints a study."""
     data, space = view.identity["dataset"], view.identity["search_space"]
     facts = [
         ("study", view.name),
@@ -34,7 +34,7 @@ def print_study(out: Console, view: "StudyView", wide: bool = False) -> None:
 
 
 def study_json(view: "StudyView") -> dict[str, Any]:
-    """The same for programs."""
+    """A study for programs."""
     metric = view.objective.metric
     return {
         "study": view.name, "objective": metric, "direction": view.objective.direction,

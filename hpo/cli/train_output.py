@@ -1,4 +1,4 @@
-"""What training an exported configuration again came to, beside the scores of the export."""
+"""The output of `hpo train`: the new scores beside those of the export, and progress meanwhile."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def trained_again(out: "Console", exported: "Exported", seeds: int, model: Path | None) -> list[Retrained]:
-    """Trains an exported configuration over seeds; shows how many are done, and then nothing more.
+    """Trains an exported configuration over seeds, with a progress display that disappears at the end.
 
     Raises:
         UserError: the model's file has another suffix, or cannot be written.
@@ -40,7 +40,7 @@ def trained_again(out: "Console", exported: "Exported", seeds: int, model: Path 
 
 
 class _Runs(Progress):
-    """How many runs are done, and on a terminal where those are that train; an observer of the coordinator."""
+    """Shows the number of finished runs and, on a terminal, the epoch of each running one; observes the coordinator."""
 
     def __init__(self, out: "Console", metric: str, seeds: int) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -56,17 +56,17 @@ class _Runs(Progress):
 
     def epoch_done(self, record: TrialRecord, event: EpochDone) -> None:
         """A run finished an epoch."""
-        said = f"seed {record.seed}, {self._metric} {score(event.metrics[self._metric])}"
-        self.update(self._running[record.number], completed=event.epoch, description=said)
+        text = f"seed {record.seed}, {self._metric} {score(event.metrics[self._metric])}"
+        self.update(self._running[record.number], completed=event.epoch, description=text)
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
-        """A run ended, or its worker died and it is tried again."""
+        """A run ended, or its worker died and the run starts again."""
         if (task := self._running.pop(record.number, None)) is not None:
             self.remove_task(task)
         self.advance(self._whole, record.state != "failed")
 
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
-        """Names a run that has said nothing for long."""
+        """Warns about a run that has reported nothing for long."""
         message = silent_for(f"the run with seed {record.seed}", seconds, limit)
         self.console.print(Text(f"warning: {message}", style="yellow"), soft_wrap=True)
 
@@ -82,7 +82,7 @@ def require_saved(runs: Sequence[Retrained], model: Path | None) -> None:
 
 
 def print_retrained(out: "Console", exported: "Exported", runs: Sequence[Retrained]) -> None:
-    """A line for the export, one for what confirming it said, one for each run, then their mean and deviation."""
+    """Prints the scores of the export, of its confirmation, and of each run, then the runs' mean and deviation."""
     metric = exported.plan.experiment.objective.metric
     before = _exported_scores(exported)
     names = list(dict.fromkeys([*before, *(name for run in runs for name in scores_of(run, metric))]))
@@ -106,7 +106,7 @@ def print_retrained(out: "Console", exported: "Exported", runs: Sequence[Retrain
     print_table(out, [*first, *scores], more="a wider window shows them, and --json")
     if exported.limit != exported.stopped_after and len(runs) > 1:
         out.print(
-            f"The trial was stopped after epoch {exported.stopped_after}; the others trained in full, as confirmed."
+            f"The first run stopped after epoch {exported.stopped_after}, as the trial did; the others trained in full."
         )
     notes = {"test scores": runs[0].test_note, "model": runs[0].model_note}
     for what, note in notes.items():
@@ -117,7 +117,7 @@ def print_retrained(out: "Console", exported: "Exported", runs: Sequence[Retrain
 
 
 def retrained_json(exported: "Exported", runs: Sequence[Retrained]) -> dict[str, Any]:
-    """The same for programs; `scores` sets the run of the trial's own seed beside the export."""
+    """The scores for programs; `scores` has the run with the trial's own seed beside the export."""
     metric = exported.plan.experiment.objective.metric
     before, own = _exported_scores(exported), runs[0]
     again = {**scores_of(own, metric), "best_epoch": own.best_epoch}
@@ -142,12 +142,12 @@ def retrained_json(exported: "Exported", runs: Sequence[Retrained]) -> dict[str,
 
 
 def same_data(exported: "Exported", runs: Sequence[Retrained]) -> bool:
-    """Whether the data are those of the export."""
+    """Whether all runs trained on the data of the export."""
     return all(run.digest == exported.digest for run in runs)
 
 
 def _alike(exported: "Exported", runs: Sequence[Retrained]) -> Sequence[Retrained]:
-    """The runs that trained equally long: not the trial's own, where it was stopped and the others were not."""
+    """The runs that may be averaged: without the first one, where it was stopped early as the trial was."""
     return runs[1:] if exported.limit != exported.stopped_after else runs
 
 

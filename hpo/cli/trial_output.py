@@ -1,4 +1,4 @@
-"""What commands print of trials: all of one, the table of the best, what there is to remark."""
+"""The output of commands about trials: all of one trial, the table of the best, remarks."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hpo.study.read import StudyView
 
 TOP = 5
-"""So many of the best trials are shown."""
+"""The number of best trials that are shown."""
 
 
 def trial_json(trial: TrialRecord, metric: str) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def trial_json(trial: TrialRecord, metric: str) -> dict[str, Any]:
 
 
 def print_trial(out: Console, view: "StudyView", trial: TrialRecord, wide: bool = False) -> None:
-    """All of one trial: its line, its parameters, its settings, its curves, its failure."""
+    """Prints one trial: its scores, parameters, settings, curves and failure."""
     print_facts(out, list(_facts(view, trial)))
     if trial.curves:
         _print_curves(out, trial, view.objective.metric, wide)
@@ -57,14 +57,14 @@ def _facts(view: "StudyView", trial: TrialRecord) -> Iterator[tuple[str, str]]:
     notes = {
         "taken over from": trial.source,
         "ended by": trial.ended_by,
-        "of its test scores": trial.test_note,
-        "of its model": trial.model_note,
+        "test scores": trial.test_note,
+        "model": trial.model_note,
     }
     yield from ((name, note) for name, note in notes.items() if note)
 
 
 def _settings(trial: TrialRecord) -> Mapping[str, Any]:
-    """What the trial resolved to; of the model what its parameters do not say already."""
+    """The settings that the trial resolved to, without those of the model that are parameters of the trial."""
     if trial.resolved is None:
         return {}
     model = {name: value for name, value in trial.resolved.model.items() if name not in trial.params}
@@ -72,7 +72,7 @@ def _settings(trial: TrialRecord) -> Mapping[str, Any]:
 
 
 def result(name: str, value: Any) -> str:
-    """What a column of the ranked table that is no parameter says of a trial."""
+    """A cell of the ranked table, in a column that is no parameter, as text."""
     if value is None:
         return NOTHING
     if isinstance(value, bool):
@@ -85,7 +85,7 @@ def result(name: str, value: Any) -> str:
 
 
 def _print_curves(out: Console, trial: TrialRecord, metric: str, wide: bool) -> None:
-    """A row for each epoch."""
+    """Prints the curves, a row for each epoch."""
     first = [metric, "val_loss", "loss", "fold"]
     marks = [f"{epoch} best" if epoch == trial.best_epoch else str(epoch) for epoch in range(1, trial.epochs + 1)]
     columns = [
@@ -105,25 +105,25 @@ _CURVES = {"seconds": duration, "learning_rate": number, "fold": number}
 
 
 def with_folds(curves: Mapping[str, Sequence[float]], fold_lengths: Sequence[int]) -> dict[str, Sequence[float]]:
-    """Curves as they are shown: with the number of each epoch's fold as one more, where there are folds."""
+    """Curves with one more, `fold`, the number of each epoch's fold, where there are folds."""
     folds = [float(fold) for fold, length in enumerate(fold_lengths, 1) for _ in range(length)]
     return {**curves, **({"fold": folds} if folds else {})}
 
 
 def print_remarks(out: Console, trials: Sequence[TrialRecord]) -> None:
-    """What there is to say of the test scores and the models of trials, each thing once."""
-    said: dict[str, list[str]] = {}
+    """Prints remarks on the test scores and models of trials, each remark once with its trials."""
+    trials_by_remark: dict[str, list[str]] = {}
     for trial in trials:
         for remark in trial.remarks:
-            said.setdefault(remark, []).append(str(trial.number))
-    for remark, numbers in said.items():
+            trials_by_remark.setdefault(remark, []).append(str(trial.number))
+    for remark, numbers in trials_by_remark.items():
         out.print(Text(f"Trial {', '.join(numbers)}, {remark}"), soft_wrap=True)
 
 
 def print_best(
     out: Console, trials: Sequence[TrialRecord], metric: str, wide: bool = False, more: str = "--wide shows them"
 ) -> None:
-    """The table of the best trials; where it lacks parameters, the configuration of the first in words."""
+    """Prints the table of the best trials, and below it the first one's parameters if columns of some were left out."""
     columns = trial_columns(trials, metric)
     title = "The best trials, by validation score"
     left_out = print_table(out, columns, title=title, wide=wide, more=more, bold=0)
@@ -133,7 +133,7 @@ def print_best(
 
 
 def trial_columns(trials: Sequence[TrialRecord], metric: str) -> list[Column]:
-    """A row for each trial: its score, what it took, the parameters that vary most first, its test scores."""
+    """Columns with a row for each trial: score, cost, parameters, test scores. Parameters that vary most come first."""
     params = {
         name: [trial.params.get(name) for trial in trials]
         for name in dict.fromkeys(n for t in trials for n in t.params)

@@ -13,7 +13,7 @@ from typing import Any
 
 from hpo.config.space import SearchSpace
 from hpo.errors import ModelError
-from hpo.text.cleaning import MOST_OF_A_NAME, is_clean
+from hpo.text.cleaning import LONGEST_NAME, is_clean
 
 When = dict[str, Any]
 
@@ -111,8 +111,8 @@ def _refuse_unstorable(model: str, config: Mapping[str, Any]) -> None:
     """
     for entry in config["space"]:
         name = entry["config"]["name"]
-        if not is_clean(name) or len(name) > MOST_OF_A_NAME:
-            rule = f"must be text of at most {MOST_OF_A_NAME} characters, without NUL and surrogate characters"
+        if not is_clean(name) or len(name) > LONGEST_NAME:
+            rule = f"must be text of at most {LONGEST_NAME} characters, without NUL and surrogate characters"
             raise ModelError(f"{model}: declares the name {name[:80]!r}; a name {rule}")
         for choice in entry["config"].get("values") or ():
             if isinstance(choice, str) and not is_clean(choice):

@@ -13,7 +13,7 @@ from hpo.data.dataset import PartName
 from hpo.data.source_data import RawDataset, RawPart, RawPipelines, Values
 from hpo.errors import DataError, ModelError, nearest
 from hpo.system.imports import load_object, place_of
-from hpo.system.long_work import told_while_waiting
+from hpo.system.long_work import notes_while_waiting
 from hpo.system.signals import Signalled
 
 _PARTS: Mapping[str, PartName] = {"train": "training", "validation": "validation", "test": "test"}
@@ -110,7 +110,7 @@ def _call(function: str, folders: tuple[Path, ...]) -> Mapping[PartName, Any]:
             ("dataset", "steps_per_epoch"),
         )
     try:
-        with told_while_waiting(lambda: f"still waiting for the data of {function}"):
+        with notes_while_waiting(lambda: f"still waiting for the data of {function}"):
             returned = called()
     except (KeyboardInterrupt, Signalled):
         raise

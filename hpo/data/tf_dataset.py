@@ -16,7 +16,7 @@ from hpo.data.function import is_batched
 from hpo.data.scaling import Moments
 from hpo.data.source_data import Values
 from hpo.errors import DataError
-from hpo.system.long_work import told_while_waiting
+from hpo.system.long_work import notes_while_waiting
 
 _BATCH = 256
 # How long a pipeline that may have no end is waited for, seconds.
@@ -85,7 +85,7 @@ def _in_time(dataset: Any, place: str) -> Generator[tuple[Array, Array], None, N
     began, samples, found = time.monotonic(), 0, _batches(dataset, place)
     end = _PATIENCE if hasattr(dataset, "cardinality") and may_be_endless(dataset) else float("inf")
     hint = f"; {ADVICE}" if end == _PATIENCE else ""
-    with told_while_waiting(lambda: f"still reading {place}, {samples} samples, and no end is known{hint}"):
+    with notes_while_waiting(lambda: f"still reading {place}, {samples} samples, and no end is known{hint}"):
         for x, y in found:
             yield x, y
             samples += len(x)

@@ -21,7 +21,7 @@ from hpo.engines import Engine
 from hpo.engines.process_exit import COORDINATOR
 from hpo.engines.worker import Answer, Discover, Discovered, Order, Proceed, Ready, Stop, main
 from hpo.errors import HpoError
-from hpo.system.long_work import told_while_waiting
+from hpo.system.long_work import notes_while_waiting
 from hpo.system.scratch import process_folder
 from hpo.system.signals import ENDING
 from hpo.training.messages import EpochDone, Event, Failed, FailureReason, Finished, Job, Lost, StopReason
@@ -128,7 +128,7 @@ class LocalEngine(Engine):
         self._begin(worker, Discover(model, data, import_paths))
         while True:
             try:
-                with told_while_waiting(lambda: f"still exploring the model {model}"):
+                with notes_while_waiting(lambda: f"still exploring the model {model}"):
                     answer = worker.connection.recv()
             except (EOFError, OSError):
                 _, *died_of = self._cause(worker)

@@ -7,7 +7,7 @@ import gc
 import os
 
 from hpo.engines.process_exit import COORDINATOR, become_server, leave_with
-from hpo.system.tensorflow_import import without_greetings
+from hpo.system.tensorflow_import import without_import_messages
 
 # Before the imports, which take seconds: should the coordinator be killed meanwhile, nobody else would end them.
 if os.environ.get(COORDINATOR):
@@ -15,7 +15,7 @@ if os.environ.get(COORDINATOR):
 become_server()
 
 # Should the import fail, each worker meets the same error, and logs it.
-with without_greetings():
+with without_import_messages():
     import hpo.engines.worker
     import hpo.training.process
     import hpo.training.trial  # noqa: F401 - imported for the workers

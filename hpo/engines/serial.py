@@ -9,7 +9,7 @@ from hpo.config.declared import Declared
 from hpo.engines import Engine
 from hpo.engines.channel import QueueLine
 from hpo.errors import HpoError
-from hpo.system.tensorflow_import import without_greetings
+from hpo.system.tensorflow_import import without_import_messages
 from hpo.training.messages import Event, Job, StopReason
 
 # How long a trial that was dropped may take to leave, before the next one begins beside it.
@@ -34,7 +34,7 @@ class SerialEngine(Engine):
 
     def submit(self, job: Job) -> None:
         """Starts a job."""
-        with without_greetings():
+        with without_import_messages():
             from hpo.training.process import limit_threads
             from hpo.training.trial import train
 
@@ -76,7 +76,7 @@ class SerialEngine(Engine):
 
     def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Declared:
         """What a KerasTuner model declares."""
-        with without_greetings():
+        with without_import_messages():
             from hpo.training.process import discover, limit_threads
 
         limit_threads(self._threads)

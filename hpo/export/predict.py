@@ -11,7 +11,7 @@ from hpo.export.input_samples import Samples, read_samples
 from hpo.system.csv_files import write_csv
 from hpo.system.platforms import refuse_other_backends
 from hpo.system.scratch import scratch_folder
-from hpo.system.tensorflow_import import without_greetings
+from hpo.system.tensorflow_import import without_import_messages
 from hpo.system.whole_files import check_writable
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def predict(
         info = _info(file)
         samples = read_samples(source, info)
         # Imported once the input is known to be sound: TensorFlow takes seconds.
-        with without_greetings():
+        with without_import_messages():
             from hpo.training import predict as trained
 
             outputs = trained.predict(file, samples.x, batch_size)

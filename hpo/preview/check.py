@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hpo.errors import InvalidSettings, Mistake, ModelError
 from hpo.study.failure import Failure
 from hpo.system.platforms import refuse_other_backends
-from hpo.system.tensorflow_import import without_greetings
+from hpo.system.tensorflow_import import without_import_messages
 from hpo.text.urls import masked
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def check(
 
     plan = load_plan(experiment, overrides, home)
     refuse_other_backends()
-    with without_greetings():
+    with without_import_messages():
         from hpo.training.process import limit_threads
     from hpo.loop.jobs import check_space, variants_of
     from hpo.models import discover

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.data.dataset import class_numbers
-from hpo.system.tensorflow_import import without_greetings
+from hpo.system.tensorflow_import import without_import_messages
 from hpo.text.values import number
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _augmented(
     """The chosen samples as training might see them, scaled back."""
     import numpy as np
 
-    with without_greetings():
+    with without_import_messages():
         from hpo.training.augmentation import Augment
 
     augment, scaling = Augment(augmentation, info, _SEED), info.scaling

@@ -79,9 +79,9 @@ def predictions(view: "StudyView", trials: "Sequence[TrialRecord]") -> Predictio
         if isinstance(dataset, Missing) or dataset.info.classes is None:
             return dataset if isinstance(dataset, Missing) else None
         x, y = _validation(dataset)
-        from hpo.system.tensorflow_import import without_greetings
+        from hpo.system.tensorflow_import import without_import_messages
 
-        with without_greetings():
+        with without_import_messages():
             from hpo.training.predict import by_class, predict
         outputs = by_class(predict(Path(str(kept[0].model_file)), x))
     except HpoError as error:

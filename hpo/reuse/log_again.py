@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Told:
+class LoggedAgain:
     """What there is in MLflow after telling."""
 
     study: str
@@ -29,14 +29,14 @@ class Told:
     """How many of these were missing or unfinished."""
 
 
-def retell(
+def log_again(
     study: str,
     tracking_uri: str | None = None,
     *,
     home: str | Path | None = None,
     storage: str | None = None,
     console: "Console | None" = None,
-) -> Told:
+) -> LoggedAgain:
     """Writes a study with its trials and confirming runs to MLflow; what is there already stays as it is.
 
     Args:

@@ -1,4 +1,4 @@
-"""stdout and stderr that nobody reads to the end: the output is dropped, the work goes on."""
+"""Keeps a process running when nobody reads its stdout or stderr any more: further output is dropped."""
 
 import contextlib
 import errno
@@ -8,11 +8,11 @@ import sys
 from typing import Any, TextIO
 
 
-def outlast_readers() -> None:
-    """Has this process outlive whoever reads its output: `hpo run | head -1`, a terminal that was closed.
+def survive_closed_pipes() -> None:
+    """Keeps this process running after the reader of its output is gone: `hpo run | head -1`, a closed terminal.
 
-    A stream that was closed from the start is replaced too, since the next file to be opened would take its number,
-    and what libraries print would be written into that file.
+    A stream that was closed from the start is replaced too. Otherwise the next file to be opened would get its number,
+    and the output of libraries would be written into that file.
     """
     for number in range(3):
         try:
@@ -24,7 +24,7 @@ def outlast_readers() -> None:
 
 
 class _Raw(io.FileIO):
-    """A stream that turns to the null device once nobody reads it."""
+    """A stream that switches to the null device when nobody reads it any more."""
 
     def write(self, data: Any) -> int:
         try:
@@ -47,6 +47,6 @@ def _outlasting(stream: TextIO | None, number: int) -> TextIO:
         io.BufferedWriter(raw),
         encoding=getattr(stream, "encoding", None) or "utf-8",
         errors=getattr(stream, "errors", None) or "backslashreplace",
-        # A stream that was asked to keep nothing back, by `python -u` for one, keeps nothing back.
+        # A stream that was set to write at once, for example by `python -u`, still writes at once.
         line_buffering=number == 2 or raw.isatty() or bool(getattr(stream, "write_through", False)),
     )

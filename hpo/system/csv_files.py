@@ -1,4 +1,4 @@
-"""Tables as CSV: written whole, and opened by a spreadsheet no cell of them is a formula."""
+"""Tables as CSV files: written whole or not at all, and without cells that a spreadsheet takes for formulas."""
 
 import sys
 from pathlib import Path
@@ -30,7 +30,7 @@ def write_csv(frame: "pd.DataFrame", path: Path | None) -> None:
 
 
 def as_text(value: Any) -> Any:
-    """A cell; of texts that a spreadsheet would run, with an apostrophe before, as spreadsheets spell it themselves."""
+    """A cell. A text that a spreadsheet would run as a formula gets a leading apostrophe, as in spreadsheets."""
     if not isinstance(value, str):
         return value
     value = visible(value)

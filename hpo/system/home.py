@@ -1,11 +1,11 @@
-"""Where runs leave what they leave, and which stores are meant where nobody names one."""
+"""The home folder, which holds all files of runs, and the default stores."""
 
 import os
 from pathlib import Path
 
 
 def home_folder(home: str | Path | None = None) -> Path:
-    """The folder of all that runs leave: the argument, else HPO_HOME, else ./mlruns."""
+    """The folder of all files that runs write: the argument, else HPO_HOME, else ./mlruns."""
     return Path(home or os.environ.get("HPO_HOME") or "mlruns").absolute()
 
 

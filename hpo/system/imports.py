@@ -24,7 +24,7 @@ def load_object(path: str, folders: Sequence[Path | str]) -> Any:
     The folders are put first on `sys.path` and stay there, since the user's modules may import later.
 
     Raises:
-        ModelError: the path has another form, names nothing, or the module itself raised; with the place.
+        ModelError: the path has another form, names nothing, or the module itself raised; with file and line.
     """
     form = _PATH.fullmatch(path)
     if form is None:
@@ -43,22 +43,25 @@ def load_object(path: str, folders: Sequence[Path | str]) -> Any:
 
 
 def place_of(error: BaseException, folders: Sequence[Path | str]) -> str:
-    """`file:line` where an error arose: the innermost line within the folders, else of any code."""
+    """`file:line` where an error arose: the innermost line of code within the folders, else of any code."""
     return own_place(error, folders) or _innermost(error)
 
 
 def own_place(error: BaseException, folders: Sequence[Path | str]) -> str | None:
-    """`file:line`, from the folder it lies in, of the innermost line of the user's own code; None where none is."""
+    """`file:line` of the innermost line of the user's own code; None where there is none.
+
+    The file is relative to the one of `folders` that it is in.
+    """
     roots = [Path(folder).resolve() for folder in folders]
     places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError) and error.filename:
         places.append((error.filename, error.lineno))
-    # Where TensorFlow has compiled the user's code, the lines stand in its message.
+    # Where TensorFlow has compiled the user's code, its error message names the lines.
     places += [(name, int(line)) for name, line in _IN_TEXT.findall(str(error))]
     for name, line in reversed(places):
         path = Path(name)
         root = next((root for root in roots if path.is_relative_to(root)), None)
-        # A virtual environment may lie there, and so may hpo.
+        # A virtual environment may be in that folder, and so may hpo.
         if root is not None and "site-packages" not in path.parts and not path.is_relative_to(_HERE):
             return f"{path.relative_to(root)}:{line}"
     return None

@@ -1,4 +1,4 @@
-"""A word for whoever waits: work that takes long is named on stderr, ever more rarely."""
+"""Notes on stderr about work that takes long, at growing intervals."""
 
 import contextlib
 import sys
@@ -8,24 +8,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 FIRST = 10.0
-"""Seconds after which a work is named first; then after twice as many, and so on."""
+"""Seconds before the first note; each further pause is twice as long as the one before."""
 
 
 @contextmanager
-def told_while_waiting(say: Callable[[], str]) -> Iterator[None]:
-    """Prints what `say` returns, with the seconds that have gone, for as long as the block takes."""
+def notes_while_waiting(note: Callable[[], str]) -> Iterator[None]:
+    """Prints the text that `note` returns, with the seconds so far, from time to time while the block runs."""
     done = threading.Event()
 
-    def tell() -> None:
+    def print_notes() -> None:
         began, pause = time.monotonic(), FIRST
         while not done.wait(pause):
-            # stderr may be closed: nobody looks, and the work goes on.
+            # stderr may be closed; the work goes on.
             with contextlib.suppress(OSError, ValueError, AttributeError):
-                sys.stderr.write(f"note: {say()} ({time.monotonic() - began:.0f} s so far)\n")
+                sys.stderr.write(f"note: {note()} ({time.monotonic() - began:.0f} s so far)\n")
                 sys.stderr.flush()
             pause *= 2
 
-    thread = threading.Thread(target=tell, name="hpo-waiting", daemon=True)
+    thread = threading.Thread(target=print_notes, name="hpo-waiting", daemon=True)
     thread.start()
     try:
         yield

@@ -1,4 +1,4 @@
-"""What hpo runs on: Linux and macOS, and Keras over TensorFlow."""
+"""The platforms that hpo runs on: Linux and macOS, and Keras over TensorFlow."""
 
 import json
 import os
@@ -9,17 +9,17 @@ from hpo.errors import UserError
 
 
 def refuse_other_systems() -> None:
-    """Refuses what hpo does not run on, by name.
+    """Refuses operating systems that hpo does not run on.
 
     Raises:
         UserError: this is Windows.
     """
     if sys.platform == "win32":
-        raise UserError("hpo runs on Linux and macOS, and not on Windows itself; it does in WSL")
+        raise UserError("hpo runs on Linux and macOS, and not on Windows itself; in WSL it does")
 
 
 def refuse_other_backends() -> None:
-    """Refuses a backend of Keras other than TensorFlow, before anything is made.
+    """Refuses a backend of Keras other than TensorFlow, before anything is created.
 
     Raises:
         UserError: KERAS_BACKEND, or else Keras's own file, names another.
@@ -27,14 +27,14 @@ def refuse_other_backends() -> None:
     name, where = os.environ.get("KERAS_BACKEND"), "KERAS_BACKEND"
     if not name:
         file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
-        name, where = _in(file), str(file)
+        name, where = _backend_in(file), str(file)
     if name not in (None, "tensorflow"):
         raise UserError(f"{where}: hpo trains by Keras over tensorflow, got {name!r}; set KERAS_BACKEND=tensorflow")
 
 
-def _in(file: Path) -> str | None:
+def _backend_in(file: Path) -> str | None:
     try:
-        said = json.loads(file.read_text(encoding="utf-8"))
+        settings = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return str(said["backend"]) if isinstance(said, dict) and "backend" in said else None
+    return str(settings["backend"]) if isinstance(settings, dict) and "backend" in settings else None

@@ -1,4 +1,4 @@
-"""Names and paths that a store or a file says, which may lead nowhere but where runs leave what they leave."""
+"""Checks of names and paths from stores and files: they may only lead to files that runs write."""
 
 import hashlib
 import re
@@ -10,9 +10,10 @@ _LONGEST = 200
 
 
 def is_kept_model(path: object) -> bool:
-    """Whether a path is that of a model that a run keeps: `.../models/STUDY/trial-0007.keras`.
+    """Whether a path is that of a model file that a run writes: `.../models/STUDY/trial-0007.keras`.
 
-    Such files are copied, logged and, once beaten, removed: a store that was handed on may name no other.
+    hpo copies and logs such files, and removes those of trials that were beaten. A store that came from somebody else
+    must not name any other file.
     """
     if not isinstance(path, str) or "\0" in path:
         return False
@@ -21,6 +22,6 @@ def is_kept_model(path: object) -> bool:
 
 
 def file_name(study: str) -> str:
-    """A study's name as a part of a file's name: one that hpo allows is itself."""
+    """A study's name as part of a file name. A name that hpo allows stays as it is."""
     name = quote(study, safe="@")
     return name if len(name) <= _LONGEST else hashlib.sha256(study.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,7 @@
-"""The temporary files of a process: one folder, held by a lock, which the next start sweeps once its holder is gone."""
+"""The temporary files of a process, in one folder with a lock.
+
+The lock ends with the process. The next start of hpo removes folders whose process is gone.
+"""
 
 import atexit
 import contextlib
@@ -16,18 +19,18 @@ _UNFINISHED = ".hpo-new-"
 _LOCK = "lock"
 # How old an unfinished folder is before it counts as left behind, seconds: making one takes milliseconds.
 _AGE = 60.0
-# A socket's path takes at most 107 bytes, of which what multiprocessing and this module add takes 53.
+# A socket's path may have 107 bytes; multiprocessing and this module append 53.
 _LONGEST_BASE = 54
 
-# By process, since a fork has those of its parent, and by the folder for temporary files: path and lock.
+# (process, folder for temporary files) -> path and lock. By process, since a fork inherits those of its parent.
 _OWN: dict[tuple[int, str], tuple[Path, Any]] = {}
 _everything: str | None = None
 
 
-def take_everything() -> None:
-    """Has what libraries leave in the folder for temporary files lie in this process's own too: for commands.
+def use_own_temporary_folder() -> None:
+    """Puts the temporary files of libraries into this process's own folder too; for commands.
 
-    What killed ones left is swept at once: a command that only reads a study makes no folder of its own.
+    Folders of killed processes are removed at once, since a command that only reads a study makes no folder of its own.
     """
     global _everything  # noqa: PLW0603 - a process has one folder for temporary files
     _everything = _base()
@@ -36,7 +39,7 @@ def take_everything() -> None:
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A folder that is removed at the end; those of processes that were killed are removed at the start."""
+    """A folder that is removed at the end; folders of killed processes are removed at the start."""
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=process_folder()))
     try:
         yield folder
@@ -45,7 +48,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def process_folder() -> Path:
-    """The folder of this process, removed when it leaves."""
+    """The folder of this process, removed when the process ends."""
     base = _everything or _base()
     key = os.getpid(), base
     if key not in _OWN or not _OWN[key][0].is_dir():
@@ -66,14 +69,15 @@ def _base() -> str:
 
 
 def _held_folder(base: str) -> tuple[Path, Any]:
-    """A new folder with a lock that ends with this process, however that ends: its number would not do, since
-    containers share folders and count processes each for itself.
+    """A new folder with a lock that ends with this process, however the process ends.
+
+    The number of the process would not do: containers may share a folder, and each numbers its own processes.
     """
     from filelock import FileLock
 
     unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=base))
     lock = FileLock(unfinished / _LOCK)
-    # Where the disk knows no locks, nobody can take the folder for left behind either.
+    # On a disk without locks no other process can take the folder for an abandoned one either.
     with contextlib.suppress(NotImplementedError, OSError):
         lock.acquire(timeout=0)
     folder = unfinished.with_name(_PREFIX + unfinished.name.removeprefix(_UNFINISHED))
@@ -87,14 +91,14 @@ def _remove(key: tuple[int, str]) -> None:
 
 
 def _delete(folder: Path) -> None:
-    """Deletes a folder, its lock last: one that is killed meanwhile leaves what the next start knows to sweep."""
+    """Deletes a folder, its lock last: if this process is killed meanwhile, the next start still removes the rest."""
     with contextlib.suppress(OSError):
         for entry in folder.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry, ignore_errors=True)
             elif entry.name != _LOCK:
                 entry.unlink(missing_ok=True)
-        # Without its lock it would be taken for somebody else's; under this name it goes with its age.
+        # Without its lock it would count as another program's; under this name it is removed by its age.
         folder = folder.rename(folder.with_name(_UNFINISHED + folder.name.removeprefix(_PREFIX)))
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -115,7 +119,7 @@ def _delete_if_left(folder: Path) -> None:
         if _is_older_version_s(folder):
             _delete(folder)
         return
-    # Held until nothing is left, so that two starts do not sweep the same folder.
+    # The lock is held until the folder is gone, so that two starts do not remove the same folder.
     with contextlib.suppress(Timeout, NotImplementedError, OSError), FileLock(folder / _LOCK).acquire(timeout=0):
         _delete(folder)
 

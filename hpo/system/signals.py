@@ -1,9 +1,9 @@
-"""Ctrl-C, termination and hang-up: one way for a command to end, from its first moment to its last.
+"""Ctrl-C, termination and hang-up: how a command ends in an orderly way.
 
-`heed` is called before anything else. From then on the first signal raises `Signalled` where the program stands, so
-that what it holds is put away; within `deferred`, where a study runs, it is counted instead, and the coordinator gives
-its trials back. Should either take too long, or a second signal come, the process leaves at once. Only what has to be
-is imported here: a signal may come in the first tenth of a second.
+`heed` is called before anything else. From then on the first signal raises `Signalled` in the main thread, so that
+resources are released on the way out. Within `deferred`, where a study runs, the signal is counted instead, and the
+coordinator ends its trials. If either takes too long, or a second signal comes, the process leaves at once. This module
+imports as little as possible, since a signal may come in the first tenth of a second.
 """
 
 import contextlib
@@ -19,13 +19,13 @@ from typing import Any, NoReturn
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
-# How long after the first signal a command may put away what it holds, seconds; within a study, after the second.
+# Seconds that a command may take to end: after the first signal, and, where a study runs, after the second.
 _PATIENCE = 4.0
 _LAST_PATIENCE = 2.0
 
 
 class Signalled(BaseException):
-    """The process was told to end. No `Exception`: neither the user's code nor a library's is to catch it."""
+    """A signal asked the process to end. It is no `Exception`, so that no code of users or libraries catches it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"ended by {signal.Signals(number).name}")
@@ -48,7 +48,7 @@ _heeding = False
 
 
 def exit_code(number: int) -> int:
-    """What a shell reports of a process that a signal ended."""
+    """The exit code that a shell reports for a process that a signal ended."""
     return 128 + number
 
 
@@ -58,7 +58,7 @@ def first() -> int | None:
 
 
 def heed() -> None:
-    """Has the process end in an orderly way; signals that it was started to ignore stay ignored, as by nohup."""
+    """Installs the handlers; signals that the process was started to ignore, as by nohup, stay ignored."""
     global _heeding  # noqa: PLW0603 - a process has one set of handlers
     _heeding = True
     reader, writer = os.pipe()
@@ -67,16 +67,16 @@ def heed() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _handle)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    # Handlers wait for Python's main thread, which may stand in a library or in code that never ends.
+    # Handlers run in Python's main thread, which may be busy in a library or in code that never ends.
     threading.Thread(target=_watch, args=(reader,), name="hpo-signals", daemon=True).start()
     _forget_signals_in_finalizers()
 
 
 @contextmanager
 def deferred() -> Iterator[Received]:
-    """Counts signals rather than raising; what the block leaves undone is its own affair.
+    """Counts signals instead of raising; the block itself has to react to them.
 
-    Without `heed`, as in a notebook, SIGINT and SIGTERM are heeded for the block, and put back afterwards.
+    Without `heed`, as in a notebook, SIGINT and SIGTERM are handled for the block, and restored afterwards.
     """
     received = Received()
     if threading.current_thread() is not threading.main_thread():
@@ -97,7 +97,7 @@ def deferred() -> Iterator[Received]:
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the process at once: what it started ends with it, its temporary files are removed at the next start."""
+    """Ends the process at once. Its child processes end with it; the next start removes its temporary files."""
     os._exit(code)
 
 
@@ -111,7 +111,10 @@ def _handle(number: int, frame: FrameType | None) -> None:
 
 
 def _watch(reader: int) -> None:
-    """Ends the process where it does not end by itself: a second signal ends it at once, a study's trials in 2 s."""
+    """Ends a process that does not end by itself.
+
+    A second signal ends it at once. Where a study runs, the second signal gives it 2 s, and a third ends it at once.
+    """
     numbers: list[int] = []
     while True:
         for number in os.read(reader, 64):
@@ -142,7 +145,7 @@ def _end(number: int) -> NoReturn:
 
 
 def _forget_signals_in_finalizers() -> None:
-    """Python prints what is raised in a finalizer and goes on; of a signal, `_watch` takes care then."""
+    """Drops `Signalled` in a finalizer, which Python would print and ignore; `_watch` ends the process then."""
     show = sys.unraisablehook
 
     def hook(found: Any) -> None:

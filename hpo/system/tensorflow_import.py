@@ -1,4 +1,4 @@
-"""Importing TensorFlow without its greetings."""
+"""Importing TensorFlow without its messages on stderr."""
 
 import os
 from collections.abc import Iterator
@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def without_greetings() -> Iterator[None]:
-    """Drops what is written to stderr while TensorFlow is imported, before any setting of its own can quieten it.
+def without_import_messages() -> Iterator[None]:
+    """Drops what is written to stderr while TensorFlow is imported: some of it no setting of TensorFlow turns off.
 
     An import that fails still raises.
     """

@@ -1,4 +1,4 @@
-"""What a figure was made with: the versions of the packages, and the git commit of the working directory."""
+"""The software behind a result: the versions of packages, and the git commit of a folder."""
 
 import platform
 import subprocess
@@ -6,12 +6,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _DISTRIBUTION = "keras-hpo"
-"""What hpo is called where it is installed from; a project of another kind has its name there."""
+"""The name of hpo's distribution; `hpo` is another project on the package index."""
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "optuna", "mlflow", "numpy", "scikit-learn")
 
 
 def versions() -> dict[str, str]:
-    """Package -> version, with Python's own; packages that are not installed are left out."""
+    """Package -> version, and Python's own; packages that are not installed are left out."""
     found = {"python": platform.python_version(), "hpo": _own()}
     for package in _PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from hpo.errors import UserError
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path`, which takes its place once the block has ended without an error.
+    """A temporary file beside `path`, which replaces it after the block has ended without an error.
 
     Raises:
         UserError: it cannot be written.
@@ -26,14 +26,14 @@ def replaced(path: Path) -> Iterator[Path]:
 
 
 def check_writable(path: Path) -> None:
-    """Finds before long work what would keep its result from being written.
+    """Checks before long work that its result can be written.
 
     Raises:
         UserError: the folder does not exist or may not be written to, or the path is a folder.
     """
     folder = path.absolute().parent
     if not folder.is_dir():
-        raise UserError(f"{path}: there is no folder {folder}; make it first")
+        raise UserError(f"{path}: there is no folder {folder}; create it first")
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name a file in it")
     if not os.access(folder, os.W_OK):

@@ -1,1 +1,1 @@
-"""What people read: values, tables and links as text, cleaned of credentials and of what a terminal would obey."""
+"""Text for people: values, tables and URLs, without credentials and without control characters."""

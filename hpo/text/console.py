@@ -1,4 +1,4 @@
-"""The console of the commands: what comes from users is text there, and never acts."""
+"""The console of the commands. It prints users' texts as plain text: no markup, no control characters."""
 
 import io
 import os
@@ -12,27 +12,27 @@ from rich.segment import Segment
 from hpo.text.cleaning import visible
 from hpo.text.credentials import hidden
 
-# Where nobody looks at a window, lines are as wide as tables need.
+# Columns of output that goes to a file or a pipe: lines there are as wide as tables need.
 _ENDLESS = 10_000
 
 
 class SafeConsole(Console):
-    """A console without markup in texts; control characters in them are spelled out."""
+    """A console that takes no text for markup and spells out control characters."""
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Prints, lines without credentials."""
+        """Prints like `Console.print`, with credentials in texts masked."""
         super().print(*(hidden(one) if isinstance(one, str) else one for one in objects), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The segments of whatever is printed, tables and live displays too; Rich's own control codes stay."""
+        """Yields the segments of texts, tables and live displays, cleaned; Rich's own control codes stay."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
 def console(stderr: bool = False) -> Console:
-    """A console on stdout or stderr; without control sequences where that is no terminal.
+    """A console on stdout or stderr, without control sequences where the stream is no terminal.
 
-    NO_COLOR takes the colours away. FORCE_COLOR gives them to a file too, but no display that moves.
+    NO_COLOR turns colours off. FORCE_COLOR turns them on for a file too, but turns on no live display.
     """
     stream = sys.stderr if stderr else sys.stdout
     terminal = stream.isatty()
@@ -46,22 +46,22 @@ def console(stderr: bool = False) -> Console:
 
 
 def is_live(out: Console) -> bool:
-    """Whether a display may move there: somebody looks, and the terminal can take back what it showed."""
+    """Whether a live display can be shown: the output is a terminal that can overwrite lines, and not in CI."""
     return out.is_terminal and not out.is_dumb_terminal and os.environ.get("CI", "").lower() not in ("true", "1")
 
 
 def width_of(out: Console) -> int | None:
-    """How wide lines may be; None: as wide as they are, since nobody looks at a window."""
+    """The most columns of a line; None where the output goes to a file or a pipe, and lines may have any width."""
     return None if out.width >= _ENDLESS and not out.is_terminal else out.width
 
 
-def spell_out_what_cannot_be_printed() -> None:
-    """Lets stdout and stderr take every text: what their encoding lacks is spelled out, as `\\xe9`."""
+def escape_unprintable() -> None:
+    """Makes stdout and stderr take every text: characters that their encoding lacks are spelled out, as `\\xe9`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def printable(text: str, encoding: str) -> str:
-    """A text as a console of the caller's own can take it."""
+    """A text with control characters, and characters that `encoding` lacks, spelled out."""
     return visible(text).encode(encoding, "backslashreplace").decode(encoding)

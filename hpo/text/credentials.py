@@ -1,7 +1,8 @@
-"""Passwords and tokens that this process may know, and texts without them.
+"""Finds the passwords and tokens that this process knows, and masks them in texts.
 
-What is put out, kept or logged goes through `hidden`: it takes out what stands where a URL or a setting has its
-password, and every password that was met in a URL, in the environment or in PostgreSQL's and MLflow's own files.
+All that hpo prints, stores or logs goes through `hidden`. It masks what is in the place of a password in a URL or a
+setting. It also masks every password that this process has seen in a URL, in the environment, or in the files of
+PostgreSQL and MLflow.
 """
 
 import base64
@@ -17,11 +18,11 @@ from urllib.parse import quote, quote_plus, unquote
 
 MASK = "***"
 
-# In any text; shorter or plainer ones are words that texts have for other reasons.
+# Characters of the shortest secret that is masked in any text: shorter ones are often ordinary words.
 _SHORTEST = 6
-# In the values of an experiment, which go on to be used: `digits` may be somebody's password.
+# The same in the values of an experiment, which are used afterwards: `digits` may be somebody's password.
 _SHORTEST_IN_VALUES = 8
-# From here on a secret is taken out of the middle of a word too.
+# A secret of at least this length is masked in the middle of a word too.
 _LONG = 16
 
 _PASSWORDS = r"password|passwd|pwd|sslpassword|passphrase"
@@ -29,8 +30,8 @@ _TOKENS = (
     rf"{_PASSWORDS}|[\w-]*token|api[_-]?key|secret|[\w-]*secret|secret[_-]?key|access[_-]?key|sig|[\w-]*signature"
     r"|x-amz-credential"
 )
-# A password may hold any sign that is not written as %xx, so it ends at the last @ of the word. What begins with
-# a port and a slash is none.
+# A password may hold any character, also without the escape %xx, so it ends at the last @ of the word. Text that
+# begins with a port and a slash is no password.
 _IN_URL = re.compile(r"([A-Za-z][\w+.\-]*://)([^\s:/@?#'\"<>]*):(?!\d{1,5}[/?#])([^\s'\"<>`]+)@")
 _ALONE_IN_URL = re.compile(r"\b((?:git\+)?https?://)([^\s:/@?#'\"<>]+)@", re.IGNORECASE)
 _IN_QUERY = re.compile(rf"([?&;](?:{_TOKENS})=)([^\s&;#'\"<>)]+)", re.IGNORECASE)
@@ -47,11 +48,11 @@ _met: set[str] = set()
 
 def learn(text: str) -> None:
     """Remembers the passwords and tokens of the URLs in a text, so that no later text has them."""
-    _met.update(_of_urls(text))
+    _met.update(_secrets_of_urls(text))
 
 
 def learn_url(url: str) -> None:
-    """Remembers the password of a URL, whatever signs it has in it: spaces and quotes too."""
+    """Remembers the password of a URL, which may hold any characters: spaces and quotes too."""
     learn(url)
     whole = re.fullmatch(r"[A-Za-z][\w+.\-]*://([^:/@]*):(?!\d{1,5}[/?#])(.+)@[^@]*", url.strip(), re.DOTALL)
     if whole is not None:
@@ -80,12 +81,12 @@ def _without(text: str, shortest: int) -> str:
     if "@" in text or "=" in text or ":" in text:
         for pattern in (_IN_URL, _ALONE_IN_URL, _IN_QUERY, _QUOTED, _SET, _HEADER):
             text = pattern.sub(_masked, text)
-    known = _compiled(frozenset(_met | _of_surroundings()), shortest)
+    known = _compiled(frozenset(_met | _known_secrets()), shortest)
     return text if known is None else known.sub(MASK, text)
 
 
 def _masked(found: re.Match[str]) -> str:
-    """What was found with its last group masked; the user's name stays, and the @ behind a URL's password."""
+    """The match with its last group masked; the user's name and the @ behind a URL's password stay."""
     whole, secret = found.group(0), found.groups()[-1]
     if secret == MASK:
         return whole
@@ -109,7 +110,7 @@ def _compiled(secrets: frozenset[str], shortest: int) -> re.Pattern[str] | None:
     return re.compile("|".join([*within, *alone]))
 
 
-def _of_urls(text: str) -> Iterator[str]:
+def _secrets_of_urls(text: str) -> Iterator[str]:
     for _, user, password in _IN_URL.findall(text):
         if password != MASK:
             yield from (password, unquote(password))
@@ -121,29 +122,29 @@ def _of_urls(text: str) -> Iterator[str]:
                 yield from (secret, unquote(secret))
 
 
-def _of_surroundings() -> frozenset[str]:
-    # Looked at once a second: thousands of short texts are logged at a time.
-    return _of_moment(int(time.monotonic()))
+def _known_secrets() -> frozenset[str]:
+    # Read at most once a second, since thousands of short texts may be logged at a time.
+    return _secrets_at(int(time.monotonic()))
 
 
 @lru_cache(maxsize=1)
-def _of_moment(second: int) -> frozenset[str]:
-    return _of_environment(tuple(os.environ.items())) | _of_files()
+def _secrets_at(second: int) -> frozenset[str]:
+    return _secrets_of_environment(tuple(os.environ.items())) | _secrets_of_files()
 
 
 @lru_cache(maxsize=2)
-def _of_environment(variables: tuple[tuple[str, str], ...]) -> frozenset[str]:
+def _secrets_of_environment(variables: tuple[tuple[str, str], ...]) -> frozenset[str]:
     found: set[str] = set()
     for name, value in variables:
         if _VARIABLES.search(name):
             found.add(value.strip())
         if "://" in value:
-            found.update(_of_urls(value))
-    # A working directory or a file of credentials is none itself.
+            found.update(_secrets_of_urls(value))
+    # The path of a working directory or of a file of credentials is no secret.
     return frozenset(value for value in found if not Path(value).is_absolute())
 
 
-def _of_files() -> frozenset[str]:
+def _secrets_of_files() -> frozenset[str]:
     home = Path(os.environ.get("HOME") or os.environ.get("USERPROFILE") or "/nonexistent")
     places = (Path(os.environ.get("PGPASSFILE") or home / ".pgpass"), home / ".mlflow" / "credentials")
     return _read(*(place if place.is_file() else None for place in places))

@@ -1,4 +1,4 @@
-"""Tables that fit a terminal: no number and no heading is ever cut; what does not fit is named below."""
+"""Tables that fit a terminal. No number and no heading is ever cut; columns that do not fit are named below."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 STATES: Mapping[str, str] = {"complete": "green", "pruned": "yellow", "running": "cyan", NOTHING: ""}
-"""The colours of states; every other word in their place is the reason of a failure."""
+"""The colours of states; every other word in a column of states is the reason of a failure."""
 _GAP = 2
 _FIRST_PARAMETERS = 2
-# Of a text, as much as this stands in one line where there is no more room; its longer words may be broken.
+# The least width of a column of texts where there is no more room; longer words may be broken.
 _LEAST_OF_A_TEXT = 24
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: what stands in it, and how soon it gives way to others."""
+    """A column: its cells, and how soon it is left out in favour of others."""
 
     name: str
     cells: Sequence[str]
     rank: int = 0
-    """The larger, the sooner it is left out where there is no room; those of equal rank from the right."""
+    """Columns of larger rank are left out first where there is no room; of equal rank, the rightmost first."""
     text: bool = False
-    """Whether the cells may go on in another line, as names and lists may, and numbers may not."""
+    """Whether the cells may be broken into several lines; names and lists may, numbers may not."""
     states: bool = False
     """Whether the cells are states of trials, which have colours."""
 
@@ -54,11 +54,11 @@ def print_table(
     more: str = "--wide shows them",
     bold: int | None = None,
 ) -> list[str]:
-    """Prints a table as wide as the console, or where `wide` as wide as its columns are; where nobody looks, too.
+    """Prints a table that fits the console; with `wide`, or to a file or a pipe, as wide as its columns are.
 
-    Columns that do not fit are left out, the least important first, and named below, `more` saying how to see them.
-    A single column that does not fit is shown all the same. The row `bold` is the one to look at. Returns the names
-    of the columns that were left out.
+    Columns that do not fit are left out, the least important first. They are named below the table, followed by
+    `more`, which says how to see them. A single column that does not fit is shown all the same. The row number `bold`
+    is printed bold. Returns the names of the columns that were left out.
     """
     columns = [_clean(column) for column in columns]
     room = None if wide else width_of(out)
@@ -81,13 +81,13 @@ def print_table(
 
 
 def fits(out: "Console", columns: Sequence[Column]) -> bool:
-    """Whether the table would have all of the columns, and each cell in one line."""
+    """Whether a table of these columns fits the console with every cell in one line."""
     room = width_of(out)
     return room is None or sum(_natural(_clean(one)) + _GAP for one in columns) - _GAP <= room
 
 
 def print_facts(out: "Console", facts: Sequence[tuple[str, object]]) -> None:
-    """Prints a line for each name with what there is to say of it; longer texts go on below themselves."""
+    """Prints a line for each name with its text; longer texts continue below, indented."""
     texts = [(_plain(name), visible(str(value)).split("\n")) for name, value in facts]
     first = max((cell_len(name) for name, _ in texts), default=0) + _GAP
     room = width_of(out)
@@ -100,7 +100,7 @@ def print_facts(out: "Console", facts: Sequence[tuple[str, object]]) -> None:
 
 
 def print_items(out: "Console", lead: str, items: Sequence[str], style: str = "") -> None:
-    """Prints items one after the other, in lines that are broken between them alone."""
+    """Prints items one after the other; lines are broken only between items."""
     room = width_of(out)
     lines = [_plain(lead)]
     for item in map(_plain, items):
@@ -113,13 +113,13 @@ def print_items(out: "Console", lead: str, items: Sequence[str], style: str = ""
 
 
 def print_settings(out: "Console", lead: str, texts: Mapping[str, str]) -> None:
-    """Prints names with their values, one behind the other."""
+    """Prints names with their values, one after the other."""
     items = [f"{name} {text}" for name, text in texts.items()]
     print_items(out, lead, [*(f"{item}," for item in items[:-1]), *items[-1:]])
 
 
 def parameter_columns(params: Mapping[str, Sequence[Any]], names: Sequence[str]) -> list[Column]:
-    """Columns of parameters, of which the first in `names` are to be seen before what a trial took."""
+    """Columns of parameters; the first in `names` are more important than the columns of a trial's cost."""
     return [
         Column(
             name,
@@ -136,7 +136,7 @@ def _is_text(values: Sequence[Any]) -> bool:
 
 
 def by_variation(values: Mapping[str, Sequence[Any]]) -> list[str]:
-    """Names, those first of which there are the most different values; what is missing is none."""
+    """Names, those with the most distinct values first; a missing value does not count."""
     counts = {name: len({repr(one) for one in several if one is not None}) for name, several in values.items()}
     return sorted(counts, key=lambda name: -counts[name])
 
@@ -160,7 +160,7 @@ def _chosen(columns: Sequence[Column], room: int) -> list[Column]:
 
 
 def _fitted(columns: Sequence[Column], room: int | None) -> list[_Fitted]:
-    """The columns with their widths: texts share what is left."""
+    """The columns with their widths: columns of texts share the room that is left."""
     spare = None if room is None else room - sum(map(_least, columns)) - _GAP * (len(columns) - 1)
     fitted = []
     for column in columns:
@@ -238,5 +238,5 @@ def _clean(column: Column) -> Column:
 
 
 def _plain(text: str) -> str:
-    """A text in one line, in which nothing acts: as wide as it is shown."""
+    """A text in one line with its control characters spelled out, so that its width is known."""
     return " ".join(visible(text).split("\n")).replace("\t", " ")

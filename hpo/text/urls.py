@@ -1,4 +1,4 @@
-"""Database and tracking URLs: as they may be shown, without passwords; and whether there is a database yet."""
+"""URLs of databases and trackers: shown without passwords; and whether a database exists yet."""
 
 from pathlib import Path
 

@@ -9,21 +9,25 @@ from typing import Any
 from hpo.text.cleaning import markdown
 
 NOTHING = "-"
-"""What stands where there is no value; every terminal can show it."""
+"""Shown where there is no value; every terminal can show it."""
 
 _EXACT = 6
-"""A number of at most so many digits is written with all of them."""
+"""A number with at most this number of digits is written with all of them."""
 _ROUNDED = 3
+"""The significant digits of a longer number."""
 _DUST = 12
-"""From this digit on a number is what binary fractions make of it: 0.1 + 0.2 is 0.30000000000000004."""
+"""Digits from this one on are rounding errors of binary fractions: 0.1 + 0.2 is 0.30000000000000004."""
 
-# Words, paths and names that YAML reads as text, in a list too; what else there is goes in quotes.
+# Words, paths and names that YAML reads as text, in a list too; other texts go in quotes.
 _PLAIN = re.compile(r"(?:[^\W\d]|\.{0,2}/)[\w./:@+=()-]*(?: [^\W\d][\w./:@+=()-]*)*")
 _RESERVED = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 
 
 def score(value: float | None) -> str:
-    """A metric: four decimals, at least three digits that count; one decimal from 1000 on, powers of ten from 1e9."""
+    """A metric with four decimals and at least three significant digits; from 1000 on with one decimal.
+
+    From 1e9 on it is written with a power of ten.
+    """
     if value is None:
         return NOTHING
     if not math.isfinite(value):
@@ -35,14 +39,14 @@ def score(value: float | None) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """From one score to another."""
+    """An interval of scores: `0.91 to 0.95`."""
     return f"{score(low)} to {score(high)}"
 
 
 def number(value: float | None) -> str:
-    """Any other number, as a p-value or a feature: as it is where it is short, else with three digits that count.
+    """Any other number, such as a p-value or a feature. A short one is exact, others have three significant digits.
 
-    None rounds to a whole number unless it is one: a momentum of 0.99963 is not 1.
+    Only a whole number is written as one: a momentum of 0.99963 is not 1.
     """
     if value is None:
         return NOTHING
@@ -57,13 +61,13 @@ def number(value: float | None) -> str:
 
 
 def _powers(text: str) -> str:
-    """A number as YAML reads it: 1.0e-5, since 1e-05 is a text to some of its readers."""
+    """A number as YAML reads it: 1.0e-5, since some YAML readers take 1e-05 for a text."""
     mantissa, e, exponent = text.partition("e")
     return f"{mantissa}{'' if '.' in mantissa else '.0'}e{int(exponent):+}" if e else text
 
 
 def setting(value: Any) -> str:
-    """A setting as YAML reads it back, in one line; fractions as of `number`."""
+    """A setting in one line as YAML reads it back; fractions are written as `number` writes them."""
     if isinstance(value, bool) or value is None or isinstance(value, int):
         return json.dumps(value)
     if isinstance(value, float):
@@ -81,7 +85,7 @@ def _text(text: str) -> str:
 
 
 def _visible(letter: str) -> str:
-    """A letter of a text in quotes; what YAML does not take as it is, by its number."""
+    """A character of a text in quotes; one that cannot be printed is written as its number."""
     return letter if letter.isprintable() else f"\\U{ord(letter):08x}"
 
 
@@ -92,7 +96,7 @@ def settings_table(settings: Mapping[str, Any]) -> list[str]:
 
 
 def count(value: int | None) -> str:
-    """A whole number with its thousands set apart."""
+    """A whole number with separators of thousands."""
     return NOTHING if value is None else f"{value:,}"
 
 
@@ -102,7 +106,7 @@ def counts(values: Mapping[str, int]) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A time span in the two largest of its units; a fraction of seconds where a float is given, and they count."""
+    """A time span in its two largest units; a float below a minute keeps its fraction of a second."""
     if seconds is None:
         return NOTHING
     if round(seconds, 1) < 60:
@@ -115,12 +119,12 @@ def duration(seconds: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of one."""
+    """A share, from 0 to 1, in percent."""
     return f"{share:.1%}"
 
 
 def megabytes(size: int) -> str:
-    """A size in bytes."""
+    """A size, given in bytes, in megabytes."""
     return f"{size / 1e6:,.1f} MB"
 
 

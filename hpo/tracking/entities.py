@@ -22,7 +22,7 @@ from hpo.config.score import Score
 from hpo.data.dataset import DatasetInfo
 from hpo.study.confirmation import Confirmation, Estimate
 from hpo.study.record import TrialRecord
-from hpo.text.cleaning import MOST_OF_AN_ERROR, clean, markdown
+from hpo.text.cleaning import LONGEST_ERROR, clean, markdown
 from hpo.text.values import score
 from hpo.tracking.mlflow_compat import (
     MAX_ENTITY_KEY_LENGTH,
@@ -55,7 +55,7 @@ def key(name: str) -> str:
     return allowed if is_plain_path(allowed) else re.sub("[./]", "_", allowed) or "_"
 
 
-def text(value: object, most: int = MOST_OF_AN_ERROR) -> str:
+def text(value: object, most: int = LONGEST_ERROR) -> str:
     """Text that every database takes, without credentials, and at most so long."""
     return clean(value, most)
 

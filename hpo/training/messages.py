@@ -8,7 +8,7 @@ from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.config.experiment import Augmentation, Objective, TrainingSpec
 from hpo.config.resolved import Resolved
 from hpo.config.score import Score
-from hpo.text.cleaning import MOST_OF_A_LINE, MOST_OF_A_NAME, clean, shortened, visible
+from hpo.text.cleaning import LONGEST_LINE, LONGEST_NAME, clean, shortened, visible
 
 StopReason = Literal["pruner", "deadline", "target", "interrupt"]
 """Why a trial is asked to stop: by the pruner, at the study's deadline, since the target is reached, by the user."""
@@ -152,11 +152,11 @@ def cleaned(event: Event) -> Event:
     Whoever hears an engine's events passes them through here first.
     """
     if isinstance(event, Failed):
-        return replace(event, message=clean(event.message, MOST_OF_A_LINE), traceback=clean(event.traceback))
+        return replace(event, message=clean(event.message, LONGEST_LINE), traceback=clean(event.traceback))
     if isinstance(event, Lost):
-        return replace(event, message=clean(event.message, MOST_OF_A_LINE), printed=clean(event.printed))
+        return replace(event, message=clean(event.message, LONGEST_LINE), printed=clean(event.printed))
     if isinstance(event, Started):
-        return event if event.note is None else replace(event, note=clean(event.note, MOST_OF_A_LINE))
+        return event if event.note is None else replace(event, note=clean(event.note, LONGEST_LINE))
     if isinstance(event, EpochDone):
         return event if _sound(event.metrics) else replace(event, metrics=_named(event.metrics))
     test = event.test if _sound(event.test) else _named(event.test)
@@ -164,15 +164,15 @@ def cleaned(event: Event) -> Event:
 
 
 def _note(note: str | None) -> str | None:
-    return None if note is None else clean(note, MOST_OF_A_LINE)
+    return None if note is None else clean(note, LONGEST_LINE)
 
 
 def _sound(values: Mapping[str, float]) -> bool:
-    return all(name.isprintable() and len(name) <= MOST_OF_A_NAME for name in values)
+    return all(name.isprintable() and len(name) <= LONGEST_NAME for name in values)
 
 
 def _named(values: Mapping[str, float]) -> dict[str, float]:
-    return {visible(shortened(name, MOST_OF_A_NAME)).replace("\n", " "): value for name, value in values.items()}
+    return {visible(shortened(name, LONGEST_NAME)).replace("\n", " "): value for name, value in values.items()}
 
 
 class Line(Protocol):

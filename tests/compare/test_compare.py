@@ -159,7 +159,7 @@ def test_a_long_table_is_cut_on_the_screen_and_whole_in_a_file(tmp_path: Path) -
     views = read_studies(["long"], storage=url)
     frame, screen = table(views), io.StringIO()
     print_comparison(Console(file=screen, width=300), views, frame)
-    assert "and 50 more: narrow them with --where, or write all with --csv FILE" in screen.getvalue()
+    assert "and 50 more trials: select some with --where, or write all to a file with --csv" in screen.getvalue()
     write_csv(frame, tmp_path / "all.csv")
     assert len(pd.read_csv(tmp_path / "all.csv")) == 150
     assert [path.name for path in tmp_path.glob("*csv*")] == ["all.csv"]

@@ -101,7 +101,7 @@ def test_the_test_score_of_those_that_were_not_chosen_stays_unseen(confirmed: St
         (Targets(), "nothing to export: name --to best.yaml, best.json or best.py"),
         (Targets(to=Path("best.txt")), r"best\.txt: must end in \.yaml or \.yml or \.json or \.py"),
         (Targets(model=Path("best.h5")), r"best\.h5: must end in \.keras"),
-        (Targets(to=Path("no/such/best.yaml")), "there is no folder .*no/such; make it first"),
+        (Targets(to=Path("no/such/best.yaml")), "there is no folder .*no/such; create it first"),
     ],
 )
 def test_what_cannot_be_written_is_refused_before_anything_is(

@@ -25,7 +25,7 @@ from hpo.plan.exported_file import read_exported
 from hpo.plan.plan import load_plan
 from hpo.preview.check import check
 from hpo.report.page import report
-from hpo.reuse.log_again import retell
+from hpo.reuse.log_again import log_again
 from hpo.study.definition import Definition
 from hpo.study.read import StudyView, read_study
 from hpo.study.record import TrialRecord
@@ -103,7 +103,7 @@ def test_mlflow_has_a_curve_for_each_fold_and_the_deviation(
     empty_database: Path,
 ) -> None:
     shutil.copy(empty_database, tmp_path / "mlflow.db")
-    whole = retell("folded", f"sqlite:///{tmp_path / 'mlflow.db'}", home=home)
+    whole = log_again("folded", f"sqlite:///{tmp_path / 'mlflow.db'}", home=home)
     assert (whole.trials, whole.mended) == (4, 4)
     trial = best_of(view)
     for folder in (home, tmp_path):

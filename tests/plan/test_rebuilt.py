@@ -13,7 +13,7 @@ from hpo.export.script import script_of
 from hpo.loop.jobs import variants_of
 from hpo.plan.exported_file import exported_of, read_exported, write_exported
 from hpo.plan.rebuilt import plan_of_study
-from hpo.reuse.log_again import retell
+from hpo.reuse.log_again import log_again
 
 OWN = """
 import numpy as np
@@ -58,7 +58,7 @@ def test_all_that_comes_after_a_run_finds_data_and_code_from_another_folder(proj
     (view,) = read_studies(["elsewhere"], tmp_path / "home")
     assert view.folders == [str(project), str(project / "experiments")]
     assert confirm("elsewhere", 1, 2, home=tmp_path / "home").trained == 2
-    assert retell("elsewhere", home=tmp_path / "home").trials == 2
+    assert log_again("elsewhere", home=tmp_path / "home").trials == 2
     best = view.trials[0]
     assert str(project / "data/line.csv") in script_of(exported_of(view, best))
     write_exported(view, best, tmp_path / "best.yaml")

@@ -96,11 +96,11 @@ def look(folder: Path) -> dict[str, Any]:
 
 def test_twice_gives_the_same_as_once(home: Path, tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/other/mlflow.db"
-    told = retell("told", uri, home=home)
+    told = log_again("told", uri, home=home)
     assert (told.trials, told.confirming_runs, told.mended) == (5, 4, 9)
     once = look(tmp_path / "other")
     assert len(once) == 1 + 5 + 4
-    again = retell("told", uri, home=home)
+    again = log_again("told", uri, home=home)
     assert again.mended == 0
     assert look(tmp_path / "other") == once
     found = find_study(uri, "told")
@@ -131,12 +131,12 @@ def test_what_is_missing_is_mended_and_the_rest_left_alone(home: Path) -> None:
     """By default in the study's own store; here as a server that died between two runs leaves it."""
     from mlflow import MlflowClient
 
-    retell("told", home=home)
+    log_again("told", home=home)
     before = look(home)
     client = MlflowClient(f"sqlite:///{home}/mlflow.db")
     client.set_terminated(before["trial-0003"][0], "RUNNING")
     client.set_tag(before["trial-0003"][0], "hpo.state", "running")
-    told = retell("told", home=home)
+    told = log_again("told", home=home)
     assert told.mended == 1
     assert look(home) == before
 
@@ -154,7 +154,7 @@ def test_what_a_kill_left_running_is_ended(home: Path) -> None:
         storage.set_trial_user_attr(trial_id, JOB, begin)
         if study != "told":
             storage.set_trial_user_attr(trial_id, CONFIRMS, {"trial": 3, "ordinal": 2})
-    retell("told", home=home)
+    log_again("told", home=home)
     killed = look(home)
     assert (killed["told"][1], killed["trial-0005"][1], killed["confirm-0003-seed-2"][1]) == ("KILLED",) + (
         "FAILED",
@@ -162,18 +162,18 @@ def test_what_a_kill_left_running_is_ended(home: Path) -> None:
     assert killed["trial-0005"][3]["hpo.failure"] == "lost"
     client = MlflowClient(f"sqlite:///{home}/mlflow.db")
     ended = client.get_run(killed["told"][0]).info.end_time
-    retell("told", home=home)
+    log_again("told", home=home)
     assert (look(home), client.get_run(killed["told"][0]).info.end_time) == (killed, ended)
     client.set_terminated(killed["told"][0], "FAILED", ended + 1)
-    retell("told", home=home)
+    log_again("told", home=home)
     assert look(home)["told"][1] == "FAILED", "MLflow saw the end, and knows better"
 
 
 def test_the_link_of_an_extended_study_is_told_from_either_side(home: Path) -> None:
-    retell("told", home=home)
+    log_again("told", home=home)
     extend("told", EXPERIMENT | {"name": "wider"}, Options(home=home))
     assert look(home)["told"][3]["hpo.extended_by"] == "wider"
-    retell("wider", home=home)
+    log_again("wider", home=home)
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{home}/mlflow.db")
@@ -187,15 +187,15 @@ def test_the_link_of_an_extended_study_is_told_from_either_side(home: Path) -> N
 def test_what_cannot_be_told_is_said(home: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{home}/optuna.db"
     with pytest.raises(UserError, match=r"MLflow store http://127\.0\.0\.1:9 cannot be opened"):
-        retell("told", "http://127.0.0.1:9", home=home)
+        log_again("told", "http://127.0.0.1:9", home=home)
     with pytest.raises(UserError, match=r"postgresql://me:\*\*\*@127\.0\.0\.1:9/x cannot be opened"):
-        retell("told", "postgresql://me:secret@127.0.0.1:9/x", home=home)
+        log_again("told", "postgresql://me:secret@127.0.0.1:9/x", home=home)
     with sole_coordinator(url, "told"), pytest.raises(StudyBusy):
-        retell("told", home=home)
+        log_again("told", home=home)
     study = known_study(url, "told")
     study.set_user_attr(DATA, {})
     with pytest.raises(UserError, match="an older hpo began it; run its experiment once more with hpo run"):
-        retell("told", home=home)
+        log_again("told", home=home)
 
 
 def test_the_command_says_what_there_is(home: Path, tmp_path: Path, command: Command) -> None:

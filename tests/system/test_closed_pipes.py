@@ -8,8 +8,8 @@ import pytest
 
 CODE = """
 import os, sys
-from hpo.system.closed_pipes import outlast_readers
-outlast_readers()
+from hpo.system.closed_pipes import survive_closed_pipes
+survive_closed_pipes()
 file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
 print("first", flush=True)
 for number in range(20_000):
@@ -34,7 +34,7 @@ def test_work_outlives_its_readers(redirection, tmp_path):
 
 
 def test_a_stream_that_keeps_nothing_back_stays_so():
-    code = "from hpo.system.closed_pipes import outlast_readers; outlast_readers(); print('at once'); input()"
+    code = "from hpo.system.closed_pipes import survive_closed_pipes; survive_closed_pipes(); print('at once'); input()"
     with subprocess.Popen(
         [sys.executable, "-u", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -2,13 +2,13 @@
 
 import time
 
-from hpo.system.long_work import told_while_waiting
+from hpo.system.long_work import notes_while_waiting
 
 
 def test_what_takes_long_is_named_ever_more_rarely(monkeypatch, capsys):
     monkeypatch.setattr("hpo.system.long_work.FIRST", 0.1)
     count = iter(range(9))
-    with told_while_waiting(lambda: f"still at {next(count)}"):
+    with notes_while_waiting(lambda: f"still at {next(count)}"):
         time.sleep(0.55)
     time.sleep(0.3)
     lines = capsys.readouterr().err.splitlines()
@@ -16,6 +16,6 @@ def test_what_takes_long_is_named_ever_more_rarely(monkeypatch, capsys):
 
 
 def test_what_is_soon_done_is_not(capsys):
-    with told_while_waiting(lambda: "still at it"):
+    with notes_while_waiting(lambda: "still at it"):
         pass
     assert capsys.readouterr().err == ""

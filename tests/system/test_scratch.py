@@ -110,7 +110,7 @@ def test_one_that_was_killed_as_it_was_made_is_removed_after_a_while(tmp_path):
 
 
 def test_what_libraries_leave_lies_in_it_too_and_goes_with_the_process(tmp_path):
-    code = "import tempfile; from hpo.system.scratch import scratch_folder, take_everything; take_everything()"
+    code = "import tempfile\nfrom hpo.system.scratch import *\nuse_own_temporary_folder()"
     other = process(f"{code}\nwith scratch_folder(): print(tempfile.mkdtemp())")
     output, errors = other.communicate(timeout=30)
     assert other.returncode == 0, errors
@@ -128,6 +128,6 @@ def test_a_command_that_makes_no_folder_sweeps_too(tmp_path):
     other = process("from hpo.system.scratch import process_folder; process_folder(); import os; os._exit(9)")
     other.communicate(timeout=30)
     assert any(tmp_path.glob("hpo-run-*"))
-    other = process("from hpo.system.scratch import take_everything; take_everything()")
+    other = process("from hpo.system.scratch import use_own_temporary_folder; use_own_temporary_folder()")
     assert other.communicate(timeout=30)
     assert list(tmp_path.iterdir()) == []

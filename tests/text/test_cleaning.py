@@ -122,10 +122,10 @@ def test_no_cell_of_a_csv_file_is_a_formula(tmp_path, capsys) -> None:
 
 
 def test_a_terminal_that_lacks_a_character_is_given_its_number(monkeypatch) -> None:
-    from hpo.text.console import console, spell_out_what_cannot_be_printed
+    from hpo.text.console import console, escape_unprintable
 
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii", errors="strict", write_through=True))
-    spell_out_what_cannot_be_printed()
+    escape_unprintable()
     console().print("naïve \udc80 \x1b")
     assert raw.getvalue() == b"na\\xefve \\udc80 \\x1b\n"

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpo.system.tensorflow_import import without_greetings
+from hpo.system.tensorflow_import import without_import_messages
 
 if TYPE_CHECKING:
     from hpo.plan.exported_file import Exported
@@ -24,7 +24,7 @@ def script_of(exported: "Exported") -> str:
     """
     from jinja2 import Environment, StrictUndefined
 
-    with without_greetings():
+    with without_import_messages():
         from hpo.export.script.values import template_values
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["source"] = repr
