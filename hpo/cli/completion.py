@@ -8,12 +8,12 @@ import typer
 
 def study_names(context: typer.Context, incomplete: str) -> list[str]:
     """The studies of the store that the command would read; none where the store cannot be read quickly."""
-    from hpo.compare.study_list import lines_at_once
+    from hpo.compare.study_list import lines_read_quickly
     from hpo.system.home import default_storage, home_folder
 
     try:
         options = context.params
-        lines = lines_at_once(options.get("storage") or default_storage(home_folder(options.get("home"))))
+        lines = lines_read_quickly(options.get("storage") or default_storage(home_folder(options.get("home"))))
         return [line.study for line in lines or () if line.study.startswith(incomplete)]
     except Exception:  # completion has no place to show an error
         return []

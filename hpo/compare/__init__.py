@@ -1,1 +1,1 @@
-"""Comparing trials and studies: tables, filters, and what differs."""
+"""Compares trials and studies: tables, filters, and differences in definitions."""

@@ -29,18 +29,23 @@ def compare(
 ) -> "pd.DataFrame":
     """The trials of studies, best validation score first; trials without a score come last.
 
-    Columns: study, trial, state, the objective, of k-fold cross-validation with its deviation from fold to fold,
-    `<objective>_std`; where a study was confirmed `confirmed_mean` with the 95% interval
-    from `confirmed_low` to `confirmed_high`, for its finalists, and `behind`, by how much a trial is worse than the
-    best of the table, and `beyond_noise`, whether that is more than the noise floor, the deviation from seed to seed;
-    best_epoch, epochs, seconds, model_parameters, one for each parameter, test_<metric>s, which never sort, failure.
-    A parameter with the name of another column is called `params.<name>`. Studies with different objectives keep
-    their own columns, and are ranked one after the other.
+    The columns, in this order:
+
+    - study, trial, state, and the objective. With k-fold cross-validation also `<objective>_std`, the objective's
+      standard deviation from fold to fold.
+    - If a study was confirmed: for finalists `confirmed_mean` and its 95% interval from `confirmed_low` to
+      `confirmed_high`. For all trials `behind`, by how much the trial is worse than the best of the table, and
+      `beyond_noise`, whether that is more than the noise floor, which is the deviation from seed to seed.
+    - best_epoch, epochs, seconds, model_parameters.
+    - One column for each parameter. A parameter with the name of another column is called `params.<name>`.
+    - test_<metric>, which are never used for ranking, and failure.
+
+    Studies with different objectives keep their own columns, and are ranked one after the other.
 
     Args:
-        studies: names of studies; all of the store where none is given.
-        where: only the trials for which this SQL expression over the columns holds, as `depth >= 2`.
-        top: only the best so many of them.
+        studies: names of studies; by default all studies of the store.
+        where: keeps the trials for which this SQL expression over the columns holds, for example `depth >= 2`.
+        top: the most rows to return, the best first; by default all rows.
         home: the folder of the store: HPO_HOME or ./mlruns where not given.
         storage: SQLAlchemy URL of the store, where it is not the home folder's.
 
@@ -65,7 +70,7 @@ def chosen(frame: "pd.DataFrame", where: str | None, top: int | None) -> "pd.Dat
 def read_studies(
     studies: Sequence[str], home: str | Path | None = None, storage: str | None = None
 ) -> "list[StudyView]":
-    """Reads studies by name, all of the store where no name is given.
+    """Reads studies by name; without names all studies of the store.
 
     Raises:
         NotFound: there is no such study, or no store.
@@ -101,7 +106,7 @@ def table(views: "Sequence[StudyView]") -> "pd.DataFrame":
     floors = {view.name: view.confirmation.noise_floor for view in views if view.confirmation is not None}
     if floors:
         frame = _with_noise(frame, objectives, floors)
-    # Parameters that only some trials have come late otherwise, and test scores belong apart, at the end.
+    # Puts columns in order: pandas would put parameters that only some trials have last, behind the test scores.
     confirmed = [name for name in CONFIRMED if name in frame.columns]
     scores = [name for metric in objectives for name in (metric, f"{metric}_std") if name in frame.columns]
     first = [*_FIRST, *scores, *confirmed, *(name for name in NOISE if floors), *_COST]
@@ -110,7 +115,7 @@ def table(views: "Sequence[StudyView]") -> "pd.DataFrame":
 
 
 def row(view: "StudyView", trial: "TrialRecord") -> dict[str, Any]:
-    """One line of the table."""
+    """One row of the table."""
     metric = view.objective.metric
     taken = {*_TAKEN, metric}
     return {
@@ -157,7 +162,7 @@ def _with_noise(
 ) -> "pd.DataFrame":
     """Adds how far each trial is behind the best with its objective, and whether that exceeds the noise floor.
 
-    Of two studies with a known floor the larger one counts; without any it is left open.
+    If both studies have a noise floor, the larger one counts. If neither has one, the answer is None.
     """
     import numpy as np
     import pandas as pd
@@ -171,6 +176,6 @@ def _with_noise(
             best = int(np.nanargmax(scores))
             behind[scored] = (scores[best] - scores)[scored]
             floor[scored] = np.fmax(known, known[best])[scored]
-    tellable = ~np.isnan(behind) & ~np.isnan(floor)
-    beyond = [bool(far) if known else None for far, known in zip(behind > floor, tellable, strict=True)]
+    decidable = ~np.isnan(behind) & ~np.isnan(floor)
+    beyond = [bool(far) if known else None for far, known in zip(behind > floor, decidable, strict=True)]
     return frame.assign(behind=behind, beyond_noise=pd.Series(beyond, index=frame.index, dtype=object))

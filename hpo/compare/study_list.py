@@ -1,4 +1,4 @@
-"""What a list of studies says of each: read at once from the tables that Optuna makes, or as every study is read."""
+"""The list of a store's studies, read quickly from Optuna's tables where possible, else study by study."""
 
 import json
 import sqlite3
@@ -27,7 +27,7 @@ _STATES = {"RUNNING": "running", "COMPLETE": "complete", "PRUNED": "pruned", "FA
 
 @dataclass(frozen=True)
 class StudyLine:
-    """A study in a line."""
+    """One line of the list: a study."""
 
     study: str
     objective: str
@@ -36,7 +36,7 @@ class StudyLine:
     trial: int | None
     """The trial that has it."""
     states: Mapping[str, int]
-    """How many trials are in each state."""
+    """State -> number of trials."""
     dataset: str
     model: str
 
@@ -46,10 +46,10 @@ def study_lines(home: str | Path | None = None, storage: str | None = None) -> l
 
     Raises:
         UserError: the database cannot be opened.
-        StoreAway: it is away for longer than a command that reads waits for it.
+        StoreAway: the database is unavailable for longer than a reading command waits.
     """
     url = storage or default_storage(home_folder(home))
-    found = lines_at_once(url)
+    found = lines_read_quickly(url)
     if found is not None:
         return found
     from hpo.compare.compare import read_studies
@@ -73,10 +73,11 @@ def line_of(view: "StudyView") -> StudyLine:
     )
 
 
-def lines_at_once(url: str) -> list[StudyLine] | None:
-    """All studies of an SQLite file, without Optuna, SQLAlchemy and pydantic, which take most of a second to import.
+def lines_read_quickly(url: str) -> list[StudyLine] | None:
+    """All studies of an SQLite file. Avoids Optuna, SQLAlchemy and pydantic, which take most of a second to import.
 
-    None: it is no such file, or not as this code knows it, or it is locked; the ordinary reading then says more.
+    None if the URL names no SQLite file, or the file has unknown tables or is locked. The ordinary way of reading
+    then finds out more.
     """
     path = url.removeprefix("sqlite:///")
     if path == url or not path or any(letter in path for letter in "?:%"):
@@ -98,7 +99,7 @@ def _opened(file: Path) -> sqlite3.Connection:
 
 @dataclass
 class _Sum:
-    """What there is to say of a study's trials."""
+    """The trials of a study, summed up one by one."""
 
     direction: Direction
     best: Score | None = None
@@ -106,7 +107,7 @@ class _Sum:
     states: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def add(self, number: int, state: str, value: float | None, failure: str | None) -> None:
-        """Adds a trial; of equal ones the first counts."""
+        """Adds a trial; of trials with equal scores the first is the best."""
         ended = state != "running"
         state = "failed" if ended and failure is not None else state
         self.states[state] += 1
@@ -122,7 +123,7 @@ def _lines(connection: sqlite3.Connection) -> list[StudyLine]:
         raise ValueError("tables of another version")
     studies = {study: (name, hidden_in(json.loads(text))) for study, name, text in studies_with(connection, IDENTITY)}
     sums = {study: _Sum(identity["objective"]["direction"]) for study, (_, identity) in studies.items()}
-    # As `hpo.study.stored_trial.record_of` reads trials.
+    # Reads trials as `hpo.study.stored_trial.record_of` does.
     for study, number, state, value, failure in trials_without(connection, OBSERVED, RESULT, ("value", "failure")):
         if study in sums:
             sums[study].add(number, _STATES[state], *map(_parsed, (value, failure)))

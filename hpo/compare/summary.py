@@ -1,4 +1,4 @@
-"""Several studies side by side: their best scores, how soon they came, and what differs in their definitions."""
+"""Several studies side by side: their best scores, how soon they reached them, and how their definitions differ."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudySummary:
-    """What a study came to, beside others."""
+    """The results of a study, next to others."""
 
     study: str
     metric: str
@@ -24,13 +24,13 @@ class StudySummary:
     trial: int | None
     """The trial that has it."""
     trials: int
-    """How many have ended."""
+    """The number of trials that have ended."""
     seconds: float
     """Wall time in which at least one trial ran."""
     by_trials: float | None
-    """The best score so far, averaged over the first trials: as many as the shortest study has."""
+    """The best score so far, averaged over the first n trials; n is the number of trials of the shortest study."""
     by_time: float | None
-    """The best score so far, averaged over the first seconds: as many as the shortest study ran."""
+    """The best score so far, averaged over the first t seconds; t is the time that the shortest study ran."""
     confirmed: float | None
     """Validation mean of the chosen finalist over its seeds."""
     noise_floor: float | None
@@ -38,19 +38,19 @@ class StudySummary:
     behind: float | None
     """By how much `best` is worse than that of the best study with the same objective."""
     beyond_noise: bool | None
-    """Whether that is more than the noise floor, the larger one of the two studies; None where neither is known."""
+    """Whether `behind` exceeds the larger noise floor of the two studies; None where neither is known."""
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """A best-so-far curve: from each of `moments` on the best score is that of the same place in `best`."""
+    """A best-so-far curve: from `moments[i]` on the best score is `best[i]`."""
 
     moments: Sequence[float]
     best: Sequence[float]
     length: float
 
     def mean(self, horizon: float, before: float) -> float:
-        """Its average from 0 to `horizon`, the area under it divided by its width; `before` until it begins."""
+        """The curve's average from 0 to `horizon`; its value is `before` until the first moment."""
         ends = [*(min(moment, horizon) for moment in self.moments), horizon]
         area = before * ends[0]
         area += sum(best * (end - start) for start, end, best in zip(ends, ends[1:], self.best, strict=False))
@@ -60,9 +60,9 @@ class _Steps:
 def summaries(views: "Sequence[StudyView]") -> list[StudySummary]:
     """One line for each study.
 
-    The area under the best-so-far curve is taken over the same width for all studies with the same objective, that
-    of the shortest, and divided by it, so that it is an average in the units of the objective and no study gains by
-    having gone on for longer. A study without a score yet stands at the worst of the studies' first scores.
+    The best-so-far curve is averaged over the same width for all studies with the same objective: that of the shortest
+    study, so that no study gains by running longer. The average has the units of the objective. Until a study has its
+    first score, its curve has the worst of the studies' first scores.
     """
     by_trials = {view.name: _over_trials(view) for view in views}
     by_time = {view.name: _over_time(view) for view in views}
@@ -70,7 +70,7 @@ def summaries(views: "Sequence[StudyView]") -> list[StudySummary]:
 
 
 def differences(views: "Sequence[StudyView]") -> dict[str, dict[str, Any]]:
-    """What differs in the definitions of studies: dotted key -> study -> value; without the keys a study lacks."""
+    """Differences in the definitions of studies: dotted key -> study -> value. Studies without the key are left out."""
     settings = {view.name: dict(flat(_definition(view))) for view in views}
     keys = dict.fromkeys(key for values in settings.values() for key in values)
     found = {key: {name: values[key] for name, values in settings.items() if key in values} for key in keys}
@@ -144,7 +144,7 @@ def _over_trials(view: "StudyView") -> _Steps:
 
 
 def _over_time(view: "StudyView") -> _Steps:
-    """Seconds count while at least one trial runs: pauses between two runs of a study are not its own."""
+    """The curve over seconds in which at least one trial ran; pauses between runs of a study do not count."""
     ended = _ended(view)
     spans = sorted((trial.started.timestamp(), trial.ended.timestamp()) for trial in ended)  # type: ignore[union-attr]
     busy: list[list[float]] = []

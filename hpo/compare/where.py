@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TABLE = "trials"
-# Text in single quotes, or a name in double quotes; in either a doubled quote stands for one.
+# Text in single quotes, or a name in double quotes; a doubled quote in either means the quote itself.
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"((?:[^"]|"")*)\"""")
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
 
 
 def where(frame: "pd.DataFrame", expression: str) -> "pd.DataFrame":
-    """The rows for which an expression holds, in their order; evaluated by SQLite on a copy in memory, read only.
+    """The rows for which an expression holds, in their order. SQLite evaluates it on a copy in memory, read only.
 
-    Columns with other names than letters, digits and underscores, or called as a word of SQL is, go in double quotes,
-    text goes in single ones. Empty cells are NULL, true is 1, lists are JSON.
+    Names of columns go in double quotes if they are words of SQL or have characters other than letters, digits and
+    underscores. Text goes in single quotes. Empty cells are NULL, true is 1, lists are JSON.
 
     Raises:
-        UserError: the expression is wrong, or names a column that is not there.
+        UserError: the expression is wrong, or names an unknown column.
     """
     with closing(sqlite3.connect(":memory:")) as connection:
         try:
@@ -46,7 +46,7 @@ def _plain(value: Any) -> Any:
 
 
 def _named(expression: str) -> str:
-    """The expression with its double quotes as backticks: SQLite takes an unknown name in double quotes for text."""
+    """The expression with backticks for double quotes, in which SQLite would take an unknown name for text."""
 
     def quoted(match: re.Match[str]) -> str:
         name = match.group(1)
@@ -66,5 +66,5 @@ def _reason(message: str, columns: list[str]) -> str:
         return f"there is no column {name}; {nearest(name, columns)}; text goes in single quotes: '{name}'"
     if "syntax error" in message or "incomplete input" in message:
         example = "state = 'complete' and depth >= 2"
-        return f"{message}; write SQL, as {example}, and put names that mean something else in SQL in double quotes"
+        return f"{message}; write SQL such as {example}, with names that are words of SQL in double quotes"
     return message

@@ -1,4 +1,4 @@
-"""What an experiment would run: its data, its budget, its smallest and its largest model, one step of each."""
+"""Checks an experiment: its files, data and budget, and one step of its smallest and its largest model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from hpo.training.cost import Cost
 
 
-# Failures that say something of one configuration.
+# Failures that may concern one configuration only.
 _OF_CONFIGURATION = ("invalid", "nonfinite", "out_of_memory")
-# Keys that errors of a training name.
+# Keys that an error during training may name.
 _NAMED = (
     ("objective",), ("training", "early_stopping", "monitor"), ("training", "reduce_on_plateau", "monitor"),
     ("training", "schedule"), ("training", "callbacks"), ("training", "class_weight"),
@@ -29,12 +29,12 @@ _NAMED = (
 
 @dataclass(frozen=True)
 class Tried:
-    """What became of one configuration."""
+    """The result of one rehearsed configuration."""
 
     parameters: int
     """Numbers in the model; 0 where it could not be built."""
     cost: "Cost | None" = None
-    """What the model costs, where that is known."""
+    """The cost of training the model, where that is known."""
     remarks: tuple[str, ...] = ()
     failure: Failure | None = None
     """Why its trial would fail."""
@@ -42,22 +42,23 @@ class Tried:
 
 @dataclass(frozen=True)
 class Checked:
-    """What would run."""
+    """A checked experiment: what `hpo run` would run."""
 
     plan: "Plan"
     dataset: "DatasetInfo"
     configurations: Mapping[str, Mapping[str, Any]]
     """`smallest` and `largest`: parameters by name."""
     tried: Mapping[str, Tried]
-    """`smallest` and `largest`: what became of them."""
+    """`smallest` and `largest`: results of the rehearsals."""
     note: str | None = None
-    """What was decided about the data that the file does not say."""
+    """A decision about the data that the file does not state."""
 
     @property
     def seconds(self) -> tuple[float, float] | None:
-        """Estimated time of the study: all trials like the smallest, and all like the largest; no trial stopped early.
+        """Estimated seconds of the study: if all trials are like the smallest, and if all are like the largest.
 
-        Seconds on all workers together; None where the number of trials is open.
+        The estimate is wall time with all workers, and assumes that no trial is stopped early. None where the number of
+        trials is open, or a cost is not known.
         """
         from hpo.engines.table import count_workers
 
@@ -72,7 +73,7 @@ class Checked:
         return min(each[0], timeout), min(each[1], timeout)
 
     def as_json(self) -> dict[str, Any]:
-        """For programs."""
+        """The result for programs."""
         return {
             "name": self.plan.experiment.name,
             "dataset": {"name": self.dataset.name, "task": self.dataset.task, "sizes": dict(self.dataset.sizes),
@@ -94,9 +95,9 @@ def check(
     home: str | Path | None = None,
     traceback: bool = False,
 ) -> Checked:
-    """Reads the files and the data, and rehearses the smallest and the largest model of the space: one step each.
+    """Reads the files and the data, and rehearses the smallest and the largest model of the space for one step each.
 
-    `traceback`: whether the message of an error in the user's code has its traceback.
+    If `traceback`, the message of an error in the user's code includes its traceback.
 
     Raises:
         UserError: a mistake in the files, the data or the model.
@@ -141,7 +142,7 @@ def _tried(plan: "Plan", variants: "Variants", config: Mapping[str, Any]) -> Tri
     try:
         cost = measure(job, dataset)
     except Exception:
-        # What a fit of the user's own makes of the data is not known here; that it trains is.
+        # The cost of the user's own fit method may not be measurable; the rehearsal has shown that it trains.
         cost = None
     return Tried(rehearsed.parameters, cost, rehearsed.remarks)
 
@@ -149,9 +150,9 @@ def _tried(plan: "Plan", variants: "Variants", config: Mapping[str, Any]) -> Tri
 def _refuse(
     plan: "Plan", experiment: str | Path | Mapping[str, Any], tried: Mapping[str, Tried], traceback: bool
 ) -> None:
-    """Raises what is wrong with the code, or with all configurations that were tried.
+    """Raises an error that is in the code, or in all configurations that were tried.
 
-    A configuration alone that cannot be built, diverges or takes too much memory does not end a study.
+    A single configuration that cannot be built, diverges or takes too much memory would not end a study.
     """
     failed = [one.failure for one in tried.values() if one.failure is not None]
     wrong = [one for one in failed if one.reason not in _OF_CONFIGURATION]
@@ -163,12 +164,12 @@ def _refuse(
         lines += [one.traceback.strip() for one in wrong if one.traceback]
     elif any(one.traceback for one in wrong):
         more = "traceback=True" if isinstance(experiment, Mapping) else f"hpo check {experiment} --traceback"
-        lines.append(f"{more} shows more")
+        lines.append(f"{more} shows the traceback")
     raise ModelError("\n".join(lines))
 
 
 def _mistake(plan: "Plan", error: str) -> Mistake:
-    """An error at the key of the experiment that it names, if it does."""
+    """An error as a mistake at the key of the experiment that it names, if it names one."""
     for key in _NAMED:
         name = ".".join(key).removeprefix("training.")
         if error.startswith(f"{name}: "):

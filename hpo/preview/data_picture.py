@@ -55,7 +55,7 @@ def draw(shown: "Shown", file: Path) -> None:
 
 
 def _lines(rows: "Sequence[Row]") -> "list[list[tuple[str, Array]]]":
-    """Labelled samples, line by line: a class a line, or single samples one after the other."""
+    """Labelled samples, line by line: a line for each class, or lines of single samples."""
     if all(len(row.samples) <= 1 for row in rows):
         single = [(row.label, sample) for row in rows for sample in row.samples]
         return [single[start : start + 6] for start in range(0, len(single), 6)]
@@ -87,7 +87,7 @@ def _draw_samples(axes: Any, rows: "Sequence[Row]", title: str) -> None:
 
 
 def _draw_balance(axes: Any, balance: "Mapping[str, Mapping[str, int]]") -> None:
-    """A group of bars for each class: of each part, the share of its samples."""
+    """Draws a group of bars for each class: its share of the samples of each part."""
     import numpy as np
 
     names = list(next(iter(balance.values())))
@@ -104,7 +104,7 @@ def _draw_balance(axes: Any, balance: "Mapping[str, Mapping[str, int]]") -> None
 
 
 def _draw_columns(axes: Any, columns: "Sequence[Spread]") -> None:
-    """From the least to the largest value of each column, and its mean and deviation, in shares of that range."""
+    """Draws the range of each column, scaled to one height, with its mean and deviation."""
     shown = columns[:_COLUMNS]
     for place, column in enumerate(shown):
         extent = (column.largest - column.least) or 1.0
@@ -121,7 +121,7 @@ def _draw_columns(axes: Any, columns: "Sequence[Spread]") -> None:
 
 
 def _draw_targets(axes: Any, targets: "Mapping[str, Sequence[Spread]]") -> None:
-    """The range, the mean and the deviation of each target in each part."""
+    """Draws the range, the mean and the deviation of each target in each part."""
     labels: list[str] = []
     for part, spreads in targets.items():
         for one in spreads:

@@ -1,4 +1,4 @@
-"""What the samples of an experiment look like, and how many there are of each class. Trains nothing."""
+"""Samples of an experiment's data, and the number of samples of each class. Trains nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 _PARTS = ("training", "validation", "test")
 _OF_EACH_CLASS = 10
 _MOST_CLASSES = 20
-"""Further classes are counted, and not drawn."""
+"""The most classes that are drawn; further ones are only counted."""
 _NUMBERS = 24
 """Samples drawn where there are no classes."""
 _ROWS = 8
 _BATCH = 256
 _SEED = 0
-"""Of the augmentation that is shown; a trial has its own."""
+"""The seed of the augmentation that is shown; each trial has its own."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Row:
     """Samples side by side."""
 
     label: str
-    """Their class, or the number to predict of the first of them."""
+    """Their class, or the number to predict of the first sample."""
     samples: "Array"
-    """Shape (n, height, width) or (n, height, width, 3), from 0, black, to 1, white."""
+    """Shape (n, height, width) or (n, height, width, 3); 0 is black, 1 is white."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """What the values of a column, or of a target, are like."""
+    """The spread of the values of a column or a target."""
 
     name: str
     least: float
@@ -48,17 +48,17 @@ class Spread:
 
 @dataclass(frozen=True)
 class Shown:
-    """What there is to see of a dataset."""
+    """The samples and figures of a dataset that are shown."""
 
     info: "DatasetInfo"
     pictures: Sequence[Row]
-    """Of images, a row for each class; empty for other samples."""
+    """For images, a row for each class; empty for other samples."""
     augmented: Sequence[Row]
-    """The same as training might see them; empty without augmentation."""
+    """The same samples, augmented as in training; empty without augmentation."""
     balance: Mapping[str, Mapping[str, int]]
-    """Part -> class -> samples; empty for regression."""
+    """Part -> class -> number of samples; empty for regression."""
     targets: Mapping[str, Sequence[Spread]]
-    """Part -> each number to predict; empty for classification."""
+    """Part -> the spread of each number to predict; empty for classification."""
     columns: Sequence[Spread]
     """The features of a table or series; empty for images."""
     rows: "Array | None"
@@ -68,7 +68,7 @@ class Shown:
 
 
 def show_data(experiment: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Shown:
-    """Reads an experiment's data, and picks what shows them best: the first samples of each class.
+    """Reads an experiment's data, and picks the first samples of each class.
 
     Raises:
         UserError: a mistake in the files or the data.
@@ -109,7 +109,7 @@ def _labels(dataset: "Dataset", part: str) -> "Array":
 
 
 def _first(dataset: "Dataset") -> "tuple[Array, Array]":
-    """The samples of the training part and their labels; of a pipeline those of its first batches."""
+    """The samples of the training part and their labels; from a pipeline only those of its first batches."""
     import itertools
 
     import numpy as np
@@ -122,7 +122,7 @@ def _first(dataset: "Dataset") -> "tuple[Array, Array]":
 
 
 def _chosen(y: "Array", info: "DatasetInfo") -> "list[tuple[str, Array]]":
-    """The row numbers of the samples to draw: label and row numbers, each label a line of pictures."""
+    """The samples to draw: (label, row numbers), a pair for each line of pictures."""
     import numpy as np
 
     if info.classes is None:
@@ -137,7 +137,7 @@ def _chosen(y: "Array", info: "DatasetInfo") -> "list[tuple[str, Array]]":
 def _augmented(
     augmentation: "Augmentation", x: "Array", chosen: "Sequence[tuple[str, Array]]", info: "DatasetInfo"
 ) -> "list[tuple[str, Array]]":
-    """The chosen samples as training might see them, scaled back."""
+    """The chosen samples augmented as in training, and scaled back."""
     import numpy as np
 
     with without_import_messages():
@@ -152,7 +152,7 @@ def _augmented(
 
 
 def _shades(samples: "Array", low: float, high: float) -> "Array":
-    """Images, shape (n, height, width, channels), from 0 to 1; of channels that are no colours the first."""
+    """Images of shape (n, height, width, channels), from 0 to 1; unless there are three channels, only the first."""
     import numpy as np
 
     shades = ((samples.astype(np.float64) - low) / ((high - low) or 1.0)).clip(0, 1)

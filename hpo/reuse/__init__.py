@@ -1,1 +1,1 @@
-"""Past trials used again: a study extended, a study that begins warm, a KerasTuner project read."""
+"""Uses past trials again: extends studies, warm-starts them, reads KerasTuner projects, logs studies again."""

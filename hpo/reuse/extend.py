@@ -1,4 +1,4 @@
-"""Studies that begin with what was found before: `extend` takes trials over, `warm_start` merely knows of them."""
+"""New studies that begin with past trials: `extend` copies them, `warm_start` only lets samplers learn from them."""
 
 import shutil
 from collections import Counter
@@ -31,19 +31,19 @@ class Begun:
     source: str
     """The study, or the folder, in which they were run."""
     taken: int
-    """Past trials that the study has, or knows."""
+    """Past trials that were copied into the study, or that its sampler knows."""
     left_out: Mapping[str, int]
-    """Why the others were left out -> how many."""
+    """Reason why trials were left out -> their number."""
     counting: int
-    """How many of the study's configurations are thereby begun."""
+    """How many of the study's configurations the past trials count as."""
     budget: int | None
-    """How many it may begin in all; None where time or a grid limits it."""
+    """How many configurations the study may try in all; None where time or a grid limits it."""
     warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Options:
-    """What both commands take beside the new study's file."""
+    """The options of both commands beside the new study's file."""
 
     overrides: Sequence[str] = ()
     home: str | Path | None = None
@@ -53,18 +53,18 @@ class Options:
 
 
 def extend(study: str, experiment: str | Path | Mapping[str, Any], options: Options | None = None) -> Begun:
-    """Begins a study with edited ranges, and takes over every ended trial of an old one that lies within them.
+    """Starts a study with edited ranges, and copies every ended trial of an old study that is within them.
 
-    They keep curves, results, seeds and times, and count as trials of the new study; `hpo.run` goes on from there.
-    Of the old study nothing changes but that it names the new one. The same call again adds what is missing.
+    The copies keep curves, results, seeds and times, and count as trials of the new study; `hpo.run` continues it. The
+    old study changes only in one attribute, which names the new one. The same call again adds the missing trials.
 
     Args:
         study: the old study.
-        experiment: the new study's YAML file, or a mapping of what would stand in it.
+        experiment: the new study's YAML file, or a mapping with the same keys.
         options: overrides of the file, and where the stores are.
 
     Raises:
-        UserError: the new study has the old one's name, or trials of its own; no trial lies in its space.
+        UserError: the new study has the old one's name, or trials of its own; no trial is in its space.
         NotFound: there is no such study.
         StudyMismatch: objective, data, model or training differ, so that scores would not compare.
     """
@@ -95,18 +95,18 @@ def extend(study: str, experiment: str | Path | Mapping[str, Any], options: Opti
 
 
 def warm_start(experiment: str | Path | Mapping[str, Any], source: str | Path, options: Options | None = None) -> Begun:
-    """Begins a study whose sampler and pruner know past trials: of a study, or of a KerasTuner project's folder.
+    """Starts a study whose sampler and pruner know past trials: of a study, or of a KerasTuner project's folder.
 
-    Parameters are matched by name. The trials are known, but are no trials of the study: they count towards no
-    budget, are never its best, and stand in no table. The same call again adds what is missing.
+    Parameters are matched by name. The past trials are no trials of the new study: they count towards no budget, are
+    never its best, and are in no table. The same call again adds the missing trials.
 
     Args:
-        experiment: the new study's YAML file, or a mapping of what would stand in it.
+        experiment: the new study's YAML file, or a mapping with the same keys.
         source: the name of a study, or a folder.
         options: overrides of the file, and where the stores are.
 
     Raises:
-        UserError: the new study has trials of its own; no past trial lies in its space.
+        UserError: the new study has trials of its own; no past trial is in its space.
         NotFound: there is no such study, or the folder is no project.
     """
     from hpo.reuse.import_trials import observe
@@ -146,7 +146,7 @@ def _plan(experiment: str | Path | Mapping[str, Any], past: str, options: Option
 
 
 def _definition(plan: "Plan") -> "Definition":
-    """The new study's, on the data as they are now."""
+    """The new study's definition, with the data as they are now."""
     from hpo.loop.definition import definition_of
     from hpo.loop.jobs import prepared
 
@@ -164,26 +164,26 @@ def _check_comparable(view: "StudyView", definition: "Definition") -> None:
 
     if found := list(differences(essence(view.identity), essence(definition.identity))):
         raise StudyMismatch(
-            f"study {view.name} cannot be extended so, since new scores would not compare with its own:\n"
+            f"study {view.name} cannot be extended like this, since its scores and new ones would not be comparable:\n"
             + "\n".join(f"  {line}" for line in found)
-            + f"\nundo the change, or only learn from its trials: hpo warm-start FILE --from {view.name}"
+            + f"\nundo the change, or let a study learn from its trials: hpo warm-start FILE --from {view.name}"
         )
 
 
 def _other_data(view: "StudyView", definition: "Definition") -> Iterator[str]:
     then, now = view.identity["dataset"]["digest"], definition.identity["dataset"]["digest"]
     if then != now:
-        yield f"the scores of study {view.name} are taken as they are, of other data (digest {then}, not {now})"
+        yield f"the scores of study {view.name} are used although they are from other data (digest {then}, not {now})"
 
 
 @contextmanager
 def _opened(
     plan: "Plan", definition: "Definition", found: "Gathered", extends: str | None, declared: "Declared | None"
 ) -> Iterator[None]:
-    """Holds the new study, which is created where it is not there yet.
+    """Holds the lock of the new study, which is created if it does not exist.
 
     Raises:
-        UserError: nothing would be added to it, or it has trials of its own.
+        UserError: there is nothing to add, or the study has trials of its own.
     """
     from hpo.storage.lock import sole_coordinator
     from hpo.study.open import open_study
@@ -193,7 +193,7 @@ def _opened(
         reasons = (
             ", ".join(f"{count} {reason}" for reason, count in Counter(found.left_out).items()) or "there are none"
         )
-        raise UserError(f"no past trial lies in the space of {name}: {reasons}")
+        raise UserError(f"no past trial is in the search space of {name}: {reasons}")
     with sole_coordinator(plan.storage, name):
         _check_own(plan, extends)
         study = open_study(plan.storage, name, definition, plan.experiment.study)
@@ -219,7 +219,7 @@ def _check_own(plan: "Plan", extends: str | None) -> None:
 
 
 def _with_model(one: "Past", plan: "Plan") -> "Past":
-    """The past trial with a copy of its model: the new study drops models that are beaten."""
+    """The past trial with a copy of its model file, since the new study deletes models that are beaten."""
     kept = one.record.model_file
     if kept is None or not Path(kept).is_file():
         return replace(one, record=replace(one.record, model_file=None))
@@ -230,7 +230,7 @@ def _with_model(one: "Past", plan: "Plan") -> "Past":
 
 
 def _link(plan: "Plan", old: "Study") -> None:
-    """Names the two studies in each other, and the new one in the old one's MLflow run, where there is one."""
+    """Stores each study's name in the other one, and the new name in the old study's MLflow run, if there is one."""
     from hpo.study.attributes import EXTENDED_BY, EXTENDS
     from hpo.study.read import known_study
     from hpo.tracking.log_study import tag_study

@@ -1,4 +1,4 @@
-"""Trials that ended elsewhere as trials of a study, so that its sampler and its pruner know of them."""
+"""Adds trials that ended elsewhere to a study, so that its sampler and its pruner know them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,35 +23,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Past:
-    """A trial that ended elsewhere, its configuration in the terms of the new space."""
+    """A trial that ended elsewhere, with its configuration expressed in the new space."""
 
     source: str
     """The study, or the folder, in which it was run."""
     name: str
-    """What it is called there: its number, or its id."""
+    """Its name there: a number or an id."""
     record: TrialRecord
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    """More user attributes of Optuna's."""
+    """Further user attributes for Optuna's trial."""
     system: Mapping[str, Any] = field(default_factory=dict)
-    """System attributes of Optuna's: what its pruner has noted of the trial."""
+    """System attributes for Optuna's trial: the notes of its pruner."""
 
     @property
     def mark(self) -> dict[str, str]:
-        """What the new trial says of where it comes from."""
+        """The attribute of the new trial that names its origin."""
         return {"source": self.source, "trial": self.name}
 
 
 def carry(
     url: str, study: str, space: SearchSpace, metric: str, past: Sequence[Past], console: "Console | None" = None
 ) -> None:
-    """Adds to a study what it does not have yet of past trials; they count as its own."""
+    """Adds those past trials that a study does not have yet; they count as its own."""
     _add(url, study, _Into(space, metric, CARRIED), past, console)
 
 
 def observe(
     url: str, study: str, space: SearchSpace, metric: str, past: Sequence[Past], console: "Console | None" = None
 ) -> None:
-    """Adds to a study what it does not have yet of past trials, for its sampler and pruner alone."""
+    """Adds those past trials that a study does not have yet, for its sampler and pruner only."""
     _add(url, study, _Into(space, metric, OBSERVED), past, console)
 
 
@@ -60,7 +60,7 @@ class _Into:
     space: SearchSpace
     metric: str
     attribute: str
-    """Which one says where a trial comes from."""
+    """The name of the attribute that holds a trial's origin."""
 
 
 def _add(url: str, study: str, into: _Into, past: Sequence[Past], console: "Console | None") -> None:
@@ -70,7 +70,7 @@ def _add(url: str, study: str, into: _Into, past: Sequence[Past], console: "Cons
     known = opened.get_trials(deepcopy=False)
     marks = {json.dumps(trial.user_attrs.get(into.attribute)): trial.number for trial in known}
     missing = [one for one in past if json.dumps(one.mark) not in marks]
-    # The numbers that the trials will have, by those that they had: an attempt names the first of its configuration.
+    # Origin -> the number that the trial will have: a retry refers to the first attempt at its configuration.
     marks |= {json.dumps(one.mark): number for number, one in enumerate(missing, len(known))}
     shown = console is not None and is_live(console)
     for one in track(missing, "Trials", console=console, transient=True, disable=not shown):
@@ -88,12 +88,12 @@ def frozen(
     attributes: Mapping[str, Any],
     system: Mapping[str, Any] | None = None,
 ) -> FrozenTrial:
-    """An ended trial as Optuna keeps it: parameters, value, the objective after each epoch, result.
+    """An ended trial as Optuna stores it: parameters, value, the objective after each epoch, result.
 
     Args:
-        space: the study's, in which the trial's configuration lies; see `hpo.reuse.past_trials.fitted`.
-        record: the trial; its origin by the number in the study.
-        metric: the objective's.
+        space: the study's search space, which holds the configuration; see `hpo.reuse.past_trials.fitted`.
+        record: the trial; its origin is a number in the study.
+        metric: the objective's metric.
         attributes: user attributes beside hpo's own.
         system: system attributes.
     """
@@ -102,7 +102,7 @@ def frozen(
     reported = record.reports(metric)
     state = optuna_state(record, instructive=True)
     retry = {RETRY: {"origin": record.origin, "attempt": record.attempt}} if record.attempt else {}
-    # As Optuna itself tells a pruned trial: by its last value.
+    # As in Optuna, the value of a pruned trial is its last one.
     pruned = None if record.state == "failed" else reported.get(len(reported))
     values = {TrialState.COMPLETE: record.value, TrialState.PRUNED: pruned}
     trial = create_trial(

@@ -13,7 +13,7 @@ from hpo.errors import NotFound, UserError
 
 @dataclass(frozen=True)
 class KerasTunerTrial:
-    """What a trial.json says."""
+    """The content of a trial.json."""
 
     name: str
     """Its id."""
@@ -26,7 +26,7 @@ class KerasTunerTrial:
 
     @property
     def epochs(self) -> int | None:
-        """To how many epochs Hyperband limited it; None where another oracle asked for it."""
+        """The limit of epochs that Hyperband set; None with another oracle."""
         epochs = self.values.get("tuner/epochs")
         return None if epochs is None else int(epochs)
 
@@ -37,7 +37,7 @@ class KerasTunerTrial:
 
 
 def is_project(path: Path) -> bool:
-    """Whether a path is meant as a folder rather than as the name of a study."""
+    """Whether a text is the path of a folder, not the name of a study."""
     return path.is_dir() or len(path.parts) > 1
 
 
@@ -45,7 +45,7 @@ def read_project(folder: Path) -> list[KerasTunerTrial]:
     """The trials of a project, in the order in which they began.
 
     Raises:
-        NotFound: the folder is no project; names projects in it.
+        NotFound: the folder is no project. The message names a project in it.
         UserError: a file in it is broken.
     """
     if not (folder / "oracle.json").is_file():

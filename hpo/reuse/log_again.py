@@ -1,4 +1,4 @@
-"""Telling a whole study to MLflow, another one or one that was down, from Optuna's record and the stored curves."""
+"""Logs a whole study to MLflow from Optuna's record and the stored curves: to another server, or after an outage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoggedAgain:
-    """What there is in MLflow after telling."""
+    """The runs that MLflow has of a study after it was logged again."""
 
     study: str
     tracking_uri: str
-    """Without password."""
+    """The MLflow tracking URI, without its password."""
     trials: int
-    """Ended ones, each a run."""
+    """Ended trials, each of which is a run."""
     confirming_runs: int
     mended: int
-    """How many of these were missing or unfinished."""
+    """The number of these runs that were missing or unfinished before."""
 
 
 def log_again(
@@ -37,7 +37,7 @@ def log_again(
     storage: str | None = None,
     console: "Console | None" = None,
 ) -> LoggedAgain:
-    """Writes a study with its trials and confirming runs to MLflow; what is there already stays as it is.
+    """Writes a study with its trials and confirming runs to MLflow; finished runs stay as they are.
 
     Args:
         study: its name.
@@ -72,13 +72,13 @@ def log_again(
         view = read_study(found.storage, study)
         if not view.data:
             raise UserError(
-                f"study {study} does not say enough of its data: an older hpo began it; "
-                "run its experiment once more with hpo run, which adds that, and then log it"
+                f"study {study} lacks information about its data, since an older hpo began it; "
+                "run its experiment once more with hpo run, which adds the information, and then log the study"
             )
         about = replace(study_info(plan, info_from_json(view.data), view.links), version=view.versions["hpo"])
         if began := [record.started for record in view.trials if record.started]:
             about = replace(about, began=min(began))
-        # Nobody runs the study: what is not ended is lost, as the next run of it will find.
+        # No process runs the study, so a trial that has not ended is lost; the next run would find the same.
         trials = [lost(record) for record in view.trials]
         confirming = [lost(record) for record in confirming_runs(view.storage, study)]
         records = [*trials, *confirming]
@@ -91,7 +91,7 @@ def log_again(
 
 
 def _status(view: "StudyView", confirming: "Sequence[TrialRecord]") -> "Status":
-    """How the study ended, as far as its record says; MLflow may know better, where it saw the end."""
+    """How the study ended according to its record. MLflow may have a better status, if it logged the end."""
     from hpo.study.failure import GIVEN_BACK
 
     latest = {record.origin: record for record in view.trials}
@@ -111,7 +111,7 @@ def _quiet(console: "Console | None") -> bool:
 
 
 def _artifacts(uri: str, home: Path) -> Path:
-    """Beside a database that is a file, as in a home folder; else in the home folder."""
+    """The folder of artifacts: beside the database if that is an SQLite file, else in the home folder."""
     from sqlalchemy.engine import make_url
 
     if uri.startswith("sqlite:"):

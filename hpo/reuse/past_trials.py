@@ -1,4 +1,4 @@
-"""What of a past study, or of a KerasTuner project, lies in a new study's space."""
+"""Selects those trials of a past study, or of a KerasTuner project, that are in a new study's search space."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +19,12 @@ from hpo.study.record import TrialRecord
 
 
 class Unfit(Exception):
-    """Why a past trial is left out."""
+    """A past trial is left out; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """Past trials that fit, and why the others do not."""
+    """Past trials that fit, and the reasons why others do not."""
 
     past: Sequence[Past]
     left_out: Sequence[str]
@@ -33,24 +33,24 @@ class Gathered:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What past trials must fit."""
+    """The requirements that past trials must meet."""
 
     space: SearchSpace
     objective: Objective
     strict: bool
-    """Whether they shall be trials of the new study as if run in it, and not merely known to its sampler."""
+    """Whether they become trials of the new study, as if run in it. Otherwise only its sampler learns from them."""
 
 
 def of_study(view: StudyView, trials: Mapping[int, FrozenTrial], wanted: Wanted, same_pruner: bool) -> Gathered:
     """The trials of a study that fit; `trials` are Optuna's own, by number."""
-    said = _said_by_training(wanted.space, TrainingSpec.model_validate(view.identity["training"]))
+    set_before = _set_by_training(wanted.space, TrainingSpec.model_validate(view.identity["training"]))
     past, left_out = [], []
     for record in view.trials:
         try:
             seen = record if wanted.strict else _scored(record, view.objective, wanted.objective)
             if seen.state == "running":
                 raise Unfit("still running")
-            params = fitted(wanted.space, record.params, said, wanted.strict)
+            params = fitted(wanted.space, record.params, set_before, wanted.strict)
         except Unfit as reason:
             left_out.append(str(reason))
             continue
@@ -85,12 +85,12 @@ def of_project(folder: Path, trials: Sequence[KerasTunerTrial], wanted: Wanted) 
     return Gathered(past, left_out)
 
 
-def fitted(space: SearchSpace, known: Mapping[str, Any], said: Mapping[str, Any], strict: bool) -> dict[str, Any]:
-    """A past configuration as one of the space: name -> value, for every parameter that exists in it.
+def fitted(space: SearchSpace, known: Mapping[str, Any], defaults: Mapping[str, Any], strict: bool) -> dict[str, Any]:
+    """A past configuration as one of the space: name -> value, for every active parameter of the space.
 
-    Parameters are matched by name, else by the key that they set; `said` has what holds where the configuration is
-    silent. Strictly, nothing may be missing, and nothing left over; otherwise what is constant need not be said, and
-    what the space does not know is ignored.
+    Parameters are matched by name, else by the key that they set. `defaults` has the values of parameters that `known`
+    lacks. If `strict`, no value may be missing, and none left over. Otherwise constants may be missing, and parameters
+    that the space does not have are ignored.
 
     Raises:
         Unfit: a value is missing, not allowed, or left over.
@@ -104,8 +104,8 @@ def fitted(space: SearchSpace, known: Mapping[str, Any], said: Mapping[str, Any]
         used.add(there)
         if there in known:
             value = known[there]
-        elif name in said:
-            value = said[name]
+        elif name in defaults:
+            value = defaults[name]
         elif isinstance(parameter, Constant) and not strict:
             value = parameter.value
         else:
@@ -118,15 +118,15 @@ def fitted(space: SearchSpace, known: Mapping[str, Any], said: Mapping[str, Any]
     return config
 
 
-def _said_by_training(space: SearchSpace, training: TrainingSpec) -> dict[str, Any]:
-    """Parameter of the space -> the value that the training section of the past gave the key that it sets."""
+def _set_by_training(space: SearchSpace, training: TrainingSpec) -> dict[str, Any]:
+    """Parameter of the space -> the value of its key in the past study's training section."""
     values = training.model_dump(mode="json")
     keys = {name: space.target(name).removeprefix("training.") for name in space.parameters}
     return {name: values[key] for name, key in keys.items() if values.get(key) is not None}
 
 
 def _scored(record: TrialRecord, measured: Objective, wanted: Objective) -> TrialRecord:
-    """A trial by another objective than its own: that metric's best value along its curves.
+    """A trial with the score of another objective than its own: that metric's best value along its curves.
 
     Raises:
         Unfit: it has no such score.
@@ -144,8 +144,8 @@ def _scored(record: TrialRecord, measured: Objective, wanted: Objective) -> Tria
 
 
 def same_pruner(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether what successive halving noted of trials holds for a new study; both are its section in the file.
+    """Whether successive halving's notes on past trials hold for a new study; both are `study` sections of the file.
 
-    Hyperband notes the same, but by brackets that follow from the study's name.
+    Hyperband makes such notes too, but by brackets that depend on the study's name.
     """
     return before.get("pruner") == after.get("pruner") and after["pruner"]["name"] == "successive_halving"

@@ -13,7 +13,7 @@ from studies import definition, run
 
 from hpo.compare import study_list
 from hpo.compare.compare import read_studies
-from hpo.compare.study_list import line_of, lines_at_once, study_lines
+from hpo.compare.study_list import line_of, lines_read_quickly, study_lines
 from hpo.config.experiment import Objective, StudySpec
 from hpo.study.attributes import OBSERVED, RESULT
 from hpo.study.open import open_study
@@ -51,7 +51,7 @@ def url(tmp_path: Path) -> str:
 
 
 def test_the_same_as_the_ordinary_reading(url: str) -> None:
-    at_once = lines_at_once(url)
+    at_once = lines_read_quickly(url)
     assert at_once == [line_of(view) for view in read_studies((), storage=url)]
     assert at_once is not None
     assert [line.study for line in at_once] == ["s", "smaller", "empty"]
@@ -63,7 +63,7 @@ def test_the_same_as_the_ordinary_reading(url: str) -> None:
 
 def test_a_finished_study_reads_the_same(finished: Path) -> None:
     url = f"sqlite:///{finished}/optuna.db"
-    assert lines_at_once(url) == [line_of(view) for view in read_studies((), storage=url)]
+    assert lines_read_quickly(url) == [line_of(view) for view in read_studies((), storage=url)]
 
 
 @pytest.mark.parametrize(
@@ -72,19 +72,19 @@ def test_a_finished_study_reads_the_same(finished: Path) -> None:
 def test_tables_of_another_version_are_left_to_optuna(url: str, change: str) -> None:
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
         connection.execute(change)
-    assert lines_at_once(url) is None
+    assert lines_read_quickly(url) is None
 
 
 def test_what_is_no_file_of_studies_is_left_to_the_ordinary_reading(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("no database, but long enough to be looked at" * 30)
-    assert lines_at_once("postgresql://localhost/studies") is None
-    assert lines_at_once("sqlite://") is None
-    assert lines_at_once(f"sqlite:///{tmp_path}/text.db") is None
-    assert lines_at_once(f"sqlite:///{tmp_path}/none.db") == []
+    assert lines_read_quickly("postgresql://localhost/studies") is None
+    assert lines_read_quickly("sqlite://") is None
+    assert lines_read_quickly(f"sqlite:///{tmp_path}/text.db") is None
+    assert lines_read_quickly(f"sqlite:///{tmp_path}/none.db") == []
 
 
 def test_a_locked_store_is_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study_list, "lines_at_once", lambda _: None)
+    monkeypatch.setattr(study_list, "lines_read_quickly", lambda _: None)
     assert [line.study for line in study_lines(storage=url)] == ["s", "smaller", "empty"]
 
 

@@ -67,7 +67,7 @@ def test_a_mistake_in_the_users_code_is_one_line(checked: Callable[..., Checked]
         checked(own, module, changes)
     first, *rest = str(raised.value).splitlines()
     assert first.startswith(message.replace("{m}", own).replace("x.yaml", "experiment"))
-    assert all(line.endswith("traceback=True shows more") for line in rest)
+    assert all(line.endswith("traceback=True shows the traceback") for line in rest)
 
 
 def test_the_traceback_is_shown_where_it_is_asked_for(checked: Callable[..., Checked]) -> None:

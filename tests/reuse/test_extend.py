@@ -170,7 +170,7 @@ def test_what_training_said_becomes_the_value_of_a_new_parameter(home: Path) -> 
         (
             {"search_space": {"model": "mlp", "parameters": {"depth": {"type": "int", "low": 9, "high": 10}}}},
             UserError,
-            r"no past trial lies in the space of new: \d+ depth outside the space",
+            r"no past trial is in the search space of new: \d+ depth outside the space",
         ),
     ],
 )
@@ -227,8 +227,8 @@ def test_the_sampler_learns_from_them(home: Path) -> None:
 def test_other_data_and_another_objective_are_taken_as_far_as_they_go(home: Path) -> None:
     other = experiment("warm", dataset={"name": "iris", "seed": 4})
     begun = warm_start(other, "old", Options(home=home))
-    assert "are taken as they are, of other data" in begun.warnings[0]
-    with pytest.raises(UserError, match=r"no past trial lies in the space of losses: .*\d+ without val_loss"):
+    assert "are used although they are from other data" in begun.warnings[0]
+    with pytest.raises(UserError, match=r"no past trial is in the search space of losses: .*\d+ without val_loss"):
         warm_start(experiment("losses", objective="val_loss"), "old", Options(home=home))
     assert "losses" not in optuna.get_all_study_names(url(home))
 
