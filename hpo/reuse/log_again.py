@@ -87,7 +87,7 @@ def log_again(
         task = bar.add_task("Runs", total=len(records))
         artifacts = _artifacts(uri, plan.home)
         mended = log_study(uri, artifacts, about, records, ending, lambda: bar.advance(task))
-    return Told(study, masked(uri), len(trials), len(confirming), mended)
+    return LoggedAgain(study, masked(uri), len(trials), len(confirming), mended)
 
 
 def _status(view: "StudyView", confirming: "Sequence[TrialRecord]") -> "Status":

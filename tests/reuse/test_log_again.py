@@ -20,7 +20,7 @@ from hpo.loop.driving import drive
 from hpo.loop.jobs import Prepared, variants_of
 from hpo.plan.plan import load_plan
 from hpo.reuse.extend import Options, extend
-from hpo.reuse.log_again import retell
+from hpo.reuse.log_again import log_again
 from hpo.storage.lock import sole_coordinator
 from hpo.study.attributes import CONFIRMS, DATA, JOB
 from hpo.study.read import known_study, read_study
