@@ -1,1 +1,1 @@
-"""The report of studies: one self-contained page, or a short Markdown text. `page` is the way through it."""
+"""The report of studies: one self-contained page, or a short Markdown text. `page` shows how it is made."""

@@ -1,4 +1,4 @@
-"""The answer that a study gives: what to use, how sure that is, what it costs; or why there is nothing to use."""
+"""The answer of a study: what to use, how sure that is, and what it costs; or why there is nothing to use."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ from hpo.text.cleaning import cut
 from hpo.text.values import count, counts, duration, interval, listing, score, setting
 
 _LETTERS = 160
-"""Of an error's message in a headline."""
+"""The most characters of an error's message in a headline."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What to use; `trial` is None while no trial has a score."""
+    """The answer of a study; `trial` is None while no trial has a score."""
 
     trial: TrialRecord | None
     confirmed: bool
     headline: str
     sure: Sequence[str]
-    """How sure, in sentences."""
+    """Sentences that say how sure the answer is."""
     cost: Sequence[tuple[str, str]]
-    """Model parameters, seconds, epochs."""
+    """(name, value) of model parameters, training time and epochs."""
     params: Sequence[tuple[str, str]]
     next: Sequence[tuple[str, str]]
-    """(command, what it does)."""
+    """(command, what the command does)."""
 
 
 def answer(view: StudyView, stores: Stores = USUAL) -> Answer:
-    """The confirmed winner, or the best trial."""
+    """The answer of a study: its confirmed winner, or its best trial."""
     choice = choice_of(view)
     if choice is None:
         return _nothing(view, stores)
@@ -51,13 +51,13 @@ def answer(view: StudyView, stores: Stores = USUAL) -> Answer:
 
 
 def _nothing(view: StudyView, stores: Stores) -> Answer:
-    """What is said where no trial has a score: what became of them instead, and the command that shows more."""
+    """The answer where no trial has a score: how the trials ended, and the command that shows more."""
     states = count_states(view.trials)
     total, failed, last = len(view.trials), states.get("failed", 0), _why(view)
     sure: list[str] = []
     if not total:
-        headline = "Nothing to use yet: no trial has begun."
-        sure.append("hpo run with the experiment's file begins the first.")
+        headline = "Nothing to use yet: no trial has started."
+        sure.append("Start the first with hpo run and the experiment's file.")
     elif last is not None and failed == total:
         whole = {1: "its only trial", 2: "both trials"}.get(total, f"all {count(total)} trials")
         headline = f"Nothing to use: {whole} failed{_reasons(view)}: {_message(last)}"
@@ -65,11 +65,11 @@ def _nothing(view: StudyView, stores: Stores) -> Answer:
         what = "none of its trials has" if total > 1 else "its only trial does not have"
         headline = f"Nothing to use yet: {what} a score ({counts(states)})."
         if "pruned" in states:
-            sure.append("A pruned trial has a score only once it finished an epoch; with folds, once it finished all.")
+            sure.append("A pruned trial has a score only if it finished an epoch, or with folds all of them.")
         if last is not None:
             sure.append(f"Trial {last.number} failed: {_message(last)}")
     if last is not None and failed == total:
-        sure.append(f"So ended trial {last.number}; all failures are listed below.")
+        sure.append(f"This was the error of trial {last.number}; all failures are listed below.")
     return Answer(None, False, headline, sure, (), (), [] if last is None else [_show(view, last, stores)])
 
 
@@ -80,29 +80,29 @@ def _reasons(view: StudyView) -> str:
 
 
 def _why(view: StudyView) -> TrialRecord | None:
-    """A trial that failed for the most frequent reason: the last of them."""
+    """The last trial that failed for the most frequent reason."""
     rows = failures(view.trials)
     return view.trial(rows[0].numbers[-1]) if rows else None
 
 
 def _message(trial: TrialRecord) -> str:
     line = trial.failure.line if trial.failure else ""
-    said = cut(line, _LETTERS) if line else f"{trial.reason}, without a message"
-    return said if said.endswith((".", "!", "?")) else f"{said}."
+    message = cut(line, _LETTERS) if line else f"{trial.reason}, without a message"
+    return message if message.endswith((".", "!", "?")) else f"{message}."
 
 
 def _show(view: StudyView, trial: TrialRecord, stores: Stores) -> tuple[str, str]:
-    return stores.read(f"hpo show {view.name} {trial.number}"), f"shows all that is known of trial {trial.number}"
+    return stores.read(f"hpo show {view.name} {trial.number}"), f"shows all details of trial {trial.number}"
 
 
 def _mostly_failed(view: StudyView, stores: Stores) -> list[tuple[str, tuple[str, str]]]:
-    """What is said, and the command to it, where at least half of all trials failed: little was searched."""
+    """A warning and the command that shows more, where at least half of all trials failed."""
     failed, total = sum(trial.state == "failed" for trial in view.trials), len(view.trials)
     last = _why(view)
     if last is None or 2 * failed < total:
         return []
     many = f"{count(failed)} of the {count(total)} trials failed"
-    sentence = f"{many}, so little was tried; trial {last.number}: {_message(last)}"
+    sentence = f"{many}, so the search tried little. Trial {last.number}: {_message(last)}"
     return [(sentence, _show(view, last, stores))]
 
 
@@ -114,12 +114,12 @@ def _confirmed(view: StudyView) -> list[str]:
     if estimate is not None:
         within = f", 95% interval {interval(estimate.low, estimate.high)}"
         lines.append(f"Trained again over {basis(found)}, {metric} is {score(estimate.mean)} on average{within}.")
-        lines.append(f"As a single run of the search it had {score(winner.searched)}.")
+        lines.append(f"In its single run during the search it had {score(winner.searched)}.")
     lines.extend(comparisons(found))
     lines.append(f"From seed to seed the score varies by {score(found.noise_floor)} (standard deviation, pooled).")
     if found.test:
         tests = [f"{name} {score(e.mean)} ({interval(e.low, e.high)})" for name, e in found.test.items()]
-        lines.append(f"On the test part, looked at after the choice: {listing(tests)}.")
+        lines.append(f"On the test part, which was used only after the choice: {listing(tests)}.")
     best = best_trial(view.trials, view.objective)
     if best is not None and best.number not in {finalist.trial for finalist in found.finalists}:
         lines.append(f"Trial {best.number} scored {score(best.value)} in the search and was not among the finalists.")
@@ -132,14 +132,14 @@ def _single(view: StudyView, trial: TrialRecord) -> list[str]:
     lines = [f"{metric} was {score(trial.value)}, {trial.reached(metric)}, in one run."]
     if trial.state == "pruned":
         ended = "stopped at the deadline" if trial.ended_by == "deadline" else "stopped by the pruner"
-        lines.append(f"The trial was {ended}, and might have gone further.")
+        lines.append(f"The trial was {ended}, so it might have become better.")
     if scored > 1:
         lines.append(
-            f"It is the {extreme} of {count(scored)} single runs, and such a score overstates what the configuration "
-            "does: some of it is the luck of the seed. How much is not known before the finalists are confirmed."
+            f"It is the {extreme} of {count(scored)} single runs, and such a score overstates the "
+            "configuration: part of it is the luck of the seed. Confirming the finalists shows how large that part is."
         )
     else:
-        lines.append("How much of it is the luck of the seed is not known before it is confirmed.")
+        lines.append("Part of it may be the luck of the seed. Confirming the trial shows how large that part is.")
     return lines
 
 

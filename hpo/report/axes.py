@@ -1,4 +1,4 @@
-"""Axes that end where what they show can end: scores, whole numbers, parameters."""
+"""Axes of scores, whole numbers and parameters, which end at the limits of their quantity."""
 
 import json
 import math
@@ -18,16 +18,16 @@ _SHARES = frozenset(
         "specificityatsensitivity", "dice",
     }
 )  # fmt: skip
-"""Metrics between 0 and 1, beside all accuracies; without underscores."""
+"""Metrics between 0 and 1 other than accuracies, spelled without underscores."""
 _AT_MOST_ONE = frozenset({"r2", "r2score", "cosinesimilarity", "pearsoncorrelation", "concordancecorrelation"})
 _FEW = 10
-"""Up to so many whole numbers each has a tick; from there on plotly's own ticks are whole."""
+"""On an axis of at most this many whole numbers each has a tick; on longer ones plotly's own ticks are whole."""
 _MARGIN = 0.06
-"""What an axis has at both ends beside the values, as a share of them."""
+"""The margin of an axis at both ends, as a share of the span of its values."""
 
 
 def limits(metric: str, values: Iterable[float]) -> tuple[float | None, float | None]:
-    """Beyond which values an axis of a metric has nothing to show; only where the values keep to that."""
+    """The limits of a metric, each None where the metric has none or a value is beyond it."""
     plain = re.sub(r"_\d+$", "", metric.removeprefix("val_")).replace("_", "").lower()
     share = plain in _SHARES or plain.endswith("accuracy")
     known = list(values)
@@ -37,7 +37,7 @@ def limits(metric: str, values: Iterable[float]) -> tuple[float | None, float | 
 
 
 def score_axis(metric: str, values: Iterable[float]) -> dict[str, Any]:
-    """The axis of a metric around its values: an accuracy's never goes past 1 or below 0."""
+    """The axis of a metric around its values; that of an accuracy never exceeds 1 or falls below 0."""
     known = list(values)
     low, high = limits(metric, known)
     span = max(known) - min(known)
@@ -49,7 +49,7 @@ def score_axis(metric: str, values: Iterable[float]) -> dict[str, Any]:
 
 
 def whole_axis(low: int, high: int) -> dict[str, Any]:
-    """An axis of whole numbers, which are all that it labels."""
+    """An axis of whole numbers, with ticks only at whole numbers."""
     margin = max(0.5, 0.02 * (high - low))
     return {
         "range": [low - margin, high + margin],
@@ -78,12 +78,12 @@ def parameter_axis(name: str, distribution: BaseDistribution, values: Iterable[A
 
 
 def words(distribution: CategoricalDistribution, values: Iterable[Any]) -> list[str]:
-    """The choices as they are written, and behind them values that are no longer a choice."""
+    """The choices as texts, followed by values that are no longer a choice."""
     return list(dict.fromkeys([*map(_choice, distribution.choices), *map(setting, values)]))
 
 
 def _choice(choice: Any) -> str:
-    """A choice as it is written; Optuna knows lists and mappings as JSON."""
+    """A choice as text; Optuna stores lists and mappings as JSON."""
     if isinstance(choice, str) and choice[:1] in ("[", "{"):
         with suppress(ValueError):
             return setting(json.loads(choice))
@@ -91,7 +91,7 @@ def _choice(choice: Any) -> str:
 
 
 def reach(distribution: BaseDistribution, values: Iterable[Any]) -> tuple[float, float]:
-    """The ends of a range; further out where trials have values from when it was wider: a study may be extended."""
+    """The ends of a range, widened to values of trials outside it, which a study may have if it was extended."""
     least = 0 if is_log(distribution) else -math.inf
     known = [value for value in values if isinstance(value, int | float) and value > least]
     low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
@@ -99,18 +99,18 @@ def reach(distribution: BaseDistribution, values: Iterable[Any]) -> tuple[float,
 
 
 def is_log(distribution: BaseDistribution) -> bool:
-    """Whether a range is one of powers."""
+    """Whether a range is logarithmic."""
     return bool(getattr(distribution, "log", False))
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Both ends, and what lies between with room around: powers of ten, of less than three decades 1, 2 and 5."""
+    """Both ends, and powers of ten that are not too close to them; below three decades also 2 and 5 times those."""
     if high <= low:
         return [low]
     span = math.log10(high / low)
     steps = (1,) if span >= 3 else (1, 2, 5)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    # Written out and read again, for 5 * 10 ** -3 is 0.005 and a little.
+    # Parsed from text, since 5 * 10 ** -3 is slightly more than 0.005.
     between = [float(f"{step}e{power}") for power in powers for step in steps]
     inner = [value for value in between if 0.09 < math.log10(value / low) / span < 0.91] if low > 0 else []
     whole = isinstance(low, int)
@@ -118,5 +118,5 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def labelled(ticks: Sequence[float]) -> dict[str, Any]:
-    """Ticks at these values alone, written like settings everywhere."""
+    """Ticks at exactly these values, labelled as settings are written everywhere."""
     return {"tickmode": "array", "tickvals": list(ticks), "ticktext": [setting(tick) for tick in ticks]}

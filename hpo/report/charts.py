@@ -1,4 +1,4 @@
-"""Where the time went, why trials failed, what a model takes for what."""
+"""Charts of the time spent, of failures, and of a confusion matrix."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Spent:
-    """Where the time of some trials went, in seconds."""
+    """The time that some trials spent, in seconds."""
 
     kind: str
-    """complete, pruned, or why they failed."""
+    """complete, pruned, or the reason of their failure."""
     trials: int
     total: float
     training: float
-    """In epochs, validation included."""
+    """Time in epochs, including validation."""
 
     @property
     def rest(self) -> float:
-        """Building, compiling, testing, saving and waiting."""
+        """Time for building, compiling, testing, saving and waiting."""
         return max(0.0, self.total - self.training)
 
 
 def time_spent(trials: "Sequence[TrialRecord]") -> list[Spent]:
-    """Where the time of the ended trials went, by how they ended."""
+    """The time that ended trials spent, by how they ended."""
     kinds: dict[str, list[TrialRecord]] = {}
     for trial in trials:
         if trial.seconds is not None:
@@ -55,13 +55,13 @@ def _training(trial: "TrialRecord") -> float:
 
 
 def wall_time(trials: "Sequence[TrialRecord]") -> float | None:
-    """Seconds from the first trial's beginning to the last one's end, pauses between runs included."""
+    """Seconds from the first trial's beginning to the last one's end, including pauses between runs."""
     begun, ended = began(trials), max((trial.ended for trial in trials if trial.ended), default=None)
     return (ended - begun).total_seconds() if begun and ended else None
 
 
 def time_chart(rows: Sequence[Spent]) -> Drawing | Missing:
-    """Where the time went as bars."""
+    """The time spent as a bar chart."""
     import plotly.graph_objects as go
 
     if not rows:
@@ -91,7 +91,7 @@ class Failures:
     reason: str
     numbers: tuple[int, ...]
     example: "Failure | None"
-    """Why the last of them failed."""
+    """The failure of the last of them."""
 
 
 def failures(trials: "Sequence[TrialRecord]") -> list[Failures]:
@@ -107,7 +107,7 @@ def failures(trials: "Sequence[TrialRecord]") -> list[Failures]:
 
 
 def failure_chart(rows: Sequence[Failures]) -> Drawing:
-    """The failures as bars."""
+    """The failures as a bar chart."""
     import plotly.graph_objects as go
 
     counts = [len(row.numbers) for row in rows]
@@ -127,8 +127,8 @@ def confusion_chart(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> Dr
     shares = [[value / (sum(row) or 1) for value in row] for row in matrix]
     hover = [
         [
-            f"{true} taken for {said}: {count(value)} of {count(sum(row))}"
-            for said, value in zip(names, row, strict=True)
+            f"{true}, predicted {predicted}: {count(value)} of {count(sum(row))}"
+            for predicted, value in zip(names, row, strict=True)
         ]
         for true, row in zip(names, matrix, strict=True)
     ]

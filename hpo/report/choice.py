@@ -1,4 +1,4 @@
-"""The trial that a study says to use, and what it is called wherever it is marked."""
+"""The trial that a study recommends, and its name in figures."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,12 +19,12 @@ class Choice:
 
     @property
     def title(self) -> str:
-        """What it is."""
+        """The kind of choice, in words."""
         return "confirmed choice" if self.confirmed else "best single run"
 
     @property
     def name(self) -> str:
-        """What it is called in a legend."""
+        """The label of the choice in a legend."""
         return f"{self.title}: trial {self.trial.number}"
 
 

@@ -1,4 +1,4 @@
-"""Commands to be copied from a report: with the options that name its stores, and no password in them."""
+"""Commands to copy from a report, with the options for its stores but without passwords."""
 
 import shlex
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from hpo.text.urls import masked
 
 @dataclass(frozen=True)
 class Stores:
-    """Where a report was told to look, as its own command was; None where it looked in the usual place."""
+    """The options for the stores that the report's own command had; None where an option was not given."""
 
     home: Path | None = None
     storage: str | None = None
     tracking: str | None = None
 
     def read(self, command: str) -> str:
-        """A command that reads or writes the studies alone."""
+        """A command with the options of the study store only."""
         return command + _option("--home", self.home) + _option("--storage", self.storage)
 
     def all(self, command: str) -> str:
-        """A command that takes MLflow's store as well."""
+        """A command with the options of the study store and of MLflow's store."""
         return self.read(command) + _option("--tracking-uri", self.tracking)
 
     def ui(self, study: str) -> str:
@@ -29,10 +29,10 @@ class Stores:
 
 
 USUAL = Stores()
-"""The stores of the home folder that needs no naming."""
+"""The stores of the default home folder, which need no options."""
 
 
 def _option(name: str, value: Path | str | None) -> str:
-    """An option with its value; without both where the value has a password."""
+    """An option with its value; empty where there is no value, or the value has a password."""
     text = "" if value is None else str(value)
     return f" {name} {shlex.quote(text)}" if text and masked(text) == text else ""

@@ -1,4 +1,4 @@
-// A button behind each command copies it; where the clipboard is closed to the page, the command is selected.
+// Adds a button to each command that copies it; where the page may not use the clipboard, it selects the command.
 "use strict";
 (() => {
   async function copied(code) {

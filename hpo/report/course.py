@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 _POINTS, _CURVES, _FAILURES = 600, 400, 300
 _CORNERS = 60
-"""Up to so many improvements each is a point on the line."""
+"""On a line of at most this many improvements each is marked by a point."""
 
 
 def history(source: Source) -> Drawing | Missing:
-    """The score of each trial, the best so far, and at the foot those that failed."""
+    """The score of each trial, the best so far, and failed trials at the bottom."""
     import plotly.graph_objects as go
 
     if not source.scored:
@@ -49,12 +49,12 @@ def history(source: Source) -> Drawing | Missing:
 
 
 def records(source: Source) -> "list[TrialRecord]":
-    """The trials that were the best of all up to their number."""
+    """The trials that were better than all with smaller numbers."""
     return _improvements(source, sorted(source.scored, key=lambda trial: trial.number))
 
 
 def _improvements(source: Source, trials: "Sequence[TrialRecord]") -> "list[TrialRecord]":
-    """Those of the trials that were better than all before them."""
+    """The trials that were better than all before them, in the order of `trials`."""
     found: list[TrialRecord] = []
     best: Score | None = None
     for trial in trials:
@@ -66,7 +66,7 @@ def _improvements(source: Source, trials: "Sequence[TrialRecord]") -> "list[Tria
 
 
 def _best_line(source: Source, last: int) -> "list[go.Scatter]":
-    """The best so far by its corners alone, of 10,000 trials a few dozen; none where it would have no length."""
+    """The line of the best so far, given by its corners: 10,000 trials have a few dozen. Empty if it has no length."""
     import plotly.graph_objects as go
 
     drawn = {trial.number for trial in source.drawn}
@@ -80,7 +80,7 @@ def _best_line(source: Source, last: int) -> "list[go.Scatter]":
 
 
 def _failed(source: Source) -> "tuple[go.Scatter | None, str]":
-    """Failed trials have no score, and so no height; and what is said where only some are shown."""
+    """Marks of failed trials at the bottom, since they have no score; and a note where only some are shown."""
     import plotly.graph_objects as go
 
     numbers = [trial.number for trial in source.view.trials if trial.state == "failed"]
@@ -88,7 +88,7 @@ def _failed(source: Source) -> "tuple[go.Scatter | None, str]":
         return None, ""
     step = -(-len(numbers) // _FAILURES)
     shown = numbers[::step]
-    note = f"of the {count(len(numbers))} failed trials, at the foot, one in {step} is shown" if step > 1 else ""
+    note = f"of the {count(len(numbers))} failed trials, at the bottom, one in {step} is shown" if step > 1 else ""
     trace = go.Scatter(
         x=shown, y=[0.025] * len(shown), yaxis="y2", mode="markers", name="failed",
         marker=marker("failed", len(source.view.trials)), customdata=shown, cliponaxis=False,
@@ -128,16 +128,16 @@ def over_time(sources: Sequence[Source]) -> Drawing | Missing:
 def _time_line(name: str, line: Sequence[tuple[float, float]], size: float) -> "go.Scatter":
     import plotly.graph_objects as go
 
-    said = [f"{name}: {score(value)} after {duration(seconds)}" for seconds, value in line]
+    texts = [f"{name}: {score(value)} after {duration(seconds)}" for seconds, value in line]
     return go.Scatter(
         x=[seconds / size for seconds, _ in line], y=[value for _, value in line], name=name,
         mode="lines+markers" if len(line) <= _CORNERS else "lines", line={"shape": "hv", "width": 2},
-        marker={"size": 6}, hovertext=said, hoverinfo="text", cliponaxis=False,
+        marker={"size": 6}, hovertext=texts, hoverinfo="text", cliponaxis=False,
     )  # fmt: skip
 
 
 def best_so_far(source: Source) -> list[tuple[float, float]]:
-    """(seconds since the first trial began, best score), at each improvement and at the last end."""
+    """(seconds since the first trial began, best score) at each improvement and when the last trial ended."""
     ended = sorted((trial for trial in source.scored if trial.ended), key=lambda trial: _seconds(source, trial))
     line = [(_seconds(source, trial), trial.value or 0.0) for trial in _improvements(source, ended)]
     return [*line, (_seconds(source, ended[-1]), line[-1][1])] if line else []
@@ -155,7 +155,7 @@ def began(trials: "Sequence[TrialRecord]") -> datetime | None:
 
 
 def curves(source: Source) -> Drawing | Missing:
-    """The objective after each epoch, or its mean after each fold: a line for each trial, dim for pruned ones."""
+    """Learning curves: the objective after each epoch, or its mean after each fold, a line for each trial."""
     import plotly.graph_objects as go
 
     metric = source.view.objective.metric
@@ -163,7 +163,7 @@ def curves(source: Source) -> Drawing | Missing:
     drawn = [(t, _curve(t, metric)) for t in reversed(source.drawn) if t.number in thinned.numbers]
     lines = [(trial, line) for trial, line in drawn if line]
     if not lines:
-        return Missing("No trial has finished an epoch and kept its score yet.")
+        return Missing("No trial has a score after an epoch yet.")
     step = "fold" if source.scored[0].fold_lengths else "epoch"
     chosen = {trial.number for trial in source.chosen}
     figure = go.Figure()
@@ -183,8 +183,8 @@ def curves(source: Source) -> Drawing | Missing:
         xaxis={"title": step, **whole_axis(1, longest)}, yaxis=_curve_axis(source, values), showlegend=True,
         hovermode="closest", legend_traceorder="reversed",
     )  # fmt: skip
-    said = f"; {source.choice.name}" if source.choice else ""
-    alt = f"{metric} after each {step} of {len(lines)} trials; pruned ones are dim{said}."
+    chosen_one = f"; {source.choice.name}" if source.choice else ""
+    alt = f"{metric} after each {step} of {len(lines)} trials; pruned ones are dim{chosen_one}."
     return drawing(figure, alt, thinned.note, height=440)
 
 
@@ -197,32 +197,32 @@ def _curve(trial: "TrialRecord", metric: str) -> dict[int, float]:
 def _joined(
     lines: "Sequence[tuple[TrialRecord, dict[int, float]]]", state: str, step: str, trials: int
 ) -> "go.Scatter":
-    """Many curves as one trace, with gaps between: hundreds of traces are slow to draw. One point is a marker."""
+    """Many curves as one trace with gaps, since hundreds of traces are slow to draw. A single point is a marker."""
     import plotly.graph_objects as go
 
     x: list[int | None] = []
     y: list[float | None] = []
     numbers: list[int | None] = []
-    said: list[str] = []
+    texts: list[str] = []
     sizes: list[int] = []
     crowd = trials > 40
     for trial, line in lines:
         x += [*line, None]
         y += [*line.values(), None]
         numbers += [trial.number] * len(line) + [None]
-        said += [*(f"{step} {place}: {score(value)}" for place, value in line.items()), ""]
+        texts += [*(f"{step} {place}: {score(value)}" for place, value in line.items()), ""]
         size = (4 if crowd else 8) if len(line) == 1 else 0 if crowd else 5
         sizes += [size] * (len(line) + 1)
     line_of = {"color": COLORS[state], "width": 1.2 if crowd else 2, "dash": "dot" if state == "pruned" else "solid"}
     return go.Scatter(
         x=x, y=y, mode="lines+markers", name=state, line=line_of, connectgaps=False, customdata=numbers,
         opacity=(0.6 if state == "complete" else 0.4) if crowd else 0.9,
-        hovertext=said, cliponaxis=False, marker={"size": sizes, "color": COLORS[state], "line": {"width": 0}},
+        hovertext=texts, cliponaxis=False, marker={"size": sizes, "color": COLORS[state], "line": {"width": 0}},
     )  # fmt: skip
 
 
 def _curve_axis(source: Source, values: list[float]) -> dict[str, Any]:
-    """Where first epochs are far worse than any final score, the axis ends at what nine values in ten reach."""
+    """The axis of scores. If the first epochs are far worse than others, it ends near the 90% quantile of values."""
     import numpy as np
 
     objective = source.view.objective
@@ -232,6 +232,6 @@ def _curve_axis(source: Source, values: list[float]) -> dict[str, Any]:
     if losses.max() <= usual + 10 * (usual - best):
         return axis
     near = [value for value, loss in zip(values, losses, strict=True) if loss <= usual + 2 * (usual - best)]
-    # The limits are those of all values, so that what is left out can be come to.
+    # The limits are those of all values, so that the reader can zoom out to the others.
     low, high = limits(objective.metric, values)
     return {**score_axis(objective.metric, near), "minallowed": low, "maxallowed": high}

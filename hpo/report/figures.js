@@ -1,4 +1,4 @@
-// Draws each figure when it comes near the window, in the colours of the page, and again when those change.
+// Draws each figure in the colours of the page when it comes near the window, and again when the colours change.
 "use strict";
 (() => {
   const coarse = matchMedia("(pointer: coarse)").matches;
@@ -31,7 +31,7 @@
     };
   }
 
-  // What is said of trials under the pointer is kept once for all figures of a study.
+  // The texts of trials under the pointer are stored once for all figures of a study.
   const known = new Map();
   function trials(name) {
     const kept = document.getElementById(`trials-${name}`);
@@ -41,10 +41,10 @@
 
   function read(place) {
     const figure = JSON.parse(place.nextElementSibling.textContent);
-    const said = trials(place.dataset.study);
+    const texts = trials(place.dataset.study);
     for (const trace of figure.data.filter((trace) => trace.customdata)) {
       const more = trace.hovertext ?? [];
-      const lines = (number, at) => [said[number], more[at]].filter(Boolean).join("<br>");
+      const lines = (number, at) => [texts[number], more[at]].filter(Boolean).join("<br>");
       trace.hovertext = trace.customdata.map((number, at) => (number === null ? "" : lines(number, at)));
       trace.hoverinfo = "text";
     }

@@ -1,4 +1,4 @@
-"""What the parameters do to the score: which matter, and how it lies over them. Not said from few trials."""
+"""Figures of how the score depends on the parameters, and which of them matter. They need enough trials."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 _POINTS, _CONTOUR = 600, 120
 ENOUGH = 20
-"""So many trials with a score it takes before parameters are ranked, and anything is interpolated between trials."""
+"""The number of trials with a score from which on parameters are ranked and scores are interpolated."""
 
 
 def importances(source: Source) -> dict[str, float]:
-    """Parameter -> its share of what decides whether a trial is among the best tenth, the most important first.
+    """Parameter -> its share in whether a trial is among the best tenth, the most important first.
 
-    Optuna's default, PED-ANOVA (Watanabe, Bansal and Hutter, IJCAI 2023); empty where there is too little to
-    tell.
+    The method is Optuna's default, PED-ANOVA (Watanabe, Bansal and Hutter, IJCAI 2023). Empty where there are too few
+    trials, or their scores do not differ.
     """
     from optuna.importance import get_param_importances
 
@@ -36,16 +36,16 @@ def importances(source: Source) -> dict[str, float]:
 
 
 def unimportant(source: Source) -> str:
-    """Why nothing is said of importance."""
+    """The reason why importances are missing."""
     scored = len(source.scored)
     if scored < ENOUGH:
         few = {0: "no trial has one", 1: "one trial has one"}.get(scored, f"{scored} trials have one")
-        return f"Which parameters matter, and how the score lies over them, is said from {ENOUGH} scores on: {few}."
-    return "All trials with a score have the same, or nothing varies: no parameter can be told to matter."
+        return f"Which parameters matter, and how, is shown from {ENOUGH} trials with a score on: {few}."
+    return "All trials have the same score, or no parameter varies: which ones matter cannot be seen."
 
 
 def importance(source: Source, found: Mapping[str, float]) -> Drawing | Missing:
-    """The importances as bars."""
+    """The importances as a bar chart."""
     import plotly.graph_objects as go
 
     if not found:
@@ -99,14 +99,14 @@ def contour(source: Source, names: Sequence[str]) -> Drawing | Missing:
 
     if len(names) < 2:
         return Missing("Needs two parameters that vary.")
-    # As Optuna has them, which may not know of all that trials of another study had.
+    # Optuna may lack some parameters of trials that come from another study.
     drawn = [trial for trial in comparable(source) if trial.number in source.sampled]
     both = [trial for trial in drawn if all(name in source.sampled[trial.number].params for name in names)]
     if len(both) < ENOUGH or any(len({str(trial.params[name]) for trial in both}) < 2 for name in names):
         kind = "complete " if all(trial.state == "complete" for trial in both) else ""
         return Missing(
-            f"How the score lies over both together is drawn from {ENOUGH} {kind}trials on, since it is interpolated "
-            f"between them: {len(both)} can be compared."
+            f"The score over both parameters together needs {ENOUGH} {kind}trials, since it is interpolated between "
+            f"them: {len(both)} can be compared."
         )
     thinned = thin_comparable(both, _CONTOUR, keep=[trial for trial in source.chosen if trial in both])
     metric = source.view.objective.metric
@@ -121,8 +121,8 @@ def contour(source: Source, names: Sequence[str]) -> Drawing | Missing:
 
 
 def _own_points(source: Source, figure: "go.Figure", trials: "Sequence[TrialRecord]") -> None:
-    """Puts points by state, with the choice among them, in the place of Optuna's, which are all alike."""
-    # The first are those that keep to constraints, of which there are none here. Optuna goes by number.
+    """Replaces Optuna's points, which all look alike, by points marked by state, and marks the choice."""
+    # The first trace has the trials that meet constraints: all, since there are none. Optuna orders them by number.
     drawn = next(figure.select_traces({"type": "scatter"}))
     places = dict(zip(sorted(trial.number for trial in trials), zip(drawn.x, drawn.y, strict=True), strict=True))
     marks = points(source, trials, lambda trial: places[trial.number])
@@ -134,7 +134,7 @@ def _own_points(source: Source, figure: "go.Figure", trials: "Sequence[TrialReco
 
 
 def _ticks(source: Source, figure: "go.Figure") -> None:
-    """Ticks as on the other axes of the same parameters; of whole numbers whole ones."""
+    """Gives the axes the ticks of other axes of the same parameters; whole numbers have whole ticks."""
     for axis in (figure.layout.xaxis, figure.layout.yaxis):
         whole = isinstance(source.distributions[axis.title.text], IntDistribution)
         if axis.type == "log":

@@ -1,4 +1,4 @@
-"""What a report says of one study, gathered before anything is written; and of several side by side."""
+"""The content of a report about one study, or several side by side, gathered before anything is written."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,28 +28,28 @@ class StudyPart:
     view: StudyView
     answer: Answer
     states: Mapping[str, int]
-    """State -> how many trials."""
+    """State -> number of trials."""
     seconds: str
-    """From the first trial's beginning to the last one's end."""
+    """Time from the first trial's beginning to the last one's end, as text."""
     scored: Sequence[TrialRecord]
     """The trials that have a score, best first."""
     outliers: int
-    """Trials whose score is too far off to be drawn."""
+    """The number of trials whose score is too far off to be drawn."""
     unscored: int
-    """Trials that were pruned before they had a score."""
+    """The number of trials that were pruned before they had a score."""
     table: Table
     figures: Mapping[str, Drawing | Missing]
     hovers: Mapping[int, str]
-    """Trial -> what the figures say of it under the pointer."""
+    """Trial -> the text that figures show for it under the pointer."""
     compared: str
-    """Which trials the figures of parameters show: complete, or all."""
+    """The trials that the figures of parameters show: `complete` or `all`."""
     important: Sequence[str]
-    """The two most important parameters; none of a small study."""
+    """The two most important parameters; empty for a small study."""
     spent: Sequence[Spent]
     failures: Sequence[Failures]
     alarms: Sequence[Alarm]
     enough: int
-    """So many scores it takes before parameters are ranked."""
+    """The number of scores from which on parameters are ranked."""
     predictions: Predictions | Missing | None
     """None where the task is no classification."""
     links: Links
@@ -58,7 +58,7 @@ class StudyPart:
 
 
 def study_part(source: Source, stores: Stores, links: Links) -> StudyPart:
-    """Gathers what is said of one study."""
+    """Gathers the content about one study."""
     view = source.view
     spent, failed = charts.time_spent(view.trials), charts.failures(view.trials)
     found = figures.importances(source)
@@ -67,13 +67,13 @@ def study_part(source: Source, stores: Stores, links: Links) -> StudyPart:
     drawn["time"] = charts.time_chart(spent)
     if failed:
         drawn["failures"] = charts.failure_chart(failed)
-    said = answer(view, stores)
+    found_answer = answer(view, stores)
     states = count_states(view.trials)
-    preferred = [said.trial] if said.trial else []
+    preferred = [found_answer.trial] if found_answer.trial else []
     shown = {number for one in drawn.values() if isinstance(one, Drawing) for number in one.trials}
     return StudyPart(
         view=view,
-        answer=said,
+        answer=found_answer,
         states=states,
         seconds=duration(charts.wall_time(view.trials)),
         scored=source.scored,

@@ -1,4 +1,4 @@
-"""What a figure says of a trial under the pointer: its state, its scores, its configuration."""
+"""The text that a figure shows for a trial under the pointer: its state, scores and configuration."""
 
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -16,7 +16,7 @@ _LETTERS = 60
 
 
 def hovers(source: "Source", numbers: Iterable[int]) -> dict[int, str]:
-    """Number of a trial -> its lines, as plotly's markup; kept once for all figures of a page."""
+    """Number of a trial -> its lines in plotly's markup, stored once for all figures of a page."""
     wanted = set(numbers)
     return {trial.number: _hover(source, trial) for trial in source.view.trials if trial.number in wanted}
 
@@ -30,7 +30,7 @@ def _hover(source: "Source", trial: "TrialRecord") -> str:
 
 
 def _scores(metric: str, trial: "TrialRecord") -> list[str]:
-    """The objective and the other scores on the validation part; the test part is not looked at."""
+    """The objective and the other scores on the validation part; test scores are not shown."""
     if trial.state == "failed":
         return [str(trial.failure)]
     if trial.value is None:

@@ -21,21 +21,21 @@ def markdown(sources: Sequence[Source], stores: Stores = USUAL) -> str:
 
 
 def _study(source: Source, stores: Stores) -> list[str]:
-    view, said = source.view, answer(source.view, stores)
+    view, found = source.view, answer(source.view, stores)
     lines = [f"## {escaped(view.name)}", ""]
-    lines += [f"**{escaped(said.headline)}** {escaped(' '.join(said.sure))}".rstrip(), ""]
-    if said.trial is not None:
-        lines += ["; ".join(f"{name}: {value}" for name, value in said.cost), ""]
-        lines += [", ".join(f"{code(name)} {code(value)}" for name, value in said.params), ""]
+    lines += [f"**{escaped(found.headline)}** {escaped(' '.join(found.sure))}".rstrip(), ""]
+    if found.trial is not None:
+        lines += ["; ".join(f"{name}: {value}" for name, value in found.cost), ""]
+        lines += [", ".join(f"{code(name)} {code(value)}" for name, value in found.params), ""]
         lines += _table(source)
-    lines += [f"{code(command)} {what}" + "  " for command, what in said.next] + [""]
+    lines += [f"{code(command)} {what}" + "  " for command, what in found.next] + [""]
     for alarm in alarms(source):
         lines.append(
-            f"- {code(alarm.parameter)}: {alarm.found} of the best {alarm.among} trials lie at the {alarm.edge} end of "
+            f"- {code(alarm.parameter)}: {alarm.found} of the best {alarm.among} trials are at the {alarm.edge} end of "
             f"its range, {alarm.limit}: {alarm.advice}."
         )
     lines += [f"- {count(len(row.numbers))} trials failed: {escaped(row.reason)}." for row in failures(view.trials)]
-    return [*lines, "", "The test part chose nothing.", ""]
+    return [*lines, "", "The test part was not used for any choice.", ""]
 
 
 def _table(source: Source) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where a study and its trials are to be found in MLflow: links to a server, else the command that starts one."""
+"""Links to a study and its trials on an MLflow server, or the command that starts MLflow's UI."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Links:
-    """Addresses without credentials."""
+    """Links to a study and its trials in MLflow, without credentials."""
 
     command: str = ""
-    """Shows the study in MLflow's UI; empty where nothing is known of its store."""
+    """The command that shows the study in MLflow's UI; empty where its store is not known."""
     study: str | None = None
-    """The page of its run, where a server shows it."""
+    """The page of the study's run, where a server shows it."""
     trials: Mapping[int, str] = field(default_factory=dict)
 
 
 def links_of(uri: str, study: str, numbers: Sequence[int], command: str) -> Links:
-    """The links of a study and of some of its trials; a store that no server shows has none, nor one that is away."""
+    """The links of a study and of some of its trials; only the command if no server shows the store or answers."""
     from hpo.tracking.links import run_pages
 
     pages = run_pages(uri, study, numbers)

@@ -1,4 +1,4 @@
-"""The way of a report: read the studies, gather, render, write, log. Trials are never changed.
+"""The steps of a report: read the studies, gather, render, write, log. Trials are never changed.
 
 names -> Source -> StudyPart -> template -> report.html -> MLflow
 """
@@ -23,11 +23,11 @@ _SCRIPTS = ("figures.js", "sorting.js", "copying.js")
 
 @dataclass(frozen=True)
 class Reported:
-    """What was written."""
+    """A finished report."""
 
     text: str
     logged: str
-    """Where it was logged, or why it was not; empty where that was not asked for."""
+    """Where the page was logged, or why it was not; empty where logging was not requested."""
 
 
 def report(  # noqa: PLR0913 - one argument, one option of the command
@@ -41,17 +41,17 @@ def report(  # noqa: PLR0913 - one argument, one option of the command
     tracking_uri: str | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Reported:
-    """Reports on studies, in a file or as text alone, and logs the page with the study's run in MLflow.
+    """Writes a report on studies to a file or only returns it, and logs the page to the study's run in MLflow.
 
     Args:
         names: the studies; several are compared first.
-        output: the file, written anew; None writes none.
+        output: the file, which is overwritten; None writes no file.
         form: html or md.
         log: whether a page of one study is logged to MLflow.
         home: the folder of the stores: HPO_HOME or ./mlruns where not given.
         storage: SQLAlchemy URL of the studies, where it is not the home folder's.
         tracking_uri: MLflow tracking URI, where it is not the home folder's.
-        tell: told what is being done.
+        tell: called with a text that says what is being done.
 
     Raises:
         UserError: there is no such study, or the file cannot be written.
@@ -125,14 +125,14 @@ def render(parts: "Sequence[StudyPart]", together: "Overview | None") -> str:
 
 
 def _plotly() -> str:
-    """plotly.js, as the plotly package brings it; `</script` does not occur in it."""
+    """The plotly.js of the plotly package; it does not contain `</script`."""
     from plotly.offline import get_plotlyjs
 
     return str(get_plotlyjs())
 
 
 def _check_writable(output: Path | None) -> None:
-    """Refuses before minutes of work what could not be written after them."""
+    """Refuses a file that could not be written, before minutes of work."""
     if output is None:
         return
     if output.is_dir():

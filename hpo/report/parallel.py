@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 _LINES = 240
 _FEWEST = 2
 _WIDTH, _LEAST = 92, 620
-"""Pixels for each axis, and for a figure."""
+"""Pixels for each axis, and the least pixels of a figure."""
 _ABSENT = -0.11
-"""Where a line runs whose configuration has not the parameter."""
+"""The height of a line where its configuration does not have the parameter."""
 _LETTERS = 16
 
 
@@ -34,7 +34,7 @@ class _Axis:
 
     name: str
     place: Callable[["TrialRecord"], float | None]
-    """Where a trial stands on it; None where it has no such value."""
+    """The place of a trial on the axis; None where the trial has no such value."""
     ticks: Sequence[tuple[float, str]]
 
 
@@ -63,11 +63,11 @@ def parallel(source: Source) -> Drawing | Missing:
 
 
 def _lines(source: Source, trials: "Sequence[TrialRecord]", axes: Sequence[_Axis]) -> "list[go.Scatter]":
-    """The best on top and the choice on top of all; in colours that read on white and on black alike."""
+    """The lines, better ones on top and the choice above all, in colours for white and black backgrounds."""
     import plotly.graph_objects as go
     from plotly.colors import sample_colorscale
 
-    # By rank, for one bad score would leave all others the same colour.
+    # Coloured by rank, since one bad score would give all others the same colour.
     ranks = {value: place for place, value in enumerate(sorted({trial.value for trial in trials}, key=_merit(source)))}
     colors = sample_colorscale([[0, WEAK], [1, BEST]], max(2, len(ranks)))
     last = max(1, len(ranks) - 1)
@@ -76,7 +76,7 @@ def _lines(source: Source, trials: "Sequence[TrialRecord]", axes: Sequence[_Axis
     for trial in sorted(trials, key=lambda trial: (trial.number in chosen, ranks[trial.value])):
         places = [axis.place(trial) for axis in axes]
         share = ranks[trial.value] / last if len(ranks) > 1 else 1.0
-        # Of few lines none may be dim.
+        # If there are few lines, none is dim.
         strength = 0.9 if len(trials) <= 40 else 0.2 + 0.7 * share
         line = {"color": colors[round(share * (len(colors) - 1))], "width": 1.3 if len(trials) > 40 else 2}
         trace = go.Scatter(
@@ -121,7 +121,7 @@ def _axis(name: str, distribution: BaseDistribution, trials: "Sequence[TrialReco
 
     def found(trial: "TrialRecord") -> float | None:
         value = trial.params.get(name)
-        # What was drawn when the range was another may be no number, or have no logarithm.
+        # A value from an earlier range may be no number, or have no logarithm.
         return place(value) if isinstance(value, int | float) and (value > 0 or not log) else None
 
     return _Axis(name, found, [(place(tick), setting(tick)) for tick in ticks])
@@ -137,7 +137,7 @@ def _logarithmic(low: float, high: float) -> Callable[[float], float]:
 
 
 def _linear_ticks(low: float, high: float, whole: bool) -> list[float]:
-    """Both ends and what lies between in equal steps; of whole numbers whole ones."""
+    """Both ends and values between them in equal steps; whole numbers for an axis of whole numbers."""
     if high == low:
         return [low]
     if not whole:

@@ -1,4 +1,4 @@
-"""Samples as pictures that a page carries within itself."""
+"""Samples as pictures that are embedded in a page."""
 
 import base64
 import io
@@ -8,13 +8,14 @@ if TYPE_CHECKING:
     from hpo.data.dataset import Array
 
 _LARGEST = 96
-"""Pixels; larger pictures are made smaller."""
+"""The most pixels of a side; larger pictures are made smaller."""
 
 
 def as_image(sample: "Array", low: float, high: float) -> str:
-    """A sample of shape (height, width, channels) as a PNG in a data URI; of channels that are no colours the first.
+    """A sample of shape (height, width, channels) as a PNG in a data URI.
 
-    `low` is shown black and `high` white: the least and the largest value of the data.
+    Three channels are colours; otherwise only the first channel is shown. `low` is shown black and `high` white: the
+    least and the largest value of the data.
     """
     import numpy as np
     from PIL import Image

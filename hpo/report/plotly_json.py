@@ -1,4 +1,4 @@
-"""A figure as the page carries it: plotly's JSON without title and colours, which the page sets for light and dark."""
+"""Figures as plotly's JSON, without title and colours; the page sets colours for its light and dark theme."""
 
 import json
 from dataclasses import dataclass
@@ -16,31 +16,31 @@ UNITS = ((3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 BAR = {"thickness": 10, "outlinewidth": 0, "title": {"side": "right"}}
 """A colour bar that leaves room for the figure."""
 
-# Text that plotly takes for markup on purpose.
+# Keys whose texts are meant as markup for plotly.
 _MARKUP = ("hovertemplate", "texttemplate")
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure and its words."""
+    """A figure with its description."""
 
     content: str
     """JSON of `data` and `layout`, safe within a script element."""
     alt: str
-    """What the figure shows, for those who do not see it."""
+    """A description of the figure for screen readers."""
     note: str = ""
-    """What was left out."""
+    """A note on trials that were left out."""
     height: int = 380
-    """In pixels."""
+    """The height in pixels."""
     width: int = 0
-    """Pixels below which it scrolls sideways."""
+    """The least width in pixels; a narrower window scrolls the figure sideways."""
     trials: frozenset[int] = frozenset()
-    """The trials of which it says more under the pointer: those of its traces' `customdata`."""
+    """The trials with a text under the pointer: those in its traces' `customdata`."""
 
 
 @dataclass(frozen=True)
 class Missing:
-    """Why a figure is not there."""
+    """A figure that is missing, with the reason."""
 
     reason: str
 
@@ -61,7 +61,7 @@ def for_script(value: Any) -> str:
 
 
 def themed(figure: "go.Figure") -> None:
-    """Lets the page's theme colour what is coloured by a scale."""
+    """Lets the page's theme set the colours of color scales."""
     for trace in figure.data:
         for part in (trace, getattr(trace, "marker", None)):
             if part is not None and "colorscale" in part and part.colorscale is not None:
@@ -69,7 +69,7 @@ def themed(figure: "go.Figure") -> None:
 
 
 def _escaped(value: Any, key: str = "") -> Any:
-    """Names and values of the user's are text: plotly would read tags in them."""
+    """Escapes users' names and values, in which plotly would interpret tags."""
     if isinstance(value, dict):
         return {name: _escaped(part, name) for name, part in value.items()}
     if isinstance(value, list):

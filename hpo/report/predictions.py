@@ -1,4 +1,4 @@
-"""What the best model says of the validation part: confusion matrix, figures for each class, pictures."""
+"""The best model's predictions for the validation part: confusion matrix, scores of each class, pictures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,46 +34,46 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class Picture:
-    """A sample with what it is and what it was taken for."""
+    """A sample with its true and its predicted class."""
 
     image: str
     """A data URI."""
     true: str
-    said: str
+    predicted: str
     sure: str
-    """The probability that the model gave to what it said; empty where its outputs are none."""
+    """The probability of the predicted class; empty where the model's outputs are no probabilities."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of the validation part."""
+    """A model's predictions for the validation part."""
 
     trial: int
-    """Whose model it is."""
+    """The trial of the model."""
     samples: int
     accuracy: float
     confusion: Drawing
     classes: Sequence[ClassRow]
     right: Sequence[Picture]
-    """Drawn at random; empty unless samples are images."""
+    """Right predictions, drawn at random; empty unless samples are images."""
     wrong: Sequence[Picture]
-    """Those of which the model was most sure."""
+    """The wrong predictions of which the model was most sure; empty unless samples are images."""
     mistakes: int
 
 
 def predictions(view: "StudyView", trials: "Sequence[TrialRecord]") -> Predictions | Missing | None:
-    """Has the model of the first trial that kept one predict the validation part; None for regression.
+    """Predicts the validation part with the model of the first trial that has a model file; None for regression.
 
-    The validation part and not the test part: who looks at mistakes changes what comes next, and then the test
-    part would have chosen.
+    It does not use the test part: people change an experiment because of the mistakes that they see, and would then
+    tune it on the test part.
 
     Args:
         view: the study.
-        trials: in order of preference.
+        trials: the trials, in order of preference.
     """
     kept = [trial for trial in trials if trial.model_file and Path(trial.model_file).is_file()]
     if not kept:
-        return Missing("The best model was not kept, or its file is gone.")
+        return Missing("The best model was not saved, or its file is gone.")
     try:
         dataset = _load(view, kept[0])
         if isinstance(dataset, Missing) or dataset.info.classes is None:
@@ -90,14 +90,14 @@ def predictions(view: "StudyView", trials: "Sequence[TrialRecord]") -> Predictio
 
 
 def _load(view: "StudyView", trial: "TrialRecord") -> "Dataset | Missing":
-    """The data as a trial's model had them: prepared as its configuration says, of its folds that of the model."""
+    """The data of a trial's model: prepared as its configuration says, with the split of the model's fold."""
     from hpo.loop.jobs import sections, variants_of
     from hpo.plan.rebuilt import plan_of_study
 
     plan = plan_of_study(view)
     variants = variants_of(plan)
     if variants.base.info.digest != view.identity["dataset"]["digest"]:
-        return Missing("The data have changed since the study was run: their digest is another.")
+        return Missing("The data have changed since the study was run: their digest is different.")
     dataset = variants.dataset(sections(plan, trial.params)[1])
     return dataset if trial.best_fold is None else dataset.folds[trial.best_fold - 1]
 
@@ -122,13 +122,13 @@ def _judged(dataset: "Dataset", trial: int, x: "Array", y: "Array", outputs: "Ar
     info = dataset.info
     classes = info.classes or 0
     names = info.class_labels
-    said = outputs.argmax(axis=1)
+    predicted = outputs.argmax(axis=1)
     labels = list(range(classes))
-    matrix = confusion_matrix(y, said, labels=labels)
+    matrix = confusion_matrix(y, predicted, labels=labels)
     table = classification_report(
-        y, said, labels=labels, target_names=[str(label) for label in labels], output_dict=True, zero_division=0
+        y, predicted, labels=labels, target_names=[str(label) for label in labels], output_dict=True, zero_division=0
     )
-    right, wrong = np.flatnonzero(said == y), np.flatnonzero(said != y)
+    right, wrong = np.flatnonzero(predicted == y), np.flatnonzero(predicted != y)
     drawn = np.random.default_rng(0).permutation(right)[:_PICTURES]
     surest = wrong[np.argsort(-outputs[wrong].max(axis=1), kind="stable")][:_PICTURES]
 
@@ -137,7 +137,8 @@ def _judged(dataset: "Dataset", trial: int, x: "Array", y: "Array", outputs: "Ar
             return []
         low, high = float(x.min()), float(x.max())
         return [
-            Picture(as_image(x[row], low, high), names[y[row]], names[said[row]], _sure(outputs[row])) for row in rows
+            Picture(as_image(x[row], low, high), names[y[row]], names[predicted[row]], _sure(outputs[row]))
+            for row in rows
         ]
 
     return Predictions(

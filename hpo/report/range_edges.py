@@ -1,4 +1,4 @@
-"""Alarms: parameters whose best trials lie at the edge of their range, so that better ones may lie beyond."""
+"""Alarms about parameters whose best trials are at the edge of their range: better values may be beyond it."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _NEAR = 0.05
 """The share of a range that counts as its edge."""
 _FEWEST, _MOST = 5, 20
 _CHANCE = 0.01
-"""How unlikely the crowd at an edge must be if values were drawn evenly."""
+"""The significance level: the probability of such a crowd at an edge if values were drawn evenly."""
 
 Edge = Literal["low", "high"]
 
@@ -32,7 +32,7 @@ class Alarm:
     parameter: str
     edge: Edge
     found: int
-    """How many of the best trials lie there."""
+    """How many of the best trials are at this edge."""
     among: int
     limit: str
     """The edge's value."""
@@ -41,11 +41,11 @@ class Alarm:
 
 
 def alarms(source: Source) -> list[Alarm]:
-    """The parameters of which at least half the best trials lie at the same edge, and not by chance.
+    """The parameters with at least half of the best trials at the same edge, if that is not likely by chance.
 
-    The best are the best tenth, at least 5 and at most 20; the edge is the outermost 5% of the range, in the
-    logarithm where the parameter is drawn so, or the last of the values that can be counted. Chance is
-    `scipy.stats.binomtest` against values drawn evenly, at 1%. Of few trials nothing is said.
+    The best trials are the best tenth, at least 5 and at most 20. The edge is the outermost 5% of the range, on a
+    logarithmic scale for logarithmic parameters; for up to 20 values it is the last value. The test is
+    `scipy.stats.binomtest` against values drawn evenly, at the 1% level. A study with few scores has no alarms.
     """
     if len(source.scored) < ENOUGH:
         return []
@@ -84,18 +84,18 @@ class _Scale:
     high: float
     log: bool
     near: float
-    """Places up to this one, and from one less this, are the edge."""
+    """The width of an edge: places up to `near`, and from `1 - near` on."""
     chance: float
-    """How likely a value drawn evenly lies at one edge."""
+    """The probability that a value drawn evenly is at one edge."""
 
     def place(self, value: float) -> float:
-        """From 0 at the low end to 1 at the high one."""
+        """The place of a value: 0 at the low end, 1 at the high end."""
         low, high, here = (math.log(x) if self.log else x for x in (self.low, self.high, value))
         return float((here - low) / (high - low))
 
 
 def _scale(distribution: BaseDistribution) -> _Scale | None:
-    """How values lie in a range; None where they have no order, or there is only one."""
+    """The scale of a range; None where values have no order, or there is only one."""
     if isinstance(distribution, CategoricalDistribution):
         choices = _numbers(distribution)
         return _Scale(min(choices), max(choices), False, 0.0, 1 / len(choices)) if len(choices) > 1 else None
@@ -104,14 +104,14 @@ def _scale(distribution: BaseDistribution) -> _Scale | None:
     if low == high:
         return None
     steps = (high - low) / step + 1 if step else math.inf
-    # Of few values the last one is the edge; of many, the outermost twentieth.
+    # If there are few values, the last one is the edge; otherwise the outermost 5%.
     few = steps <= 1 / _NEAR
     near = 1e-9 if few and not distribution.log else _NEAR
     return _Scale(low, high, distribution.log, near, max(_NEAR, 1 / steps))
 
 
 def _numbers(distribution: CategoricalDistribution) -> list[float]:
-    """The choices where all of them are numbers, else none."""
+    """The choices, if all of them are numbers; else an empty list."""
     numbers = [one for one in distribution.choices if isinstance(one, int | float) and not isinstance(one, bool)]
     return numbers if len(numbers) == len(distribution.choices) else []
 
@@ -133,7 +133,7 @@ def _advice(name: str, distribution: BaseDistribution, edge: Edge) -> str:
 def _wider(distribution: IntDistribution | FloatDistribution, edge: Edge) -> float | None:
     """A limit further out: by a factor of 10 (whole numbers: 2) on a logarithmic scale, else by half the range.
 
-    Ranges within [0, 1] stay there and counts stay counts; None where there is nothing further out.
+    A range within [0, 1] stays within it, and a range of counts stays at 1 or more. None where no value is beyond.
     """
     low, high, whole = distribution.low, distribution.high, isinstance(distribution, IntDistribution)
     if edge == "low":

@@ -1,4 +1,4 @@
-"""The command `hpo report`: where the report goes, and what is said meanwhile and after."""
+"""The command `hpo report`: where the report goes, and what the command prints."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _STDOUT = Path("-")
 
 @dataclass(frozen=True)
 class Done:
-    """What the command came to."""
+    """The result of the command."""
 
     path: Path | None
     """The file; None for stdout."""
@@ -26,7 +26,7 @@ class Done:
     report: Reported
 
     def lines(self) -> Iterator[str]:
-        """For people: the Markdown itself where no file is named, else what was written where."""
+        """The output for people: the Markdown itself where no file is named, else the file and its size."""
         if self.path is None:
             yield self.report.text
             return
@@ -35,7 +35,7 @@ class Done:
             yield self.report.logged
 
     def as_json(self) -> dict[str, Any]:
-        """For programs; with the text itself where no file is named."""
+        """The output for programs, with the text itself where no file is named."""
         text = {"text": self.report.text} if self.path is None else {}
         return {
             "file": None if self.path is None else str(self.path),
@@ -49,10 +49,10 @@ def report_command(  # noqa: PLR0913, PLR0917 - one argument, one option of the 
     studies: Sequence[str], output: Path | None, form: Format | None, log: bool, home: Path | None,
     storage: str | None, console: Console, tracking_uri: str | None = None,
 ) -> Done:  # fmt: skip
-    """Writes a report where it is asked for; a page goes to report.html by default, Markdown to stdout.
+    """Writes a report to `output`. By default a page goes to report.html, and Markdown to stdout.
 
     Raises:
-        UserError: no such study, or a file that is no report's or cannot be written.
+        UserError: no such study, or a file that has the wrong suffix or cannot be written.
     """
     form = chosen_format(output, form)
     if output is None and form == "html":
@@ -67,10 +67,10 @@ def report_command(  # noqa: PLR0913, PLR0917 - one argument, one option of the 
 
 
 def chosen_format(output: Path | None, wanted: Format | None) -> Format:
-    """The format: what is asked for, else what the file's suffix says, else a page.
+    """The format: `wanted`, else that of the file's suffix, else a page.
 
     Raises:
-        UserError: the suffix is none of a report's, or belongs to the other format.
+        UserError: the suffix belongs to no format, or to the other one.
     """
     if output is None or output == _STDOUT:
         return wanted or "html"

@@ -1,4 +1,4 @@
-// Headings of tables become buttons that sort: numbers as numbers, what is missing last in either direction.
+// Turns headings of tables into buttons that sort: numbers as numbers, missing values last in either direction.
 "use strict";
 (() => {
   const words = new Intl.Collator(undefined, { numeric: true });

@@ -19,13 +19,13 @@ class Cell:
 
     text: str
     key: float | None = None
-    """What it is sorted by, where it is a number."""
+    """The number by which the cell is sorted, where it is one."""
     link: str | None = None
 
 
 @dataclass(frozen=True)
 class Row:
-    """A trial."""
+    """A row: a trial."""
 
     cells: Sequence[Cell]
     chosen: bool
@@ -65,7 +65,7 @@ def trial_table(source: "Source", links: Mapping[int, str]) -> Table:
     """The table of a study's trials; a number with a link leads to the trial's run in MLflow."""
     names = list(source.distributions)
     trials = listed(source)
-    # Numbers stand at the right, and a column of a parameter whose values are none at the left.
+    # Columns of numbers are aligned right, other columns of parameters left.
     numeric = [all(_number(t.params[name]) is not None for t in trials if name in t.params) for name in names]
     columns = [
         Column("trial", True), Column("state"), Column(source.view.objective.metric, True), Column("epochs", True),

@@ -1,4 +1,4 @@
-"""Fewer trials than there are, for figures that are to be read: drawn honestly, and said so."""
+"""Selects some of many trials for figures, at random where possible, with a note that says so."""
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ from hpo.study.record import TrialRecord, ranked
 from hpo.text.values import count
 
 _ENOUGH = 10
-"""So many complete trials are compared without pruned ones."""
+"""From this number of complete trials on, pruned ones are left out of comparisons."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A study as it is drawn."""
+    """A study with the trials that figures draw."""
 
     view: StudyView
     scored: Sequence[TrialRecord]
     """Complete and pruned trials that have a score, best first."""
     drawn: Sequence[TrialRecord]
-    """Those of them whose score is not so bad that nothing else could be told apart beside it."""
+    """The scored trials without outliers, whose scores are so bad that the others would look the same."""
     sampled: Mapping[int, Sampled]
     """Number of a trial -> its sampled parameters."""
 
@@ -41,7 +41,7 @@ class Source:
 
     @cached_property
     def choice(self) -> Choice | None:
-        """What the study says to use; None while no trial has a score."""
+        """The trial that the study recommends; None while no trial has a score."""
         return choice_of(self.view)
 
     @property
@@ -63,7 +63,7 @@ def read_source(url: str, name: str) -> Source:
 
 
 def _without_outliers(scored: Sequence[TrialRecord], objective: Objective) -> list[TrialRecord]:
-    """Leaves out scores ten times as far from the best as those of nine trials in ten: losses that exploded."""
+    """Leaves out exploded losses: scores 10 times as far from the 90% quantile as that is from the best."""
     if not scored:
         return []
     losses = -objective.merit(np.array([trial.value for trial in scored]))
@@ -78,7 +78,7 @@ class Thinned:
 
     numbers: frozenset[int]
     note: str
-    """What is shown of what; empty where everything is."""
+    """How many trials are shown, and which; empty where all are."""
 
 
 def thin(trials: Sequence[TrialRecord], most: int, what: str, keep: Sequence[TrialRecord] = ()) -> Thinned:
@@ -86,9 +86,9 @@ def thin(trials: Sequence[TrialRecord], most: int, what: str, keep: Sequence[Tri
 
     Args:
         trials: best first.
-        most: how many are left.
-        what: what the note calls them: curves, points.
-        keep: trials that are shown in any case, beside the others.
+        most: the number of trials to select.
+        what: the word for trials in the note: curves, points.
+        keep: trials that are shown in any case, in addition.
     """
     if len(trials) <= most:
         return Thinned(frozenset(trial.number for trial in [*trials, *keep]), "")
@@ -97,35 +97,35 @@ def thin(trials: Sequence[TrialRecord], most: int, what: str, keep: Sequence[Tri
     kept = {trial.number for trial in trials[:best]} | {trials[int(place)].number for place in rest}
     more = {trial.number for trial in keep} - kept
     note = f"{count(len(kept) + len(more))} of {count(len(trials))} {what}: the best {best} and {drawn} drawn at random"
-    others = f", and the {len(more)} other{'s' if len(more) > 1 else ''} that must be seen" if more else ""
+    others = f", and the {len(more)} other{'s' if len(more) > 1 else ''} that must be shown" if more else ""
     return Thinned(frozenset(kept | more), note + others)
 
 
 def comparable(source: Source) -> list[TrialRecord]:
     """The complete trials, best first; where there are fewer than ten, the pruned ones as well.
 
-    What a pruned trial reached in one epoch says little beside what others reached in twenty.
+    The score of a pruned trial after one epoch cannot be compared well with scores of others after twenty.
     """
     complete = [trial for trial in source.drawn if trial.state == "complete"]
     return complete if len(complete) >= _ENOUGH else list(source.drawn)
 
 
 def thin_comparable(trials: Sequence[TrialRecord], most: int, keep: Sequence[TrialRecord] = ()) -> Thinned:
-    """At most `most` of comparable trials, named by what they are; see `thin`."""
+    """At most `most` comparable trials, which the note calls complete if all are; see `thin`."""
     complete = all(trial.state == "complete" for trial in trials)
     return thin(trials, most, "complete trials" if complete else "trials", keep)
 
 
 class Sample(optuna.Study):
-    """A study of which Optuna's figures draw only some trials, under their own numbers.
+    """A study with only some trials, under their own numbers, for Optuna's figures.
 
-    Pruned trials appear as complete ones, at their best score before they were stopped: that is how hpo ranks
-    them, and without them a pruner that works would hide most of what was tried. All others appear as failed,
-    for Optuna counts on trials without gaps.
+    Pruned trials appear as complete ones, with their best score before they were stopped, as hpo ranks them. Without
+    them most trials of a study with a good pruner would be missing. All other trials appear as failed, since Optuna
+    needs trial numbers without gaps.
     """
 
     def __init__(self, source: Source, numbers: frozenset[int] | None = None) -> None:
-        """`numbers` None takes every trial that has a score."""
+        """If `numbers` is None, every trial that has a score is drawn."""
         objective, name = source.view.objective, source.view.name
         storage = InMemoryStorage()
         storage.create_new_study([StudyDirection[str(objective.direction).upper()]], name)

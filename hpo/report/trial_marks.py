@@ -1,4 +1,4 @@
-"""How trials are marked in every figure alike: by their state, and the choice on top of all."""
+"""Marks of trials, the same in every figure: by state, with the choice on top."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 COLORS = {"complete": COMPLETE, "pruned": PRUNED, "failed": FAILED}
 _SYMBOLS = {"complete": "circle", "pruned": "circle-open", "failed": "x-thin-open"}
 _CROWD = 80
-"""From so many trials on they are drawn small and let others shine through."""
+"""Above this number of trials marks are small and translucent."""
 
 STAR: dict[str, Any] = {"symbol": "star", "size": 15, "color": BEST, "opacity": 1, "line": {"width": 0}}
-"""The choice."""
+"""The mark of the choice."""
 
 Place = Callable[["TrialRecord"], tuple[Any, Any]]
 
@@ -28,8 +28,8 @@ def points(source: "Source", trials: "Sequence[TrialRecord]", place: Place, lege
     Args:
         source: the study.
         trials: those that are drawn.
-        place: where in the figure a trial stands.
-        legend: whether the traces are named; in one of several figures side by side.
+        place: the coordinates of a trial in the figure.
+        legend: whether the traces appear in the legend; true in one of several figures side by side.
     """
     import plotly.graph_objects as go
 
@@ -65,7 +65,7 @@ def star(source: "Source", trials: "Sequence[TrialRecord]", place: Place, legend
 
 
 def marker(state: str, trials: int) -> dict[str, Any]:
-    """The mark of a state, in a figure of so many trials."""
+    """The mark of a state, in a figure with this number of trials."""
     crowd = trials > _CROWD
     strength = {"complete": 0.6, "pruned": 0.4, "failed": 0.8}[state] if crowd else 0.9
     line = {"width": 0 if state == "complete" else 1 if crowd else 2}

@@ -54,7 +54,7 @@ def test_rows_for_which_it_holds(expression: str, depths: list[int]) -> None:
         ("dept > 1", "--where dept > 1: there is no column dept; did you mean depth?"),
         ('"dept" > 1', "there is no column dept; did you mean depth?"),
         ('state = "complete"', "text goes in single quotes: 'complete'"),
-        ("depth >", "syntax error; write SQL, as state = 'complete' and depth >= 2"),
+        ("depth >", "syntax error; write SQL such as state = 'complete' and depth >= 2"),
         ("order > 1", 'near "order": syntax error; write SQL'),
         ("max(depth) = 2", "misuse of aggregate"),
         ("1) ; drop table trials; --", "one statement at a time"),

@@ -94,10 +94,10 @@ def test_a_confirmed_study_names_the_winner_its_interval_the_ties_and_the_noise(
 
 
 def test_studies_without_scores_say_so(store):
-    assert "Nothing to use yet: no trial has begun." in page(store, "none").text
+    assert "Nothing to use yet: no trial has started." in page(store, "none").text
     failed = page(store, "failed").text
     assert "Nothing to use: both trials failed: <img src=x onerror='window.hacked = true'> & <b>more</b>." in failed
-    assert re.search(r"hpo show failed 1 --storage sqlite:\S+optuna.db shows all that is known of trial 1", failed)
+    assert re.search(r"hpo show failed 1 --storage sqlite:\S+optuna.db shows all details of trial 1", failed)
     assert "Learning curves" not in failed
     assert "The test part" not in failed
     one = page(store, "one").text

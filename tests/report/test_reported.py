@@ -42,8 +42,8 @@ def test_the_best_models_predictions_agree_with_its_score(view):
     assert sum(row.samples for row in found.classes) == found.samples == 64
     assert found.mistakes == round((1 - best.value) * 64)
     assert len(found.wrong) == min(24, found.mistakes)
-    assert all(picture.true != picture.said for picture in found.wrong)
-    assert all(picture.true == picture.said for picture in found.right)
+    assert all(picture.true != picture.predicted for picture in found.wrong)
+    assert all(picture.true == picture.predicted for picture in found.right)
     sure = [float(picture.sure.rstrip("%")) for picture in found.wrong]
     assert sure == sorted(sure, reverse=True)
 
