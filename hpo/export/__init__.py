@@ -1,1 +1,1 @@
-"""What leaves a study: a configuration, a model, a script, and what can be done with each."""
+"""Exports a trial as a configuration, a model, a script or a registered model; retrains it, and predicts with it."""

@@ -1,4 +1,4 @@
-"""Exporting a trial: as a file that can be trained again, a Keras model or script, a version in the model registry."""
+"""Exports a trial: as a file to train again, as a Keras model or script, or as a version in the model registry."""
 
 import shutil
 from collections.abc import Iterator
@@ -24,10 +24,10 @@ _FILES, _MODELS = (".yaml", ".yml", ".json", ".py"), (".keras",)
 
 @dataclass(frozen=True)
 class Targets:
-    """What a trial is exported to."""
+    """The targets of an export; None where a target is not wanted."""
 
     to: Path | None = None
-    """A file: .yaml or .json, which hpo train takes, or .py, a Keras script."""
+    """A file: .yaml or .json for hpo train, or .py for a Keras script."""
     model: Path | None = None
     """A Keras file (.keras)."""
     register: str | None = None
@@ -41,11 +41,11 @@ class Which:
     trial: int | None = None
     """A trial's number."""
     confirmed: bool | None = None
-    """The confirmed choice, or the best single trial; None: the confirmed choice once there is one."""
+    """True: the confirmed choice. False: the best single trial. None: the confirmed choice, if there is one."""
 
 
 def chosen(view: "StudyView", number: int | None) -> TrialRecord:
-    """The trial of that number, or the best.
+    """The trial with that number, or the best trial if `number` is None.
 
     Raises:
         NotFound: no such trial, or none with a score.
@@ -59,11 +59,11 @@ def chosen(view: "StudyView", number: int | None) -> TrialRecord:
 
 
 def choose(view: "StudyView", which: Which) -> tuple[TrialRecord, str]:
-    """The trial to export, and why it is that one.
+    """The trial to export, and the reason for this trial as text.
 
     Raises:
         NotFound: no such trial, or none with a score.
-        UserError: a trial without a score, or a confirmed one is wanted and nothing was confirmed.
+        UserError: the trial has no score, or the confirmed one is requested and the study was not confirmed.
     """
     confirmation = view.confirmation
     if which.confirmed and which.trial is not None:
@@ -80,7 +80,7 @@ def choose(view: "StudyView", which: Which) -> tuple[TrialRecord, str]:
         raise UserError(f"trial {trial.number} of study {view.name} has no score: it is {trial.outcome}")
     scored = f"{view.objective.metric} {score(trial.value)}"
     if which.trial is not None:
-        return trial, f"trial {trial.number}, as asked for: {scored}"
+        return trial, f"trial {trial.number}, as requested: {scored}"
     why = f"trial {trial.number}, the best single run of {count(len(view.trials))}: {scored}"
     if confirmation is not None:
         return trial, f"{why}; the confirmed choice is trial {confirmation.chosen}"
@@ -88,13 +88,13 @@ def choose(view: "StudyView", which: Which) -> tuple[TrialRecord, str]:
 
 
 def write_model(view: "StudyView", trial: TrialRecord, path: Path) -> Retrained | None:
-    """Writes a trial's model to a .keras file, its scaling in front: it takes features as they came.
+    """Writes a trial's model to a .keras file. The file includes the scaling, so it takes features without scaling.
 
-    The best model of a study was kept and is copied; others are trained again from their seed, and what that
-    came to is returned. A trial that was stopped and then confirmed is trained in full, as it was confirmed.
+    The best model of a study was saved and is copied. Others are trained again from their seed; the result of that
+    training is returned. A trial that was stopped and then confirmed is trained in full, as it was confirmed.
 
     Raises:
-        HpoError: it cannot be saved; says why.
+        HpoError: the model cannot be saved; the message says why.
     """
     exported = exported_of(view, trial)
     as_kept = exported.limit == exported.stopped_after
@@ -116,10 +116,10 @@ def export(
     storage: str | None = None,
     tracking_uri: str | None = None,
 ) -> Iterator[str]:
-    """Exports a trial; yields a line that says which and why, then one for each thing made.
+    """Exports a trial. Yields a line that names the trial and why it was chosen, then a line for each target.
 
     Raises:
-        UserError: nothing is named, a file has the wrong suffix or no folder, or there is no such study or trial.
+        UserError: no target is named, a file has the wrong suffix or no folder, or there is no such study or trial.
     """
     if targets == Targets():
         raise UserError(
@@ -145,13 +145,13 @@ def export(
 def _write_file(view: "StudyView", trial: TrialRecord, path: Path) -> str:
     if path.suffix != ".py":
         write_exported(view, trial, path)
-        return f"{path}: train it again: hpo train {path}"
+        return f"{path}: train it again with hpo train {path}"
     from hpo.export.script import script_of
 
     text = script_of(exported_of(view, trial))
     with replaced(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    return f"{path}: trains it without hpo: python {path}"
+    return f"{path}: train it without hpo with python {path}"
 
 
 def _written(view: "StudyView", trial: TrialRecord, path: Path) -> str:
@@ -164,7 +164,7 @@ def _written(view: "StudyView", trial: TrialRecord, path: Path) -> str:
 def _register(
     view: "StudyView", trial: TrialRecord, why: str, targets: Targets, where: tuple[str | Path | None, str | None]
 ) -> Iterator[str]:
-    """Registers the model, the one just written where there is one."""
+    """Registers the model that was just written, or else one that is written for this."""
     from hpo.export.registration import register
 
     with scratch_folder() as folder:

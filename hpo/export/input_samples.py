@@ -1,4 +1,4 @@
-"""Samples to be predicted, from tables, arrays and pictures: read as the training data were."""
+"""Reads samples to predict from tables, arrays and pictures, in the same way as training data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,20 +15,22 @@ _TABLES, _PICTURES = (".csv", ".parquet"), (".png", ".jpg", ".jpeg")
 
 @dataclass(frozen=True)
 class Samples:
-    """What is to be predicted."""
+    """Samples to predict."""
 
     x: "Array"
-    """Shape (n, *input_shape), as it came."""
+    """Shape (n, *input_shape), not scaled."""
     files: Sequence[str] = field(default_factory=tuple)
     """The names of pictures; empty for other input."""
     ignored: Sequence[str] = field(default_factory=tuple)
+    """Columns of a table that the model does not use."""
 
 
 def read_samples(source: Path, info: "DatasetInfo | None") -> Samples:
-    """Reads samples for a model; `info` is what it knows of its training data.
+    """Reads samples for a model; `info` describes its training data, if the model has a description.
 
     Raises:
-        DataError: they cannot be read, or are not what the model was trained on.
+        DataError: the samples cannot be read, or are not of the kind that the model was trained on.
+        NotFound: there is no such file or folder.
     """
     if not source.exists():
         raise NotFound(f"{source}: no such file or folder")
@@ -54,7 +56,7 @@ def _rows(source: Path, info: "DatasetInfo | None") -> Samples:
     from hpo.data.tables import read_features
 
     if info is None or not info.columns:
-        known = f"samples of shape {info.input_shape}" if info else "what it does not say"
+        known = f"samples of shape {info.input_shape}" if info else "data that its file does not describe"
         raise DataError(f"{source}: the model was not trained on a table, but on {known}; give it a .npy or .npz file")
     x, ignored = read_features(source, info.columns)
     return Samples(_finite(x, source), ignored=ignored)
@@ -75,7 +77,7 @@ def _array(source: Path) -> "Array":
                 name = "x" if "x" in archive.files else archive.files[0] if len(archive.files) == 1 else None
                 if name is None:
                     names = ", ".join(archive.files) or "none"
-                    raise DataError(f"{source}: needs an array x, or a single one, and holds: {names}")
+                    raise DataError(f"{source}: must have an array x, or a single array, has: {names}")
                 array = archive[name]
                 return array
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
@@ -87,7 +89,7 @@ def _pictures(source: Path, info: "DatasetInfo | None") -> Samples:
     from PIL import Image, UnidentifiedImageError
 
     if info is None or len(info.input_shape) != 3 or info.input_shape[-1] not in (1, 3):
-        known = f"samples of shape {info.input_shape}" if info else "what it does not say"
+        known = f"samples of shape {info.input_shape}" if info else "data that its file does not describe"
         raise DataError(f"{source}: the model was not trained on grey or coloured pictures, but on {known}")
     files = [source]
     if source.is_dir():

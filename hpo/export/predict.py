@@ -1,4 +1,4 @@
-"""Predictions of a saved or registered model for a file: read as in training, written as a table."""
+"""Predicts the samples of a file with a saved or registered model, and writes a table."""
 
 import re
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ _REGISTERED = "models:/"
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of samples, a row each."""
+    """A model's predictions."""
 
     table: "pd.DataFrame"
-    """Columns: file (of pictures), class and a probability for each class, or the predicted numbers."""
+    """A row for each sample. Columns: file (for pictures); class and probabilities of classes, or predicted numbers."""
     ignored: Sequence[str] = field(default_factory=tuple)
     """Columns of the input that the model does not know."""
 
@@ -53,7 +53,7 @@ def predict(
         file = _model_file(model, folder, home, uri)
         info = _info(file)
         samples = read_samples(source, info)
-        # Imported once the input is known to be sound: TensorFlow takes seconds.
+        # Imported only after the input was checked, since TensorFlow takes seconds to import.
         with without_import_messages():
             from hpo.training import predict as trained
 
@@ -67,10 +67,10 @@ def write(found: Predictions, path: Path | None) -> None:
 
 
 def check_output(path: Path | None) -> None:
-    """Finds before long work what would keep predictions from being written.
+    """Checks before long work that predictions can be written.
 
     Raises:
-        UserError: it is no .csv file, or its folder does not exist.
+        UserError: the path is no .csv file, or its folder does not exist.
     """
     if path is not None:
         if path.suffix != ".csv":
@@ -129,7 +129,7 @@ def _table(outputs: "Array", samples: Samples, info: "DatasetInfo | None") -> "p
     if info.classes == 2:
         outputs = by_class(outputs)
     names = info.class_labels
-    # A model of the user's own may put out logits.
+    # A user's own model may return logits.
     sums_to_one = bool(np.allclose(outputs.sum(axis=1), 1, atol=1e-3) and (outputs >= 0).all())
     kind = "probability" if sums_to_one else "output"
     table["class"] = [names[one] for one in outputs.argmax(axis=1)]

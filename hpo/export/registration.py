@@ -1,4 +1,4 @@
-"""Registering a trial's model in MLflow's registry: what is said of it there, and an example of its input."""
+"""Registers a trial's model in MLflow's registry, with a description and an example of its input."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ def register(
 
     Raises:
         NotFound: MLflow has no run of the trial.
-        UserError: MLflow cannot be reached, or refuses.
+        UserError: MLflow cannot be reached, or refuses the model.
     """
     set_environment()
     from hpo.tracking import registry
@@ -65,7 +65,7 @@ def register(
 
 
 def _data(plan: Plan, model: Path) -> "tuple[DatasetInfo, Array | None]":
-    """What the model was trained on, and a few samples; none where the data can no longer be read."""
+    """The description of the training data, and a few samples; None for samples that can no longer be read."""
     from hpo.loop.jobs import variants_of
     from hpo.training.model_data import read_info
 
@@ -83,13 +83,14 @@ def _data(plan: Plan, model: Path) -> "tuple[DatasetInfo, Array | None]":
 
 
 def _description(exported: Exported, why: str, info: "DatasetInfo", name: str) -> str:
-    """Markdown for the page of the version."""
+    """The Markdown text of the version's page."""
     tests = ", ".join(f"{markdown(key)} {score(value)}" for key, value in (exported.scores.get("test") or {}).items())
     place = f'"models:/{name}@champion"'
     lines = [
-        f"{markdown(why[0].upper() + why[1:])}. Of study {markdown(exported.study)}.",
-        f"On the test part, which chose nothing, the trial's own run had {tests or 'no score'}.",
-        f"Takes {markdown(_input(info))}, as they came: the scaling is inside. Puts out {markdown(_output(info))}.",
+        f"{markdown(why[0].upper() + why[1:])}. It is from study {markdown(exported.study)}.",
+        f"On the test part, which was not used for any choice, the trial's own run had {tests or 'no score'}.",
+        f"The model takes {markdown(_input(info))} without scaling, which is part of the model. "
+        f"It returns {markdown(_output(info))}.",
         f"Use it: {code(f'hpo predict models:/{name}@champion INPUT -o out.csv')}, "
         f"or {code(f'mlflow.keras.load_model({place})')}.",
         f"Trained on {markdown(info.name)}, digest {code(exported.digest)}, with seed {exported.seed}.",
@@ -108,5 +109,5 @@ def _output(info: "DatasetInfo") -> str:
     if info.task == "regression":
         return f"{info.outputs} numbers" if info.outputs > 1 else "a number"
     named = f": {', '.join(info.class_names)}" if info.class_names else ""
-    of_one = ", or, of a single sigmoid unit, that of the second" if info.classes == 2 else ""
-    return f"a probability for each of {info.outputs} classes{named}{of_one}"
+    sigmoid = ", or, from a single sigmoid unit, that of the second class" if info.classes == 2 else ""
+    return f"a probability for each of {info.outputs} classes{named}{sigmoid}"

@@ -1,4 +1,4 @@
-"""Training one configuration again, alone: the same seed gives the same curve."""
+"""Trains one configuration again, without a study: the same seed gives the same curve."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -25,35 +25,35 @@ _HOW_TO_GET_ONE = (
 
 @dataclass(frozen=True)
 class Retrained:
-    """What training a configuration again came to."""
+    """The result of training a configuration again."""
 
     digest: str
-    """Of the data that it was trained on."""
+    """The digest of the data that the run trained on."""
     seed: int
     best_epoch: int | None = None
     value: float | None = None
-    """The objective at the best epoch; of k-fold cross-validation, its mean over the folds."""
+    """The objective at the best epoch; with k-fold cross-validation, its mean over the folds."""
     test: Mapping[str, float] = field(default_factory=dict)
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     fold_lengths: Sequence[int] = ()
-    """Of k-fold cross-validation, the epochs of each fold."""
+    """The epochs of each fold of k-fold cross-validation; else empty."""
     resolved: "Resolved | None" = None
-    """Every setting that it had."""
+    """All settings of the run."""
     model_saved: bool = False
-    """Whether its model was saved, where that was wanted."""
+    """Whether its model was saved, if a file was requested."""
     test_note: str | None = None
-    """Why test scores are missing, or what they are not of."""
+    """Why test scores are missing, or why they are not those of the saved model."""
     model_note: str | None = None
     """Why its model could not be saved, or why its file cannot be loaded as it is."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """What a score came to over runs: their mean, and their standard deviation with n - 1 in the denominator."""
+    """A score over runs: its mean, and its standard deviation with n - 1 in the denominator."""
 
     mean: float
     deviation: float | None
-    """None of a single run."""
+    """None for a single run."""
 
 
 def retrain(
@@ -62,15 +62,16 @@ def retrain(
     """Trains one configuration of a plan once; see `Again`.
 
     Raises:
-        HpoError: the training failed; with its traceback.
+        HpoError: the training failed; the message has its traceback.
     """
     return retrain_all(plan, params, [Again(seed, epochs, save_to)])[0]
 
 
 def runs_of(exported: "Exported", seeds: int, save_to: Path | None = None) -> list[Again]:
-    """The run of an exported trial's own seed, whose model is saved, and of fresh ones up to `seeds` runs.
+    """`seeds` runs of an exported trial: the first with the trial's own seed, the others with new seeds.
 
-    Fresh ones are drawn from its own by NumPy's SeedSequence, and end at `Exported.limit`.
+    The model of the first run is saved. New seeds are derived from the trial's seed by NumPy's SeedSequence; their runs
+    end at `Exported.limit`.
     """
     from hpo.study.samplers import derive_seed
 
@@ -83,12 +84,12 @@ def retrain_all(
 ) -> list[Retrained]:
     """Trains one configuration of a plan once for each wanted run, on the workers of the plan's engine.
 
-    A run whose worker dies is tried again, as often as the plan's study would; `observers` hear of all.
+    A run whose worker dies is tried again, as often as in the plan's study. `observers` are notified of all runs.
 
     Raises:
         InvalidSettings: the configuration cannot be trained.
-        HpoError: a training failed; with its traceback.
-        Interrupted: by a signal; nothing is kept.
+        HpoError: a training failed; the message has its traceback.
+        Interrupted: a signal ended the training; nothing is kept.
     """
     from hpo.export.retraining import Retraining
     from hpo.loop.coordinator import Budget
@@ -116,10 +117,10 @@ def _retrained(run: TrialRecord, digest: str) -> Retrained:
 
 
 def require_model(run: Retrained, wanted: Path) -> None:
-    """Checks that a run left its model, which was wanted as a file.
+    """Checks that a run saved its model, which was requested as a file.
 
     Raises:
-        HpoError: it did not; says why, and how to get one.
+        HpoError: it did not; the message says why, and how to get a model.
     """
     if run.model_saved:
         return

@@ -1,4 +1,4 @@
-"""The record of a retraining: the runs of one configuration that are wanted, in memory, gone with the process."""
+"""The record of a retraining: the requested runs of one configuration, kept in memory only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,29 +17,29 @@ from hpo.study.record import TrialRecord
 
 @dataclass(frozen=True)
 class Again:
-    """One run that is wanted."""
+    """One requested run."""
 
     seed: int
-    """Of all that is random in it."""
+    """The seed of everything random in the run."""
     epochs: int | None = None
-    """After which it is stopped, as a pruner would, so that a pruned trial comes back as it was."""
+    """The epoch after which the run is stopped, as by a pruner, to repeat a pruned trial."""
     save_to: Path | None = None
-    """Keras file (.keras) for its model."""
+    """The Keras file (.keras) for its model."""
 
 
 class _Memory:
-    """A store that is never away."""
+    """A store in memory, which is always available."""
 
     def check(self) -> None:
-        """Nothing can have gone wrong."""
+        """Does nothing, since nothing can fail."""
 
     def drain(self, seconds: float) -> bool:
-        """Everything is written."""
+        """Returns true, since there is nothing to write."""
         return True
 
 
 class Retraining:
-    """A record for the coordinator: each wanted run once, and again where its worker died, up to `retries` times."""
+    """A record for the coordinator: each requested run once, and again after its worker died, up to `retries` times."""
 
     exhausted = False
     declared: Declared | None = None
@@ -57,11 +57,11 @@ class Retraining:
         return sorted((run for attempts in self._attempts for run in attempts), key=lambda run: run.number)
 
     def results(self) -> list[TrialRecord]:
-        """The last attempt at each run, in the order in which they were wanted."""
+        """The last attempt at each run, in the order of the requests."""
         return [attempts[-1] for attempts in self._attempts]
 
     def ask(self, trials: int | None) -> TrialRecord | None:
-        """The first run that was never begun, or whose worker died; `trials` is a study's."""
+        """The first run that was not begun yet, or whose worker died; `trials` is ignored."""
         for place, attempts in enumerate(self._attempts):
             if not attempts or self.will_run_again(attempts[-1]):
                 number, seed = len(self._places), self._wanted[place].seed
@@ -75,29 +75,29 @@ class Retraining:
         return None
 
     def save_to(self, run: TrialRecord, best: Score | None) -> SaveTo | None:
-        """Where a run's model is saved, whatever the others came to."""
+        """Where a run's model is saved, regardless of the results of other runs."""
         file = self._wanted[self._places[run.number]].save_to
         return None if file is None else SaveTo(file)
 
     def declare(self, found: Declared) -> None:
-        """What a model declares on the way varies nothing: the configuration is fixed."""
+        """Ignores what a model declares while it trains, since the configuration is fixed."""
 
     def resolve(self, record: TrialRecord, resolved: Resolved | None) -> TrialRecord:
-        """Keeps the settings that a run resolved to."""
+        """Stores the settings that a run resolved to."""
         return self._keep(replace(record, resolved=resolved))
 
     def report(self, number: int, epoch: int, value: float) -> bool:
-        """Whether a run is to be stopped as its trial was: after the same epoch.
+        """Whether a run is to be stopped now: after the same epoch as its trial.
 
         A trial of k folds that was stopped has no score, and so is never trained again.
         """
         return epoch == self._wanted[self._places[number]].epochs
 
     def end(self, record: TrialRecord) -> TrialRecord:
-        """Keeps the end of a run.
+        """Stores the end of a run.
 
         Raises:
-            HpoError: it failed for good, which makes all others pointless.
+            HpoError: it failed and is not tried again, which makes all other runs pointless.
         """
         run = self._keep(replace(record, ended=datetime.now()))
         if run.failure is not None and not self.will_run_again(run):

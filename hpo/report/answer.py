@@ -57,7 +57,7 @@ def _nothing(view: StudyView, stores: Stores) -> Answer:
     sure: list[str] = []
     if not total:
         headline = "Nothing to use yet: no trial has started."
-        sure.append("Start the first with hpo run and the experiment's file.")
+        sure.append("Start one with hpo run and an experiment.")
     elif last is not None and failed == total:
         whole = {1: "its only trial", 2: "both trials"}.get(total, f"all {count(total)} trials")
         headline = f"Nothing to use: {whole} failed{_reasons(view)}: {_message(last)}"

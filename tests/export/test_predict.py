@@ -110,7 +110,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, digits: Dataset) -> None:
     with pytest.raises(DataError, match=r"objects\.npy: cannot be read: Object arrays cannot be loaded"):
         read_samples(tmp_path / "objects.npy", digits.info)
     np.savez(tmp_path / "two.npz", a=np.zeros(1), b=np.zeros(1))
-    with pytest.raises(DataError, match=r"two\.npz: needs an array x, or a single one, and holds: a, b"):
+    with pytest.raises(DataError, match=r"two\.npz: must have an array x, or a single array, has: a, b"):
         read_samples(tmp_path / "two.npz", digits.info)
     (tmp_path / "broken.png").write_text("no picture")
     with pytest.raises(DataError, match=r"broken\.png: cannot be read as a picture"):

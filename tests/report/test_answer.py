@@ -36,7 +36,7 @@ PRUNED = [trial(number, "pruned") for number in range(3)]
 @pytest.mark.parametrize(
     ("trials", "headline", "sure", "command"),
     [
-        ([], "Nothing to use yet: no trial has started.", "Start the first with hpo run and the experiment's file.", None),
+        ([], "Nothing to use yet: no trial has started.", "Start one with hpo run and an experiment.", None),
         (FAILED, "Nothing to use: all 5 trials failed: model.py:4: ValueError: no error.", "are listed below", 4),
         (FAILED[:2], "Nothing to use: both trials failed: model.py:1: ValueError: no error.", "listed below", 1),
         (FAILED[:1], "Nothing to use: its only trial failed: model.py:0: ValueError: no error.", "trial 0", 0),
@@ -77,7 +77,9 @@ def test_a_long_message_is_cut_in_the_headline(view):
 def test_where_most_failed_the_answer_says_so(view):
     said = answer(replace(view, trials=[*FAILED, trial(5, value=0.5)]))
     assert said.headline == "Use trial 5."
-    assert "5 of the 6 trials failed, so the search tried little. Trial 4: model.py:4: ValueError: no error." in said.sure
+    assert (
+        "5 of the 6 trials failed, so the search tried little. Trial 4: model.py:4: ValueError: no error." in said.sure
+    )
     assert [text.split()[1] for text, _ in said.next] == ["confirm", "export", "show"]
     one = answer(replace(view, trials=[FAILED[0], *(trial(number, value=0.5) for number in range(1, 4))]))
     assert not any("failed" in sentence for sentence in one.sure)

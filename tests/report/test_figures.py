@@ -146,7 +146,7 @@ def test_nothing_is_ranked_or_interpolated_from_few_trials(store, name):
     source = read_source(store, name)
     assert importances(source) == {}
     missing = importance(source, {})
-    assert "said from 20 scores on" in missing.reason
+    assert "from 20 trials with a score on" in missing.reason
     assert slices(source, []) == missing
     assert isinstance(over_time([source]), Missing) == (name == "one")
 

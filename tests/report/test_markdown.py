@@ -28,7 +28,9 @@ def test_hostile_values_are_no_markup(store):
     assert not re.search(r"(?<!\\)[<`]", prose)
 
 
-@pytest.mark.parametrize(("name", "words"), [("none", " yet: no trial has started"), ("failed", ": both trials failed")])
+@pytest.mark.parametrize(
+    ("name", "words"), [("none", " yet: no trial has started"), ("failed", ": both trials failed")]
+)
 def test_a_study_without_scores_says_so(store, name, words):
     assert f"**Nothing to use{words}" in text(store, name)
 

@@ -50,7 +50,7 @@ def test_the_best_models_predictions_agree_with_its_score(view):
 
 def test_what_is_missing_is_said(view):
     gone = [replace(trial, model_file="/nowhere/model.keras") for trial in view.trials]
-    assert predictions(view, gone).reason == "The best model was not kept, or its file is gone."
+    assert predictions(view, gone).reason == "The best model was not saved, or its file is gone."
     changed = replace(view, identity={**view.identity, "dataset": {**view.identity["dataset"], "digest": "0"}})
     assert predictions(changed, view.trials).reason.startswith("The data have changed since the study was run")
     best = [trial for trial in view.trials if trial.model_file]

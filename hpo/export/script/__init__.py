@@ -1,4 +1,4 @@
-"""An exported trial as a plain Keras script, which needs no hpo and reads as if written by hand."""
+"""Writes an exported trial as a plain Keras script, which does not need hpo and looks as if written by hand."""
 
 import re
 import subprocess
@@ -10,16 +10,16 @@ from hpo.system.tensorflow_import import without_import_messages
 if TYPE_CHECKING:
     from hpo.plan.exported_file import Exported
 
-# Arguments on a line of their own, without a comma after the last: wider lines would join them again.
+# Arguments on a line of their own without a trailing comma, which a formatter with longer lines would join again.
 _ARGUMENTS_ON_A_LINE = re.compile(r"(?<=\w\(\n)( +.*[^,\n])(?=\n *\))")
 
 
 def script_of(exported: "Exported") -> str:
-    """The script's text. Reads the data and builds the model once, to say what they are.
+    """The script's text. To write it, this reads the data and builds the model once.
 
     Raises:
         DataError: the data can no longer be read.
-        UserError: how it was trained makes no plain script.
+        UserError: its kind of training cannot be written as a plain script.
         ModelError: the model can no longer be built.
     """
     from jinja2 import Environment, StrictUndefined
@@ -34,7 +34,7 @@ def script_of(exported: "Exported") -> str:
 
 
 def formatted(source: str) -> str:
-    """Python source without unused imports, laid out as `ruff format` and `black` do, for lines of 88 as of 120."""
+    """Python source without unused imports, formatted so that `ruff format` and `black` keep it for any line length."""
     imported = _ruff("check", "--select=F401,I", "--fix-only", "--config=src=[]", source=source)
     return _ruff("format", source=_ARGUMENTS_ON_A_LINE.sub(r"\1,", _ruff("format", source=imported)))
 
@@ -42,6 +42,6 @@ def formatted(source: str) -> str:
 def _ruff(*command: str, source: str) -> str:
     from ruff.__main__ import find_ruff_bin
 
-    # A user's own settings of ruff are not asked for.
+    # --isolated ignores the user's own settings of ruff.
     arguments = [find_ruff_bin(), *command, "--isolated", "--no-cache", "--quiet", "--stdin-filename=best.py", "-"]
     return subprocess.run(arguments, input=source, capture_output=True, text=True, encoding="utf-8", check=True).stdout

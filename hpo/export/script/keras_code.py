@@ -1,4 +1,4 @@
-"""A model as the Keras code that builds it: for people to read, and to go on with."""
+"""Writes a model as the Keras code that builds it, for people to read and edit."""
 
 import inspect
 import itertools
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-# What a layer is called, and what every layer has, says nothing of what it does. Layers without a seed draw one.
+# Arguments of every layer, which do not affect what it does. Layers without a seed draw one.
 _OF_ALL_LAYERS = ("name", "trainable", "dtype", "seed")
-# A list of more numbers than this is written by its runs.
+# A list of more numbers than this is written by runs of equal numbers: [0] * 10 + [1].
 _LONG = 8
 
 
 def layers_as_code(model: "keras.Sequential") -> list[str]:
-    """The layers of a Sequential model, an expression each, with what differs from Keras's defaults.
+    """The layers of a Sequential model, an expression for each, with arguments that differ from Keras's defaults.
 
     Raises:
         ValueError: a layer has an argument that cannot be written down.
@@ -24,7 +24,7 @@ def layers_as_code(model: "keras.Sequential") -> list[str]:
 
 
 def layer_as_code(layer: "keras.layers.Layer") -> str:
-    """The call that makes a layer, with what differs from Keras's defaults.
+    """The call that creates a layer, with arguments that differ from Keras's defaults.
 
     Raises:
         ValueError: it has an argument that cannot be written down.
@@ -34,14 +34,14 @@ def layer_as_code(layer: "keras.layers.Layer") -> str:
 
 
 def _call(kind: type, config: Mapping[str, Any]) -> str:
-    """The call that makes an object of Keras's from its configuration."""
+    """The call that creates a Keras object from its configuration."""
     needed = [
         name
         for name, parameter in inspect.signature(kind).parameters.items()
         if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
     ]
     default = kind(**{name: config[name] for name in needed}).get_config()
-    # Once built, LayerNormalization has its axis in a list.
+    # A built LayerNormalization has its axis in a list.
     changed = {
         name: value
         for name, value in config.items()

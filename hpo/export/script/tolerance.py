@@ -1,4 +1,4 @@
-"""How far the score of one more run may lie from that of the export, and where that is known from."""
+"""The interval in which the score of another run should be, and the reason for it."""
 
 import math
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ class Tolerance:
     low: float
     high: float
     why: str
-    """A sentence or two."""
+    """One or two sentences that explain the interval."""
 
 
 def tolerance(exported: Exported, info: DatasetInfo) -> Tolerance:
-    """The interval that a run with the trial's configuration must meet.
+    """The interval in which the score of a run with the trial's configuration must be.
 
-    Of a confirmed trial: the prediction interval for one further value of a normal variable, by Student's t
-    (scipy.stats.t), its deviation that of the trial's own seeds, at least the study's noise floor.
+    For a confirmed trial it is the prediction interval for one further value of a normal variable, by Student's t
+    (scipy.stats.t). The deviation is that of the trial's own seeds, at least the study's noise floor.
     """
     from scipy import stats
 
@@ -40,7 +40,7 @@ def tolerance(exported: Exported, info: DatasetInfo) -> Tolerance:
         if half > 0:
             why = (
                 f"Confirmed over {estimate.seeds} seeds: mean {score(estimate.mean)}, its 95% interval "
-                f"{interval(estimate.low, estimate.high)}. {_SHARE:.0%} of single runs lie in the wider interval below."
+                f"{interval(estimate.low, estimate.high)}. {_SHARE:.0%} of single runs are in the wider interval below."
             )
             return Tolerance(estimate.mean - half, estimate.mean + half, why)
     if confirmed is not None and confirmed.noise_floor > 0:
@@ -58,7 +58,7 @@ def _guess(exported: Exported, info: DatasetInfo) -> Tolerance:
     why = f"The study was not confirmed, so how far {metric} varies from seed to seed is not known. A guess: "
     if metric.endswith(("accuracy", "acc")):
         samples = info.sizes["validation"]
-        # Of a perfect score the error is taken as if one sample had been wrong.
+        # For a perfect score the error is computed as if one sample had been wrong.
         share = min(max(value, 1 / samples), 1 - 1 / samples)
         half = _STANDARD_ERRORS * math.sqrt(share * (1 - share) / samples)
         why += f"{_STANDARD_ERRORS} standard errors of a share of {samples} samples around {score(value)}."

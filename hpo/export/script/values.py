@@ -1,4 +1,4 @@
-"""What a script's template is filled with: how a trial's data are read, its model is made and its training goes."""
+"""The values for a script's template: how to read a trial's data, build its model and train it."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -33,15 +33,15 @@ _SUFFIXES: Mapping[PartName, str] = {"training": "", "validation": "_val", "test
 
 
 def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any]:
-    """The values, by the names that the template has for them. Reads the data and builds the model.
+    """Name in the template -> value. Reads the data and builds the model.
 
     Args:
         exported: the trial.
-        taken: words that mean something in the script, by which no module of the user can be called there.
+        taken: words with a meaning in the script, which cannot be names of users' modules there.
 
     Raises:
         DataError: the data can no longer be read.
-        UserError: how it was trained makes no plain script.
+        UserError: its kind of training cannot be written as a plain script.
         ModelError: the model can no longer be built.
     """
     plan = exported.plan
@@ -91,7 +91,7 @@ def _refuse(refused: bool, what: str) -> None:
 
 
 def _own_code(paths: Iterable[str], folders: Sequence[Path], taken: Collection[str]) -> dict[str, Any]:
-    """How what import paths name is called in the script, and the imports and folders that it takes."""
+    """The imports of the user's code in the script, its names there, and the folders to search."""
     imports, called, used = [], {}, []
     for path in paths:
         module, _, name = path.partition(":")
@@ -101,13 +101,13 @@ def _own_code(paths: Iterable[str], folders: Sequence[Path], taken: Collection[s
         imports.append(f"import {module}" + (f" as {alias}" if alias != module else ""))
         called[path] = f"{alias}.{name}"
         used += found
-    # The folder that is put in front last is the first one searched.
+    # Each folder is inserted in front, so the last one inserted is searched first.
     searched = [str(folder.absolute()) for folder in folders if folder in used]
     return {"imports": imports, "called": called, "folders": [*reversed(dict.fromkeys(searched))]}
 
 
 def _reading(spec: DatasetSpec, dataset: Dataset, folders: Sequence[Path]) -> dict[str, Any]:
-    """What reads the data, from where, and the suffixes of the parts that they bring: "" for training."""
+    """How the data are read, from where, and the suffixes of the parts that they provide: "" for training."""
     info = dataset.info
     drawn = {draw.purpose for draw in info.draws}
     reader, path, files = info.source, None, {}
@@ -130,7 +130,7 @@ def _reading(spec: DatasetSpec, dataset: Dataset, folders: Sequence[Path]) -> di
 
 
 def _feeding(job: Job, built: Built, dataset: Dataset) -> dict[str, Any]:
-    """What batches the model trains on, and with which learning rates."""
+    """The batches that the model trains on, and the learning rates."""
     training, schedule = job.training, job.training.schedule if has_schedule(job.training) else None
     changes = layers_of(job.augmentation, dataset.info) if job.augmentation is not None else []
     _refuse(bool(built.fit and schedule), "a learning-rate schedule beside a HyperModel's own fit makes")
@@ -163,7 +163,7 @@ def _model(job: Job, built: Built, dataset: Dataset, called: Mapping[str, str]) 
 
 
 def _compiling(model: keras.Model, training: TrainingSpec, dataset: Dataset) -> dict[str, Any]:
-    """Compiles the model; returns what `compile` was given, as source."""
+    """Compiles the model; returns the arguments of `compile` as source."""
     compile_model(model, training, dataset.info)
     config = model.get_compile_config()
     optimizer, loss = type(model.optimizer).__name__, config["loss"]
@@ -180,7 +180,7 @@ def _call(function: str, arguments: Mapping[str, Any]) -> str:
 
 
 def _labels(model: keras.Model, dataset: Dataset) -> str:
-    """What the loss takes, against what the data have; pipelines keep the labels that they have."""
+    """How labels are converted from those of the data to those that the loss takes; pipelines keep theirs."""
     if dataset.stream is not None:
         return "as they are"
     y = np.asarray(dataset.training.y[:1])
