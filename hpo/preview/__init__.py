@@ -1,1 +1,1 @@
-"""What an experiment would run, and on what data, before anything is trained."""
+"""Shows what an experiment would run, and its data, before anything is trained."""

@@ -1,4 +1,4 @@
-"""How values are written for people: a number looks the same in tables, sentences, reports and progress."""
+"""Formats values for people, so that a number looks the same in tables, sentences, reports and progress."""
 
 import json
 import math
@@ -101,7 +101,7 @@ def count(value: int | None) -> str:
 
 
 def counts(values: Mapping[str, int]) -> str:
-    """How many there are of each kind: 7 complete, 1 failed."""
+    """The number of each kind: `7 complete, 1 failed`."""
     return ", ".join(f"{count(value)} {name}" for name, value in values.items()) or "none"
 
 

@@ -63,7 +63,7 @@ def test_rows_for_which_it_holds(expression: str, depths: list[int]) -> None:
         ("", "syntax error"),
     ],
 )
-def test_what_is_wrong_is_said(expression: str, message: str) -> None:
+def test_a_wrong_expression_gets_a_message(expression: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         where(FRAME, expression)
     assert message in str(caught.value)

@@ -153,7 +153,7 @@ def test_the_same_call_again_adds_nothing_but_what_is_missing(home: Path) -> Non
     assert len(read_study(url(home), "new").trials) == len(whole.trials) + 2
 
 
-def test_what_training_said_becomes_the_value_of_a_new_parameter(home: Path) -> None:
+def test_a_setting_of_training_becomes_the_value_of_a_new_parameter(home: Path) -> None:
     wanted = experiment("new")
     wanted["search_space"]["parameters"]["batch_size"] = {"type": "categorical", "choices": [32, 64]}
     extend("old", wanted, Options(home=home))

@@ -1,4 +1,4 @@
-"""Trials that ended elsewhere as Optuna keeps them, and that each is added once."""
+"""Trials that ended elsewhere are stored as Optuna stores trials, and each is added once."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -33,7 +33,7 @@ def kept(record: TrialRecord, **more: Any) -> optuna.trial.FrozenTrial:
     return frozen(SearchSpace.model_validate(SPACE), record, "val_accuracy", {"by": "hand"}, **more)
 
 
-def test_a_complete_trial_is_told_by_its_score_with_all_that_belongs_to_it() -> None:
+def test_a_complete_trial_has_its_score_and_all_its_attributes() -> None:
     times = {"started": BEGAN, "ended": BEGAN + timedelta(minutes=1)}
     trial = kept(ended(3, **times), system={"completed_rung_0": 0.3})
     assert (trial.state.name, trial.value, trial.intermediate_values) == ("COMPLETE", 0.6, {1: 0.3, 2: 0.6, 3: 0.5})
@@ -47,7 +47,7 @@ def test_a_complete_trial_is_told_by_its_score_with_all_that_belongs_to_it() -> 
     assert (back.params, back.seed, back.best_epoch, back.curves, back.test) == (KNOWN, 7, 2, CURVES, {"loss": 0.4})
 
 
-def test_a_pruned_trial_is_told_by_its_last_value_and_a_failed_one_by_none() -> None:
+def test_a_pruned_trial_has_its_last_value_and_a_failed_one_has_none() -> None:
     assert kept(ended(3, state="pruned")).value == 0.5
     failed = kept(ended(3, state="failed", value=None, failure=Failure("nonfinite")))
     assert (failed.state.name, failed.value) == ("PRUNED", None)

@@ -33,7 +33,7 @@ def test_of_hyperband_the_epochs_are_known() -> None:
     assert sorted({trial.epochs for trial in trials}) == [1, 2, 4]
 
 
-def test_what_is_no_project_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_project_gets_a_message(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"must be a KerasTuner project.*did you mean .*keras_tuner/hyperband"):
         read_project(PROJECTS)
     with pytest.raises(NotFound, match=r"a folder with oracle\.json$"):

@@ -1,4 +1,4 @@
-"""A whole study told to another MLflow: the same runs, once; real stores, scripted training."""
+"""A whole study logged to another MLflow: the same runs, once; real stores, scripted training."""
 
 import json
 import shutil
@@ -127,7 +127,7 @@ def test_twice_gives_the_same_as_once(home: Path, tmp_path: Path) -> None:
     assert sum(tags["hpo.role"] == "confirm" for _, _, _, tags, *_ in once.values()) == 4
 
 
-def test_what_is_missing_is_mended_and_the_rest_left_alone(home: Path) -> None:
+def test_missing_runs_are_logged_and_the_rest_is_left_alone(home: Path) -> None:
     """By default in the study's own store; here as a server that died between two runs leaves it."""
     from mlflow import MlflowClient
 
@@ -169,7 +169,7 @@ def test_what_a_kill_left_running_is_ended(home: Path) -> None:
     assert look(home)["told"][1] == "FAILED", "MLflow saw the end, and knows better"
 
 
-def test_the_link_of_an_extended_study_is_told_from_either_side(home: Path) -> None:
+def test_the_link_of_an_extended_study_is_logged_from_either_side(home: Path) -> None:
     log_again("told", home=home)
     extend("told", EXPERIMENT | {"name": "wider"}, Options(home=home))
     assert look(home)["told"][3]["hpo.extended_by"] == "wider"
@@ -184,7 +184,7 @@ def test_the_link_of_an_extended_study_is_told_from_either_side(home: Path) -> N
     assert sources == {f"trial {number} of told" for number in range(5)}
 
 
-def test_what_cannot_be_told_is_said(home: Path, tmp_path: Path) -> None:
+def test_a_study_that_cannot_be_logged_gets_a_message(home: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{home}/optuna.db"
     with pytest.raises(UserError, match=r"MLflow store http://127\.0\.0\.1:9 cannot be opened"):
         log_again("told", "http://127.0.0.1:9", home=home)

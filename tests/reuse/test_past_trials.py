@@ -1,4 +1,4 @@
-"""Which past configurations lie in a new space."""
+"""Past configurations that are in a new search space."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,7 @@ def without(*names: str) -> dict[str, Any]:
     return {name: value for name, value in KNOWN.items() if name not in names}
 
 
-def test_what_lies_in_the_space_stays_as_it_is() -> None:
+def test_a_configuration_in_the_space_stays_as_it_is() -> None:
     assert fitted(space(), KNOWN, {}, strict=True) == KNOWN
     adam = {**without("momentum", "nesterov"), "optimizer": "adam"}
     assert fitted(space(), adam, {}, strict=True) == adam
@@ -63,7 +63,7 @@ def test_what_is_merely_known_may_be_silent_on_constants_and_say_more() -> None:
         fitted(space(), without("depth"), {}, strict=False)
 
 
-def test_what_the_training_section_said_counts_where_it_is_a_parameter_now() -> None:
+def test_a_setting_of_the_training_section_counts_where_it_is_a_parameter_now() -> None:
     wider = space(batch_size={"type": "int", "low": 16, "high": 64})
     with pytest.raises(Unfit, match="without batch_size"):
         fitted(wider, KNOWN, {}, strict=True)

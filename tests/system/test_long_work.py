@@ -1,4 +1,4 @@
-"""Work that takes long is named."""
+"""Notes about work that takes long."""
 
 import time
 

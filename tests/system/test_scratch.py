@@ -109,7 +109,7 @@ def test_one_that_was_killed_as_it_was_made_is_removed_after_a_while(tmp_path):
         assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_what_libraries_leave_lies_in_it_too_and_goes_with_the_process(tmp_path):
+def test_temporary_files_of_libraries_are_in_it_too_and_are_removed_with_it(tmp_path):
     code = "import tempfile\nfrom hpo.system.scratch import *\nuse_own_temporary_folder()"
     other = process(f"{code}\nwith scratch_folder(): print(tempfile.mkdtemp())")
     output, errors = other.communicate(timeout=30)
