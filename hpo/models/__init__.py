@@ -32,7 +32,7 @@ __all__ = [
 _MODULES = {"mlp": mlp, "cnn": cnn}
 
 KNOWN: Mapping[str, str] = {name: (module.__doc__ or "").splitlines()[0] for name, module in _MODULES.items()}
-"""The models that hpo knows: name -> what it is, in a line."""
+"""The models that hpo knows: name -> a description of one line."""
 
 
 def keys(model: str) -> tuple[str, ...] | None:
@@ -50,12 +50,12 @@ def keys(model: str) -> tuple[str, ...] | None:
 
 
 def described(model: str) -> tuple[type[Section], type[Section]]:
-    """What describes the parameters of a known model: all of them, and those that each layer or block may have."""
+    """The sections that describe the parameters of a known model: all of them, and those of each layer or block."""
     return _MODULES[model].Keys, _MODULES[model].EachKeys
 
 
 def unknown_keys(model: str, names: Iterable[str]) -> dict[str, str]:
-    """Which of the keys that a search space sets neither the model nor its training reads: key -> message.
+    """The keys set by a search space that neither the model nor its training reads: key -> message.
 
     Raises:
         ModelError: neither a known model nor an import path.
@@ -73,7 +73,7 @@ def unknown_keys(model: str, names: Iterable[str]) -> dict[str, str]:
 
 
 def check(model: str, params: Mapping[str, Any], info: "DatasetInfo") -> None:
-    """Checks what `build` would be given, without importing Keras; of models by import path nothing is known.
+    """Checks the arguments of `build` without importing Keras. Models by import path are not checked.
 
     Raises:
         ModelError: there is no such model, or it does not fit the data.
@@ -92,13 +92,13 @@ def build(
 ) -> Built:
     """Builds the model of one trial.
 
-    `params` are what the configuration sets, key -> value; keys of training may be among them. `declared` is
-    what a KerasTuner model is known to declare.
+    `params` are the keys that the configuration sets (key -> value), which may include keys of training. `declared`
+    holds the hyperparameters that a KerasTuner model is known to declare.
 
     Raises:
-        ModelError: there is no such model, it is no function that builds one, or it does not fit the data.
+        ModelError: there is no such model, it is not a function that builds one, or it does not fit the data.
         InvalidModel: the model cannot be built with these parameters.
-        Exception: what the user's own code raised.
+        Exception: whatever the user's own code raises.
     """
     if keys(model) is not None:
         return Built(_MODULES[model].build(params, info))
@@ -106,4 +106,4 @@ def build(
     hypermodel = keras_tuner.hypermodel_of(model, found, info)
     if hypermodel is not None:
         return keras_tuner.build(model, hypermodel, params, declared)
-    return Built(keras_tuner.checked(model, found(dict(params), info)))
+    return Built(keras_tuner.checked_model(model, found(dict(params), info)))

@@ -1,4 +1,4 @@
-"""What building a model yields, and the error where its parameters allow none."""
+"""The result of building a model, and the error for parameters with which it cannot be built."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class InvalidModel(ModelError):
-    """The model cannot be built with these parameters; others may do.
+    """The model cannot be built with these parameters, but may be built with others.
 
-    `key` is the parameter at fault, where one is.
+    `key` is the parameter at fault; None if no single one is.
     """
 
     def __init__(self, message: str, key: str | None = None) -> None:
@@ -31,9 +31,9 @@ class Built:
     """A model for one trial."""
 
     model: "keras.Model"
-    """Compiled or not."""
+    """The model, compiled or not."""
     fit: Callable[..., Any] | None = None
     """A KerasTuner HyperModel's own `fit`, called as `fit(model, *args, **kwargs)`; None for `model.fit`.
     Raises InvalidModel where it raised FailedTrialError."""
     declared: Callable[[], Declared | None] = _nothing
-    """What `build`, or `fit` once it ran, declared, where that is more than was known; else None."""
+    """Returns the hyperparameters that `build` and `fit` declared so far; None if all of them were known before."""

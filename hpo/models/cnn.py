@@ -8,7 +8,7 @@ from pydantic import Field
 
 from hpo.errors import ModelError, nearest
 from hpo.models.built import InvalidModel
-from hpo.models.layers import activate, dense, options, output
+from hpo.models.layers import activate, dense, output, weight_options
 from hpo.models.parts import Activation, Head, HeadKeys, LayerKeys, Weights, activation, head, weights
 from hpo.models.values import Values
 
@@ -38,23 +38,23 @@ class EachKeys(LayerKeys):
     pool_size: Annotated[int, Field(ge=1)] = 2
     """Height and width of the pooling. Unit: pixels. Example: 3"""
     block_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """How many of a block's outputs are dropped while training, at random; `dropout` within a list of blocks.
+    """How many of a block's outputs are dropped at random while training. Within a list of blocks the key is `dropout`.
     Unit: share. Example: 0.25"""
 
 
 class Keys(EachKeys, HeadKeys):
-    """A small convolutional network: blocks of convolution and pooling, then dense layers. `filters_2` is the second
-    block's."""
+    """A small convolutional network: blocks of convolution and pooling, then dense layers. `filters_2` sets `filters`
+    of the second block."""
 
     blocks: Annotated[int, Field(ge=0)] | list[dict[str, Any]] = 2
-    """How many blocks of convolutions and pooling there are; or a list of mappings, one a block, with the keys that
-    are named here for blocks. `kernel_2` and so on belong to the second block alone, whatever the list says.
+    """How many blocks of convolutions and pooling there are; or a list with a mapping for each block, of the keys that
+    blocks have here. `kernel_2` and similar keys override the list for the second block.
     Unit: blocks. Example: [{filters: 32, kernel: 5}, {filters: 64, convolutions: 2, dropout: 0.25}]"""
     dense: Annotated[int, Field(ge=0)] | list[Annotated[int, Field(ge=1)]] = 128
     """How many units the dense layer after the blocks has; 0 for no such layer, a list for several.
     Unit: units. Example: [256, 64]"""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """How many of the dense layer's units are dropped while training, at random. Unit: share. Example: 0.5"""
+    """How many of the dense layer's units are dropped at random while training. Unit: share. Example: 0.5"""
 
 
 _WITHIN_A_BLOCK = tuple(key.removeprefix("block_") for key in EachKeys.model_fields)
@@ -83,7 +83,7 @@ class _Plan:
 
 
 def check(params: Mapping[str, Any], info: "DatasetInfo") -> None:
-    """Raises what `build` would, without Keras."""
+    """Raises the same errors as `build`, without importing Keras."""
     _plan(params, info)
 
 
@@ -91,11 +91,11 @@ def build(params: Mapping[str, Any], info: "DatasetInfo") -> "keras.Model":
     """Builds an uncompiled model; input shape `info.input_shape` (height, width, channels); output shape
     (info.outputs,), or (1,) for two classes with `output_activation: sigmoid`.
 
-    `Keys` says what the parameters are. `kernel_2` is the second block's own, and so on.
+    `Keys` documents the parameters. `kernel_2` sets `kernel` of the second block alone, and so on.
 
     Raises:
-        ModelError: the data are no images.
-        InvalidModel: a value that makes no layer, or a kernel or pool that does not fit its input.
+        ModelError: the data are not images.
+        InvalidModel: a value is not allowed, or a kernel or pool does not fit its input.
     """
     import keras
 
@@ -118,7 +118,7 @@ def _layers(block: _Block, number: int) -> Iterator[Any]:
     import keras
 
     for _ in range(block.convolutions):
-        yield keras.layers.Conv2D(block.filters, block.kernel, padding=block.padding, **options(block.weights))
+        yield keras.layers.Conv2D(block.filters, block.kernel, padding=block.padding, **weight_options(block.weights))
         if block.batch_normalization:
             yield keras.layers.BatchNormalization()
         yield activate(block.activation)
@@ -183,7 +183,7 @@ def _block(values: Values) -> _Block:
 
 
 def _size_after(block: _Block, size: tuple[int, ...], values: Values) -> tuple[int, ...]:
-    """The height and width that a block makes of its input's.
+    """The height and width of a block's output, from those of its input.
 
     Raises:
         InvalidModel: the input is smaller than the kernel or the pool.

@@ -1,4 +1,4 @@
-"""What a KerasTuner model declares: found by building it at many values."""
+"""Finds the hyperparameters that a KerasTuner model declares, by building it at many values."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.errors import ModelError
-from hpo.models.keras_tuner import checked, hypermodel_of, hyperparameters
+from hpo.models.keras_tuner import checked_model, hypermodel_of, hyperparameters
 from hpo.system.imports import load_object, place_of
 
 if TYPE_CHECKING:
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from hpo.data.dataset import DatasetInfo
 
 MAX_BUILDS = 20
-"""How many models are built to try other values, beside one at the defaults and one a conditional scope."""
+"""The most models built to try other values, beside one at the defaults and one for each conditional scope."""
 
 Point = dict[str, Any]
-"""Values by name; all else is at its default."""
+"""Hyperparameter -> value; all others have their defaults."""
 
 
 def discover(model: str, info: "DatasetInfo", import_paths: Sequence[Path | str] = ()) -> Declared:
-    """What a model declares, if it is KerasTuner's; others declare nothing.
+    """The hyperparameters that a KerasTuner model declares; other models declare none.
 
     Builds the model at its defaults, then within each conditional scope, as KerasTuner's tuners do (its
     `BaseTuner._activate_all_conditions`), then at other values of Int, Choice and Boolean, since
-    `for i in range(hp.Int("layers", 1, 3))` shows three layers at 3 only. The latter takes several values
-    at a time and at most MAX_BUILDS builds. What only `HyperModel.fit` declares is not found.
+    `for i in range(hp.Int("layers", 1, 3))` declares those of the third layer only at 3. That last step tries several
+    values at a time, in at most MAX_BUILDS builds. Hyperparameters that only `HyperModel.fit` declares are not found.
 
     Raises:
         ModelError: there is no such model, or it cannot be built at its defaults.
@@ -53,7 +53,7 @@ def discover(model: str, info: "DatasetInfo", import_paths: Sequence[Path | str]
 
 
 class _Exploration:
-    """Builds a model at one point after the other, as long as there are values that it was not built at."""
+    """Builds a model at one point after the other, until it was built at all values that are worth trying."""
 
     def __init__(self, model: str, hypermodel: "keras_tuner.HyperModel") -> None:
         from keras_tuner import HyperParameters
@@ -67,31 +67,31 @@ class _Exploration:
         self.values: deque[Point] = deque()
 
     def run(self) -> None:
-        """Scopes first: they are few, and the user wrote them down."""
+        """Builds at all points; those of scopes come first, since they are few and the user wrote them down."""
         together, left = True, MAX_BUILDS
         while True:
             if self.scopes:
                 points = [self.scopes.popleft()]
-            elif left and (points := self._next(together)):
+            elif left and (points := self._next_points(together)):
                 left -= 1
             else:
                 return
             error = self.build({name: value for point in points for name, value in point.items()})
             if error is not None and len(points) > 1:
-                # One value of the mixture may be to blame: from here on each is tried alone.
+                # One of the values may be the cause: from here on each is tried alone.
                 together = False
                 self.built.pop()
                 self.values.extendleft(reversed(points))
 
     def build(self, point: Point) -> Exception | None:
-        """Builds at a point and queues what this shows for the first time; returns what the build raised."""
+        """Builds at a point, and queues points for the hyperparameters that are new; returns what the build raised."""
         import keras
 
         hp = hyperparameters(Declared(self.found.get_config()), point)
         known, raised = len(hp.space), None
         try:
             self.hypermodel.declare_hyperparameters(hp)
-            checked(self.model, self.hypermodel.build(hp))
+            checked_model(self.model, self.hypermodel.build(hp))
         except Exception as error:
             raised = error
         keras.utils.clear_session()
@@ -99,11 +99,11 @@ class _Exploration:
         self.found.merge(hp, overwrite=False)
         self._queue_scopes(hp, point)
         for new in hp.space[known:]:
-            # Its conditions as they are now, or as its scope will be tried.
+            # Values that meet its conditions: the current ones, or those at which its scope will be tried.
             parents = {one.name: hp.values.get(one.name) for one in new.conditions}
             if not hp.is_active(new):
                 parents = {one.name: one.values[0] for one in new.conditions}
-            self.values.extend({**point, **parents, new.name: value} for value in _notable(new))
+            self.values.extend({**point, **parents, new.name: value} for value in _branching_values(new))
         return raised
 
     def _queue_scopes(self, hp: "keras_tuner.HyperParameters", point: Point) -> None:
@@ -113,8 +113,8 @@ class _Exploration:
                 self.scopes_seen.append(conditions)
                 self.scopes.append({**point, **{one.name: one.values[0] for one in conditions}})
 
-    def _next(self, together: bool) -> list[Point]:
-        """Takes from the queue the first point that was not built yet, and all that can be built with it."""
+    def _next_points(self, together: bool) -> list[Point]:
+        """Takes from the queue the first point that was not built yet, and all points that can be built with it."""
         taken: list[Point] = []
         merged: Point = {}
         rest: deque[Point] = deque()
@@ -130,10 +130,10 @@ class _Exploration:
         return taken
 
 
-def _notable(declared: Any) -> Sequence[Any]:
-    """The values at which the code that builds a model may take another way."""
+def _branching_values(declared: Any) -> Sequence[Any]:
+    """The values at which the code that builds a model may take another branch."""
     kind = type(declared).__name__
     if kind in ("Choice", "Boolean"):
         return list(declared.values)
-    # KerasTuner maps a probability below 1 to a value: these are the least and the largest.
+    # KerasTuner maps a probability below 1 to a value; these are the smallest and the largest value.
     return [declared.prob_to_value(0.0), declared.prob_to_value(1 - 1e-9)] if kind == "Int" else []

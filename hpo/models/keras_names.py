@@ -1,4 +1,4 @@
-"""The names of Keras's activations and initializers: files are checked without importing it."""
+"""The names of Keras's activations and initializers, so that files can be checked without importing Keras."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ ACTIVATIONS = (
     "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus",
     "swish", "tanh", "tanh_shrink",
 )  # fmt: skip
-"""All that need no arguments and keep the shape: not threshold, not glu."""
+"""The activations that need no arguments and keep the shape: not threshold, not glu."""
 
 _FANS = ("fan_in", "fan_out", "fan_avg")
 _DISTRIBUTIONS = ("uniform", "normal", "truncated_normal", "untruncated_normal")
@@ -30,7 +30,7 @@ INITIALIZERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "variance_scaling": {"scale": (), "mode": _FANS, "distribution": _DISTRIBUTIONS},
     "zeros": {},
 }
-"""Name -> its arguments -> the words that one may be; empty for numbers. Seeds are the trial's concern."""
+"""Name -> argument -> the words that it may be; empty for numbers. Seeds are left out: trials set them."""
 
 OF_MATRICES = ("identity", "orthogonal")
 """Initializers that a bias, which is a vector, cannot have."""

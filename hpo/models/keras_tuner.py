@@ -1,4 +1,4 @@
-"""KerasTuner's models, unchanged: a HyperModel or `build(hp)` on the real `keras_tuner.HyperParameters`."""
+"""Models written for KerasTuner: a HyperModel or `build(hp)` runs unchanged on `keras_tuner.HyperParameters`."""
 
 import copy
 import inspect
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 def hypermodel_of(model: str, found: Any, info: "DatasetInfo") -> "keras_tuner.HyperModel | None":
-    """The HyperModel that an imported object is or makes; None for a function `(params, dataset)`.
+    """The HyperModel that an imported object is or returns; None for a function `(params, dataset)`.
 
-    A class is called with the data's `input_shape` and `classes` or `num_classes`, where it takes these.
+    A class is called with the data's `input_shape` and `classes` or `num_classes`, as far as it takes these.
 
     Raises:
-        ModelError: the object is none of these, or its constructor needs more.
+        ModelError: the object is none of these, or its constructor needs other arguments.
     """
-    # Whatever is a HyperModel has imported keras_tuner already; others need not wait for it.
+    # The code of a HyperModel has imported keras_tuner already; other models need not wait for the import.
     if "keras_tuner" in sys.modules:
         from keras_tuner import HyperModel
 
         if isinstance(found, HyperModel):
             return found
         if inspect.isclass(found) and issubclass(found, HyperModel):
-            return found(**arguments(model, found, info))
+            return found(**constructor_arguments(model, found, info))
     needs = len(_required(found)) if callable(found) and not inspect.isclass(found) else 0
     if needs not in (1, 2):
         raise ModelError(
@@ -53,12 +53,12 @@ def build(
     params: Mapping[str, Any],
     declared: Declared,
 ) -> Built:
-    """Builds the model of one trial; what `params` lack takes its default, as in KerasTuner.
+    """Builds the model of one trial; hyperparameters that `params` lacks have their defaults, as in KerasTuner.
 
     Raises:
-        ModelError: `build` returned no model.
+        ModelError: `build` did not return a model.
         InvalidModel: `build` raised FailedTrialError.
-        Exception: what else `build` raised.
+        Exception: any other exception of `build`.
     """
     from keras_tuner import HyperModel
     from keras_tuner.errors import FailedTrialError
@@ -67,7 +67,7 @@ def build(
     known = len(hp.space)
     hypermodel.declare_hyperparameters(hp)
     try:
-        network = checked(model, hypermodel.build(hp))
+        network = checked_model(model, hypermodel.build(hp))
     except FailedTrialError as error:
         raise InvalidModel(str(error)) from error
 
@@ -77,18 +77,18 @@ def build(
         except FailedTrialError as error:
             raise InvalidModel(str(error)) from error
 
-    def news() -> Declared | None:
+    def new_declarations() -> Declared | None:
         return Declared.from_config(model, hp.get_config()) if len(hp.space) > known else None
 
     own_fit = type(hypermodel).fit is not HyperModel.fit
-    return Built(network, fit if own_fit else None, news)
+    return Built(network, fit if own_fit else None, new_declarations)
 
 
-def checked(model: str, network: Any) -> "keras.Model":
-    """What the user's code returned, if it is a model.
+def checked_model(model: str, network: Any) -> "keras.Model":
+    """Returns what the user's code returned, if it is a model.
 
     Raises:
-        ModelError: it is none.
+        ModelError: it is not a keras.Model.
     """
     import keras
 
@@ -98,29 +98,29 @@ def checked(model: str, network: Any) -> "keras.Model":
 
 
 def hyperparameters(declared: Declared, params: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
-    """What is declared, with values for what is active: from `params`, else the default.
+    """The declared hyperparameters with values for the active ones: from `params`, else their defaults.
 
-    What is in `params` and not declared yet keeps its value in case that `build` or `fit` declares it.
+    A value in `params` that is not declared yet is kept, in case `build` or `fit` declares it.
     """
     from keras_tuner import HyperParameters
 
-    # from_config changes what it is given.
+    # Copied, since from_config changes its argument.
     hp = HyperParameters.from_config({"space": copy.deepcopy(list(declared.config["space"])), "values": {}})
     names = {one.name for one in hp.space}
     hp.values = {name: value for name, value in params.items() if name not in names}
-    # Each round sets what the round before has made active. KerasTuner's ensure_active_values would draw at
-    # random, and drops a name that is active under one condition and not under another.
+    # Each round sets the values that the round before has made active. KerasTuner's ensure_active_values would draw
+    # them at random, and drops a name that is active under one condition and not under another.
     while missing := [one for one in hp.space if one.name not in hp.values and hp.is_active(one)]:
         for one in missing:
             hp.values.setdefault(one.name, params.get(one.name, one.default))
     return hp
 
 
-def arguments(model: str, found: type, info: "DatasetInfo") -> dict[str, Any]:
-    """What the class of a HyperModel is called with: of the data's input_shape and classes what it takes.
+def constructor_arguments(model: str, found: type, info: "DatasetInfo") -> dict[str, Any]:
+    """The arguments for the class of a HyperModel: the data's input_shape and classes, as far as it takes them.
 
     Raises:
-        ModelError: its constructor needs more.
+        ModelError: the constructor needs other arguments.
     """
     classes = info.classes or info.outputs
     known = {"input_shape": info.input_shape, "classes": classes, "num_classes": classes}

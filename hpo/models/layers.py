@@ -1,4 +1,4 @@
-"""Keras layers of what the models that hpo knows have in common."""
+"""The Keras layers that the models known to hpo have in common."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,12 @@ def dense(units: int, activation: Activation, weights: Weights, name: str) -> "l
     import keras
 
     if activation.slope is None:
-        return [keras.layers.Dense(units, activation=activation.name, name=name, **options(weights))]
-    return [keras.layers.Dense(units, name=name, **options(weights)), activate(activation)]
+        return [keras.layers.Dense(units, activation=activation.name, name=name, **weight_options(weights))]
+    return [keras.layers.Dense(units, name=name, **weight_options(weights)), activate(activation)]
 
 
 def activate(activation: Activation) -> "keras.layers.Layer":
-    """An activation as a layer of its own."""
+    """An activation as a separate layer."""
     import keras
 
     if activation.slope is None:
@@ -26,20 +26,20 @@ def activate(activation: Activation) -> "keras.layers.Layer":
     return keras.layers.LeakyReLU(negative_slope=activation.slope)
 
 
-def options(weights: Weights) -> dict[str, Any]:
-    """What dense and convolutional layers are told of their weights: nothing where they are as Keras makes them."""
+def weight_options(weights: Weights) -> dict[str, Any]:
+    """The arguments of dense and convolutional layers for their weights; without Keras's defaults."""
     import keras
 
-    told: dict[str, Any] = {} if weights.use_bias else {"use_bias": False}
+    options: dict[str, Any] = {} if weights.use_bias else {"use_bias": False}
     if weights.kernel_initializer is not None:
-        told["kernel_initializer"] = _made(weights.kernel_initializer)
+        options["kernel_initializer"] = _keras_initializer(weights.kernel_initializer)
     if weights.bias_initializer is not None:
-        told["bias_initializer"] = _made(weights.bias_initializer)
+        options["bias_initializer"] = _keras_initializer(weights.bias_initializer)
     if weights.l1:
-        told["kernel_regularizer"] = keras.regularizers.L1L2(weights.l1, weights.l2)
+        options["kernel_regularizer"] = keras.regularizers.L1L2(weights.l1, weights.l2)
     elif weights.l2:
-        told["kernel_regularizer"] = keras.regularizers.L2(weights.l2)
-    return told
+        options["kernel_regularizer"] = keras.regularizers.L2(weights.l2)
+    return options
 
 
 def output(head: Head) -> "keras.layers.Layer":
@@ -48,12 +48,12 @@ def output(head: Head) -> "keras.layers.Layer":
 
     # Softmax in float32 keeps its sum at 1 under mixed precision too.
     return keras.layers.Dense(
-        head.units, activation=head.activation, dtype="float32", name="output", **options(head.weights)
+        head.units, activation=head.activation, dtype="float32", name="output", **weight_options(head.weights)
     )
 
 
-def _made(initializer: Initializer) -> "keras.initializers.Initializer":
-    """Without a seed of its own: it draws from Python's, as Keras's default does."""
+def _keras_initializer(initializer: Initializer) -> "keras.initializers.Initializer":
+    """The initializer without a seed: it draws from Python's random state, as Keras's default does."""
     import keras
 
     return keras.initializers.get({"class_name": initializer.name, "config": dict(initializer.arguments)})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from hpo.models.built import InvalidModel
-from hpo.models.layers import activate, dense, options, output
+from hpo.models.layers import activate, dense, output, weight_options
 from hpo.models.parts import Activation, Head, HeadKeys, LayerKeys, Weights, activation, head, weights
 from hpo.models.values import Values
 
@@ -25,14 +25,14 @@ class EachKeys(LayerKeys):
     width: Annotated[int, Field(ge=1)] = 128
     """How many units each hidden layer has. Unit: units. Example: 64"""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """How many of a hidden layer's units are dropped while training, at random. Unit: share. Example: 0.2"""
+    """How many of a hidden layer's units are dropped at random while training. Unit: share. Example: 0.2"""
     normalization: Literal["none", "batch", "layer"] = "none"
-    """What stands before each activation. Values: none: nothing; batch: batch normalization; layer: layer
+    """The normalization before each activation. Values: none: nothing; batch: batch normalization; layer: layer
     normalization. Example: batch"""
 
 
 class Keys(EachKeys, HeadKeys):
-    """A multilayer perceptron: dense layers, all alike or each with values of its own, as `width_2`."""
+    """A multilayer perceptron: dense layers, all alike or each with its own values, as `width_2`."""
 
     depth: Annotated[int, Field(ge=0)] = 2
     """How many hidden layers there are. Unit: layers. Example: 3"""
@@ -40,7 +40,7 @@ class Keys(EachKeys, HeadKeys):
     """The width of each hidden layer, instead of `depth` and `width`. Unit: units. Default: from depth and width.
     Example: [500, 300, 100]"""
     constant_input: bool = False
-    """Whether an input that is always 1 stands beside the features. Example: true"""
+    """Whether the features are joined by an input that is always 1. Example: true"""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class _Plan:
 
 
 def check(params: Mapping[str, Any], info: "DatasetInfo") -> None:
-    """Raises what `build` would, without Keras."""
+    """Raises the same errors as `build`, without importing Keras."""
     _plan(params, info)
 
 
@@ -68,10 +68,10 @@ def build(params: Mapping[str, Any], info: "DatasetInfo") -> "keras.Model":
     """Builds an uncompiled model; input shape `info.input_shape`, flattened; output shape (info.outputs,), or (1,)
     for two classes with `output_activation: sigmoid`.
 
-    `Keys` says what the parameters are. `activation_1` is the first layer's own, and so on.
+    `Keys` documents the parameters. `activation_1` sets `activation` of the first layer alone, and so on.
 
     Raises:
-        InvalidModel: a value that makes no layer.
+        InvalidModel: a value is not allowed.
     """
     import keras
 
@@ -113,7 +113,7 @@ def _layers(hidden: _Hidden, number: int) -> list[Any]:
         layers = dense(hidden.units, hidden.activation, hidden.weights, name)
     else:
         kinds = {"batch": keras.layers.BatchNormalization, "layer": keras.layers.LayerNormalization}
-        linear = keras.layers.Dense(hidden.units, name=name, **options(hidden.weights))
+        linear = keras.layers.Dense(hidden.units, name=name, **weight_options(hidden.weights))
         normalization = kinds[hidden.normalization](name=f"normalization_{number}")
         layers = [linear, normalization, activate(hidden.activation)]
     if hidden.dropout:
@@ -122,7 +122,7 @@ def _layers(hidden: _Hidden, number: int) -> list[Any]:
 
 
 def _constant_input(features: int) -> list[Any]:
-    """Layers that add a feature that is always 1, by layers of Keras alone: a saved model needs no hpo."""
+    """Layers that add a feature that is always 1. They are Keras's own, so a saved model does not need hpo."""
     import keras
 
     return [

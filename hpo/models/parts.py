@@ -1,4 +1,4 @@
-"""What the models that hpo knows have in common: activations, initial weights, penalties and the output layer."""
+"""The parts that the models known to hpo have in common: activations, initial weights, penalties, the output layer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,10 +24,10 @@ class LayerKeys(Section):
     leaky_slope: Annotated[float, Field(ge=0)] = 0.2
     """What leaky_relu multiplies negative numbers by. Unit: factor. Example: 0.01"""
     kernel_initializer: str | dict[str, Any] | None = None
-    """How the kernels begin: the name of a Keras initializer, or a mapping of its name and arguments.
+    """How the kernels are initialized: the name of a Keras initializer, or a mapping of its name and arguments.
     Default: glorot_uniform. Example: {name: random_normal, stddev: 0.05}"""
     bias_initializer: str | dict[str, Any] | None = None
-    """How the biases begin, likewise. Default: zeros. Example: ones"""
+    """How the biases are initialized: a name or a mapping, as in `kernel_initializer`. Default: zeros. Example: ones"""
     use_bias: bool | None = None
     """Whether the layers have a bias. Default: true, and false before batch normalization. Example: false"""
     l1: Annotated[float, Field(ge=0)] = 0.0
@@ -38,7 +38,7 @@ class LayerKeys(Section):
 
 
 class HeadKeys(Section):
-    """The parameters of the output layer. The initializers of all layers are its own, too. They are read by `head`."""
+    """The parameters of the output layer, read by `head`. The output layer also uses the initializers of all layers."""
 
     output_activation: str | None = None
     """Activation of the output layer: softmax or sigmoid for classes, any that Keras knows for numbers.
@@ -53,12 +53,12 @@ class Activation:
 
     name: str
     slope: float | None = None
-    """What a leaky_relu multiplies negative numbers by, where it is not Keras's 0.2."""
+    """The factor by which leaky_relu multiplies negative numbers; None for Keras's 0.2."""
 
 
 @dataclass(frozen=True)
 class Initializer:
-    """An initializer of Keras by its name, with arguments other than Keras's own."""
+    """An initializer of Keras by its name, with the arguments that differ from Keras's defaults."""
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -66,16 +66,17 @@ class Initializer:
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of a dense or convolutional layer: whether there is a bias, how they begin, what they cost."""
+    """The weights of a dense or convolutional layer: whether there is a bias, the initializers, the penalties."""
 
     use_bias: bool = True
     kernel_initializer: Initializer | None = None
-    """None for Keras's own choice; as below."""
+    """None for Keras's default."""
     bias_initializer: Initializer | None = None
+    """None for Keras's default."""
     l1: float = 0.0
-    """What the kernel's absolute values cost, as a factor of their sum."""
+    """The factor of the sum of the kernel's absolute values in the loss."""
     l2: float = 0.0
-    """The same for its squares."""
+    """The factor of the sum of the kernel's squares in the loss."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,10 @@ class Head:
 
 
 def activation(values: Values) -> Activation:
-    """The activation of a layer: `activation` (relu), `leaky_slope`.
+    """The activation of a layer, from `activation` (default relu) and `leaky_slope`.
 
     Raises:
-        InvalidModel: Keras has none of that name, or no slope is like that.
+        InvalidModel: Keras has no activation of that name, or the slope is not a number of at least 0.
     """
     name = values.word("activation", "relu", ACTIVATIONS, "an activation of Keras")
     if name == "leaky_relu" and values.find("leaky_slope").parameter:
@@ -100,10 +101,10 @@ def activation(values: Values) -> Activation:
 
 
 def weights(values: Values, use_bias: bool = True) -> Weights:
-    """The weights of a layer: `use_bias`, `kernel_initializer`, `bias_initializer`, `l1` (0), `l2` (0).
+    """The weights of a layer, from `use_bias`, `kernel_initializer`, `bias_initializer`, `l1` and `l2` (default 0).
 
     Raises:
-        InvalidModel: an initializer that Keras does not know, or a value that is none.
+        InvalidModel: Keras does not know an initializer, or a value is not allowed.
     """
     return Weights(
         use_bias=values.boolean("use_bias", use_bias),
@@ -115,13 +116,14 @@ def weights(values: Values, use_bias: bool = True) -> Weights:
 
 
 def head(params: Mapping[str, Any], info: "DatasetInfo") -> Head:
-    """The output layer: `output_activation`, `output_use_bias` (true).
+    """The output layer, from `output_activation` and `output_use_bias` (default true).
 
-    Classes have one probability each (softmax), or a sigmoid each, which for two classes is one unit: the
-    probability of the second. Numbers are predicted as they come (linear), or by any other activation.
+    For classes there is one probability for each class (softmax), or a sigmoid for each class; with two classes there
+    is a single sigmoid, the probability of the second class. Numbers are predicted without an activation (linear), or
+    with any other one.
 
     Raises:
-        InvalidModel: an activation that makes no such output.
+        InvalidModel: the activation does not suit the task.
     """
     values = Values(params)
     units = info.outputs

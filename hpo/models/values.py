@@ -1,4 +1,4 @@
-"""Checked values of a model's parameters, as one of its layers reads them."""
+"""Reads and checks the values of a model's parameters for one of its layers."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -11,11 +11,11 @@ from hpo.models.built import InvalidModel
 
 @dataclass(frozen=True)
 class Found:
-    """A value with where it was found."""
+    """A value, and where it was found."""
 
     value: Any
     called: str
-    """What messages call it."""
+    """The name of the value in messages."""
     parameter: str | None
     """The parameter that sets it; None for a default."""
 
@@ -26,16 +26,16 @@ class Found:
 
 @dataclass(frozen=True)
 class Values:
-    """The parameters of a model for one of its layers: the layer's own come first, then those of all layers."""
+    """The parameters of a model for one of its layers. The layer's own values come before those of all layers."""
 
     params: Mapping[str, Any]
     number: int | None = None
     """The layer's number, counted from 1: `width_2` is the second layer's own."""
     block: Mapping[str, Any] = field(default_factory=dict)
-    """What a list of blocks says of this one."""
+    """The mapping of this block in a list of blocks."""
 
     def find(self, key: str, default: Any = None) -> Found:
-        """The value that holds for this layer: `key_N`, then what the block says, then `key`, then the default."""
+        """The value for this layer: from `key_N`, else from the block, else from `key`, else the default."""
         numbered = f"{key}_{self.number}"
         if self.number is not None and numbered in self.params:
             return Found(self.params[numbered], numbered, numbered)
@@ -46,7 +46,7 @@ class Values:
         return Found(default, key, None)
 
     def is_own(self, key: str) -> bool:
-        """Whether the layer has a value of its own."""
+        """Whether the layer has its own value, which other layers do not share."""
         return self.find(key).parameter not in (None, key)
 
     def first_set(self, *keys: str) -> str | None:
@@ -109,7 +109,7 @@ class Values:
         return found.value
 
     def word(self, key: str, default: str, words: Collection[str], rule: str = "") -> str:
-        """One of a few words; `rule` says what they are where they are too many to name.
+        """One of some words; `rule` describes them in the message if they are too many to list.
 
         Raises:
             InvalidModel: the value is none of them.

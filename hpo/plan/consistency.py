@@ -18,13 +18,13 @@ from hpo.errors import Mistake, ModelError, nearest
 _TRIED = 200
 
 Wrong = tuple[Key, str]
-"""A key of the experiment file, and what is wrong with it."""
+"""A key of the experiment file, and the message about it."""
 
 
 def experiment_mistakes(experiment: Experiment, space: ExaminedSpace, kept: bool = False) -> Iterator[Wrong]:
-    """What is wrong with an experiment whose every key is valid by itself.
+    """What is wrong with an experiment whose keys are all valid by themselves.
 
-    Of an experiment that a study keeps, nothing is asked that earlier code did not ask.
+    With `kept`, the experiment was stored earlier: rules that earlier versions of hpo did not have are not applied.
     """
     from hpo.study.samplers import option_mistakes
 
@@ -38,7 +38,7 @@ def experiment_mistakes(experiment: Experiment, space: ExaminedSpace, kept: bool
 
 
 def space_mistakes(space: ExaminedSpace, document: Document) -> Iterator[Mistake]:
-    """What is wrong with a search space by what its model reads, and by the names that Keras knows."""
+    """The parameters of a search space that its model does not read, and names that Keras does not know."""
     if space.valid is None:
         return
     parameters = space.valid.parameters
@@ -63,7 +63,7 @@ def space_mistakes(space: ExaminedSpace, document: Document) -> Iterator[Mistake
 
 
 def missing_file(experiment: Experiment, folders: Sequence[Path]) -> Iterator[Wrong]:
-    """A path of the dataset at which there is nothing."""
+    """A mistake if there is no file or folder at the path of the dataset."""
     path = experiment.dataset.path
     if path is None or any((folder / Path(path).expanduser()).exists() for folder in folders):
         return
@@ -72,7 +72,7 @@ def missing_file(experiment: Experiment, folders: Sequence[Path]) -> Iterator[Wr
 
 
 def metrics_named(experiment: Experiment) -> Iterator[tuple[Key, Objective | Monitor]]:
-    """The keys that name a metric, and which."""
+    """The keys that name a metric, each with its metric."""
     yield ("objective",), experiment.objective
     for name in ("early_stopping", "reduce_on_plateau"):
         section = getattr(experiment.training, name)
@@ -81,7 +81,7 @@ def metrics_named(experiment: Experiment) -> Iterator[tuple[Key, Objective | Mon
 
 
 def metric_mistake(key: Key, metric: str, logged: Sequence[str]) -> str | None:
-    """What is wrong with a key that names a metric, where no such one is logged."""
+    """What is wrong with a key that names a metric, if no metric of that name is logged; else None."""
     if metric.removeprefix("val_") in logged:
         return None
     name = metric.removeprefix("val_")
@@ -95,7 +95,7 @@ def metric_mistake(key: Key, metric: str, logged: Sequence[str]) -> str | None:
 
 
 def metric_mistakes(experiment: Experiment, space: SearchSpace, task: str) -> Iterator[Wrong]:
-    """The keys that name a metric which a known model, as hpo compiles it for a task, does not log."""
+    """The keys that name a metric which is not logged when hpo compiles a known model for a task."""
     if ":" in space.model or any(
         in_section(space.target(name), "training") == ("metrics",) for name in space.parameters
     ):
@@ -108,7 +108,7 @@ def metric_mistakes(experiment: Experiment, space: SearchSpace, task: str) -> It
 
 
 def nearest_few(name: str, valid: Sequence[str]) -> str:
-    """`nearest`, which of too many names lists none but the first."""
+    """Like `errors.nearest`, but lists only the first names if there are too many."""
     hint = nearest(name, valid)
     return hint if hint.startswith("did you mean") else f"{nearest(name, valid[:12])}, ..."
 
@@ -145,7 +145,7 @@ def _of_space(experiment: Experiment, space: ExaminedSpace) -> Iterator[Wrong]:
 
 
 def _names(training: TrainingSpec) -> Iterator[Wrong]:
-    """Names that Keras does not know; a user's own code might have made them known to it."""
+    """Names of losses and metrics that Keras does not know."""
     if training.loss is not None and training.loss not in LOSSES:
         yield ("training", "loss"), f"Keras knows no loss {training.loss!r}; {nearest_few(training.loss, LOSSES)}"
     for index, name in enumerate(training.metrics):
@@ -158,9 +158,10 @@ def _declares(space: ExaminedSpace) -> bool:
 
 
 def _disagreements(experiment: Experiment, space: ExaminedSpace) -> list[Disagreement]:
-    """What the training section has whatever varies: in the extremes of the space, and some configurations at random.
+    """The disagreements that the training section has in every configuration that is tried.
 
-    Where only some have it, their trials fail with reason invalid.
+    These are the extremes of the space and some configurations drawn at random. If only some configurations have a
+    disagreement, their trials fail with reason invalid.
     """
     valid = space.valid
     doubted = {part for name in space.doubtful for part in in_section(name, "training")[:1]}

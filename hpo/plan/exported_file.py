@@ -1,4 +1,4 @@
-"""The file of an exported trial: parameters, experiment, scores, versions, data digest. Written, and read again."""
+"""Writes and reads the file of an exported trial: parameters, experiment, scores, versions, data digest."""
 
 import json
 from collections.abc import Mapping
@@ -22,21 +22,21 @@ _STOPPED = ("pruner", "deadline", "target", "interrupt")
 
 @dataclass(frozen=True)
 class Confirmed:
-    """What confirming the study said of the trial."""
+    """The results for the trial from confirming the study."""
 
     noise_floor: float
     """Standard deviation of the objective from seed to seed."""
     chosen: bool
-    """Whether it is the trial that was chosen."""
+    """Whether this trial was chosen."""
     validation: Estimate | None = None
     """The objective over seeds; None for a trial that was no finalist."""
     test: Mapping[str, Estimate] = field(default_factory=dict)
-    """Test metric -> its estimate over seeds; of the chosen trial alone."""
+    """Test metric -> its estimate over seeds; set only for the chosen trial."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an exported file says: a plan of one configuration, and the scores that it had."""
+    """The content of an exported file: a plan, one configuration, and the scores that it reached."""
 
     study: str
     trial: int
@@ -44,7 +44,7 @@ class Exported:
     parameters: Mapping[str, Any]
     seed: int
     epochs: int
-    """How many the trial had trained, whether or not it was stopped there."""
+    """The number of epochs that the trial trained, whether or not it was stopped then."""
     scores: Mapping[str, Any]
     digest: str
     """The digest of the data that the scores were measured on."""
@@ -53,17 +53,20 @@ class Exported:
 
     @property
     def value(self) -> float:
-        """The objective that the trial had."""
+        """The objective that the trial reached."""
         return float(self.scores[self.plan.experiment.objective.metric])
 
     @property
     def stopped_after(self) -> int | None:
-        """The epoch after which the trial was stopped from outside; None where it came to its own end."""
+        """The epoch after which the trial was stopped from outside; None if it ended by itself."""
         return self.epochs if self.scores.get("ended_by") in _STOPPED else None
 
     @property
     def limit(self) -> int | None:
-        """Where further runs end: where the trial was stopped, unless it was confirmed, which trains in full."""
+        """The epoch at which further runs end: where the trial was stopped, or None for all epochs.
+
+        A trial that was confirmed has no limit, since confirming trains in full.
+        """
         in_full = self.confirmed is not None and self.confirmed.validation is not None
         return None if in_full else self.stopped_after
 
@@ -117,10 +120,10 @@ def write_exported(view: StudyView, trial: TrialRecord, path: Path) -> None:
 
 
 def exported_of(view: StudyView, trial: TrialRecord) -> Exported:
-    """What a file of a trial would say.
+    """The content that the exported file of a trial would have.
 
     Raises:
-        FileMistakes: its experiment can no longer be read.
+        FileMistakes: the trial's experiment can no longer be read.
     """
     return _exported(document(view, trial), plan_of_study(view))
 
@@ -130,13 +133,13 @@ def read_exported(path: Path) -> Exported:
 
     Raises:
         NotFound: there is no such file.
-        FileMistakes: it is no exported trial, or its experiment has mistakes.
+        FileMistakes: the file is not an exported trial, or its experiment has mistakes.
     """
     found = read_yaml(path)
     needed = ("study", "trial", "experiment", "parameters", "seed", "scores", "data")
     missing = [key for key in needed if key not in found.data]
     if missing:
-        rule = f"is no exported trial: it lacks {', '.join(missing)}; write one with hpo export STUDY --to {path.name}"
+        rule = f"is not an exported trial: it lacks {', '.join(missing)}; write one: hpo export STUDY --to {path.name}"
         raise FileMistakes([Mistake(str(path), "", rule)])
     plan = plan_of(found.data["experiment"], [*_folders(found), Path.cwd(), path.absolute().parent])
     mistakes = [
@@ -149,11 +152,11 @@ def read_exported(path: Path) -> Exported:
     try:
         return _exported(found.data, plan)
     except (KeyError, TypeError, ValueError, ValidationError) as error:
-        raise FileMistakes([Mistake(str(path), "", f"is no exported trial: {error!r} in it")]) from None
+        raise FileMistakes([Mistake(str(path), "", f"is not an exported trial: reading it raised {error!r}")]) from None
 
 
 def _folders(found: Document) -> list[str]:
-    """Where the experiment and its data lay; files of an older hpo do not say."""
+    """The folders of the experiment and its data; files of older versions of hpo do not contain them."""
     folders = found.data.get("folders") or []
     if not isinstance(folders, list) or not all(isinstance(folder, str) for folder in folders):
         raise FileMistakes([found.mistake(("folders",), f"must be a list of folders, got {folders!r}")])

@@ -1,4 +1,4 @@
-"""From files to a plan: the experiment and its search space, every mistake of both found before anything is made."""
+"""Reads an experiment and its search space into a plan, and finds every mistake in both before anything is created."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -32,24 +32,24 @@ class Plan:
     experiment: Experiment
     space: SearchSpace
     files: Mapping[str, str]
-    """The YAML texts, `experiment` and `search_space`, as the user wrote them, but for what `kept` leaves out."""
+    """The YAML texts as the user wrote them, `experiment` and `search_space`, without stores and credentials."""
     folders: tuple[Path, ...]
-    """Where relative paths and import paths of the user's are looked for, in this order."""
+    """The folders in which the user's relative paths and import paths are looked for, in this order."""
     home: Path
     """The folder in which runs leave their files."""
     documents: Mapping[str, Document] = field(default_factory=dict)
-    """`experiment` and `search_space`, with the line of each key, for mistakes that only the data bring to light."""
+    """`experiment` and `search_space` with the line of each key, for mistakes that are found only with the data."""
     declared: Declared | None = None
-    """What a KerasTuner model declares of itself; None as long as nobody has asked it."""
+    """The hyperparameters that a KerasTuner model declares; None until the model was explored."""
 
     @cached_property
     def whole_space(self) -> SearchSpace:
-        """What trials vary: the space of the file, and what the model declares beside."""
+        """The space that trials vary: that of the file, and the parameters that the model declares."""
         return self.space if self.declared is None else self.declared.added_to(self.space)
 
     @property
     def trials(self) -> int | None:
-        """How many configurations to try; None: as many as the time allows, or the whole grid."""
+        """The number of configurations to try; None: as many as the time allows, or the whole grid."""
         study = self.experiment.study
         if study.trials is not None or study.timeout is not None or study.sampler.name == "grid":
             return study.trials
@@ -75,10 +75,11 @@ def load_plan(
     """Reads and checks an experiment and its search space; creates nothing.
 
     Args:
-        source: the experiment's file, or what would stand in it.
+        source: the experiment's file, or its content as a mapping.
         overrides: `a.b=c` assignments over the file.
         home: see `home_folder`.
-        kept: whether it is what a study keeps, of which nothing is asked that earlier code did not ask.
+        kept: whether a study or an exported file stored the experiment. Rules that earlier versions of hpo did not have
+            are then not applied.
 
     Raises:
         NotFound: there is no such file.
@@ -145,7 +146,7 @@ def _space_document(document: Document, folder: Path) -> tuple[Document, str]:
 
 
 def _reported_once(mistakes: Sequence[Mistake]) -> list[Mistake]:
-    """The mistakes, less those about nothing where a value that could not be read should be."""
+    """The mistakes without repetitions: a value that could not be read is not reported as missing, too."""
     unread: set[str] = set()
     reported = []
     for mistake in mistakes:

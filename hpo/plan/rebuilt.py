@@ -1,4 +1,4 @@
-"""The plan of an experiment that a study, or an exported file, keeps: the one way in which it is made again."""
+"""Rebuilds the plan of an experiment that a study or an exported file has stored. This is the only place that does."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def plan_of_study(view: "StudyView", options: Mapping[str, Any] | None = None, home: str | Path | None = None) -> Plan:
-    """The plan of a study as it stands in its store.
+    """The plan of a study in its store.
 
     Args:
         view: the study.
-        options: key -> value over the experiment, as `engine.workers`; None leaves a key as it is.
+        options: key -> value that overrides the experiment, as `engine.workers`; None leaves a key as it is.
         home: see `hpo.plan.plan.home_folder`.
 
     Raises:
@@ -33,13 +33,13 @@ def plan_of(
     options: Mapping[str, Any] | None = None,
     home: str | Path | None = None,
 ) -> Plan:
-    """The plan of a kept experiment, with its search space within.
+    """The plan of a stored experiment, which contains its search space.
 
-    Relative paths and the user's own code are looked for in the folders that were kept with it, else in the working
+    Relative paths and the user's own code are looked for in the folders that were stored with it, then in the working
     directory.
 
     Raises:
-        FileMistakes: all its mistakes at once.
+        FileMistakes: all mistakes of the experiment at once.
     """
     overrides = [f"{key}={value}" for key, value in (options or {}).items() if value is not None]
     plan = load_plan(experiment, overrides, home, kept=True)

@@ -1,4 +1,4 @@
-"""Search spaces of which no configuration can be trained: found before anything is."""
+"""Finds search spaces without a configuration that can be trained, before anything is trained."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,16 +11,16 @@ _TRIED = 100
 
 
 def refuse_impossible(plan: Plan, check: Callable[[Mapping[str, Any]], None]) -> None:
-    """Checks configurations of a space: its extremes, and some at random.
+    """Checks the extremes of a space and some configurations at random; refuses it if none can be trained.
 
-    Where only some of them are impossible, their trials fail with reason invalid and the study goes on.
+    If only some of them are impossible, their trials fail with reason invalid and the study goes on.
 
     Args:
-        plan: with the space.
+        plan: the plan with the space.
         check: raises InvalidModel or InvalidSettings for a configuration that cannot be trained.
 
     Raises:
-        FileMistakes: each of them is impossible; the mistakes name the parameters at fault.
+        FileMistakes: every configuration is impossible; the mistakes name the parameters at fault.
     """
     mistakes: dict[str, Mistake] = {}
     for config in plan.space.examples(_TRIED):

@@ -1,4 +1,4 @@
-"""The files of a new project, checked before the first of them is written."""
+"""Creates the files of a new project; everything is checked before the first file is written."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from hpo.errors import UserError
-from hpo.project.model_arguments import declares_itself, ranges
+from hpo.project.model_arguments import is_keras_tuner, ranges
 from hpo.project.notebook import notebook
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ _WITH_TARGET = (".csv", ".parquet")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a new project is to be about."""
+    """The data and the model of a new project."""
 
     data: Path | None = None
     """A file or folder of data; None: handwritten digits, which come with scikit-learn."""
     target: str | None = None
-    """The column to predict, of a table."""
+    """The column to predict, if the data are a table."""
     model: str | None = None
-    """`module:name` of the user's own model; None: hpo's, or a function to begin with."""
+    """`module:name` of the user's own model; None: a model of hpo, or a new model function to start from."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,16 @@ class Created:
     folder: Path
     files: tuple[Path, ...]
     guessed: tuple[str, ...]
-    """Parameters whose range says nothing of their meaning."""
+    """The parameters whose meaning is unknown, so that their ranges are guesses."""
 
     @property
-    def enter(self) -> str:
-        """What leads from the working directory into the project's folder, as the beginning of a command."""
-        return "" if self.folder == Path.cwd() else f"cd {shlex.quote(_near(self.folder))} && "
+    def cd_prefix(self) -> str:
+        """`cd FOLDER && ` for the beginning of a command; empty if the project is in the working directory."""
+        return "" if self.folder == Path.cwd() else f"cd {shlex.quote(_shown(self.folder))} && "
 
 
 def create_project(folder: Path, wanted: Wanted) -> Created:
-    """Writes an experiment, a search space, a notebook, and where it needs one a model function.
+    """Writes an experiment, a search space, a notebook, and a model function if the project needs one.
 
     Raises:
         UserError: a file of the project is there already, or the data or the model cannot be used; nothing is written.
@@ -73,10 +73,10 @@ def create_project(folder: Path, wanted: Wanted) -> Created:
 
 
 def print_created(out: "Console", created: Created) -> None:
-    """The files of a new project, and what to type next."""
+    """Prints the files of a new project, and the commands to run next."""
     for path in created.files:
         if not path.parent.name.startswith("."):
-            out.print(f"wrote {_near(path)}", soft_wrap=True, markup=False)
+            out.print(f"wrote {_shown(path)}", soft_wrap=True, markup=False)
     if created.guessed:
         out.print(
             f"The ranges of {', '.join(created.guessed)} are guesses: correct them in search_space.yaml first.",
@@ -86,19 +86,19 @@ def print_created(out: "Console", created: Created) -> None:
         ("hpo check experiment.yaml", "what would run, without training"),
         ("hpo run experiment.yaml", "the study; the same command continues after a stop"),
     ):
-        out.print(f"  {created.enter}{command}   # {what}", soft_wrap=True, markup=False)
+        out.print(f"  {created.cd_prefix}{command}   # {what}", soft_wrap=True, markup=False)
 
 
 def no_experiment() -> UserError:
-    """What to say where a command needs an experiment's file and was given none."""
+    """The error for a command that needs an experiment's file and was given none."""
     found = sorted([*Path().glob("*.yaml"), *Path("experiments").glob("*.yaml")])
     known = [str(path) for path in found if re.search(r"^search_space:", _text(path), re.MULTILINE)]
     hint = f"here are: {', '.join(known)}" if known else "hpo init writes one to start from"
     return UserError(f"hpo run needs an experiment's file: hpo run EXPERIMENT; {hint}")
 
 
-def _near(path: Path) -> str:
-    """A path from the working directory, where it lies below; else the whole path."""
+def _shown(path: Path) -> str:
+    """A path relative to the working directory if it is below it; else the whole path."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
@@ -119,7 +119,7 @@ def _dataset(folder: Path, wanted: Wanted) -> Any:
         raise UserError(f"--data: no such file or folder: {wanted.data}")
     if data.suffix.lower() in _WITH_TARGET and wanted.target is None:
         raise UserError(f"--data {wanted.data}: a table needs --target COLUMN; {_columns(data)}")
-    # Looked for beside the experiment's file, so that the project may be moved together with its data.
+    # A path relative to the experiment's file, so that the project can be moved together with its data.
     path = os.path.relpath(data, folder) if data.is_relative_to(folder) else str(data)
     return {"path": path, **({"target": wanted.target} if wanted.target is not None else {})}
 
@@ -135,7 +135,7 @@ def _columns(data: Path) -> str:
 
 
 def _objective(dataset: Any, folder: Path) -> str:
-    """An objective that goes with the task, which the data show; reading them finds their faults, too."""
+    """An objective for the task, which is found from the data. Reading the data also finds mistakes in them."""
     from hpo.config.dataset import DatasetSpec
     from hpo.data import load
 
@@ -146,19 +146,19 @@ def _objective(dataset: Any, folder: Path) -> str:
 
 
 def _space(folder: Path, wanted: Wanted, objective: str) -> tuple[str, tuple[str, ...]]:
-    """The search space's text, and the parameters whose ranges are blind guesses."""
+    """The search space's text, and the parameters whose ranges are guesses."""
     if wanted.model is None:
         own = "models:build" if wanted.data is None else "mlp"
         shipped = ranges_of_mlp()
         return _filled("search_space.yaml", model=own, parameters=_lines(shipped)), ()
     folders = (Path.cwd(), folder)
     model = json.dumps(wanted.model)
-    if declares_itself(wanted.model, folders):
+    if is_keras_tuner(wanted.model, folders):
         note = "# The model declares what it varies; parameters named here replace its own.\nparameters: {}"
         return _filled("search_space.yaml", model=model, parameters=note), ()
     found = ranges(wanted.model, folders)
     guessed = tuple(name for name, (_, known) in found.items() if not known)
-    doubt = "   # a guess: say what it may be"
+    doubt = "   # a guess: correct it"
     lines = {name: text if known else text + doubt for name, (text, known) in found.items()}
     for name in ("batch_size", "learning_rate"):
         lines.setdefault(name, ranges_of_mlp()[name])
@@ -166,7 +166,7 @@ def _space(folder: Path, wanted: Wanted, objective: str) -> tuple[str, tuple[str
 
 
 def ranges_of_mlp() -> dict[str, str]:
-    """Parameter -> range as YAML: what a small network varies, in the order of a table."""
+    """Parameter -> range as YAML, for a small network of dense layers."""
     return {
         "depth": "{type: int, low: 1, high: 3}",
         "width": "{type: int, low: 16, high: 256, log: true}",
@@ -193,7 +193,7 @@ def _filled(template: str, **values: str) -> str:
 
 
 def _schemas() -> dict[str, str]:
-    """Copies of the schemas, so that editors find them wherever the project lies."""
+    """Copies of the schemas (file -> text), so that editors find them inside the project."""
     folder = Path(__file__).parent.parent / "schemas"
     return {
         f".schemas/{kind}.schema.json": (folder / f"{kind}.schema.json").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Which parameters a model of the user's takes, read from its source; nothing of it is run."""
+"""Finds the parameters of a user's model in its source code, without running it."""
 
 import ast
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ _RANGES = (
 _UNKNOWN = "{type: float, low: 0.0, high: 1.0}"
 
 
-def declares_itself(path: str, folders: tuple[Path, ...]) -> bool:
-    """Whether a model `package.module:name` is KerasTuner's, which declares what it varies.
+def is_keras_tuner(path: str, folders: tuple[Path, ...]) -> bool:
+    """Whether a model `package.module:name` is written for KerasTuner, and so declares what it varies.
 
     Raises:
         ModelError: there is no such file, or nothing of that name in it.
@@ -33,7 +33,9 @@ def declares_itself(path: str, folders: tuple[Path, ...]) -> bool:
 
 
 def ranges(path: str, folders: tuple[Path, ...]) -> dict[str, tuple[str, bool]]:
-    """Parameter -> a range as YAML, and whether it is more than a blind guess, for each `params["name"]` in a function.
+    """Parameter -> a range as YAML, and whether its meaning is known, for each `params["name"]` in a function.
+
+    A range without a known meaning is a guess.
 
     Raises:
         ModelError: there is no such file, or nothing of that name in it.

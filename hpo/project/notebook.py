@@ -1,4 +1,4 @@
-"""The notebook of a new project: the study run, its trials as a table, the best one."""
+"""The notebook of a new project: it runs the study, and shows its trials in a table and the best one."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ _CELLS = (
     ),
     ("markdown", "All trials, the best first. Test scores are shown, but not used for ranking."),
     ("code", 'trials = hpo.compare("{name}")\ntrials.head(10)'),
-    ("markdown", "The validation score of each trial, in the order in which they ended."),
+    ("markdown", "The validation score of each trial, in the order of the trials' numbers."),
     (
         "code",
         "import plotly.express as px\n\n"
@@ -23,8 +23,8 @@ _CELLS = (
     ),
     (
         "markdown",
-        "One run's score is partly luck. `hpo.confirm` trains the best again with new random seeds, "
-        "and says which to use and how sure that is.",
+        "One run's score is partly luck. `hpo.confirm` trains the best trials again with new random seeds. "
+        "It reports which one to use, and how sure that is.",
     ),
     ("code", 'hpo.confirm("{name}", finalists=3, seeds=3).confirmation.chosen'),
 )

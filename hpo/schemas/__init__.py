@@ -1,6 +1,7 @@
 """JSON Schemas of the YAML files, for editors and for `hpo explain`: `hpo schema experiment > experiment.schema.json`.
 
-The files beside this one are what `json_schema` returns; a test keeps them so. What a schema refuses, hpo refuses too.
+The JSON files beside this one hold what `json_schema` returns; a test compares them. hpo refuses everything that a
+schema refuses.
 """
 
 import inspect
@@ -18,7 +19,7 @@ _Schema = dict[str, Any]
 
 
 def json_schema(kind: Literal["experiment", "search-space"]) -> _Schema:
-    """The JSON Schema (draft 2020-12) of a kind of file, its short forms included."""
+    """The JSON Schema (draft 2020-12) of a kind of file, with its short forms."""
     if kind == "search-space":
         space = SearchSpace.model_json_schema()
         definitions = space.pop("$defs")
@@ -42,7 +43,7 @@ def _finished(schema: _Schema, definitions: _Schema) -> _Schema:
 
 
 def _parameters(model: str) -> _Schema:
-    """The parameters of a model of hpo's: its own, then those of each layer, then those of the output layer."""
+    """The parameters of a model of hpo: its own, then those of each layer, then those of the output layer."""
     keys, _ = models.described(model)
     schema = keys.model_json_schema()
     names = [name for part in keys.__mro__ for name in inspect.get_annotations(part)]
@@ -50,7 +51,7 @@ def _parameters(model: str) -> _Schema:
 
 
 def _offer_names(definitions: _Schema) -> None:
-    """Names that editors offer; of datasets also what no other text can be."""
+    """Adds names that editors offer, and the rule that any other dataset is a path or an import path."""
     short, mapping = definitions["DatasetSpec"]["anyOf"]
     known = {"enum": list(KNOWN), "enumDescriptions": list(KNOWN.values())}
     # An import path, or a path.
@@ -63,7 +64,7 @@ def _offer_names(definitions: _Schema) -> None:
 
 
 def _with_models(space: _Schema) -> _Schema:
-    """The schema of a search space that knows what parameters the models of hpo read."""
+    """The schema of a search space, extended by the parameters that the models of hpo read."""
     space["properties"]["model"]["anyOf"] = [
         {"enum": list(models.KNOWN), "enumDescriptions": list(models.KNOWN.values())},
         {"pattern": ":"},
@@ -72,7 +73,7 @@ def _with_models(space: _Schema) -> _Schema:
 
 
 def _of_model(name: str) -> _Schema:
-    """What holds of the parameters where the model is this one: each sets a key of it, of training or of dataset."""
+    """The rule for parameters if the model is this one: each sets a key of the model, of training or of dataset."""
     _, of_each = models.described(name)
     read = {**TrainingSpec.model_json_schema()["properties"], **_parameters(name)["properties"]}
     one = rf"^({'|'.join(of_each.model_fields)})_[1-9][0-9]*$"

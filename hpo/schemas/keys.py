@@ -1,4 +1,4 @@
-"""All keys of both files as a tree, read from the JSON Schemas; those of samplers and pruners from Optuna."""
+"""All keys of both files as a tree, read from the JSON Schemas; the options of samplers and pruners are Optuna's."""
 
 import json
 import re
@@ -14,8 +14,8 @@ from hpo.errors import NotFound, nearest
 _FILE = Path(__file__).parent / "experiment.schema.json"
 _MODELS = ("mlp", "cnn")
 ANY = "NAME"
-"""What stands for a name of the user's in a path."""
-# In examples: a name of the user's, and what a key makes sense beside where another will do for the schema.
+"""The placeholder in a path for a name that the user chooses."""
+# For examples: names that a user might choose, and further keys without which an example would make no sense.
 _NAMES = {"extra_tests": "shifted", "when": "depth"}
 _PARAMETERS = {"int": "width", "float": "dropout", "categorical": "activation", "boolean": "constant_input"}
 _BESIDE = {"dataset.target": {"path": "houses.csv"}, "dataset.steps_per_epoch": {"function": "mydata:batches"}}
@@ -26,7 +26,7 @@ _Step = tuple[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Key:
-    """A key, or a name that a key may have as its value and that has keys of its own."""
+    """A key; or a value of a key (the name of a sampler, a pruner or a model) that has keys of its own."""
 
     path: str
     """Its dotted path: `training.schedule.name`."""
@@ -34,9 +34,9 @@ class Key:
     schema: _Schema
     """The JSON Schema of its value."""
     steps: tuple[_Step, ...] = ()
-    """Where it stands in a file: the keys on the way, each with what an example has to have beside it."""
+    """Its place in a file: the keys that lead to it, each with the keys that an example must have beside it."""
     beside: Mapping[str, Any] = field(default_factory=dict)
-    """What an example has to have beside any key of its own."""
+    """What an example must have beside any of the keys within this one."""
 
     @cached_property
     def keys(self) -> Mapping[str, "Key"]:
@@ -50,7 +50,7 @@ class Key:
 
     @property
     def example(self) -> Mapping[str, Any] | None:
-        """A piece of a file that sets it."""
+        """A piece of a file that sets the key; None if there is no example."""
         if not self.schema.get("examples"):
             return None
         value = self.schema["examples"][0]
@@ -63,7 +63,7 @@ class Key:
 
 @cache
 def root() -> Key:
-    """The keys of the experiment's file, of the search space's, and the parameters of hpo's models."""
+    """The keys of the experiment file and of the search space file, and the parameters of hpo's models."""
     schema = json.loads(_FILE.read_text(encoding="utf-8"))
     space = schema["$defs"]["SearchSpace"]["properties"]
     models = {name: schema["$defs"][name] for name in _MODELS}
@@ -71,7 +71,7 @@ def root() -> Key:
 
 
 def sections() -> Mapping[str, tuple[Key, ...]]:
-    """The keys without any above them, by where they stand."""
+    """The keys at the top level, by the file that they belong to."""
     keys = root().keys
     space = ("model", "parameters")
     return {
@@ -82,10 +82,10 @@ def sections() -> Mapping[str, tuple[Key, ...]]:
 
 
 def find(path: str) -> Key:
-    """The key of a path; the last part of it is enough where no other key ends so.
+    """The key of a path; the end of a path is enough if only one key ends with it.
 
     Raises:
-        NotFound: no such key, or several.
+        NotFound: there is no such key, or there are several.
     """
     if (key := _at(path)) is not None:
         return key
@@ -93,14 +93,14 @@ def find(path: str) -> Key:
     if len(ending) == 1:
         return ending[0]
     if ending:
-        raise NotFound(f"{path}: several keys end so: {', '.join(key.path for key in ending)}")
+        raise NotFound(f"{path}: several keys end with this: {', '.join(key.path for key in ending)}")
     raise NotFound(f"{path}: unknown key; {_hint(path)}")
 
 
 def walk(key: Key | None = None, options: bool = False) -> Iterator[Key]:
-    """All keys below a key, or all there are; `options`: also those of samplers and pruners, for which Optuna is read.
+    """All keys below a key, or all keys. With `options` also those of samplers and pruners, which imports Optuna.
 
-    The search space stands in the experiment's file, too; its keys come once.
+    The search space may be within the experiment file, too; its keys are yielded once.
     """
     for inner in (key or root()).keys.values():
         yield inner
@@ -109,7 +109,7 @@ def walk(key: Key | None = None, options: bool = False) -> Iterator[Key]:
 
 
 def complete(begun: str) -> list[str]:
-    """The paths that begin so, one level at a time."""
+    """The paths that begin with a text, one level at a time."""
     above, _, _ = begun.rpartition(".")
     key = _at(above) if above else root()
     return [] if key is None else [inner.path for inner in key.keys.values() if inner.path.startswith(begun)]
@@ -174,7 +174,7 @@ def _inner(key: Key, name: str, schema: _Schema, form: _Schema) -> Key:
 
 
 def _needed(key: Key, path: str, form: _Schema) -> dict[str, Any]:
-    """What an example of a key has to have beside it: examples of the keys that are required."""
+    """What an example of a key must have beside it: examples of the keys that are required."""
     name = path.rpartition(".")[2]
     needed = [one for one in form.get("required", ()) if one != name]
     alternatives = [one["required"][0] for one in form.get("anyOf", ())]
@@ -185,7 +185,7 @@ def _needed(key: Key, path: str, form: _Schema) -> dict[str, Any]:
 
 
 def _of_any_name(key: Key, form: _Schema) -> Iterator[Key]:
-    """The keys below names of the user's: a changed test, a condition, a parameter by its type."""
+    """The keys below names that the user chooses: an extra test, a condition, a parameter by its type."""
     for schema in (form.get("additionalProperties"), *form.get("patternProperties", {}).values()):
         inner = list(_forms(schema)) if isinstance(schema, Mapping) else []
         mappings = [one for one in inner if "properties" in one]
@@ -228,7 +228,7 @@ def _definitions() -> _Schema:
 
 
 def _forms(schema: _Schema) -> Iterator[_Schema]:
-    """The forms that a value may have, each without others inside."""
+    """The forms that a value may have; each form has no alternatives of its own."""
     schema = resolved(schema)
     inner = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
     if not inner or "properties" in schema:
@@ -239,7 +239,7 @@ def _forms(schema: _Schema) -> Iterator[_Schema]:
 
 
 def _meanings(schema: _Schema) -> dict[str, str]:
-    """What the values of a key mean, where they are named."""
+    """Value -> meaning, for the values of a key that have names."""
     return {
         value: meaning
         for form in (schema, *schema.get("anyOf", ()))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _TYPES = {"int": "integer", "float": "number", "bool": "boolean", "str": "string", "None": "null"}
-# What an example says where there is no default to show.
+# The value in an example if there is no default to show.
 _VALUES = {"integer": 10, "number": 1.0, "boolean": True, "string": "auto"}
 
 

@@ -156,7 +156,7 @@ def _model(job: Job, built: Built, dataset: Dataset, called: Mapping[str, str]) 
         kind = "function"
     elif isinstance(found, type):
         kind = "HyperModel"
-        code = _call(code, keras_tuner.arguments(job.model, found, dataset.info))
+        code = _call(code, keras_tuner.constructor_arguments(job.model, found, dataset.info))
     else:
         kind = "HyperModel" if hasattr(found, "build") else "function of hp"
     return {"kind": kind, "code": code, "fits": built.fit is not None}

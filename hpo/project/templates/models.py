@@ -6,8 +6,8 @@ import keras
 def build(params, dataset):
     """Builds a network for images, tables or vectors.
 
-    `params` holds the values of this trial. `dataset` says what the data are: `input_shape`, `classes` (None for
-    regression), `outputs`, `task`. learning_rate, batch_size and optimizer are set for you, as the search space says.
+    `params` holds the values of this trial. `dataset` describes the data: `input_shape`, `classes` (None for
+    regression), `outputs`, `task`. hpo sets learning_rate, batch_size and optimizer itself, from the search space.
     """
     layers = [keras.Input(dataset.input_shape), keras.layers.Flatten()]
     for _ in range(params["depth"]):
