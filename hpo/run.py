@@ -80,14 +80,14 @@ def run(
 
     began = time.monotonic() if began is None else began
     with Opening(console) as opening:
-        from hpo.loop.finished import finished, log_what_is_missing, say_finished
+        from hpo.loop.finished import finished, log_what_is_missing, print_finished
         from hpo.loop.jobs import prepared
         from hpo.plan.plan import load_plan
 
         plan = load_plan(experiment, overrides, home)
         if (over := finished(plan)) is not None:
             opening.close()
-            say_finished(console, plan, over)
+            print_finished(console, plan, over)
             log_what_is_missing(plan, over, console)
             ended, trials = over.ended, over.trials
         else:

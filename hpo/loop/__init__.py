@@ -1,1 +1,1 @@
-"""The loop of a study: the coordinator, the jobs that it hands out, and the observers that hear of each trial."""
+"""The loop of a study: the coordinator, the jobs that it hands out, and the observers that follow each trial."""

@@ -1,4 +1,4 @@
-"""The one loop: ask, hand out, listen, decide, tell, log. It alone writes Optuna's and MLflow's stores."""
+"""The one loop: ask, hand out, listen, decide, record, log. Only it writes the stores of Optuna and MLflow."""
 
 import math
 import time
@@ -20,20 +20,20 @@ from hpo.study.record import TrialRecord, best_trial, failed
 from hpo.system.signals import Received, deferred
 from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason, cleaned
 
-# How long a trial that was asked to stop may take to test itself, before its worker is ended.
+# Seconds that a trial that was asked to stop may take to test its model, before its worker is ended.
 _GRACE = 20.0
-# How long the store is waited for after Ctrl-C.
+# Seconds to wait for the store after Ctrl-C.
 _PARTING = 5.0
-# The same where the run was told to end.
+# Like _GRACE, after a signal that ends the run.
 _LAST_GRACE = 2.0
-# How often the loop looks at the clock and at Ctrl-C while no trial has anything to say.
+# How often the loop looks at the clock and at Ctrl-C while no trial sends an event, in seconds.
 _TICK = 0.2
 
 Ending = Literal["done", "timeout", "target", "exhausted"]
 
 
 class Observer(Protocol):
-    """Whoever is told what happens: the tracker, the progress display."""
+    """Follows the trials of a run: the tracker, the progress display."""
 
     def trial_started(self, record: TrialRecord) -> None:
         """A trial's model is built; its training begins."""
@@ -45,7 +45,7 @@ class Observer(Protocol):
         """A trial ended; `best` is the best of the study so far."""
 
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
-        """Nothing was heard of a trial for long; `limit` is when it would be ended, trial_timeout."""
+        """A trial has sent no event for a long time; `limit`: its trial_timeout in seconds, after which it is ended."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Budget:
 
 
 class Coordinator:
-    """Trains what a record asks for, on an engine, until the budget is spent.
+    """Trains the trials of a record on an engine, until the budget is spent.
 
     `make_job` turns a trial's record and the best score so far into a job.
     """
@@ -95,8 +95,9 @@ class Coordinator:
 
         Raises:
             StudyFailed: too many configurations in a row failed with the same error.
-            Interrupted: by Ctrl-C or another signal to end, once: trials are stopped and given back; twice: at once.
-            StoreAway: the store has been away for too long; what it had been told is kept.
+            Interrupted: Ctrl-C or another signal that ends the run. After the first one running trials are stopped,
+                and the next run trains them again; after the second they are killed.
+            StoreAway: the store has been away for too long; what was written before is kept.
             StudyBusy: another process has taken the study meanwhile.
         """
         with deferred() as self._signals:
@@ -109,19 +110,19 @@ class Coordinator:
                 self._check_clock()
                 self._study.store.check()
             if self._signals:
-                # Workers need not wait for the store and the tracker, which may have much to be told.
+                # Workers need not wait until the store and the tracker have written everything.
                 self._engine.close()
-            told = self._all_told()
+            written = self._wait_until_written()
         if self._signals:
-            but = "" if told else ", but for those that the store did not take"
+            but = "" if written else ", except those that could not be written to the store"
             rest = f"finished trials are kept{but}, the same command continues"
             raise Interrupted(f"interrupted; {rest}", self._signals.numbers[0])
         if self._failures.complaint:
             raise StudyFailed(self._failures.complaint)
         return "exhausted" if self._ending == "done" and self._study.exhausted else self._ending
 
-    def _all_told(self) -> bool:
-        """Waits until the store has all that ended; after Ctrl-C not for long, and after another not at all."""
+    def _wait_until_written(self) -> bool:
+        """Waits until all ended trials are written; after Ctrl-C not for long, and after a second one not at all."""
         began = time.monotonic()
         while not self._study.store.drain(_TICK):
             if len(self._signals) > 1 or (self._signals and time.monotonic() - began > _PARTING):
@@ -129,7 +130,7 @@ class Coordinator:
         return True
 
     def _hand_out(self) -> bool:
-        """Hands out what there is place for; returns whether it could: not while the store is away."""
+        """Hands out trials to free workers; returns False if the store is away, so that it must be asked again."""
         while self._has_place() and not self._is_ending():
             try:
                 record = self._study.ask(self._budget.trials)
@@ -143,7 +144,7 @@ class Coordinator:
             try:
                 job = self._make_job(record, self._best_score)
             except UserError as error:
-                # Some combinations of values are impossible; the others go on.
+                # Some combinations of values are impossible; the others are trained.
                 self._ended(self._study.end(failed(record, Failure("invalid", str(error)))))
                 continue
             record = self._study.resolve(record, job.resolved)
@@ -153,7 +154,7 @@ class Coordinator:
         return True
 
     def _has_place(self) -> bool:
-        """Whether a worker is free, or will be once its trial is tested: no worker waits for the database."""
+        """Whether a worker is free, or only has to test its trial: so no worker waits for the database."""
         if not self._engine.takes_next:
             return len(self._running) < self._engine.workers
         at_end = [running for running in self._running.values() if running.at_end]
@@ -180,7 +181,7 @@ class Coordinator:
         return min(_TICK, left) if left > 0 else _TICK
 
     def _check_clock(self) -> None:
-        """Stops what runs over its time, and what the end of the study leaves no reason to run."""
+        """Stops trials that take too long, and all trials when the study ends."""
         now, limit = time.monotonic(), self._budget.trial_timeout
         reason = self._reason_to_stop()
         if self._signals:
@@ -195,7 +196,7 @@ class Coordinator:
                 self._stop(number, reason)
             elif limit is not None and now - running.began > limit:
                 self._kill(Failed(number, "timeout", f"longer than trial_timeout, {limit:g} s"))
-            elif (silent := running.silence.to_be_told(now)) is not None:
+            elif (silent := running.silence.due_seconds(now)) is not None:
                 for observer in self._observers:
                     observer.trial_silent(running.record, silent, limit)
 
@@ -207,7 +208,7 @@ class Coordinator:
         return "target" if self._ending == "target" else "deadline"
 
     def _kill(self, event: Finished | Failed) -> None:
-        """Ends a trial that its engine does not end."""
+        """Ends a trial by force, and records its end."""
         self._engine.kill(event.trial)
         self._end(event)
 
@@ -239,8 +240,8 @@ class Coordinator:
         if infinite := [name for name, value in event.metrics.items() if not math.isfinite(value)]:
             self._kill(Failed(number, "nonfinite", f"{', '.join(infinite)} not finite in epoch {event.epoch}"))
             return
-        told = running.hear(event)
-        prune = told is not None and self._study.report(number, *told)
+        reported = running.take_epoch(event)
+        prune = reported is not None and self._study.report(number, *reported)
         if not event.last and running.stopping is None:
             if prune:
                 self._stop(number, "pruner")

@@ -1,4 +1,4 @@
-"""The definition of a study: what makes it that study, from a plan and its data."""
+"""The definition of a study, made from a plan and its data."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from hpo.text.credentials import hidden_in
 
 
 def definition_of(plan: Plan, info: DatasetInfo) -> Definition:
-    """What makes the plan's study that study."""
+    """The definition of the plan's study."""
     experiment = plan.experiment
     identity = {
         "search_space": plan.space.model_dump(mode="json"),
         "objective": experiment.objective.model_dump(mode="json"),
-        # The digest stands for where the data are, and for how they were split.
+        # The digest covers where the data are from, and how they were split.
         "dataset": {"name": info.name, "digest": info.digest, "scaling": info.scaling.method, **_beside(plan)},
         "training": experiment.training.model_dump(mode="json"),
         "seed": experiment.study.seed,
     }
     identity = hidden_in(identity)
     resolved = kept_experiment({**experiment.model_dump(mode="json"), "search_space": identity["search_space"]})
-    # What a pruner hears of: the folds, where there are any, else the epochs.
+    # A pruner gets a value for each fold, if there are folds, and otherwise for each epoch.
     reports = info.folds or experiment.training.epochs
     return Definition(
         space=plan.space,
@@ -39,6 +39,6 @@ def definition_of(plan: Plan, info: DatasetInfo) -> Definition:
 
 
 def _beside(plan: Plan) -> dict[str, Any]:
-    """What of the dataset section its digest does not stand for; a study without it reads as it always did."""
+    """The keys of the dataset section that the digest does not cover; absent ones keep old definitions unchanged."""
     keys = {"augmentation", "extra_tests", "steps_per_epoch"}
     return plan.experiment.dataset.model_dump(mode="json", include=keys, exclude_none=True)

@@ -1,4 +1,4 @@
-"""One way to train what a record asks for; and a study, from its plan until its budget is spent."""
+"""Trains the trials of a record; and opens and trains a study, from its plan until its budget is spent."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened(plan: Plan, info: "DatasetInfo", warn: Warn | None = None) -> Iterator[Study]:
-    """The plan's study for its one coordinator: its lock is held, and what a killed run left running has failed.
+    """The plan's study for its one coordinator: it holds the lock, and marks trials of a killed run as failed.
 
-    A study in which no trial was begun by the end of the block is taken out of the store again, if an error ends it.
+    If an error ends the block before any trial was begun, the study is deleted from the store again.
 
     Raises:
         StudyBusy: another process runs it.
-        StudyMismatch: it was defined otherwise.
-        StoreAway: its store is away, for longer than it is waited for.
+        StudyMismatch: it has another definition.
+        StoreAway: its store is away for longer than START_SECONDS.
     """
     spec, name = plan.experiment.study, plan.experiment.name
     with sole_coordinator(plan.storage, name, warn) as lock:
@@ -41,12 +41,12 @@ def opened(plan: Plan, info: "DatasetInfo", warn: Warn | None = None) -> Iterato
 
 
 def run_study(study: Study, ready: Prepared, began: float, observers: Sequence[Observer]) -> Ending:
-    """Trains a study's trials until its budget is spent; `began`: when its time did, by `time.monotonic`.
+    """Trains a study's trials until its budget is spent; `began`: when its time began, by `time.monotonic`.
 
     Raises:
         StudyFailed: too many configurations in a row failed with the same error.
-        StoreAway: the store has been away for too long; what it had been told is kept.
-        Interrupted: by a signal; trials were given back.
+        StoreAway: the store has been away for too long; what was written before is kept.
+        Interrupted: by a signal; the next run trains the interrupted trials again.
     """
     plan = ready.plan
     spec = plan.experiment.study
@@ -63,7 +63,7 @@ def drive(
     observers: Sequence[Observer],
     save_to: Callable[[TrialRecord, Score | None], SaveTo | None] = lambda trial, best: None,
 ) -> Ending:
-    """Trains what a record asks for, whatever it is of; `save_to`: see `Jobs`.
+    """Trains the trials of a record: a study, a confirmation or a retraining; `save_to`: see `Jobs`.
 
     Raises:
         StudyFailed, StoreAway, Interrupted: see `run_study`.

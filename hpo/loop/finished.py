@@ -1,4 +1,4 @@
-"""A study that is run again though nothing is left to be run: found in its record, without workers and without data."""
+"""Recognizes a study with nothing left to run, from its stored trials alone: without workers and without data."""
 
 import json
 from collections.abc import Sequence
@@ -33,28 +33,28 @@ if TYPE_CHECKING:
 
     from hpo.loop.coordinator import Ending
 
-# What defines a study, as its experiment says it; the data themselves have a digest, for which they must be loaded.
+# The sections of an experiment that define a study. The digest of the data is left out: they would have to be loaded.
 _DEFINING = ("dataset", "training", "objective", "search_space")
-# A folder with more files than these is not looked through for what changed.
+# A folder with more files than this is not searched for changes.
 _MOST_FILES = 10_000
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What such a study came to."""
+    """The outcome of a finished study."""
 
     ended: "Ending"
     trials: Sequence[TrialRecord]
     begun: int
-    """How many configurations were begun."""
+    """The number of configurations that were begun."""
     data: dict[str, Any]
-    """What is known of its dataset, for `hpo.data.info_json.info_from_json`."""
+    """What is known about its dataset, for `hpo.data.info_json.info_from_json`."""
 
 
 def finished(plan: Plan) -> Finished | None:
-    """What the plan's study came to; None where anything is left to be done or to be looked at, or to be refused.
+    """The outcome of the plan's study; None if it may have to be run, or refused.
 
-    Then the study is opened as ever: another definition, data that may have changed since, trials to be run again.
+    None means that the study has to be opened: its definition differs, its data may have changed, or trials are left.
     """
     try:
         return _finished(plan)
@@ -66,13 +66,13 @@ def finished(plan: Plan) -> Finished | None:
         raise
 
 
-def say_finished(console: "Console | None", plan: Plan, over: Finished) -> None:
-    """Says so, and how to add trials."""
+def print_finished(console: "Console | None", plan: Plan, over: Finished) -> None:
+    """Prints that the study is finished, and how to add trials."""
     if console is None:
         return
     wider = "hpo extend begins a study with a wider space"
     if over.ended == "target":
-        why = "its target has been reached; with another target the same command goes on"
+        why = "its target has been reached; with another target the same command continues"
     elif over.ended == "exhausted" or plan.trials is None:
         why = f"every configuration of its search space has been tried; {wider}"
     else:
@@ -82,7 +82,7 @@ def say_finished(console: "Console | None", plan: Plan, over: Finished) -> None:
 
 
 def log_what_is_missing(plan: Plan, over: Finished, console: "Console | None") -> None:
-    """Tells MLflow what a run that was killed could not; as every run of a study does."""
+    """Logs to MLflow what a killed run did not log; every run of a study does this."""
     from hpo.data.info_json import info_from_json
     from hpo.loop.mlflow_observer import tracked
     from hpo.loop.progress import Progress
@@ -119,7 +119,7 @@ def _finished(plan: Plan) -> Finished | None:
 
 
 def _as_defined(plan: Plan, known: dict[str, Any]) -> bool:
-    """Whether a study is kept as the plan's would be, in every part that a run of it compares or renews."""
+    """Whether a stored study equals the plan's, in every part that a run would compare or write again."""
     space = hidden_in(plan.space.model_dump(mode="json"))
     mine = kept_experiment({**plan.experiment.model_dump(mode="json"), "search_space": space})
     mine, kept = json.loads(json.dumps(mine)), known.get(EXPERIMENT, {})
@@ -134,7 +134,7 @@ def _as_defined(plan: Plan, known: dict[str, Any]) -> bool:
 
 
 def _ending(plan: Plan, records: Sequence[TrialRecord], count: int) -> "Ending | None":
-    """Why nothing is left to be run; None if something is."""
+    """Why nothing is left to run; None if something is."""
     objective, study = plan.experiment.objective, plan.experiment.study
     best = best_trial(records, objective)
     score = None if best is None else best.score(objective)
@@ -142,7 +142,7 @@ def _ending(plan: Plan, records: Sequence[TrialRecord], count: int) -> "Ending |
         return "target"
     if plan.trials is not None and count >= plan.trials:
         return "done"
-    # What a model of KerasTuner's declares of itself is not known before it is built.
+    # The parameters that a KerasTuner model declares are not known before it is built.
     if models.keys(plan.space.model) is None or plan.space.uncountable():
         return None
     tried = {plan.space.key(record.params) for record in records}
@@ -152,7 +152,7 @@ def _ending(plan: Plan, records: Sequence[TrialRecord], count: int) -> "Ending |
 
 
 def _changed_since(plan: Plan, records: Sequence[TrialRecord]) -> bool:
-    """Whether the data may be others than those of the trials: a function's, or files that were touched since."""
+    """Whether the data may have changed since the trials: a function makes them, or files were modified since."""
     spec = plan.experiment.dataset
     if spec.function is not None:
         return True

@@ -46,10 +46,10 @@ class SaveTo:
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that trials need in order to be trained."""
+    """Everything that is needed to train trials."""
 
     plan: Plan
-    """With what its model declares."""
+    """The plan, with the parameters that its model declares."""
     engine: Engine
     info: "DatasetInfo"
     data: PreparedVariants
@@ -58,15 +58,15 @@ class Prepared:
 
 @contextmanager
 def prepared(plan: Plan, workers: int | None = None) -> Iterator[Prepared]:
-    """Starts the engine and prepares the data, side by side: workers need longer to start than data to load.
+    """Starts the engine, and prepares the data while its workers start, which takes longer.
 
-    `workers`: the most that are needed.
+    `workers`: the largest number of workers that is needed.
 
     Raises:
-        FileMistakes: a key of the dataset section that the data cannot be prepared with, or no configuration of the
+        FileMistakes: the data cannot be prepared as a key of the dataset section says, or no configuration of the
             search space makes a model.
-        DataError: whatever else is wrong with the data.
-        ModelError: a model of the user's that cannot be found or built.
+        DataError: any other mistake in the data.
+        ModelError: a model of the user cannot be found or built.
     """
     refuse_other_backends()
     with ExitStack() as stack:
@@ -80,13 +80,13 @@ def prepared(plan: Plan, workers: int | None = None) -> Iterator[Prepared]:
 
 
 def variants_of(plan: Plan) -> Variants:
-    """The plan's data, and what its configurations may want otherwise of them.
+    """The plan's data, and their variants for configurations that set keys of the dataset section.
 
     Raises:
-        FileMistakes: whatever is wrong with the data, at the key that is at fault or names their source.
+        FileMistakes: a mistake in the data, reported at the key that caused it or that names their source.
     """
     try:
-        # What a user's own model is compiled with is not known before it is built.
+        # The metrics of a user's own model are not known before it is built.
         metric = None if models.keys(plan.space.model) is None else plan.experiment.objective.metric
         return Variants(plan.experiment.dataset, plan.folders, metric)
     except DataError as error:
@@ -97,10 +97,10 @@ def variants_of(plan: Plan) -> Variants:
 
 
 def check_space(plan: Plan, variants: Variants) -> None:
-    """Checks that the data have the metrics that the experiment names, and the search space configurations for them.
+    """Checks that the task has the metrics that the experiment names, and that some configuration can be trained.
 
     Raises:
-        FileMistakes: a metric that the task has not, or no configuration that can be trained.
+        FileMistakes: the task does not have a metric, or no configuration can be trained.
     """
 
     if found := list(metric_mistakes(plan.experiment, plan.space, variants.base.info.task)):
@@ -114,7 +114,7 @@ def check_space(plan: Plan, variants: Variants) -> None:
 
 
 def _explored(plan: Plan, engine: Engine, folder: Path) -> Plan:
-    """The plan with what its model declares of itself: nothing, where it is one of hpo's own."""
+    """The plan with the parameters that its model declares: none for models of hpo."""
     if plan.declared is not None:
         return plan
     own = models.keys(plan.space.model) is not None
@@ -128,12 +128,12 @@ def import_paths(plan: Plan) -> tuple[str, ...]:
 
 
 def sections(plan: Plan, params: Mapping[str, Any]) -> tuple[TrainingSpec, DatasetSpec]:
-    """The sections `training` and `dataset` with what a configuration sets in place.
+    """The sections `training` and `dataset` with the values that a configuration sets.
 
     Raises:
-        InvalidSettings: a value, or what several make together, that a section does not allow.
+        InvalidSettings: a section does not allow a value, or a combination of values.
     """
-    # What a KerasTuner model declares is its own: only what the file's space names may set keys of sections.
+    # Only parameters of the file's space may set keys of sections, not those that a KerasTuner model declares.
     written = {name: value for name, value in params.items() if name in plan.space.parameters}
     settings = plan.space.settings(written)
     try:
@@ -149,10 +149,10 @@ def make_job(
     folder: Callable[[DatasetSpec], Path],
     save_to: SaveTo | None = None,
 ) -> Job:
-    """The job of one configuration, numbered 0, on the data in the folder that `folder` gives for its dataset section.
+    """The job of one configuration, as trial 0; `folder` returns the folder of the data for a dataset section.
 
     Raises:
-        InvalidSettings: a value, or what several make together, that a section of the experiment does not allow.
+        InvalidSettings: a section of the experiment does not allow a value, or a combination of values.
     """
     from hpo.data.shared_folder import decided_in
 
@@ -166,7 +166,7 @@ def make_job(
         params=space.settings(params),
         resolved=Resolved(
             training.model_dump(mode="json"),
-            # A path may be an address, with a password in it.
+            # A path may be a URL with a password in it.
             hidden_in({**dataset.model_dump(mode="json"), **decided_in(prepared_in)}),
             space.settings({name: value for name, value in params.items() if not _sets_section(plan, name)}),
         ),
@@ -193,7 +193,7 @@ class Jobs:
     def __init__(
         self, ready: Prepared, record: "Record", save_to: "Callable[[TrialRecord, Score | None], SaveTo | None]"
     ) -> None:
-        """`save_to`: where the model of a trial is to be saved, if it is, given the best score so far."""
+        """`save_to`: returns where to save the model of a trial, given the best score so far; None: nowhere."""
         self._ready = ready
         self._record = record
         self._save_to = save_to

@@ -1,4 +1,4 @@
-"""A study's run in MLflow, from before its first trial until after its last: the coordinator's observer."""
+"""Logs a study to MLflow while it runs, as an observer of the coordinator."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from hpo.plan.plan import Plan
 
 
-# For how long the tracker is waited for that can tell nothing, once the study has ended, and where it was told to end.
+# Seconds without any progress after which the tracker is given up: after the study has ended, and after a signal.
 _SECONDS = 60.0
 _LAST_SECONDS = 5.0
 
 
-class Logged:
-    """Tells the tracker what the coordinator says."""
+class MlflowObserver:
+    """Passes the coordinator's events on to the tracker."""
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
@@ -47,24 +47,25 @@ class Logged:
         self._tracker.end_trial(record)
 
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
-        """Silence is no result."""
+        """Nothing is logged."""
 
 
 class Reporter(Protocol):
-    """Whom the user hears of the logging from."""
+    """Shows the user how the logging goes."""
 
     def warn(self, message: str) -> None:
         """Shows a warning."""
 
     def logging(self) -> AbstractContextManager[Callable[[int], None]]:
-        """The time in which the run only waits for its logging; what it gives is told how many runs are left."""
+        """The time in which the run waits for its logging; yields a function that takes the number of runs left."""
 
 
 @contextmanager
-def tracked(plan: "Plan", info: "DatasetInfo", resume: bool, reporter: Reporter) -> Iterator[Logged]:
-    """Logs a study while it runs, or is confirmed: first what was left untold, at the end the summary and the model.
+def tracked(plan: "Plan", info: "DatasetInfo", resume: bool, reporter: Reporter) -> Iterator[MlflowObserver]:
+    """Logs a study while it runs or is confirmed.
 
-    However the block ends, no run is left running: an error ends them as failed, Ctrl-C and the like as killed.
+    First it logs what earlier runs did not log, and at the end the summary and the model. However the block ends, no
+    MLflow run is left running: an error ends them as failed, Ctrl-C and other signals as killed.
 
     Raises:
         UserError: the tracking store cannot be reached.
@@ -82,14 +83,14 @@ def tracked(plan: "Plan", info: "DatasetInfo", resume: bool, reporter: Reporter)
     tracker.sync(known)
     status: Status | None = "failed"
     try:
-        yield Logged(tracker)
+        yield MlflowObserver(tracker)
         status = "finished"
     except StudyBusy:
-        # Another process runs the study by now: how it ends is not for this one to say.
+        # Another process runs the study by now, and will log how it ends.
         status = None
         raise
     except StoreAway:
-        # It has been waited for long enough: the record is not asked for the end.
+        # The store is still away, so the study is not read for a summary.
         tracker.finish(_unread("failed"))
         status = None
         raise
@@ -103,10 +104,10 @@ def tracked(plan: "Plan", info: "DatasetInfo", resume: bool, reporter: Reporter)
 
 
 def _ending(storage: str, name: str, status: Status) -> Ending:
-    """The end as the record has it; without summary and model where it cannot be read: somebody deleted the study."""
+    """The end of the study, read from its record; without summary and model if that fails (somebody deleted it)."""
     try:
         return ending_of(read_study(storage, name), status)
-    except Exception:  # what ended the study is the error to see, and the runs must end all the same
+    except Exception:  # the user must see the error that ended the study, and the MLflow runs must end all the same
         return _unread(status)
 
 
@@ -115,7 +116,7 @@ def _unread(status: Status) -> Ending:
 
 
 def _wait_for(tracker: Tracker, reporter: Reporter, seconds: float) -> None:
-    """Waits until everything is logged; in a notebook Ctrl-C ends the waiting, not the command, whose study is done."""
+    """Waits until everything is logged. In a notebook Ctrl-C only ends the waiting, since the study is done."""
     complete = False
     with suppress(KeyboardInterrupt), reporter.logging() as left:
         complete = tracker.close(left, seconds)
@@ -126,14 +127,14 @@ def _wait_for(tracker: Tracker, reporter: Reporter, seconds: float) -> None:
 def _to_be_created(uri: str) -> bool:
     """Whether the store is a database file that does not exist yet, in a folder that does.
 
-    Making its tables takes seconds, in which the first trials may as well train: nothing in it can refuse them.
+    Creating its tables takes seconds, in which the first trials can train already: a new store cannot refuse them.
     """
     database = missing_database(uri)
     return database is not None and database.parent.is_dir()
 
 
 def study_info(plan: "Plan", info: "DatasetInfo", links: Mapping[str, str]) -> StudyInfo:
-    """What is logged with a study from its start."""
+    """The information that is logged when a study starts."""
     experiment = plan.experiment
     return StudyInfo(
         name=experiment.name,
@@ -158,7 +159,7 @@ def study_info(plan: "Plan", info: "DatasetInfo", links: Mapping[str, str]) -> S
 
 
 def ending_of(view: StudyView, status: Status) -> Ending:
-    """What is logged when a study ends, or is logged again."""
+    """The information that is logged when a study ends, or is logged again."""
     best = best_trial(view.trials, view.objective)
     model = Path(best.model_file) if best and best.model_file and Path(best.model_file).is_file() else None
     return Ending(

@@ -1,4 +1,4 @@
-"""The folder of a study's models, in which the best trial's file is kept and no other."""
+"""The folder of a study's models, which keeps only the file of the best trial."""
 
 import re
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ _NAME = re.compile(r"trial-(\d+)(\.\d+)?\.keras")
 
 
 class ModelsFolder:
-    """Keeps the file of the best trial's model and drops all others, as an observer of the coordinator.
+    """Keeps the file of the best trial's model and deletes all others, as an observer of the coordinator.
 
-    A folder that cannot be written keeps them: that ends no study.
+    If the folder cannot be written, the files stay, and the study continues.
     """
 
     def __init__(self, folder: Path, trials: Sequence[TrialRecord], objective: "Objective") -> None:
-        """Drops what earlier runs left of `trials`: of failed ones, and models that were beaten."""
+        """Deletes files that earlier runs left: those of failed trials, and models that are no longer the best."""
         self._folder = folder
         self._best = best_trial(trials, objective)
         _drop_left_behind(folder, trials, self._best)
@@ -46,9 +46,9 @@ class ModelsFolder:
         """Nothing is saved yet."""
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
-        """Drops the model that the trial has beaten, or its own."""
+        """Deletes the former best model if this trial is better, and otherwise the trial's own."""
         if record.model_file is None:
-            # A worker that died or was ended may have left a file, or part of one, that it said nothing of.
+            # A worker that died or was ended may have left a file, or a part of one, without reporting it.
             _drop(self._file_of(record))
         beaten = record
         if best is record:
@@ -58,14 +58,14 @@ class ModelsFolder:
 
 
 def _drop(file: Path) -> None:
-    """Removes a trial's model, and what a worker that died while it wrote one left beside it."""
+    """Removes a trial's model, and partial files of workers that died while they wrote it."""
     with suppress(OSError):
         for found in (file, *file.parent.glob(f"{file.stem}.*{file.suffix}")):
             found.unlink(missing_ok=True)
 
 
 def _drop_left_behind(folder: Path, trials: Sequence[TrialRecord], best: TrialRecord | None) -> None:
-    """Removes what failed trials left, those of a killed coordinator among them, and models that were beaten."""
+    """Removes files of failed trials, including those of a killed coordinator, and models that are not the best."""
     failed = {trial.number for trial in trials if trial.state == "failed"}
     beaten = {Path(trial.model_file) for trial in trials if trial.model_file}
     beaten -= {Path(best.model_file)} if best is not None and best.model_file else set()

@@ -28,7 +28,7 @@ _STARTING = "Starting workers..."
 
 
 class Opening:
-    """Says at once that a command has begun, until there is more to show; where nothing may move, in a line."""
+    """Shows at once that a command has begun, until there is more to show; a plain line if the console is not live."""
 
     def __init__(self, console: Console | None) -> None:
         self._console = console or Console(quiet=True)
@@ -46,12 +46,12 @@ class Opening:
         self.close()
 
     def start_workers(self) -> None:
-        """The files are good, and there is something to be run."""
+        """Shows that workers are being started: the files are valid, and there is something to run."""
         if self._status is None:
             self._console.print(_STARTING)
 
     def close(self) -> None:
-        """There is more to show now."""
+        """Ends the display, since there is more to show now."""
         if self._status is not None:
             self._status.stop()
 
@@ -67,7 +67,7 @@ class Progress:
         self._trials = trials
         self._timeout = timeout
         self._began = time.monotonic()
-        # When the first trial of this run began to train: what went before says nothing of how long others take.
+        # When the first trial of this run began to train: the time before it does not predict how long others take.
         self._first: float | None = None
         self._done_before = 0
         self._done: set[int] = set()
@@ -94,19 +94,19 @@ class Progress:
 
     @contextmanager
     def logging(self) -> Iterator[Callable[[int], None]]:
-        """The time in which a run that is done waits for its logging: how many runs are left; in a pipe one line."""
+        """Shows the number of runs left while a finished run waits for its logging; a single line in a pipe."""
         status = self._console.status("")
-        said = False
+        printed = False
 
         def left(runs: int) -> None:
-            nonlocal said
+            nonlocal printed
             message = f"logging {runs} run{'s' if runs > 1 else ''}"
             if is_live(self._console):
                 status.update(message)
                 status.start()
-            elif not said:
+            elif not printed:
                 self._console.print(message)
-            said = True
+            printed = True
 
         try:
             yield left
@@ -152,11 +152,11 @@ class Progress:
                 self._console.print(Text(f"note: {record.label}, {remark}"), soft_wrap=True)
 
     def _fit(self, text: str) -> str:
-        """A text as text: with nothing in it that the console would obey, or cannot print."""
+        """A text without control sequences and without characters that the console cannot print."""
         return printable(text, self._console.encoding)
 
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
-        """Names a trial that has said nothing for long."""
+        """Warns of a trial that has sent no event for a long time."""
         self.warn(silent_for(record.label, seconds, limit))
 
     def _score(self, record: TrialRecord) -> str:
@@ -169,7 +169,7 @@ class Progress:
         return f"{self._objective.metric} {score(record.value)} {record.reached(self._objective.metric)}{seconds}"
 
     def _params(self, record: TrialRecord, taken: int) -> str:
-        """As many parameters as fit behind what a line has already; a window breaks no line, and cuts no value."""
+        """The parameters that fit into the rest of a line, so that the window breaks no line and cuts no value."""
         room = width_of(self._console)
         items, text = [self._fit(f"  {name}={setting(value)}") for name, value in record.params.items()], ""
         for place, one in enumerate(items):
@@ -189,7 +189,7 @@ class Progress:
         return Group(*rows)
 
     def _summary(self, now: float) -> Text:
-        """Where the run is, in one line: the less there is room, the less it says."""
+        """The state of the run in one line; parts are left out where there is no room for them."""
         if self._first is None:
             return Text(_STARTING)
         done, best = len(self._done), self._best
@@ -206,7 +206,7 @@ class Progress:
         return Text(", ".join(parts), no_wrap=True)
 
     def _left(self, done: int, now: float) -> list[str]:
-        """How long the run still takes, once a trial of it has ended."""
+        """How long the run will still take; empty until one of its trials has ended."""
         fresh = done - self._done_before
         if not fresh or self._first is None:
             return []

@@ -1,4 +1,4 @@
-"""A trial under way: what it has said, how long ago, and what it comes to."""
+"""A running trial: its epochs so far, when it last sent an event, and its record when it ends."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from hpo.training.messages import EndReason, EpochDone, Failed, Finished, Lost, 
 
 @dataclass
 class RunningTrial:
-    """A trial under way. Moments are of `time.monotonic`."""
+    """A running trial. Times are by `time.monotonic`."""
 
     record: TrialRecord
     objective: Objective
@@ -21,13 +21,13 @@ class RunningTrial:
     silence: Silence
     curves: dict[str, list[float]] = field(default_factory=dict)
     fold_lengths: list[int] = field(default_factory=list)
-    """Of k-fold cross-validation, the epochs of each fold that was begun."""
+    """With k-fold cross-validation: the number of epochs of each fold that was begun."""
     folds_ended: int = 0
-    """Of k-fold cross-validation, how many folds have come to their end."""
+    """With k-fold cross-validation: the number of folds that were finished."""
     at_end: bool = False
-    """Whether it trains no further; its test remains."""
+    """Whether its training has ended; its test remains."""
     ended_by: EndReason | None = None
-    """Why it does not, where it came to its own end: no stop that arrives later changes that."""
+    """Why its training ended, if by itself: a stop that arrives later does not change that."""
     stopping: StopReason | None = None
     """Why it was asked to stop."""
     asked_to_stop: float = 0.0
@@ -37,15 +37,16 @@ class RunningTrial:
         """Its score so far; None before its first epoch."""
         return self.objective.score_of(self.curves, self.fold_lengths)
 
-    def hear(self, event: EpochDone) -> tuple[int, float] | None:
-        """Takes up an epoch; returns what a pruner is told: step and value.
+    def take_epoch(self, event: EpochDone) -> tuple[int, float] | None:
+        """Adds an epoch; returns the step and the value to report to the pruner, or None.
 
-        After an epoch that is the objective, after a fold its mean over the folds so far, within a fold nothing.
+        The value is the objective after the epoch. With folds it is the mean over the folds so far after each fold, and
+        there is none within a fold.
         """
         for name, value in event.metrics.items():
             self.curves.setdefault(name, []).append(value)
         if event.last:
-            # Also where a stop is on its way, which then comes too late.
+            # This holds even if a stop is on its way, which then comes too late.
             self.at_end, self.ended_by = True, event.ended_by
         if event.fold is None:
             return event.epoch, event.metrics[self.objective.metric]
@@ -56,13 +57,13 @@ class RunningTrial:
         return self.folds_ended, score.value
 
     def stop(self, reason: StopReason, now: float) -> None:
-        """It was asked to stop."""
+        """Remembers that the trial was asked to stop."""
         self.stopping, self.asked_to_stop, self.at_end = reason, now, True
 
     def cut_short(self, seconds: float) -> Finished:
-        """The end of a trial whose worker is ended before it was tested and its model saved, after so long a wait."""
+        """The end of a trial whose worker is ended before the test and the saving; `seconds`: how long it was given."""
         score = self.score
-        # On Ctrl-C it is given back, to be tested when the study goes on.
+        # After Ctrl-C it counts as interrupted: the next run trains and tests it.
         own = None if self.stopping == "interrupt" else self.ended_by
         ended = Finished(self.record.number, own or self.stopping or "interrupt", score.epoch if score else None)
         if score is None:
@@ -86,7 +87,7 @@ class RunningTrial:
         if state == "complete" and (event.best_epoch is None or score is None):
             return failed(record, Failure("error", "the training ended without an epoch"))
         if event.best_epoch is None or score is None or (state == "pruned" and lengths):
-            # A mean over fewer than all folds is no score; those that the pruner was told of are kept.
+            # A mean over fewer than all folds is no score. The folds whose means were reported to the pruner are kept.
             ends = score.fold_epochs[: self.folds_ended] if score else ()
             record = replace(record, value=None, best_epoch=None, fold_best_epochs=ends)
         else:

@@ -2,12 +2,12 @@
 
 from hpo.study.failure import Failure
 
-# This many in a row end a study.
+# A study ends after this many failures in a row.
 _MOST = 3
-# Configurations that make no model may come many in a row, and each costs milliseconds.
+# Many configurations in a row may make no model, and each costs only milliseconds.
 _MOST_INVALID = 30
-# Failures that say something of the configuration rather than of the code or the machine. They end a study only
-# before anything has succeeded: a wide range of learning rates makes three divergences in a row no surprise.
+# Failures that are due to the configuration rather than to the code or the machine. They end a study only before
+# anything has succeeded: with a wide range of learning rates, three divergences in a row are no surprise.
 _OF_CONFIGURATION = ("nonfinite", "invalid", "timeout")
 
 
@@ -31,7 +31,7 @@ class SameFailures:
         if self._succeeded and failure.reason in _OF_CONFIGURATION:
             self._count = 0
             return
-        # What a worker died of, or where a loss was lost, may be worded differently each time.
+        # The messages of dead workers and of losses that are not finite may differ each time.
         error = str(failure) if failure.reason in ("error", "invalid") else failure.reason
         self._count = self._count + 1 if error == self._error else 1
         self._error = error

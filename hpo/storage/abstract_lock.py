@@ -1,4 +1,4 @@
-"""What the lock of a study is, and who holds it, as others are told."""
+"""The lock of a study, and how messages name the process that holds it."""
 
 import json
 import os
@@ -13,37 +13,37 @@ class Lock(ABC):
 
     @abstractmethod
     def ensure(self) -> None:
-        """Makes sure that the study is still this process's alone; takes the lock again where it was lost.
+        """Makes sure that this process still holds the lock; takes it again if it was lost.
 
-        Called before anything is written, and every few seconds where nothing is.
+        It is called before anything is written, and every few seconds while nothing is written.
 
         Raises:
-            StudyBusy: another process took it meanwhile; says which.
-            StoreAway: another database lies where the study's was.
-            Exception: one for which `hpo.storage.database.is_away` holds, as long as nobody can tell.
+            StudyBusy: another process took the lock meanwhile; the message says which.
+            StoreAway: another database is in the place of the study's.
+            Exception: an error for which `hpo.storage.database.is_away` holds: the lock cannot be checked now.
         """
 
     @abstractmethod
     def release(self) -> None:
-        """Gives the lock up; nothing may be written after."""
+        """Gives the lock up; nothing may be written afterwards."""
 
 
 class Released(RuntimeError):
-    """What writes came after its lock was given up."""
+    """Something was to be written after the lock was given up."""
 
 
 def whole_name() -> str:
-    """This process, for a file."""
+    """The name of this process, as JSON, for a lock file."""
     return json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
 
 
 def short_name() -> str:
-    """This process, in the 63 characters that PostgreSQL keeps of a session's name."""
+    """The name of this process, in the 63 characters that PostgreSQL keeps of a session's name."""
     return f"hpo pid {os.getpid()} on {socket.gethostname()}"[:63]
 
 
 def busy(study: str, holder: str, lost: bool = False) -> StudyBusy:
-    """What is raised where another process holds the lock; `lost`: which this one had held."""
+    """The error for a lock that another process holds; `lost`: whether this process had held it before."""
     try:
         details = json.loads(holder)
         who = f"process {details['pid']} on {details['host']}"

@@ -1,9 +1,9 @@
 """Optuna's storage for the one coordinator of a study: it reads from memory and writes in batches.
 
-A sampler and a pruner look at all trials several times for each parameter and epoch, and Optuna's own storage asks
-the database each time, and commits each value by itself. Since a study has one writer, what stands in memory is
-what stands in the database; others may only add trials that wait, which `refresh` finds. All that is done with the
-database is done by a `Writer`, which waits for it while it is away: whatever ends here has ended in memory at once.
+A sampler and a pruner look at all trials several times for each parameter and epoch. Optuna's own storage asks the
+database each time, and commits each value separately. Since a study has one writer, memory and database agree; other
+processes may only add trials that wait, which `refresh` finds. A `Writer` does everything with the database, and waits
+for it while it is away. So a trial that ends here has ended in memory at once.
 """
 
 import copy
@@ -28,7 +28,7 @@ from hpo.storage.write_trials import End, begin_waiting, write_all
 from hpo.storage.writer import NotNow, Writer
 
 WRITE_SECONDS = 1.0
-"""Epochs are written at the first report after so long; a killed coordinator loses no more of a running trial."""
+"""Seconds between writes of epochs; a killed coordinator loses no more than that of a running trial."""
 
 # The key of a draft that the database does not know yet.
 _NEW = -1
@@ -39,21 +39,22 @@ Seen = Callable[[Sequence[FrozenTrial]], Sequence[FrozenTrial]]
 
 @dataclass
 class _Draft:
-    """A trial whose parameters are still being proposed, and what its sampler noted of the study meanwhile."""
+    """A trial whose parameters are still being proposed, and the study attributes that its sampler set meanwhile."""
 
     study_id: int
     trial_id: int | None = None
     waited: FrozenTrial | None = None
-    """The trial as it waited, if it is none of our own."""
+    """The trial as it waited, if another process enqueued it."""
     noted: dict[str, Any] = field(default_factory=dict)
 
 
 @final
 class BatchedStorage(StudyStorage):
-    """A database of studies, for a process that alone writes the trials that it begins.
+    """A database of studies, for a process that is the only one to write the trials it begins.
 
-    A trial is written when `flush` is called, and before its state changes: one that counts as ended is whole. One
-    that begins in a block `drafting` is written by `keep`, with its parameters: a kill leaves none without.
+    A trial is written when `flush` is called, and before its state changes, so a trial that counts as ended is
+    complete. A trial that begins in a block `drafting` is written by `keep`, together with its parameters, so a kill
+    leaves no trial without parameters.
     """
 
     def __init__(
@@ -63,10 +64,10 @@ class BatchedStorage(StudyStorage):
         warn: Warn | None = None,
         seen: Seen = lambda trials: trials,
     ) -> None:
-        """`seen`: the trials of a study as whoever reads all of them shall see them."""
+        """`seen`: turns the trials of a study into those that readers of all trials see, such as samplers."""
         super().__init__(get_storage(database), Writer(str(database.url), lock, warn))
         self._database = database
-        # A thread that nobody gives anything to do ends.
+        # The thread must end when nobody uses the storage any more.
         weakref.finalize(self, self._writer.close)
         self._seen = seen
         self._memory = TrialsInMemory()
@@ -77,12 +78,12 @@ class BatchedStorage(StudyStorage):
 
     @property
     def writer(self) -> Writer:
-        """Who does what is to be done with the database."""
+        """The thread that reads and writes the database."""
         return self._writer
 
     @contextmanager
     def promptly(self) -> Iterator[None]:
-        """In the block `refresh` and `keep` raise NotNow where the store is away, instead of waiting for it."""
+        """Within the block `refresh` and `keep` raise NotNow if the store is away, instead of waiting for it."""
         self._promptly = True
         try:
             yield
@@ -90,7 +91,7 @@ class BatchedStorage(StudyStorage):
             self._promptly = False
 
     def refresh(self, study_id: int) -> None:
-        """Reads what others added to a study.
+        """Reads the trials that other processes added to a study.
 
         Raises:
             NotNow: the store is away.
@@ -99,18 +100,18 @@ class BatchedStorage(StudyStorage):
         self._memory.read(study_id, trials)
 
     def stray(self, study_id: int) -> FrozenTrial | None:
-        """A trial that a `keep` began, which raised NotNow all the same; from here on it runs here."""
+        """A trial that reached the store although `keep` raised NotNow; from now on it runs here."""
         found = self._memory.stray(study_id) if self._unsure else None
         self._unsure = found is not None
         return found
 
     def flush(self) -> None:
-        """Has all that is only in memory written, in one transaction."""
+        """Writes everything that is only in memory, in one transaction."""
         if self._write(None):
             self._writer.settle()
 
     def _write(self, end: End | None) -> bool:
-        """Has what is only in memory written; whether that is anything."""
+        """Has everything that is only in memory written; returns whether there was anything to write."""
         changes = self._memory.take_unwritten()
         if not changes and end is None:
             return False
@@ -125,9 +126,9 @@ class BatchedStorage(StudyStorage):
 
     @contextmanager
     def drafting(self, study_id: int) -> Iterator[None]:
-        """Trials that begin in the block stay in memory, the last of them at a time, unless it is kept.
+        """A trial that begins in the block stays in memory until `keep`; a new one replaces it.
 
-        What its sampler notes of the study in the block is kept with it, or not at all.
+        Study attributes that its sampler sets in the block are written with it, or not at all.
         """
         self._draft = _Draft(study_id)
         try:
@@ -137,10 +138,10 @@ class BatchedStorage(StudyStorage):
             self._draft = None
 
     def keep(self) -> FrozenTrial:
-        """Writes the draft; returns the trial, whose key and number the database may have given otherwise.
+        """Writes the draft; returns the trial, whose key and number may differ from the draft's.
 
         Raises:
-            NotNow: the store is away; the trial may be in it all the same, see `stray`.
+            NotNow: the store is away; the trial may have reached it all the same, see `stray`.
         """
         draft = self._draft
         assert draft is not None
@@ -196,7 +197,7 @@ class BatchedStorage(StudyStorage):
         return trial_id
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
-        """Ends a trial, with all that belongs to it written first; or begins one that waits."""
+        """Ends a trial, after everything that belongs to it is written; or begins one that waits."""
         if self._draft is not None:
             waited = self.get_trial(trial_id)
             if state is not TrialState.RUNNING or waited.state is not TrialState.WAITING:
@@ -247,7 +248,7 @@ class BatchedStorage(StudyStorage):
             self._writer.call(lambda: self._backend.set_trial_user_attr(trial_id, key, value))
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Sets an attribute of a sampler's or a pruner's."""
+        """Sets an attribute that a sampler or a pruner uses."""
         if self._memory.runs(trial_id):
             self._memory.set_system_attr(trial_id, key, as_json(value))
         else:
@@ -262,7 +263,7 @@ class BatchedStorage(StudyStorage):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """The trials of a study by number; those of others as of the last `refresh`."""
+        """The trials of a study by number; those that other processes added are as of the last `refresh`."""
         if self._memory.of_study(study_id) is None:
             self.refresh(study_id)
         found = [trial for trial in self._seen(self._all(study_id)) if states is None or trial.state in states]
@@ -279,7 +280,7 @@ class BatchedStorage(StudyStorage):
     def _all(self, study_id: int) -> Sequence[FrozenTrial]:
         return self._memory.of_study(study_id) or ()
 
-    # Studies, apart from what every storage of studies does alike
+    # Studies: only where drafts or memory matter, see StudyStorage
 
     def delete_study(self, study_id: int) -> None:
         """Deletes a study."""
@@ -287,13 +288,13 @@ class BatchedStorage(StudyStorage):
         self._memory.forget_study(study_id)
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Sets a sampler's attribute of a study; while a trial is drafted, it is kept with it."""
+        """Sets an attribute of a study that a sampler uses; in a block `drafting` it is written with the trial."""
         if self._draft is not None:
             self._draft.noted[key] = value
         else:
             super().set_study_system_attr(study_id, key, value)
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        """The samplers' attributes of a study."""
+        """The attributes of a study that samplers use."""
         noted = self._draft.noted if self._draft is not None else {}
         return {**super().get_study_system_attrs(study_id), **copy.deepcopy(noted)}

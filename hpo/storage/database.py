@@ -1,4 +1,4 @@
-"""A database of studies: how it is connected to, what says that it is away, and how long it is waited for."""
+"""A database of studies: how to connect to it, which errors mean that it is away, and how long to wait for it."""
 
 import sqlite3
 import sys
@@ -16,13 +16,13 @@ from hpo.text.urls import masked
 AWAY_SECONDS = 600.0
 """How long a store may be away while trials train."""
 START_SECONDS = 120.0
-"""How long a command that writes waits for it before it begins."""
+"""How long a command that writes waits for a store before it begins."""
 READ_SECONDS = 30.0
-"""How long a command that only reads waits for it."""
+"""How long a command that only reads waits for a store."""
 BUSY_SECONDS = 2.0
-"""How long SQLite itself waits for a lock: short, since it listens to no Ctrl-C meanwhile."""
+"""How long SQLite itself waits for a lock. It is short, since Ctrl-C has no effect meanwhile."""
 
-# libpq's: a peer that is gone without a word is noticed within half a minute.
+# Options of libpq: a connection whose other end has vanished is noticed within half a minute.
 _LIBPQ: Mapping[str, int] = {
     "connect_timeout": 10,
     "keepalives": 1,
@@ -33,9 +33,10 @@ _LIBPQ: Mapping[str, int] = {
 }
 _LIBPQ_DRIVERS = ("psycopg2", "psycopg")
 
-# SQLite's primary codes: busy, locked, out of memory, read-only, I/O error, full, cannot open, protocol.
+# SQLite's primary result codes: busy, locked, out of memory, read-only, I/O error, full, cannot open, protocol.
 _PASSING_CODES = {5, 6, 7, 8, 10, 13, 14, 15}
-# What a server says that restarts, is full, or is not reached at the moment; a wrong name or password is none of these.
+# Words in the messages of a server that restarts, is full, or cannot be reached now. Messages about a wrong name or
+# password contain none of them.
 _PASSING_WORDS = (
     "connection refused", "timeout expired", "timed out", "starting up", "shutting down", "recovery mode",
     "server closed the connection", "terminating connection", "connection reset", "too many clients",
@@ -46,29 +47,29 @@ _PASSING_WORDS = (
 )  # fmt: skip
 
 Warn = Callable[[str], None]
-"""How a user is told of what goes on by itself."""
+"""Shows a user a warning."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
 class Away(Exception):
-    """A store that is away for a reason that no database says."""
+    """A store is away for a reason that no database driver reports."""
 
 
 def engine_options(url: URL) -> dict[str, Any]:
-    """What `create_engine` is given: connections are tried before they are used, and do not hang for minutes."""
+    """Options for `create_engine`: connections are tested before they are used, and do not hang for minutes."""
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": BUSY_SECONDS}}
     options: dict[str, Any] = {"pool_pre_ping": True}
     if url.drivername.partition("+")[2] in _LIBPQ_DRIVERS or url.drivername == "postgresql":
-        # What stands in the URL is the user's own choice.
+        # Options in the URL are the user's own choice.
         options["connect_args"] = {name: value for name, value in _LIBPQ.items() if name not in url.query}
     return options
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether a store that worked does not do so for now: locked, full, restarting, not reached."""
+    """Whether an error means that a store which worked is away for now: locked, full, restarting or unreachable."""
     for cause in _causes(error):
         if isinstance(cause, StoreAway):
             return False
@@ -84,13 +85,13 @@ def is_away(error: BaseException) -> bool:
 
 
 def comes_back(error: BaseException) -> bool:
-    """Whether a store that could not be opened may be there in a moment; a wrong name or password stays wrong."""
+    """Whether a store that could not be opened may work in a moment; a wrong name or password stays wrong."""
     for cause in _causes(error):
         if isinstance(cause, StoreAway | Away):
             return isinstance(cause, Away)
         if isinstance(cause, DBAPIError):
             if isinstance(cause.orig, sqlite3.Error):
-                # A file that cannot be opened, or not be written, is a mistake before anything began.
+                # Before anything has begun, a file that cannot be opened or written is a mistake of the user.
                 return _code(cause.orig) in _PASSING_CODES - {8, 14}
             return _says_so(cause)
     return False
@@ -102,7 +103,7 @@ def is_database_error(error: BaseException) -> bool:
 
 
 def reason_of(error: BaseException) -> str:
-    """What the database says, in a line."""
+    """The database's own message, in one line."""
     for cause in _causes(error):
         if isinstance(cause, DBAPIError):
             error = cause
@@ -117,13 +118,13 @@ def duration(seconds: float) -> str:
 
 
 def patiently(url: str, action: Callable[[], _T], seconds: float, warn: Warn | None = None) -> _T:
-    """Does what needs a store, again and again while it is locked or away; says so once.
+    """Runs an action that needs a store, and repeats it while the store is locked or away; warns once.
 
     Raises:
-        StoreAway: it was so for all these seconds.
+        StoreAway: the store was away for all these seconds.
     """
 
-    def say(state: RetryCallState) -> None:
+    def warn_once(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if state.attempt_number == 1 and error is not None:
             text = f"storage {masked(url)} is away: {masked(url, reason_of(error))}; waiting up to {duration(seconds)}"
@@ -133,7 +134,7 @@ def patiently(url: str, action: Callable[[], _T], seconds: float, warn: Warn | N
         retry=retry_if_exception(comes_back),
         wait=wait_exponential(multiplier=0.1, max=2.0),
         stop=stop_after_delay(seconds),
-        before_sleep=say,
+        before_sleep=warn_once,
         reraise=True,
     )
     try:
@@ -145,9 +146,9 @@ def patiently(url: str, action: Callable[[], _T], seconds: float, warn: Warn | N
 
 
 def read_patiently(read: Callable[Concatenate[str, _P], _T]) -> Callable[Concatenate[str, _P], _T]:
-    """Has a function of a URL wait for a store that is locked or away, as long as a command that reads may.
+    """Decorates a function of a URL: it waits up to READ_SECONDS for a store that is locked or away.
 
-    It raises StoreAway besides: the store was away for longer.
+    The function then also raises StoreAway: the store was away for longer.
     """
 
     @wraps(read)
@@ -158,18 +159,18 @@ def read_patiently(read: Callable[Concatenate[str, _P], _T]) -> Callable[Concate
 
 
 def away(url: str, error: BaseException, seconds: float) -> StoreAway:
-    """What is raised when a store was waited for in vain."""
+    """The error for a store that was waited for in vain."""
     reason = masked(url, reason_of(error))
     return StoreAway(f"storage {masked(url)} has been away for {duration(seconds)}: {reason}; run the command again")
 
 
 def to_stderr(message: str) -> None:
-    """A warning where no progress is shown."""
+    """Writes a warning to stderr, where no progress is shown."""
     sys.stderr.write(f"warning: {message}\n")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it was raised from: Optuna wraps SQLAlchemy's."""
+    """The error and its causes: Optuna wraps SQLAlchemy's errors."""
     seen: BaseException | None = error
     while seen is not None:
         yield seen

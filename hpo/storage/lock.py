@@ -1,4 +1,4 @@
-"""One coordinator for each study: a lock that ends with its process, however that ends, and is watched meanwhile."""
+"""One coordinator for each study: a lock that its process watches, and that is free again however the process ends."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,13 +20,13 @@ from hpo.text.urls import masked
 def sole_coordinator(url: str, study: str, warn: Warn | None = None) -> Iterator[Lock]:
     """Holds the study's lock; waits for a database that is away.
 
-    SQLite studies are locked by a file beside the database, PostgreSQL and MySQL ones by the server's own
-    advisory locks: all three are given up when their holder dies.
+    Studies in SQLite are locked by a file beside the database, those in PostgreSQL and MySQL by the server's
+    advisory locks. Each of these locks is released when its holder dies.
 
     Raises:
-        StudyBusy: another process holds it; says which.
+        StudyBusy: another process holds it; the message says which.
         UserError: the database cannot be opened.
-        StoreAway: it is away, for longer than it is waited for.
+        StoreAway: the database is away for longer than START_SECONDS.
     """
     with database_errors(url):
         address = make_url(url)
@@ -47,10 +47,10 @@ def sole_coordinator(url: str, study: str, warn: Warn | None = None) -> Iterator
 
 @contextmanager
 def database_errors(url: str) -> Iterator[None]:
-    """Turns what the opening of a database raises into one line, without the password.
+    """Turns errors of opening a database into a message of one line, without the password.
 
     Raises:
-        UserError: no database URL, a driver that is missing, a server that refuses.
+        UserError: the URL is no database URL, its driver is missing, or the server refuses the connection.
     """
     try:
         yield

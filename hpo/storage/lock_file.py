@@ -16,10 +16,10 @@ _Identity = tuple[int, int]
 
 @final
 class FileLock(Lock):
-    """Holds the lock; sees when its file, or the database itself, is no longer the one that it was.
+    """Holds the lock; notices when its file, or the database itself, was replaced.
 
-    The `flock` itself rather than the library filelock: that says of no file that it holds whether it is still the one
-    of its name, and its older versions empty the file, in which the holder's name is, as they wait.
+    It uses `flock` itself instead of the library filelock. That library does not check whether the file that it holds
+    still has its name, and its older versions empty the file while they wait, though it contains the holder's name.
     """
 
     def __init__(self, database: Path, study: str) -> None:
@@ -49,7 +49,7 @@ class FileLock(Lock):
             lost.close()
 
     def release(self) -> None:
-        """Closes the file, and so gives the lock up."""
+        """Closes the file, which releases the lock."""
         if self._file is not None:
             self._file.close()
         self._file = None
@@ -73,12 +73,12 @@ class FileLock(Lock):
             except BaseException:
                 file.close()
                 raise
-            # Deleted between the two: whoever comes next would lock another file.
+            # The file was deleted between opening and locking: the next process would lock another file.
             file.close()
 
 
 def _identity(path: Path) -> _Identity | None:
-    """Which file lies there, if any."""
+    """Device and inode of the file at a path; None if there is none."""
     try:
         return _identity_of(path.stat())
     except (FileNotFoundError, NotADirectoryError):

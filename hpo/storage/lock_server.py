@@ -1,4 +1,4 @@
-"""The lock of a study on a database server: an advisory lock, which lives as long as the session that took it."""
+"""The lock of a study on a database server: an advisory lock, which lasts as long as the session that took it."""
 
 import contextlib
 import hashlib
@@ -16,7 +16,7 @@ from hpo.storage.database import Away, engine_options
 
 @final
 class ServerLock(Lock):
-    """Holds the lock in a session of its own; where that was cut, takes it again in another."""
+    """Holds the lock in a session of its own; if that session was cut, takes the lock again in another one."""
 
     def __init__(self, url: str, study: str) -> None:
         """Takes the lock.
@@ -31,12 +31,12 @@ class ServerLock(Lock):
         self._key = int.from_bytes(hashlib.sha256(f"hpo:{study}".encode()).digest()[:8], "big", signed=True)
         self._session: int | None = None
         self._released = False
-        # The writer's thread watches, the coordinator's releases.
+        # The writer's thread watches the lock, and the coordinator's thread releases it.
         self._mutex = threading.Lock()
         self._connection: Connection | None = self._take(lost=False)
 
     def ensure(self) -> None:
-        """Asks the session for a sign of life, which also keeps it from being cut for idleness."""
+        """Runs a query in the session, which also keeps the server from ending it for idleness."""
         with self._mutex:
             if self._released:
                 raise Released(f"the lock of study {self._study} was given up")
@@ -50,7 +50,7 @@ class ServerLock(Lock):
             self._connection = self._take(lost=True)
 
     def release(self) -> None:
-        """Ends the session, and so gives the lock up."""
+        """Ends the session, which releases the lock."""
         self._released = True
         # A session that hangs is not waited for: it ends with the process.
         if self._mutex.acquire(timeout=1.0):
@@ -76,12 +76,12 @@ class ServerLock(Lock):
             if not connection.execute(text("SELECT GET_LOCK(:key, 0)"), {"key": f"hpo:{self._key}"}).scalar():
                 raise busy(self._study, "", lost)
             return
-        # The holder's name is what other sessions of the server can see of it.
+        # The session gets the holder's name, which other sessions of the server can read.
         connection.execute(text("SELECT set_config('application_name', :who, false)"), {"who": short_name()})
         if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": self._key}).scalar():
             session, name = self._holder(connection)
             if session is not None and session == self._session and name == short_name():
-                # Our own, cut on the way: the server has not noticed yet.
+                # It is this process's own session, whose connection was cut; the server has not noticed yet.
                 connection.execute(text("SELECT pg_terminate_backend(:session)"), {"session": session})
                 raise Away("the session that held the study's lock is not gone yet")
             raise busy(self._study, name, lost)

@@ -1,4 +1,4 @@
-"""Opens a database of studies as Optuna's storage, at once or as soon as it can be reached."""
+"""Opens a database of studies as Optuna's storage, at once or after waiting for it."""
 
 import logging
 from pathlib import Path
@@ -17,12 +17,12 @@ from hpo.storage.lock import database_errors
 from hpo.storage.read_only import may_only_be_read, opener
 from hpo.system.private_files import private_file, private_folder
 
-# Optuna would tell of each study and trial on stderr, amid the progress that hpo shows.
+# Optuna would log each study and trial to stderr, between the lines of progress that hpo shows.
 optuna.logging.set_verbosity(logging.ERROR)
 
 
 def open_storage(url: str, must_exist: bool = False) -> BaseStorage:
-    """Optuna's storage over a database, with the cache of finished trials that Optuna puts in front.
+    """Optuna's storage over a database, with Optuna's cache of finished trials.
 
     Raises:
         UserError: the database cannot be opened.
@@ -32,12 +32,12 @@ def open_storage(url: str, must_exist: bool = False) -> BaseStorage:
 
 
 def opened_patiently(url: str, must_exist: bool = False, warn: Warn | None = None) -> RDBStorage:
-    """Optuna's storage over a database, for a command that writes: waits for it where it is away.
+    """Optuna's storage over a database, for a command that writes: waits for a database that is away.
 
     Raises:
         UserError: the database cannot be opened.
         NotFound: it must exist and does not.
-        StoreAway: it is away, for longer than it is waited for.
+        StoreAway: the database is away for longer than START_SECONDS.
     """
     return patiently(url, lambda: open_database(url, must_exist), database.START_SECONDS, warn)
 
@@ -68,7 +68,7 @@ def open_database(url: str, must_exist: bool = False) -> RDBStorage:
 
 
 def _connect(url: str, options: dict[str, Any]) -> RDBStorage:
-    """Opens a database; waits while another process creates its tables, with which Optuna's own attempt collides."""
+    """Opens a database; waits while another process creates its tables, since Optuna's own attempt would collide."""
     collides = retry_if_exception(
         lambda error: (
             isinstance(error, DBAPIError) and (isinstance(error, IntegrityError) or "already exists" in str(error))

@@ -1,6 +1,6 @@
-"""All that hpo needs of Optuna beyond what Optuna documents; no other module touches it.
+"""Everything that hpo uses of Optuna beyond its documented interface; no other module uses it.
 
-`tests/storage/test_optuna_compat.py` tries each of it, and says where to look when an upgrade of Optuna breaks it.
+`tests/storage/test_optuna_compat.py` tests each part, and says where to look when an upgrade of Optuna breaks it.
 Importing this module does not import Optuna: `hpo list` reads Optuna's tables without it.
 """
 
@@ -17,36 +17,37 @@ if TYPE_CHECKING:
     from sqlalchemy import Table
 
 SCHEMA_VERSION, REVISION = 12, "v3.2.0.a"
-"""What Optuna 3.2 to 5 write into the tables `version_info` and `alembic_version`; `tables` is of this schema."""
+"""What Optuna 3.2 to 5 write into the tables `version_info` and `alembic_version`; `tables` is this schema."""
 
 FIXED_PARAMS = "fixed_params"
 """The system attribute in which Optuna keeps the parameters that an enqueued trial is to have.
 
-It is written by hpo too, to begin a trial of which some parameters are given without enqueuing it first: another
-process could take it from the queue.
+hpo writes it too, to begin a trial with some parameters given. The trial is not enqueued, since another process could
+take it from the queue.
 """
 
 RUNG_PREFIX = "completed_rung_"
-"""How the system attributes begin in which Optuna's successive halving keeps the value of a trial at each rung.
+"""The prefix of the system attributes in which Optuna's successive halving keeps the value of a trial at each rung.
 
-They are taken along when trials of one study are added to another that has the same pruner.
+They are copied when trials of one study are added to another that has the same pruner.
 """
 
 
 def key_of(trial: "FrozenTrial | Trial") -> int:
-    """The database's key of a trial, which methods of storages want, and which only `_trial_id` gives."""
+    """The database's key of a trial. Methods of storages need it, and only `_trial_id` has it."""
     return trial._trial_id
 
 
 def set_key(trial: "FrozenTrial", key: int) -> None:
-    """Gives a trial the key of another, as Optuna's storages do for trials that they create from a template."""
+    """Sets the key of a trial, as Optuna's storages do for trials that they create from a template."""
     trial._trial_id = key
 
 
 def forget_read_trials(study: "optuna.Study") -> None:
     """Has a study read its trials again, for the sampler.
 
-    Optuna keeps what it read since its own last `ask`; hpo asks several times for one trial, and creates it itself.
+    Optuna caches the trials that it read since its own last `ask`; hpo asks several times for one trial, and creates
+    the trial itself.
     """
     study._thread_local.cached_all_trials = None
 
@@ -56,7 +57,7 @@ class Tables:
     """The tables in which Optuna keeps trials, as SQLAlchemy knows them."""
 
     trials: "Table"
-    """trial_id, study_id, number, state, datetime_start, datetime_complete; times in UTC without saying so."""
+    """trial_id, study_id, number, state, datetime_start, datetime_complete; times are in UTC, without a time zone."""
     params: "Table"
     """trial_id, param_name, param_value (in Optuna's internal representation), distribution_json."""
     user_attributes: "Table"
@@ -73,7 +74,8 @@ class Tables:
 def tables() -> Tables:
     """Optuna's own tables, which hpo reads with two queries and writes in batches.
 
-    Optuna reads a trial by an object for each row of seven tables, and commits each value by itself.
+    Optuna itself makes an object for each row of seven tables when it reads a trial, and commits each value
+    separately.
     """
     from optuna.storages._rdb import models
 
@@ -108,9 +110,9 @@ def stored_intermediate_value(value: float) -> Mapping[str, Any]:
 
 
 def insert_trial(storage: "RDBStorage", study_id: int, trial: "FrozenTrial") -> int:
-    """Writes a trial and all that it has, in one transaction; returns its key.
+    """Writes a trial with everything that belongs to it, in one transaction; returns its key.
 
-    `RDBStorage.create_new_trial` does it again where the commit failed, though that may have arrived.
+    `RDBStorage.create_new_trial` would repeat a commit that failed, though it may have reached the database.
 
     Raises:
         KeyError: there is no such study.
@@ -131,7 +133,7 @@ def has_known_tables(connection: sqlite3.Connection) -> bool:
 
 
 def studies_with(connection: sqlite3.Connection, attribute: str) -> Iterable[tuple[int, str, str]]:
-    """The studies that have a user attribute, in the order in which they were made: key, name, its value as JSON."""
+    """The studies that have a user attribute, in the order in which they were made: key, name, value as JSON."""
     return connection.execute(
         """
         SELECT studies.study_id, study_name, value_json FROM studies
@@ -147,7 +149,8 @@ def trials_without(
 ) -> Iterable[tuple[int, int, str, str | None, str | None]]:
     """The trials that do not wait and lack a user attribute, by number.
 
-    Of each the key of its study, its number, its state's name, and two fields of the user attribute `result`, as JSON.
+    Each row has the key of the trial's study, its number, the name of its state, and two fields of the user attribute
+    `result` as JSON.
     """
     return connection.execute(
         """

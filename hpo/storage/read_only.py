@@ -1,4 +1,4 @@
-"""SQLite databases that may only be read: a read-only file, folder or disk, whatever journal they were left with."""
+"""SQLite databases that may only be read: the file, folder or disk is read-only, and there may be a journal."""
 
 import os
 import shutil
@@ -16,11 +16,11 @@ def may_only_be_read(database: Path) -> bool:
 
 
 def opener(database: Path) -> Callable[[], sqlite3.Connection]:
-    """How to connect to a database that may only be read, changing nothing.
+    """Returns a function that connects to a database that may only be read, without changing anything.
 
-    Without a journal beside it nobody is writing, and it is read as it is. With one, SQLite needs its shared memory,
-    which it cannot make here: where a writer has not left it open, the database is copied together with its journal,
-    and the copy is read.
+    If there is no journal beside it, nobody is writing, and it is read as it is. If there is one, SQLite needs a file
+    of shared memory, which it cannot create here. Unless a writer has that file open, the database and its journal are
+    copied, and the copy is read.
     """
     beside = (database.with_name(f"{database.name}{suffix}") for suffix in ("-wal", "-journal"))
     journals = [journal for journal in beside if journal.exists()]
@@ -42,7 +42,7 @@ def _connect(database: Path, how: str) -> sqlite3.Connection:
 def _memory(database: Path, journals: Sequence[Path]) -> Callable[[], sqlite3.Connection]:
     with tempfile.TemporaryDirectory(prefix="hpo-read-") as folder:
         copy = Path(folder) / database.name
-        # The database first: what is checkpointed into it meanwhile is in the journal still.
+        # The database is copied first: changes that SQLite moves into it meanwhile are still in the journal.
         shutil.copyfile(database, copy)
         for journal in journals:
             shutil.copyfile(journal, copy.with_name(journal.name))

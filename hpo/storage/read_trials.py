@@ -1,4 +1,4 @@
-"""A study's trials, read from Optuna's tables with two queries and without what hpo keeps elsewhere."""
+"""A study's trials, read from Optuna's tables with two queries and without the columns that hpo does not need."""
 
 import json
 from collections import defaultdict
@@ -17,11 +17,10 @@ from hpo.storage.optuna_compat import tables
 
 
 def light_trials(storage: RDBStorage, study_id: int, keys: Collection[str], needs: str) -> list[FrozenTrial]:
-    """All trials by number: state, times, and the user attributes of these keys.
+    """All trials by number: state, times, and the user attributes with these keys.
 
-    Parameters, distributions and values after each epoch are left out, but for trials that lack the attribute
-    `needs`, which are read whole. Optuna itself builds an object for each row of seven tables, which takes half a
-    minute for 10,000 trials.
+    Parameters, distributions and values after each epoch are left out. Trials that lack the attribute `needs` are read
+    whole. Optuna itself makes an object for each row of seven tables, which takes half a minute for 10,000 trials.
     """
     trials, kept = tables().trials, tables().user_attributes
     attributes: dict[int, dict[str, Any]] = defaultdict(dict)
@@ -40,7 +39,7 @@ def light_trials(storage: RDBStorage, study_id: int, keys: Collection[str], need
 
 @dataclass
 class Sampled:
-    """What a trial's sampler was asked for: parameter -> value, parameter -> range or choices."""
+    """The sampled parameters of a trial: parameter -> value, and parameter -> range or choices."""
 
     params: dict[str, Any] = field(default_factory=dict)
     distributions: dict[str, BaseDistribution] = field(default_factory=dict)
@@ -79,5 +78,5 @@ def _light(row: Any, attributes: dict[str, Any]) -> FrozenTrial:
 
 
 def _local(moment: datetime | None) -> datetime | None:
-    """Optuna keeps times in UTC, and tells them in local time; neither says so."""
+    """Optuna stores times in UTC, and returns them in local time, both without a time zone."""
     return None if moment is None else moment.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)

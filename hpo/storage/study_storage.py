@@ -1,4 +1,4 @@
-"""What a study itself is, in Optuna's storage of the one coordinator: read once, and then from memory."""
+"""The studies in the coordinator's storage: attributes are read from the database once, and then from memory."""
 
 import copy
 import json
@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 
 class StudyStorage(BaseStorage, ABC):
-    """The half of a storage that knows of studies; its trials are the subclass's."""
+    """The part of a storage for studies; the subclass has the part for trials."""
 
     def __init__(self, backend: BaseStorage, writer: Writer) -> None:
         self._backend = backend
@@ -38,7 +38,7 @@ class StudyStorage(BaseStorage, ABC):
         self._writer.settle()
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Sets a sampler's attribute of a study."""
+        """Sets an attribute of a study that a sampler uses."""
         self._attributes("system", study_id)[key] = value = as_json(value)
         self._writer.post(lambda: self._backend.set_study_system_attr(study_id, key, value))
         self._writer.settle()
@@ -60,7 +60,7 @@ class StudyStorage(BaseStorage, ABC):
         return copy.deepcopy(self._attributes("user", study_id))
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        """The samplers' attributes of a study."""
+        """The attributes of a study that samplers use."""
         return copy.deepcopy(self._attributes("system", study_id))
 
     def get_all_studies(self) -> list[Any]:
@@ -72,7 +72,7 @@ class StudyStorage(BaseStorage, ABC):
         return self._once(whose, study_id, read)
 
     def _once(self, what: str, key: Any, read: Callable[[Any], _T]) -> _T:
-        """What is read of a study, from memory the second time: nobody else changes it."""
+        """Reads something about a study; from memory the second time, since nobody else changes it."""
         if (what, key) not in self._known:
             self._known[what, key] = self._writer.call(lambda: read(key))
         known: _T = self._known[what, key]

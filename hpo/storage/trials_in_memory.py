@@ -1,4 +1,4 @@
-"""The trials of studies in memory: what the database has of them, and what it is yet to be given."""
+"""The trials of studies in memory: as the database has them, with changes that are not written yet."""
 
 import copy
 from collections.abc import Sequence
@@ -14,21 +14,21 @@ from hpo.storage.write_trials import Unwritten
 
 @final
 class TrialsInMemory:
-    """Trials by the database's keys of them and of their studies; those that run here change here first.
+    """Trials by the database's keys of trials and studies; trials that run here change here first.
 
-    A trial that changes is replaced by a copy: whoever was given it before does not see it change.
+    A trial that changes is replaced by a copy: a trial that was returned before does not change.
     """
 
     def __init__(self) -> None:
         self._of_study: dict[int, list[FrozenTrial]] = {}
         self._running: dict[int, FrozenTrial] = {}
-        # What the database knows of those that ended here may be older.
+        # Trials that ended here; the database may still have an older state of them.
         self._ended: dict[int, FrozenTrial] = {}
         self._study_of: dict[int, int] = {}
         self._unwritten: dict[int, Unwritten] = {}
 
     def of_study(self, study: int) -> Sequence[FrozenTrial] | None:
-        """The trials of a study, by number; None of one that was not read yet."""
+        """The trials of a study, by number; None if the study was not read yet."""
         return self._of_study.get(study)
 
     def study_of(self, trial: int) -> int:
@@ -36,7 +36,7 @@ class TrialsInMemory:
         return self._study_of[trial]
 
     def read(self, study: int, trials: Sequence[FrozenTrial]) -> None:
-        """Takes over what the database has of a study's trials, but for those that run here or ended here."""
+        """Takes over a study's trials from the database, except for those that run here or ended here."""
         self._study_of |= {key_of(trial): study for trial in trials}
         here = {**self._ended, **self._running}
         self._of_study[study] = [here.get(key_of(trial), trial) for trial in trials]
@@ -53,7 +53,7 @@ class TrialsInMemory:
         return found
 
     def stray(self, study: int) -> FrozenTrial | None:
-        """A trial that runs, though not here; from here on it runs here."""
+        """A trial with state running that does not run here yet; from now on it does."""
         for trial in self._of_study[study]:
             if trial.state is TrialState.RUNNING and key_of(trial) not in self._running:
                 self._running[key_of(trial)] = trial
@@ -61,11 +61,11 @@ class TrialsInMemory:
         return None
 
     def here(self, trial: int) -> FrozenTrial | None:
-        """A trial that runs here or ended here."""
+        """A trial that runs here or ended here; None for any other."""
         return self._running.get(trial) or self._ended.get(trial)
 
     def runs(self, trial: int) -> bool:
-        """Whether a trial runs here; one that a killed coordinator left running does so from now on."""
+        """Whether a trial runs here; a trial that a killed coordinator left running does from now on."""
         if trial not in self._running and trial not in self._ended:
             known = self._of_study.get(self._study_of.get(trial, -1), ())
             left = [one for one in known if key_of(one) == trial and one.state is TrialState.RUNNING]
@@ -75,13 +75,13 @@ class TrialsInMemory:
     # Trials that begin or end
 
     def put(self, study: int, trial: FrozenTrial) -> None:
-        """Puts a running trial in the place of the one of its number, or behind all."""
+        """Puts a running trial in the place of the one with its number, or at the end."""
         self._running[key_of(trial)] = trial
         self._study_of[key_of(trial)] = study
         self._of_study[study][trial.number : trial.number + 1] = [trial]
 
     def take_back(self, study: int, trial: int, before: FrozenTrial | None) -> None:
-        """Undoes a `put`, and forgets what the database was to be given of it; `before` takes its place again."""
+        """Undoes a `put`, and forgets what was to be written about the trial; `before` takes its place again."""
         number = self._running.pop(trial).number
         self._unwritten.pop(trial, None)
         self._of_study[study][number : number + 1] = [] if before is None else [before]
@@ -95,10 +95,10 @@ class TrialsInMemory:
         self._ended[trial] = self._running.pop(trial)
 
     def leave(self, trial: int) -> None:
-        """Leaves a trial to what the database says of it."""
+        """Lets a trial run here no longer: the database has its state."""
         self._running.pop(trial, None)
 
-    # What running trials are given
+    # Values of running trials
 
     def set_param(self, trial: int, name: str, internal: float, distribution: BaseDistribution) -> None:
         """Sets a parameter, by Optuna's internal representation of its value.
@@ -128,17 +128,17 @@ class TrialsInMemory:
         self.unwritten(trial).user_attrs[key] = value
 
     def set_system_attr(self, trial: int, key: str, value: Any) -> None:
-        """Sets an attribute of a sampler's or a pruner's, a JSON value."""
+        """Sets an attribute that a sampler or a pruner uses, a JSON value."""
         changed = self._changed(trial)
         changed.system_attrs = {**changed.system_attrs, key: value}
         self.unwritten(trial).system_attrs[key] = value
 
     def unwritten(self, trial: int) -> Unwritten:
-        """What the database does not know yet of a running trial."""
+        """The changes of a running trial that are not written yet."""
         return self._unwritten.setdefault(trial, Unwritten())
 
     def take_unwritten(self) -> dict[int, Unwritten]:
-        """What the database does not know yet of all running trials, to be written now."""
+        """The changes of all running trials that are not written yet; the caller writes them now."""
         taken, self._unwritten = self._unwritten, {}
         return taken
 

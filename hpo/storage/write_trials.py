@@ -1,4 +1,4 @@
-"""What Optuna's database does not know yet of running trials, and how it is written in one transaction."""
+"""The changes of running trials that Optuna's database does not have yet, and how to write them in one transaction."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from hpo.storage.optuna_compat import key_of, stored_intermediate_value, stored_
 
 @dataclass
 class Unwritten:
-    """What the database does not know yet of a running trial."""
+    """The changes of a running trial that the database does not have yet."""
 
     params: dict[str, tuple[float, BaseDistribution]] = field(default_factory=dict)
     user_attrs: dict[str, Any] = field(default_factory=dict)
@@ -33,11 +33,11 @@ class End:
     state: TrialState
     values: Sequence[float] | None
     when: datetime
-    """In local time, without saying so, as Optuna has it."""
+    """In local time, without a time zone, as Optuna keeps it."""
 
 
 def begin_waiting(engine: Engine, trial: FrozenTrial, changes: Unwritten) -> None:
-    """Writes that a trial which waited begins, in one transaction."""
+    """Begins a trial that waited: writes its state and its values, in one transaction."""
     trials = tables().trials
     with engine.begin() as connection:
         key = key_of(trial)
@@ -48,17 +48,19 @@ def begin_waiting(engine: Engine, trial: FrozenTrial, changes: Unwritten) -> Non
 
 
 def write_all(engine: Engine, changes: Mapping[int, Unwritten], end: End | None = None) -> None:
-    """Writes what is new of running trials, and the end of one of them, in one transaction; twice is as once.
+    """Writes the changes of running trials, and the end of one of them, in one transaction.
+
+    A second call with the same arguments changes nothing.
 
     Raises:
-        StudyBusy: somebody else has ended one of them.
-        StoreAway: one of them is no longer there.
+        StudyBusy: another process has ended one of them.
+        StoreAway: one of them is no longer in the store.
     """
     trials = tables().trials
     with engine.begin() as connection:
         states = _states(connection, [*changes, *([end.trial_id] if end else [])])
         if end is not None and states[end.trial_id] is end.state:
-            # It has arrived, though the connection was lost before that was said.
+            # It was written before, but the connection was lost before the database confirmed it.
             return
         for state in states.values():
             if state.is_finished():
@@ -96,7 +98,7 @@ def _utc(local: datetime) -> datetime:
 
 
 def write(connection: Connection, trial_id: int, changes: Unwritten) -> None:
-    """Writes as Optuna 5 does, whose own methods commit each value by itself; what is there already is replaced."""
+    """Writes changes in the form of Optuna 5, whose own methods commit each value separately; replaces older values."""
     whose, known = {"trial_id": trial_id}, tables()
     if changes.params:
         params = known.params

@@ -1,4 +1,4 @@
-"""A thread that does what is to be done with a store, one after the other, and waits for the store in its stead."""
+"""A thread that runs all reads and writes of a store, one after the other, and waits for a store that is away."""
 
 import math
 import threading
@@ -16,28 +16,28 @@ from hpo.storage.database import Warn, duration, is_away, is_database_error, rea
 from hpo.text.urls import masked
 
 PROMPT_SECONDS = 2.0
-"""How long the coordinator waits for a store that works; one that is slower counts as away."""
+"""How long the coordinator waits for a store that works; a slower store counts as away."""
 WATCH_SECONDS = 5.0
-"""How often the study's lock is looked at while nothing is written."""
+"""How often the study's lock is checked while nothing is written, in seconds."""
 _WARN_AFTER = 0.5
-"""What is over sooner goes unsaid."""
-# A store counts as away only while it is tried, and fails.
+"""A store that is away for fewer seconds causes no warning."""
+# A store counts as away only if a try failed within these last seconds.
 _TRIED_WITHIN = 60.0
 
 _T = TypeVar("_T")
 
 
 class NotNow(Exception):
-    """The store does not answer; nothing of what was asked for is in memory, all of it may be in the store."""
+    """The store does not answer. Nothing of the call is in memory, but all of it may have reached the store."""
 
 
 @dataclass(eq=False)
 class _Task:
     do: Callable[[], Any]
     again: bool
-    """Whether it may be done again where it failed: it then comes to the same, though it had succeeded unnoticed."""
+    """Whether it may be repeated after a failure: a second run has no further effect, even if the first succeeded."""
     waited_for: bool
-    """Whether somebody is told what comes of it; what fails otherwise ends the writer."""
+    """Whether a caller waits for its result. The failure of any other task ends the writer."""
     future: "Future[Any]" = field(default_factory=Future)
 
 
@@ -49,17 +49,17 @@ class _Trouble:
     reason: str
     failures: int = 0
     last: float = 0.0
-    said: bool = False
+    warned: bool = False
 
     @property
     def again_at(self) -> float:
-        """When it is to be tried again, by `time.monotonic`."""
+        """When to try the store again, by `time.monotonic`."""
         return self.last + min(5.0, 0.1 * 2.0 ** min(self.failures, 10))
 
 
 @final
 class Writer:
-    """One store's thread. It never writes without the study's lock, and watches over that while it is idle."""
+    """The thread of one store. It never writes without the study's lock, and checks the lock while it is idle."""
 
     def __init__(self, url: str, lock: Lock | None = None, warn: Warn | None = None) -> None:
         self._url = url
@@ -75,19 +75,19 @@ class Writer:
         self._thread: threading.Thread | None = None
 
     def post(self, do: Callable[[], None]) -> None:
-        """Has something done, in its turn; again and again until it succeeds. It must come to the same if done twice.
+        """Queues a call, which is repeated until it succeeds; a second run must have no further effect.
 
         Raises:
-            Exception: what ended the writer.
+            Exception: the error that ended the writer.
         """
         self._submit(_Task(do, again=True, waited_for=False))
 
     def call(self, do: Callable[[], _T]) -> _T:
-        """Has something done in its turn, waits for it as long as a store is waited for, and returns its result.
+        """Queues a call, waits for it up to AWAY_SECONDS while the store is away, and returns its result.
 
         Raises:
             StoreAway: the store was away for too long.
-            Exception: what the call itself raises.
+            Exception: the error that the call itself raises.
         """
         task = self._submit(_Task(do, again=True, waited_for=True))
         while not self._wait(task.future.done, 0.5):
@@ -96,10 +96,10 @@ class Writer:
         return result
 
     def try_call(self, do: Callable[[], _T]) -> _T:
-        """As `call`, but once, and only while the store answers.
+        """Like `call`, but tries only once, and only while the store answers.
 
         Raises:
-            NotNow: it does not; what was asked for may happen all the same, or have happened.
+            NotNow: the store does not answer; the call may have been carried out, or may be later, all the same.
         """
         if not self.answers:
             raise NotNow
@@ -117,7 +117,7 @@ class Writer:
 
     @property
     def answers(self) -> bool:
-        """Whether it makes sense to ask the store for something now."""
+        """Whether the store works, or is due for another try."""
         with self._changed:
             if self._trouble is None:
                 return True
@@ -130,9 +130,9 @@ class Writer:
             return bool(self._tasks) or self._began is not None
 
     def settle(self, seconds: float | None = None) -> bool:
-        """Waits until all is done, at most so long, by default as long as a store that works may take.
+        """Waits until everything is done, for at most `seconds`; returns whether it is.
 
-        Returns at once where the store is known to be away; whether all is done.
+        By default it waits as long as a store that works may take, and not at all if the store is known to be away.
         """
         if seconds is None:
             with self._changed:
@@ -145,7 +145,7 @@ class Writer:
         return not self.busy
 
     def drain(self, seconds: float = math.inf) -> bool:
-        """Waits until all is done, at most so long; returns whether it is.
+        """Waits until everything is done, for at most `seconds`; returns whether it is.
 
         Raises:
             StoreAway: the store has been away for too long.
@@ -159,7 +159,7 @@ class Writer:
         return True
 
     def check(self) -> None:
-        """Raises what ended the writer, if anything did.
+        """Raises the error that ended the writer, if there is one.
 
         Raises:
             StudyBusy: another process has taken the study.
@@ -179,7 +179,7 @@ class Writer:
         )
 
     def close(self) -> None:
-        """Ends the thread, after what it is doing."""
+        """Ends the thread after its present task."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -196,7 +196,7 @@ class Writer:
         return task
 
     def _wait(self, until: Callable[[], bool], seconds: float) -> bool:
-        """Waits, listening to Ctrl-C."""
+        """Waits; Ctrl-C is noticed meanwhile."""
         with self._changed:
             return self._changed.wait_for(lambda: until() or self._error is not None, seconds) and until()
 
@@ -213,7 +213,7 @@ class Writer:
                 self._changed.notify_all()
 
     def _next(self) -> _Task | None:
-        """The next task, or one that merely looks at the lock where there was none for a while."""
+        """The next task; if there was none for a while, one that only checks the lock."""
         with self._changed:
             while not self._closed and self._error is None:
                 if self._changed.wait_for(lambda: bool(self._tasks) or self._closed, WATCH_SECONDS):
@@ -226,9 +226,9 @@ class Writer:
     def _do(self, task: _Task) -> None:
         try:
             result = self._attempts(task)
-        except BaseException as error:  # whoever waits for it is told
+        except BaseException as error:  # the caller that waits for it gets the error
             if not task.waited_for or isinstance(error, StudyBusy | StoreAway | Released):
-                self._error = self._as_said(error)
+                self._error = self._for_user(error)
                 error = self._error
             task.future.set_exception(error)
         else:
@@ -256,24 +256,24 @@ class Writer:
                 if self._changed.wait_for(lambda: self._closed, max(0.0, pause)):
                     raise StoreAway(f"storage {masked(self._url)} was given up")
 
-    def _as_said(self, error: BaseException) -> BaseException:
-        """A database that fails for good, as the user is told."""
+    def _for_user(self, error: BaseException) -> BaseException:
+        """The error to show the user, if a database fails for good."""
         if isinstance(error, HpoError) or not is_database_error(error):
             return error
         return StoreAway(f"storage {masked(self._url)} failed: {masked(self._url, reason_of(error))}")
 
-    # Of both
+    # In the thread and outside it
 
     def _note(self, since: float, reason: str) -> None:
-        """Notes that the store is away."""
+        """Remembers that the store is away; warns if it has been for a while."""
         with self._changed:
             trouble = self._trouble = self._trouble or _Trouble(since, "")
             trouble.reason, trouble.last = masked(self._url, reason), time.monotonic()
             trouble.failures += 1
-            say = not trouble.said and trouble.last - trouble.since >= _WARN_AFTER
-            trouble.said = trouble.said or say
+            warn = not trouble.warned and trouble.last - trouble.since >= _WARN_AFTER
+            trouble.warned = trouble.warned or warn
             self._changed.notify_all()
-        if say:
+        if warn:
             limit = duration(database.AWAY_SECONDS)
             self._warn(
                 f"storage {masked(self._url)} is away: {trouble.reason}\n"
@@ -290,5 +290,5 @@ class Writer:
     def _recovered(self) -> None:
         with self._changed:
             trouble, self._trouble = self._trouble, None
-        if trouble is not None and trouble.said:
+        if trouble is not None and trouble.warned:
             self._warn(f"storage {masked(self._url)} is back")

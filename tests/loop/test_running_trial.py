@@ -23,18 +23,18 @@ def done(epoch: int, loss: float, fold: FoldEpoch | None = None, last: bool = Fa
 
 
 def test_a_pruner_hears_of_each_epoch_and_of_folds_once_they_end(trial: RunningTrial) -> None:
-    assert trial.hear(done(1, 0.5)) == (1, 0.5)
-    assert trial.hear(done(2, 0.75)) == (2, 0.75)
+    assert trial.take_epoch(done(1, 0.5)) == (1, 0.5)
+    assert trial.take_epoch(done(2, 0.75)) == (2, 0.75)
     folded = RunningTrial(trial.record, trial.objective, 0.0, Silence(0.0))
-    assert folded.hear(done(1, 0.5, FoldEpoch(1, 1))) is None
-    assert folded.hear(done(2, 0.75, FoldEpoch(1, 2, last=True))) == (1, 0.5)
-    assert folded.hear(done(3, 0.25, FoldEpoch(2, 1, last=True))) == (2, 0.375)
+    assert folded.take_epoch(done(1, 0.5, FoldEpoch(1, 1))) is None
+    assert folded.take_epoch(done(2, 0.75, FoldEpoch(1, 2, last=True))) == (1, 0.5)
+    assert folded.take_epoch(done(3, 0.25, FoldEpoch(2, 1, last=True))) == (2, 0.375)
     assert folded.fold_lengths == [2, 1]
 
 
 def test_a_trial_that_came_to_its_end_has_the_score_of_its_best_epoch(trial: RunningTrial) -> None:
-    trial.hear(done(1, 0.5))
-    trial.hear(done(2, 0.75, last=True))
+    trial.take_epoch(done(1, 0.5))
+    trial.take_epoch(done(2, 0.75, last=True))
     assert (trial.at_end, trial.ended_by) == (True, "early_stopping")
     record = trial.result(Finished(3, "early_stopping", 1, {"loss": 0.6, "mae": math.inf}))
     assert (record.state, record.value, record.best_epoch) == ("complete", 0.5, 1)
@@ -42,8 +42,8 @@ def test_a_trial_that_came_to_its_end_has_the_score_of_its_best_epoch(trial: Run
 
 
 def test_fewer_than_all_folds_make_no_score(trial: RunningTrial) -> None:
-    trial.hear(done(1, 0.5, FoldEpoch(1, 1, last=True)))
-    trial.hear(done(2, 0.75, FoldEpoch(2, 1)))
+    trial.take_epoch(done(1, 0.5, FoldEpoch(1, 1, last=True)))
+    trial.take_epoch(done(2, 0.75, FoldEpoch(2, 1)))
     record = trial.result(Finished(3, "deadline", None))
     assert (record.state, record.value, record.best_epoch) == ("pruned", None, None)
     assert (record.fold_lengths, record.fold_best_epochs) == ((1, 1), (1,))
@@ -61,7 +61,7 @@ def test_fewer_than_all_folds_make_no_score(trial: RunningTrial) -> None:
 def test_a_trial_that_failed_says_why_and_has_no_score(
     trial: RunningTrial, event: Finished | Failed | Lost, failure: Failure
 ) -> None:
-    trial.hear(done(1, 0.5))
+    trial.take_epoch(done(1, 0.5))
     record = trial.result(event)
     assert (record.state, record.failure, record.value) == ("failed", failure, None)
 
@@ -69,7 +69,7 @@ def test_a_trial_that_failed_says_why_and_has_no_score(
 def test_what_is_cut_short_says_that_it_was_not_tested(trial: RunningTrial) -> None:
     trial.stop("deadline", 1.0)
     assert trial.cut_short(20.0) == Finished(3, "deadline", None)
-    trial.hear(done(1, 0.5, last=True))
+    trial.take_epoch(done(1, 0.5, last=True))
     cut = trial.cut_short(20.0)
     assert (cut.ended_by, cut.best_epoch) == ("early_stopping", 1)
     assert cut.test_note == "not tested: its worker did not finish within 20 s, and was stopped"

@@ -101,7 +101,7 @@ def test_ctrl_c_works_while_the_store_is_away(url: str, monkeypatch: pytest.Monk
     running = process(INTERRUPTED.format(url=url))
     out, errors = running.communicate(timeout=60)
     assert running.returncode == 0, errors
-    assert "interrupted; finished trials are kept, but for those that the store did not take" in out
+    assert "interrupted; finished trials are kept, except those that could not be written to the store" in out
 
 
 INTERRUPTED = """
