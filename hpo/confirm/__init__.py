@@ -1,1 +1,1 @@
-"""Confirming: the finalists again over fresh seeds, and which of them to use."""
+"""Confirming: trains the finalists again over fresh seeds, and chooses the one to use."""

@@ -1,4 +1,4 @@
-"""Confirming a study: its finalists again, over fresh seeds, until it is known which to use and how good that is."""
+"""Confirming a study: trains its finalists again over fresh seeds, to find which to use and how good it is."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Confirmed:
-    """What a run of `confirm` came to."""
+    """The result of a call of `confirm`."""
 
     name: str
     """Name of the study."""
     ended: "Ending"
-    """done, or timeout: the same call goes on."""
+    """done, or timeout: the same call continues."""
     confirmation: "Confirmation"
     objective: "Objective"
     trained: int
-    """Runs that this call trained to their end."""
+    """The number of runs that this call trained to their end."""
     home: Path
     seconds: float
     """Wall time of this call."""
@@ -52,30 +52,31 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
     tracking_uri: str | None = None,
     console: "Console | None" = None,
 ) -> Confirmed:
-    """Trains the finalists of a study again over fresh seeds, or goes on with it, and chooses one of them.
+    """Trains the finalists of a study again over fresh seeds, or continues that, and chooses one of them.
 
-    What was trained stays: more seeds or other finalists later add to it, and the same call again trains nothing.
+    Trained runs are kept: later calls with more seeds or other finalists add to them, and the same call again trains
+    nothing.
 
     Args:
         study: its name.
-        finalists: so many of the best configurations, or the numbers of trials.
-        seeds: runs of each finalist, at least 2; the same seeds for all. In a race, their number on average.
-        race: whether only those still in it are given more than the first seeds; see `hpo.statistics.race`.
-        margin: the cheapest finalist within so much of the best mean is chosen, in the objective's unit; the best mean
-            where not given.
-        workers: runs at a time; the experiment's engine.workers where not given.
-        timeout: seconds, or `10m`: what was not finished by then is trained by the next call.
-        home: the folder of all that is left: HPO_HOME or ./mlruns where not given.
-        storage: SQLAlchemy URL of the studies, where it is not the home folder's.
-        tracking_uri: MLflow tracking URI, where it is not the home folder's.
-        console: where progress is shown; nowhere if not given.
+        finalists: how many of the best configurations to train, or the numbers of trials.
+        seeds: runs of each finalist, at least 2; all have the same seeds. In a race: the average number of runs.
+        race: whether only finalists still in the race get more than the first seeds; see `hpo.statistics.race`.
+        margin: the cheapest finalist whose mean is at most this much worse than the best is chosen, in the objective's
+            unit; by default the one with the best mean.
+        workers: runs at a time; by default the experiment's engine.workers.
+        timeout: seconds, or `10m`; runs that are not finished by then are trained by the next call.
+        home: the folder for everything that the call writes; by default HPO_HOME, or else ./mlruns.
+        storage: SQLAlchemy URL of the studies; by default the home folder's.
+        tracking_uri: MLflow tracking URI; by default the home folder's.
+        console: where progress is shown; by default nowhere.
 
     Raises:
-        UserError: no such study or trial, or its data have changed; nothing was changed.
+        UserError: there is no such study or trial, or its data have changed; nothing was changed.
         StudyFailed: too many runs in a row failed with the same error.
-        StoreAway: the store of the study was locked, full or not reached for too long; the same call goes on.
+        StoreAway: the store of the study was locked, full or unreachable for too long; the same call continues.
         HpoError: no finalist has two runs with a score.
-        Interrupted: by Ctrl-C; the same call goes on.
+        Interrupted: Ctrl-C stopped the call; the same call continues.
     """
     from hpo.compare.compare import read_studies
     from hpo.confirm.confirming import Confirming
@@ -94,7 +95,7 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
     plan = plan_of_study(view, options, home)
     wanted = Wanted(chosen_finalists(view, finalists), seeds, plan.experiment.study.retries, race, margin)
     deadline = None if timeout is None else began + (plan.experiment.study.timeout or 0.0)
-    # Before there is a display.
+    # Shows warnings before there is a display.
     warn = Progress(console, view.objective, None, None).warn
     with sole_coordinator(view.storage, study, warn) as lock:
         record = Confirming(view.storage, study, wanted, lock, warn)
@@ -114,7 +115,7 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
 
 
 def numbers(text: str) -> list[int]:
-    """Numbers of trials as a command is given them: `3,7,12`.
+    """The numbers of trials in a command's option: `3,7,12`.
 
     Raises:
         UserError: anything but whole numbers and commas.
@@ -126,7 +127,7 @@ def numbers(text: str) -> list[int]:
 
 
 def chosen_finalists(view: "StudyView", which: int | Sequence[int]) -> "list[TrialRecord]":
-    """So many of the best configurations, each once, or the trials of these numbers.
+    """The best `which` distinct configurations, or the trials with the numbers in `which`.
 
     Raises:
         NotFound: there is no such trial, or none with a score yet.

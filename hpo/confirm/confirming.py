@@ -1,6 +1,6 @@
 """The record of a confirmation: an Optuna study beside the confirmed one, a trial for each finalist and seed.
 
-The coordinator drives it as it drives a `Study`: the same questions, the same answers.
+The coordinator uses it like a `Study`: both have the interface of `hpo.loop.record`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,16 +33,16 @@ from hpo.study.tell import tell
 
 
 class Confirming:
-    """The confirming runs of a study, written by one coordinator alone, which holds the study's lock."""
+    """The confirming runs of a study, written only by one coordinator, which holds the study's lock."""
 
     def __init__(
         self, url: str, study: str, wanted: Wanted, lock: Lock | None = None, warn: Warn | None = None
     ) -> None:
-        """Creates the record, or opens it to go on.
+        """Creates the record, or opens it to continue it.
 
         Raises:
             NotFound: there is no such study.
-            StoreAway: the store is away, for longer than it is waited for.
+            StoreAway: the store is away for longer than START_SECONDS.
         """
         known_study(url, study)
         self._storage = BatchedStorage(opened_patiently(url, must_exist=True, warn=warn), lock, warn)
@@ -68,33 +68,33 @@ class Confirming:
 
     @property
     def store(self) -> Writer:
-        """Who does what is to be done with the store."""
+        """The thread that reads and writes the store."""
         return self._storage.writer
 
     @property
     def declared(self) -> Declared | None:
-        """What a KerasTuner model declared while the study ran; None where that is what it declares by itself."""
+        """The parameters that a KerasTuner model declared while the study ran; None if the plan has them all."""
         stored = self._confirmed.user_attrs.get(DECLARED)
         return None if stored is None else Declared(stored)
 
     @property
     def owed(self) -> int:
-        """Runs still to be trained."""
+        """The number of runs that are still to be trained."""
         return self._runs().left
 
     @property
     def total(self) -> int:
-        """Runs that there are and are to be: of each finalist and seed one."""
+        """The number of runs, done and still to be trained: one for each finalist and seed."""
         return self._runs().total
 
     @property
     def finalists(self) -> set[int]:
-        """The trials that any run confirms, of earlier calls too."""
+        """The numbers of the trials that any run confirms, including runs of earlier calls."""
         return {run.confirms.trial for run in self.trials() if run.confirms}
 
     @property
     def exhausted(self) -> bool:
-        """Whether configurations ran out: never, since they are given."""
+        """False: the configurations are given, and cannot run out."""
         return False
 
     def trials(self) -> list[TrialRecord]:
@@ -102,19 +102,19 @@ class Confirming:
         return records_of(self._study.get_trials(deepcopy=False))
 
     def recover(self) -> None:
-        """Fails what a killed coordinator left running, with reason lost."""
+        """Marks runs that a killed coordinator left running as failed, with reason lost."""
         for run in self.trials():
             if run.state == "running":
                 self.end(lost(run))
 
     def ask(self, trials: int | None) -> TrialRecord | None:
-        """The next run that is owed: the first seed of all finalists in the round, then the second, and so on.
+        """Begins the next run that is owed: the first seed of all finalists in the round, then the second, and so on.
 
-        None where there is none, or none before a run that is under way has ended: it may be the last of its round. So
-        an interrupted confirmation has given each finalist as many seeds, but for one. `trials` is a study's.
+        None if nothing is left, or if a running run must end first because it may be the last of its round. So after an
+        interruption the finalists' numbers of seeds differ by one at most. `trials` is not used.
 
         Raises:
-            NotNow: the store is away; to be asked again.
+            NotNow: the store is away; ask again later.
         """
         with self._storage.promptly():
             self._storage.refresh(self._id)
@@ -127,14 +127,14 @@ class Confirming:
             return None if owed is None else self._begin(owed, runs.attempts.get(owed, ()))
 
     def declare(self, found: Declared) -> None:
-        """What a model declares on the way varies nothing: finalists are fixed."""
+        """Does nothing: the configurations of finalists are fixed, so newly declared parameters are not varied."""
 
     def will_run_again(self, record: TrialRecord) -> bool:
-        """Whether a run that failed is to be tried again."""
+        """Whether a failed run will be tried again."""
         return is_owed([run for run in self.trials() if run.confirms == record.confirms], self._wanted.retries)
 
     def resolve(self, record: TrialRecord, resolved: Resolved | None) -> TrialRecord:
-        """Keeps with a run that was begun what it resolved to; returns its record."""
+        """Stores all settings of a run that was begun; returns its record."""
         record = replace(record, resolved=resolved)
         self._storage.set_trial_user_attr(self._ids[record.number], JOB, job_of(record))
         return record
@@ -145,28 +145,28 @@ class Confirming:
         return False
 
     def end(self, record: TrialRecord) -> TrialRecord:
-        """Tells the end of a run; what is told is kept. Returns the record with its times."""
+        """Records the end of a run, and returns it with its times. The end holds even while the store is away."""
         return tell(self._storage, self._study, record)
 
     def confirmation(self, trials: Sequence[TrialRecord], earlier: Confirmation | None) -> Confirmation | None:
-        """What all confirming runs come to, those of earlier calls with other finalists too.
+        """The result of all confirming runs, including those of earlier calls with other finalists.
 
         Args:
-            trials: of the study.
-            earlier: what was kept before.
+            trials: the trials of the study.
+            earlier: the result that was stored before.
         """
         runs, numbers = self._runs(), self.finalists
         finalists = runs.of([trial for trial in trials if trial.number in numbers])
         return confirmation_of(finalists, self._objective, runs.basis(earlier))
 
     def keep(self, confirmation: Confirmation) -> None:
-        """Writes what the runs came to into the confirmed study."""
+        """Stores the result in the confirmed study."""
         self._confirmed.set_user_attr(CONFIRMATION, confirmation.model_dump(mode="json"))
 
     def discard_if_unused(self) -> None:
-        """Takes the record out of the store again if nothing was ever run."""
+        """Deletes the record from the store if nothing was ever run."""
         if not self.trials():
-            # Where the store is away, or another's by now, it stays.
+            # If the store is away, or another process has the study by now, the record stays.
             with suppress(StoreAway, StudyBusy):
                 optuna.delete_study(study_name=self._study.study_name, storage=self._storage)
 
@@ -201,9 +201,9 @@ class Confirming:
 
 
 def fresh_seeds(seed: int, taken: set[Any], count: int) -> list[int]:
-    """Seeds drawn from the study's by NumPy's SeedSequence, none of which its trials had."""
+    """Seeds drawn from the study's seed by NumPy's SeedSequence; none of the study's trials had one of them."""
     import numpy as np
 
-    # The spawn key sets them apart from the seeds of trials, which are drawn from the study's seed as well.
+    # The spawn key separates them from the seeds of trials, which are drawn from the study's seed as well.
     drawn = np.random.SeedSequence(seed, spawn_key=(1,)).generate_state(count + len(taken))
     return [int(word) for word in dict.fromkeys(drawn) if int(word) not in taken][:count]

@@ -14,23 +14,23 @@ from hpo.study.record import Confirms, TrialRecord
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be confirmed, and how."""
+    """The finalists to confirm, and how."""
 
     finalists: Sequence[TrialRecord]
     """Trials of the study, each with a score."""
     seeds: int
-    """Runs of each finalist; in a race, of all finalists on average."""
+    """Runs of each finalist; in a race, the average over all finalists."""
     retries: int
-    """How often a run is tried again whose worker died."""
+    """How often a run whose worker died is tried again."""
     race: bool = True
-    """Whether only those still in the race are given more than the first seeds."""
+    """Whether only finalists still in the race get more than the first seeds."""
     margin: float | None = None
-    """Within so much of the best mean the cheapest is chosen; None: the best mean."""
+    """The cheapest finalist whose mean is at most this much worse than the best is chosen; None: the best mean."""
 
     def joined(self, earlier: Sequence[TrialRecord], objective: Objective) -> "Wanted":
-        """With the finalists of earlier calls, against which those of this call race; best score in the search first.
+        """Adds the finalists of earlier calls, which race against those of this call; the best searched score is first.
 
-        Without a race they are given no more runs.
+        Without a race nothing is added, so earlier finalists get no more runs.
         """
         if not self.race:
             return self
@@ -39,7 +39,7 @@ class Wanted:
         return Wanted(order, self.seeds, self.retries, self.race, self.margin)
 
     def rule(self, objective: Objective) -> Rule:
-        """The rounds, and who comes to the next."""
+        """The rule of the race: its rounds, and which finalists enter the next round."""
         infinite = float("inf")
         costs = {one.number: (one.model_parameters or infinite, one.seconds or infinite) for one in self.finalists}
         return Rule(rounds(len(self.finalists), self.seeds, self.race), objective.merit(1), self.margin, costs)
@@ -47,7 +47,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ConfirmingRuns:
-    """The runs that there are, and those that are wanted."""
+    """The runs so far, and the runs that are still to be trained."""
 
     wanted: Wanted
     rule: Rule
@@ -56,7 +56,7 @@ class ConfirmingRuns:
 
     @cached_property
     def attempts(self) -> Mapping[Confirms, Sequence[TrialRecord]]:
-        """Finalist and seed -> its runs, more than one where it was tried again."""
+        """Finalist and seed -> its runs; more than one if it was tried again."""
         found: dict[Confirms, list[TrialRecord]] = {}
         for run in self.runs:
             if run.confirms is not None:
@@ -75,37 +75,37 @@ class ConfirmingRuns:
 
     @cached_property
     def entered(self) -> Sequence[tuple[int, ...]]:
-        """The finalists of each round that is known by now."""
+        """The finalists of each round, as far as the rounds are known by now."""
         outcomes: dict[int, dict[int, float | None]] = {one.number: {} for one in self.wanted.finalists}
         for pair, run in self.ended.items():
             outcomes.setdefault(pair.trial, {})[pair.ordinal] = run.value if run.state == "complete" else None
         return entrants(self.rule, [one.number for one in self.wanted.finalists], outcomes)
 
     def owed(self) -> Iterator[Confirms]:
-        """What is to be trained now, seed by seed over all that are in the round."""
+        """The runs to train now: seed by seed, for all finalists of the round."""
         for pair in self._pairs():
             if is_owed(self.attempts.get(pair, ()), self.wanted.retries):
                 yield pair
 
     @property
     def left(self) -> int:
-        """How many runs are to be trained yet, those of later rounds included."""
+        """The number of runs that are still to be trained, including those of later rounds."""
         return sum(1 for _ in self.owed()) + self._later
 
     @property
     def total(self) -> int:
-        """Runs that there are and are to be: of each finalist and seed one."""
+        """The number of runs, done and still to be trained: one for each finalist and seed."""
         return len({*self._pairs(), *self.attempts}) + self._later
 
     def of(self, trials: Sequence[TrialRecord]) -> list[Runs]:
-        """The runs of trials of the study, those that count."""
+        """The runs that count, for each of these trials of the study."""
         out = {*self.entered[0]} - {*self.entered[-1]}
         return [self._of(trial, trial.number in out) for trial in trials]
 
     def basis(self, earlier: Confirmation | None) -> Basis:
-        """What a choice by these runs rests on, where results were kept before or not.
+        """What a choice by these runs rests on; `earlier`: the result that was stored before, if any.
 
-        A look is counted once all that was wanted has ended: who goes on after a time limit does not add to it.
+        A look at the results is counted when all wanted runs have ended. Continuing after a time limit adds none.
         """
         seeds = {pair.ordinal: run.seed for pair, run in self.ended.items()}
         now = max(seeds, default=0)
@@ -127,7 +127,7 @@ class ConfirmingRuns:
 
     @property
     def _later(self) -> int:
-        """Runs of the rounds whose finalists are not known yet, at most."""
+        """The largest number of runs in rounds whose finalists are not known yet."""
         given = [one.seeds for one in self.rule.rounds]
         unknown = range(len(self.entered), len(given))
         return sum(self.rule.rounds[at].places * (given[at] - given[at - 1]) for at in unknown)
@@ -143,7 +143,7 @@ class ConfirmingRuns:
 
 
 def is_owed(attempts: Sequence[TrialRecord], retries: int) -> bool:
-    """Whether a finalist and seed is to be run: never begun, cut short, or failed by no fault of its own."""
+    """Whether a finalist is to be run with a seed: it never was, was cut short, or its failure is retried."""
     if not attempts:
         return True
     last, deaths = attempts[-1], sum(run.reason in RETRIED for run in attempts)

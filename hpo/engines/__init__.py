@@ -17,12 +17,12 @@ class Engine(ABC):
     workers: int
     """How many jobs may train at a time."""
     takes_next: bool = False
-    """Whether a job may be submitted while the one in whose place it comes is still tested: once its last EpochDone
-    has come, or it was told to stop."""
+    """Whether a job may be submitted while the trial before it in the same worker is still being tested: after its last
+    EpochDone, or after `stop` was called for it."""
 
     @abstractmethod
     def submit(self, job: Job) -> None:
-        """Starts a job; at most `workers` are under way, not counting those whose place is to be taken."""
+        """Starts a job; at most `workers` may be running, not counting those that are only being tested."""
 
     @abstractmethod
     def events(self, timeout: float) -> Sequence[Event]:
@@ -30,7 +30,7 @@ class Engine(ABC):
 
     @abstractmethod
     def proceed(self, trial: int) -> None:
-        """Lets a trial go on after its last EpochDone."""
+        """Lets a trial continue after its latest EpochDone."""
 
     @abstractmethod
     def stop(self, trial: int, reason: StopReason) -> None:
@@ -38,12 +38,13 @@ class Engine(ABC):
 
     @abstractmethod
     def kill(self, trial: int) -> None:
-        """Ends a trial at once, as far as the engine can; nothing more is heard of it."""
+        """Ends a trial at once, as far as the engine can; it sends no more events."""
 
     @abstractmethod
     def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Declared:
-        """What a KerasTuner model declares, found by building it at several values; see `hpo.models.discover`."""
+        """The parameters that a KerasTuner model declares, found by building it with several values; see
+        `hpo.models.discover`."""
 
     @abstractmethod
     def close(self) -> None:
-        """Ends all workers; whatever is still under way is dropped."""
+        """Ends all workers; trials that are still running are dropped."""

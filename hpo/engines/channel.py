@@ -19,12 +19,12 @@ class QueueLine:
         self._verdicts.put(None)
 
     def stop(self, reason: StopReason) -> None:
-        """Answers the last EpochDone, or breaks off the epoch that runs."""
+        """Answers the last EpochDone, or interrupts the running epoch."""
         self._reason = self._reason or reason
         self._verdicts.put(None)
 
     def stop_reason(self) -> StopReason | None:
-        """Why to stop now, if so."""
+        """Why to stop now; None: continue."""
         return self._reason
 
     def verdict(self) -> StopReason | None:

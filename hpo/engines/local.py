@@ -26,7 +26,7 @@ from hpo.system.scratch import process_folder
 from hpo.system.signals import ENDING
 from hpo.training.messages import EpochDone, Event, Failed, FailureReason, Finished, Job, Lost, StopReason
 
-# Keras keeps 3 to 6 MB a trial: a worker that has grown by this much is replaced between two trials.
+# Keras never frees 3 to 6 MB of each trial. A worker that has grown by this many bytes is replaced between two trials.
 _GROWTH = 512 * 2**20
 # How much of what a worker printed is kept when it dies: lines, and bytes.
 _LAST_LINES = 15
@@ -42,9 +42,9 @@ class _Worker:
     """Size of the log when the job was handed out."""
     trial: int | None = None
     at_end: bool = False
-    """Whether its trial trains no further."""
+    """Whether the training of its trial has ended."""
     next: Job | None = None
-    """What it trains after that."""
+    """The job that it trains after that."""
     first_memory: int | None = None
     worn: bool = False
     oom_kills: int = 0
@@ -65,15 +65,15 @@ class LocalEngine(Engine):
         self._dropped: list[Event] = []
         self._stillborn = 0
         self._numbers = itertools.count(1)
-        # The server begins to import TensorFlow; the caller has other things to prepare meanwhile. Workers are
-        # forked when they are first needed, since a fork waits for the imports.
+        # The server imports TensorFlow while the caller prepares other things. Workers are forked when they are first
+        # needed, since a fork waits for the imports.
         settings: dict[str, object] = vars(multiprocessing.current_process())["_config"]
         settings.setdefault("tempdir", str(process_folder()))
         with _starting():
             forkserver.ensure_running()
 
     def submit(self, job: Job) -> None:
-        """Hands a job to a free worker, or keeps it for one whose trial is at its end."""
+        """Hands a job to a free worker, or keeps it for a worker whose trial is only being tested."""
         self._start_workers()
         for worker in self._workers:
             if worker.trial is None and worker.next is None:
@@ -83,7 +83,7 @@ class LocalEngine(Engine):
         worker.next = job
 
     def events(self, timeout: float) -> Sequence[Event]:
-        """The events since the last call; a worker's death among them."""
+        """The events since the last call, including the deaths of workers."""
         found, self._dropped = self._dropped, []
         deadline = time.monotonic() + timeout
         while not found:
@@ -100,7 +100,7 @@ class LocalEngine(Engine):
         return found
 
     def proceed(self, trial: int) -> None:
-        """Lets a trial go on."""
+        """Lets a trial continue."""
         self._to(trial, Proceed())
 
     def stop(self, trial: int, reason: StopReason) -> None:
@@ -122,7 +122,7 @@ class LocalEngine(Engine):
                 self._replace(worker)
 
     def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Declared:
-        """What a KerasTuner model declares; asked of a worker, where TensorFlow is at hand."""
+        """The parameters that a KerasTuner model declares; a worker finds them, since it has imported TensorFlow."""
         self._start_workers()
         worker = self._workers[0]
         self._begin(worker, Discover(model, data, import_paths))
@@ -200,7 +200,7 @@ class LocalEngine(Engine):
             yield Lost(trial, *died_of)
 
     def _cause(self, worker: _Worker) -> tuple[FailureReason, str, str]:
-        """Of what a worker died: the reason, a message, and what it printed last."""
+        """Why a worker died: the reason, a message, and its last output."""
         worker.process.join()
         code, printed = worker.process.exitcode or 0, _last_lines(worker.log, worker.log_start)
         if code >= 0:
@@ -241,7 +241,7 @@ class LocalEngine(Engine):
         try:
             worker.connection.send(order)
         except (BrokenPipeError, ConnectionResetError):
-            # It is dead; `events` finds that out and says so.
+            # The worker is dead; `events` will find and report that.
             return
 
 
@@ -249,8 +249,8 @@ class LocalEngine(Engine):
 def _starting() -> Iterator[None]:
     """Hides `__main__` from multiprocessing, which would run the user's script again in each worker.
 
-    Tells a forkserver that is started whose child it is, unless a thread starts it that may end before this process.
-    It begins with signals held back, and holds them back for good: what they mean is the coordinator's decision.
+    A forkserver that starts here learns the coordinator's process id, unless a thread that may end before this process
+    starts it. It starts with signals blocked, and keeps them blocked: the coordinator decides what they mean.
     """
     main_module = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
@@ -258,7 +258,7 @@ def _starting() -> Iterator[None]:
     os.environ[COORDINATOR] = str(os.getpid()) if lasts else ""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
-        # The start of this one lets Ctrl-C and SIGTERM through again, which it ignores by itself.
+        # Starting the resource tracker unblocks Ctrl-C and SIGTERM, so they are blocked again below.
         resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         yield
@@ -269,7 +269,7 @@ def _starting() -> Iterator[None]:
 
 
 def _last_lines(log: Path, start: int) -> str:
-    """The end of what was printed from byte `start` on, below a heading; empty where nothing was."""
+    """The last lines of a log after byte `start`, below a heading; empty if there are none."""
     try:
         with log.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
@@ -285,7 +285,7 @@ def _joined(message: str, printed: str) -> str:
 
 
 def _oom_kills() -> int:
-    """How often the kernel killed a process for want of memory, since it started; 0 where it does not say."""
+    """How many processes the kernel has killed for lack of memory since it started; 0 if it does not report that."""
     try:
         lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
     except OSError:

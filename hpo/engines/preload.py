@@ -1,6 +1,7 @@
-"""What the forkserver imports once, so that each new worker has it: TensorFlow, imported but never run.
+"""The imports of the forkserver, which each new worker inherits: TensorFlow, imported but never run.
 
-A fork after TensorFlow ran an operation deadlocks, since its threads do not follow; imports alone start none.
+A process forked after TensorFlow has run an operation deadlocks, since it lacks TensorFlow's threads. Imports alone
+start no threads.
 """
 
 import gc
@@ -9,17 +10,17 @@ import os
 from hpo.engines.process_exit import COORDINATOR, become_server, leave_with
 from hpo.system.tensorflow_import import without_import_messages
 
-# Before the imports, which take seconds: should the coordinator be killed meanwhile, nobody else would end them.
+# This comes before the imports, which take seconds: if the coordinator is killed meanwhile, the server must end too.
 if os.environ.get(COORDINATOR):
     leave_with(int(os.environ[COORDINATOR]))
 become_server()
 
-# Should the import fail, each worker meets the same error, and logs it.
+# If the import fails, each worker gets the same error, and logs it.
 with without_import_messages():
     import hpo.engines.worker
     import hpo.training.process
     import hpo.training.trial  # noqa: F401 - imported for the workers
 
-# Each trial begins with a garbage collection. What was imported stays anyway, and looking through it would take
-# 0.2 s a trial, and a copy of each page that the workers share.
+# Each trial ends with a garbage collection. Imported objects stay anyway. Searching them would take 0.2 s a trial, and
+# would copy each memory page that the workers share.
 gc.freeze()

@@ -1,4 +1,4 @@
-"""Workers and their forkserver leave with the coordinator, however that ends, and with nothing else."""
+"""Ends workers and their forkserver together with the coordinator, however it ends, and for no other reason."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ from types import FrameType
 from hpo.system.signals import ENDING
 
 COORDINATOR = "HPO_COORDINATOR"
-"""The environment variable that tells the forkserver whose child it is; empty where it is nobody's for life."""
+"""The environment variable with the process id of the forkserver's parent; empty if the server may outlive it."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -17,8 +17,8 @@ _server = 0
 
 
 def become_server() -> None:
-    """Says that this process is the forkserver, the parent of all workers, which inherit what is said here."""
-    global _server  # noqa: PLW0603 - of the process itself
+    """Remembers that this process is the forkserver, the parent of all workers, which inherit the variable."""
+    global _server  # noqa: PLW0603 - it is a property of the process
     _server = os.getpid()
 
 
@@ -28,13 +28,13 @@ def leave_with_server() -> None:
 
 
 def leave_with(parent: int) -> None:
-    """Has the system kill this process as soon as its parent is gone; where Linux is, at any moment.
+    """Has the system kill this process as soon as its parent is gone; only on Linux, elsewhere it checks once.
 
-    Only the thread that started this process counts as its parent: it has to be one that lasts.
+    The system counts the thread that started this process as the parent, so that thread must last.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # It may have gone before.
+    # The parent may be gone already.
     if os.getppid() != parent:
         os._exit(0)
 
@@ -42,8 +42,8 @@ def leave_with(parent: int) -> None:
 def ignore_signals() -> None:
     """Leaves signals to the coordinator: Ctrl-C and a hang-up reach every process of the terminal.
 
-    By a handler rather than by SIG_IGN or by holding them back, which programs that the user's code starts would
-    inherit; but Ctrl-C is not for them either.
+    It uses a handler, since programs that the user's code starts would inherit SIG_IGN or blocked signals. Ctrl-C is
+    ignored by SIG_IGN: such programs should not react to it either.
     """
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else _nothing)

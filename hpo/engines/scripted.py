@@ -1,4 +1,4 @@
-"""An engine that replays scripts instead of training: for tests of whatever drives an engine."""
+"""An engine that replays scripts instead of training: for tests of the code that uses an engine."""
 
 import os
 import time
@@ -37,18 +37,18 @@ class InFold:
 
 @dataclass(frozen=True)
 class StoppedEarly:
-    """The last epoch of a trial that early stopping ends; what comes after it is the trial's test."""
+    """The last epoch of a trial that early stopping ends; the steps after it belong to the trial's test."""
 
     value: float
     """The objective after it."""
 
 
 Step = float | InFold | StoppedEarly | Started | Finished | Failed | Lost | None
-"""One step of a script: the objective after an epoch, what else a trial may say, its end among them, or None: the
-trial hangs, and does not answer to `stop` either."""
+"""One step of a script: the objective after an epoch, or another event, such as the trial's end. None: the trial hangs,
+and does not react to `stop` either."""
 
 Script = Callable[[Job], Iterable[Step]]
-"""What happens in a job. A script that ends has trained all its epochs; an endless one is trained until stopped."""
+"""The steps of a job. A script that ends has trained all its epochs; an endless one is trained until stopped."""
 
 
 @dataclass
@@ -67,10 +67,10 @@ class _Trial:
 
 
 class ScriptedEngine(Engine):
-    """Up to `workers` trials at a time, one step of each in turn; in this thread, so that it repeats exactly.
+    """Runs up to `workers` scripts at a time, one step of each in turn, in this thread, so that runs are repeatable.
 
     An example: `ScriptedEngine(lambda job: [0.5, 0.1 * job.params["depth"]])`. The loss on the test part is the
-    best objective. Where a job says so, its model is saved as an empty file.
+    best objective. If a job has `save_to`, its model is saved as an empty file.
     """
 
     def __init__(self, script: Script, workers: int = 1, takes_next: bool = False) -> None:
@@ -89,7 +89,7 @@ class ScriptedEngine(Engine):
         self._trials[job.trial] = _Trial(job, iter(self._script(job)))
 
     def events(self, timeout: float) -> Sequence[Event]:
-        """The next event of each trial that does not wait or hang."""
+        """The next event of each trial that neither waits nor hangs."""
         ready = [trial for trial in self._trials.values() if not (trial.waiting or trial.hanging)]
         found = [event for trial in ready if (event := self._next(trial)) is not None]
         if not found:
@@ -97,7 +97,7 @@ class ScriptedEngine(Engine):
         return found
 
     def proceed(self, trial: int) -> None:
-        """Lets a trial go on."""
+        """Lets a trial continue."""
         self._trials[trial].waiting = False
 
     def stop(self, trial: int, reason: StopReason) -> None:
@@ -111,7 +111,7 @@ class ScriptedEngine(Engine):
         self._trials.pop(trial, None)
 
     def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Declared:
-        """Nothing: scripts declare no parameters."""
+        """Finds nothing: scripts declare no parameters."""
         return NOTHING_DECLARED
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""One trial after the other in this process: for debugging, and for machines without processes to spare."""
+"""An engine that trains one trial after the other in this process: for debugging, and for small machines."""
 
 import queue
 import threading
@@ -12,20 +12,20 @@ from hpo.errors import HpoError
 from hpo.system.tensorflow_import import without_import_messages
 from hpo.training.messages import Event, Job, StopReason
 
-# How long a trial that was dropped may take to leave, before the next one begins beside it.
+# Seconds that a dropped trial may take to end, before the next one begins beside it.
 _PATIENCE = 5.0
 
 
 class SerialEngine(Engine):
     """Trains in a thread, one job at a time, so that a debugger sees the user's code and the coordinator's.
 
-    A thread cannot be ended from outside: `kill` drops the trial, which leaves at its next batch.
+    A thread cannot be ended from outside: `kill` drops the trial, which ends at its next batch.
     """
 
     workers = 1
 
     def __init__(self, threads_per_worker: int, log: Path) -> None:
-        """`log` stays empty: what trials print goes where this process prints."""
+        """`log` stays empty: trials print to this process's own output."""
         self._threads = threads_per_worker
         self._events: queue.SimpleQueue[tuple[QueueLine, Event]] = queue.SimpleQueue()
         self._line: QueueLine | None = None
@@ -39,7 +39,7 @@ class SerialEngine(Engine):
             from hpo.training.trial import train
 
         if self._thread is not None:
-            # One that hangs in the user's code is left alone: it ends at its next batch, should there be one.
+            # A trial that hangs in the user's code is left alone: it ends at its next batch, if there is one.
             self._thread.join(timeout=_PATIENCE)
         limit_threads(self._threads)
         line = QueueLine(lambda event: self._events.put((line, event)))
@@ -60,7 +60,7 @@ class SerialEngine(Engine):
             return found
 
     def proceed(self, trial: int) -> None:
-        """Lets the trial go on."""
+        """Lets the trial continue."""
         if self._line is not None and trial == self._trial:
             self._line.proceed()
 
@@ -75,7 +75,7 @@ class SerialEngine(Engine):
             self._drop()
 
     def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Declared:
-        """What a KerasTuner model declares."""
+        """The parameters that a KerasTuner model declares."""
         with without_import_messages():
             from hpo.training.process import discover, limit_threads
 
@@ -86,7 +86,7 @@ class SerialEngine(Engine):
             raise HpoError(f"{model}: while the model was explored, it left with exit({error.code!r})") from error
 
     def close(self) -> None:
-        """Drops what is under way."""
+        """Drops the running trial."""
         self._drop()
         if self._thread is not None:
             self._thread.join(timeout=1.0)

@@ -1,4 +1,4 @@
-"""From the engine section of an experiment to an engine, by the table in `hpo.config.engines`."""
+"""Makes the engine that an experiment's engine section names, by the table in `hpo.config.engines`."""
 
 import os
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from hpo.engines import Engine
 
 
 def make_engine(spec: EngineSpec, trials: int | None, log: Path) -> Engine:
-    """Starts the engine of an experiment; never more workers than trials. `log` takes what workers print."""
+    """Starts the engine of an experiment, with at most as many workers as trials; `log`: the file of their output."""
     engine = ENGINES[spec.name]
     options = {name: getattr(spec, name) for name in engine.options}
     if "workers" in options:
@@ -23,7 +23,7 @@ def make_engine(spec: EngineSpec, trials: int | None, log: Path) -> Engine:
 
 
 def count_workers(spec: EngineSpec) -> int:
-    """How many trials an engine trains at a time."""
+    """The number of trials that an engine trains at a time."""
     if "workers" not in ENGINES[spec.name].options:
         return 1
     return max(1, _cores() // spec.threads_per_worker) if spec.workers == "auto" else spec.workers

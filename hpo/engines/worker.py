@@ -34,7 +34,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Discover:
-    """Asks what a KerasTuner model declares."""
+    """Asks for the parameters that a KerasTuner model declares."""
 
     model: str
     data: str
@@ -43,7 +43,7 @@ class Discover:
 
 @dataclass(frozen=True)
 class Discovered:
-    """The answer: what it declares, or the error that exploring it raised."""
+    """The answer to Discover: the declared parameters, or the error that exploring the model raised."""
 
     declared: Declared | None
     error: Exception | None = None
@@ -62,7 +62,7 @@ Answer = Event | Discovered | Ready
 
 def main(connection: Connection, threads: int, log: str, environment: Mapping[str, str]) -> None:
     """Runs until the connection closes. Its output goes to a log file, not into the user's terminal."""
-    # The forkserver's own is as old as the first engine of the process.
+    # The forkserver's environment dates from the first engine of the process.
     os.environ.clear()
     os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "2", **environment})
     ignore_signals()
@@ -77,7 +77,7 @@ def main(connection: Connection, threads: int, log: str, environment: Mapping[st
     # What the worker prints last says why it died: it must not be lost in a buffer.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
-    # Of the thread that crashed: the trial's.
+    # Print only the thread that crashed, which is the trial's.
     faulthandler.enable(all_threads=False)
     from hpo.training.process import limit_threads
 
@@ -103,7 +103,7 @@ class _Worker:
                 self._discover(order)
 
     def _listen(self) -> None:
-        """Reads orders beside the training; leaves with the coordinator, whatever the training does."""
+        """Reads orders during the training; ends the process when the coordinator is gone, even while it trains."""
         while True:
             try:
                 order: Order = self._connection.recv()
