@@ -99,7 +99,7 @@ def test_a_study_is_found_by_plain_mlflow(uri, home, other_process):
     assert tags["hpo.attempt"] == "0"
     assert tags["hpo.space_hash"] == "0123456789abcdef"
     assert tags["hpo.version"] == "0.1.0"
-    assert tags["mlflow.note.content"] == "complete, val_accuracy 0.9 at epoch 2 of 3, on the test part 0.88"
+    assert tags["mlflow.note.content"] == "complete, val_accuracy 0.9000 at epoch 2 of 3, on the test part 0.8800"
     for name, curve in complete(0).curves.items():
         assert [point[:2] for point in best["metrics"][name]] == [list(p) for p in enumerate(curve, 1)]
     now = time.time() * 1000
