@@ -52,7 +52,8 @@ def test_trials_end_where_keras_would_end_them(job_of, recorder, model, way, cur
             break
     assert ours.ended == ("early_stopping" if stops else "epochs")
     # The weights are those of the best objective, whatever was watched.
-    assert ours.best is not None and ours.best.value == min(curve[: epoch + 1])
+    assert ours.best is not None
+    assert ours.best.value == min(curve[: epoch + 1])
 
 
 def test_a_metric_that_the_model_does_not_log_is_named(run_job):
