@@ -32,9 +32,9 @@ class Curve:
     """One configuration's training."""
 
     scores: np.ndarray
-    """After each epoch; NaN from where it diverged."""
+    """The score after each epoch; NaN from where it diverged."""
     costs: np.ndarray
-    """Of all epochs up to each, in the task's unit."""
+    """The cost of all epochs up to each one, in the task's unit."""
 
 
 class Task(ABC):

@@ -30,7 +30,7 @@ class Figure:
 
 
 def figures(trials: int, repeats: int) -> list[Figure]:
-    """The commands on a study of so many synthetic trials."""
+    """The commands on a study of `trials` synthetic trials."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         synthetic_study(f"sqlite:///{home}/optuna.db", "synthetic", trials)

@@ -17,9 +17,9 @@ from hpo.statistics.race import Rule, entrants, rounds, used
 from hpo.statistics.two_way import Floats
 
 DEVIATION = 0.6
-"""From seed to seed, in percentage points, about as on digits and Fashion-MNIST."""
+"""The deviation from seed to seed, in percentage points, about as on digits and Fashion-MNIST."""
 TRIALS = 40
-"""Of a study whose best are confirmed."""
+"""The number of trials of a study whose best are confirmed."""
 LEVEL = 0.05
 
 
@@ -60,7 +60,7 @@ class Confirmed:
 
     @property
     def covered(self) -> bool:
-        """Whether the interval holds the true mean of the chosen."""
+        """Whether the interval contains the true mean of the chosen one."""
         estimate = self.choice.estimate
         return estimate.low <= float(self.truth[self.choice.chosen]) <= estimate.high
 
@@ -71,14 +71,14 @@ class Confirmed:
         return behind
 
     def called_worse(self) -> npt.NDArray[np.bool_]:
-        """Of each finalist, whether it is called worse."""
+        """For each finalist, whether it is called worse."""
         found = compared(self.scores, 1, self.choice.best, self.eligible)
         p_values = [found[one].p_value if one in found else None for one in range(len(self.truth))]
         return np.array([value is not None and value < LEVEL for value in p_values])
 
 
 def confirmed(truth: Floats, drawn: Floats, how: Confirm, looked: int = 0) -> Confirmed:
-    """What `hpo confirm` makes of scores that were drawn."""
+    """Decides by drawn scores as `hpo confirm` does."""
     rule = how.rule
     outcomes = {one: dict(enumerate(map(float, row), 1)) for one, row in enumerate(drawn)}
     members = entrants(rule, range(len(truth)), outcomes)
@@ -92,7 +92,7 @@ def confirmed(truth: Floats, drawn: Floats, how: Confirm, looked: int = 0) -> Co
 
 
 def lost(random: np.random.Generator, how: Confirm, spread: float) -> float:
-    """True points that the choice is behind the best of 40 trials; the finalists were the best by a score each."""
+    """True points that the choice is behind the best of 40 trials; the finalists had the best single scores."""
     truth = random.normal(0, spread, TRIALS)
     searched = truth + random.normal(0, DEVIATION, TRIALS)
     finalists = truth[np.argsort(-searched)[: how.finalists]]
@@ -101,7 +101,7 @@ def lost(random: np.random.Generator, how: Confirm, spread: float) -> float:
 
 
 def covers(random: np.random.Generator, how: Confirm, apart: float) -> float:
-    """Whether the interval holds, of finalists whose true means are spread evenly over so many points."""
+    """Whether the interval contains the true mean, for finalists whose true means are spread evenly."""
     truth = np.linspace(0, -apart, how.finalists)
     return float(confirmed(truth, how.drawn(random, truth), how).covered)
 
@@ -114,7 +114,7 @@ def wrongly_worse(random: np.random.Generator, how: Confirm, truth: Sequence[flo
 
 
 def found_worse(random: np.random.Generator, how: Confirm, truth: Sequence[float]) -> float:
-    """Of the finalists that are a point or more behind the best that was found, the part that is called worse."""
+    """The share called worse among the finalists that are a point or more behind the best that was found."""
     means = np.array(truth)
     found = confirmed(means, how.drawn(random, means), how)
     behind = found.behind >= 1
@@ -144,11 +144,11 @@ class Figure:
     name: str
     wanted: str
     one: Callable[[np.random.Generator, Confirm], float]
-    """Of one study; not a number where it has nothing to say."""
+    """The figure of one study; NaN if that study does not have it."""
     how: Confirm = Confirm()
 
     def mean(self, repeats: int, race: bool) -> float:
-        """Over so many studies, by the race or with all seeds for each finalist."""
+        """The mean over some studies, by the race or with all seeds for each finalist."""
         random, how = np.random.default_rng(0), replace(self.how, race=race)
         return float(np.nanmean([self.one(random, how) for _ in range(repeats)]))
 

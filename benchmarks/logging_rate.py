@@ -36,7 +36,7 @@ _METRICS = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
 
 @dataclass(frozen=True)
 class Rate:
-    """What logging so many trials came to."""
+    """What it took to log a number of trials."""
 
     name: str
     trials: int
@@ -71,7 +71,7 @@ def trials(count: int, epochs: int) -> list[TrialRecord]:
 
 
 def live(uri: str, home: Path, records: list[TrialRecord]) -> Rate:
-    """All trials told as the coordinator tells them: start, every epoch, end."""
+    """All trials reported as the coordinator reports them: start, every epoch, end."""
     tracker = Tracker.open(uri, home / "artifacts", _STUDY, warn=print)
     tracker.ready()
     wall, cpu = time.perf_counter(), time.process_time()
@@ -85,12 +85,12 @@ def live(uri: str, home: Path, records: list[TrialRecord]) -> Rate:
 
 
 def resumed(uri: str, home: Path, records: list[TrialRecord]) -> Rate:
-    """The study opened again, with nothing to mend."""
+    """The study opened again, when nothing is missing."""
     wall, cpu = time.perf_counter(), time.process_time()
     tracker = Tracker.open(uri, home / "artifacts", _STUDY, resume=True, warn=print)
     tracker.ready()
     tracker.sync(records)
-    return _ended(tracker, "resumed, nothing to mend", len(records), wall, cpu)
+    return _ended(tracker, "resumed, nothing missing", len(records), wall, cpu)
 
 
 def _ended(tracker: Tracker, name: str, count: int, wall: float, cpu: float) -> Rate:

@@ -30,7 +30,7 @@ def by_fit(params: Mapping[str, Any], data: job.Data, epochs: int) -> None:
 
 
 def by_bare_loop(params: Mapping[str, Any], data: job.Data, epochs: int) -> None:
-    """Trains by one `tf.function` an epoch around `model.train_step`, and nothing else: the least that it can cost."""
+    """Trains by one `tf.function` an epoch around `model.train_step`, and nothing else: the lower bound of the cost."""
     model, batch = job.build_model(params), params["batch_size"]
     x, y = _packed(data.x_train), tf.constant(data.y_train)
 

@@ -18,8 +18,8 @@ from benchmarks import job
 from hpo.study.read import confirming_runs, read_study
 from hpo.study.record import TrialRecord, ranked
 
-# Configurations that are trained again, best first; all where not named. None: one run takes too long here.
-# A study of which some are trained again says nothing of the others.
+# Configurations that are trained again, best first; all if not named. None: a run takes too long.
+# The table of a study of which some are trained again leaves out the others.
 FINALISTS: Mapping[str, int | None] = {"mnist_cnn": None, "fashion_cnn": None, "fashion_mlp": 1, "mnist_layers": 1}
 NAMES = sorted(
     path.stem

@@ -41,7 +41,7 @@ def shares(workers: int) -> list[Figure]:
         usage = observe([command], home / "log", seen=lambda usage: samples.append((time.time(), usage)))
         trials = trial_runs(home)
         epochs = [point for trial in trials for point in history(home, trial, "seconds")]
-    # What else runs on the machine lengthens epochs and trials alike: their ratio stands.
+    # What else runs on the machine lengthens epochs and trials alike: their ratio remains.
     in_epochs = sum(point.value for point in epochs)
     in_trials = sum(trial.info.end_time - trial.info.start_time for trial in trials) / 1000
     training = usage.cpu["worker"] * in_epochs / in_trials

@@ -11,7 +11,7 @@ import pandas as pd
 Row = Mapping[str, Any]
 
 MARKS = (0.2, 0.4, 0.6, 0.8, 1.0)
-"""Shares of the deadline at which the best score is told."""
+"""Shares of the deadline at which the best score is reported."""
 
 
 def figures(rows: Sequence[Row], used: Sequence[Row], seconds: float) -> pd.DataFrame:

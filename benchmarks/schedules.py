@@ -96,10 +96,10 @@ class Outcome:
     task: str
     seed: int
     cost: float
-    """Of all workers until the target was met, in full trainings of the best configuration; at most the cap."""
+    """Cost of all workers until the target was met, in full trainings of the best configuration; at most the cap."""
     met: bool
     regrets: tuple[float, ...]
-    """At each of BUDGETS: 0 is the best of 1000 random configurations, 1 their median."""
+    """The regret at each of BUDGETS: 0 is the best of 1000 random configurations, 1 their median."""
 
 
 @dataclass
@@ -199,7 +199,7 @@ class _Study:
 
 
 def simulate(folder: Path, setting: Setting, name: str, seed: int) -> Outcome:
-    """Runs one study until its target is met and the last of BUDGETS is spent, or nothing is left to gain."""
+    """Runs one study until its target is met and the last of BUDGETS is spent, or no better score is possible."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     task = load_task(folder, name, setting.epochs)
     best, met, regrets = -np.inf, np.inf, list[float]()

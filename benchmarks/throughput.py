@@ -28,7 +28,7 @@ RATIOS = (
     ("hpo1", "loop1"),
     ("loop2", "loop1"),
 )
-"""Of the samples trained a minute; each is taken within a repeat."""
+"""Ratios of the samples trained a minute; each is taken within a repeat."""
 
 _LARGE: tuple[Config, ...] = (
     {"blocks": 2, "filters": 8, "dense": 64, "activation": "relu", "batch_size": 128, "learning_rate": 1e-3,

@@ -40,7 +40,7 @@ class Timing:
     cpu: float
     """CPU seconds of all processes within `wall`."""
     samples: int
-    """Trained on; those that validated and tested apart."""
+    """Samples trained on, without those of validation and test."""
 
 
 def timed(way: str, lists: Mapping[str, Sequence[Config]], epochs: int, began: float) -> Iterator[Timing]:

@@ -1,4 +1,4 @@
-"""A real Chromium without a network: what a page asked for, what it complained of, how it looks."""
+"""A real Chromium without a network: what a page requested, its errors, how it looks."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What tests share: a home of their own, small experiments, and one finished study for all that only read."""
+"""What tests share: a home of their own, small experiments, and one finished study for all tests that only read."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from tiny import Command, tiny
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# What a display looks like depends on the machine: each test that is about that says its own.
+# What a display looks like depends on the machine: each test of it sets its own.
 for _name in ("CI", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
     os.environ.pop(_name, None)
 os.environ["TERM"] = "xterm"

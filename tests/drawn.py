@@ -19,7 +19,7 @@ CLASSES = 3
 
 @dataclass(frozen=True)
 class Trial:
-    """In what the trials of one search space differ."""
+    """The values in which the trials of one search space differ."""
 
     width: int = 4
     rate: float = 0.3
@@ -30,11 +30,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A model: all but what a `Trial` says."""
+    """A model: everything except what a `Trial` sets."""
 
     data: str
     layers: tuple[tuple[str, dict[str, Any]], ...]
-    """Names and arguments; width and rate stand for what a trial says."""
+    """Names and arguments; width and rate are placeholders for a trial's values."""
     functional: bool
     optimizer: tuple[str, dict[str, Any]]
     task: str

@@ -58,7 +58,7 @@ def exits(params, dataset):
 
 
 def exits_once_finished(params, dataset):
-    """Its worker leaves as soon as it has sent its last word."""
+    """Its worker exits as soon as it has sent its last event."""
     connection: Any = Connection
     send = connection.send
 

@@ -11,5 +11,5 @@ def formatted(text: str, folder: Path) -> None:
     path.write_text(text)
     for arguments in (["check"], ["format", "--diff"], ["format", "--diff", "--line-length", "120"]):
         command = [sys.executable, "-m", "ruff", *arguments, "--isolated", str(path)]
-        told = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert told.returncode == 0, told.stdout + told.stderr + text
+        linted = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert linted.returncode == 0, linted.stdout + linted.stderr + text

@@ -1,4 +1,4 @@
-"""Trials as a tracker hears of them, and what plain MLflow clients then find."""
+"""Trials as they are reported to a tracker, and what plain MLflow clients then find."""
 
 import base64
 import json

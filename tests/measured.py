@@ -26,11 +26,11 @@ LONGEST = (
     "test_script_of_images",
     "test_ui",
 )
-"""What takes long in few tests begins first, so that no worker is left alone with it at the end."""
+"""Files whose few tests take long begin first, so that no worker is left alone with one at the end."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Orders files by what they take, the longest first, and marks tests of which coverage is not measured."""
+    """Orders files by their time, the longest first, and marks tests whose coverage is not measured."""
     tests = Counter(item.path for item in items)
 
     def rank(item: pytest.Item) -> tuple[int, int, Path]:

@@ -252,7 +252,7 @@ class Around(keras.optimizers.Optimizer):
 
 
 def surprising(params, dataset):
-    """Models that no copy may stand in for, by name."""
+    """Models that a copy must not replace, by name."""
     kind = params["kind"]
     inside = [layers.Dense(6, activation="relu")]
     optimizer = keras.optimizers.Adam(0.01)
@@ -296,7 +296,7 @@ def swaps():
 
 
 class OwnInterrupt(BaseException):
-    """Neither an Exception nor able to say what it is about."""
+    """Not an Exception, and its text cannot be read."""
 
     def __str__(self):
         raise ValueError("no words")

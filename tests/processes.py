@@ -1,4 +1,4 @@
-"""Processes that tests start: each leads a group of its own, which ends with the test whatever became of it."""
+"""Processes that tests start: each leads a group of its own, which ends with the test even if the test fails."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Studies that run in milliseconds: real Optuna, a scripted engine in the place of training."""
+"""Studies that run in milliseconds: real Optuna, and a scripted engine instead of training."""
 
 import os
 import sqlite3
@@ -78,7 +78,7 @@ def two_epochs(job: Job) -> Sequence[float]:
 
 
 def flat(job: Job) -> Sequence[float]:
-    """A script of one epoch, whatever the parameters."""
+    """A script of one epoch, the same for all parameters."""
     return [0.5]
 
 
@@ -88,11 +88,11 @@ INFO = DatasetInfo(
     "digits", "scikit-learn", "classification", (8, 8, 1), 10, 10, False, dict.fromkeys(_PARTS, 100),
     dict.fromkeys(_PARTS, "0" * 32), "0" * 32, _NO_SCALING,
 )  # fmt: skip
-"""A dataset of which nobody ever sees a sample."""
+"""A dataset without samples."""
 
 
 class NoData(PreparedVariants):
-    """In the place of prepared data: engines that train nothing need none."""
+    """Replaces prepared data: engines that train nothing need none."""
 
     note = None
     crowded = False
@@ -157,7 +157,7 @@ class Log:
 
 @dataclass
 class Ran:
-    """What a run of a study came to."""
+    """The outcome of a run of a study."""
 
     ending: Ending
     trials: list[TrialRecord]

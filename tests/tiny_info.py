@@ -6,7 +6,7 @@ from hpo.data.dataset import DatasetInfo, Scaling
 
 
 def info_of(shape: tuple[int, ...], classes: int | None = 10, outputs: int = 1) -> DatasetInfo:
-    """Of samples of that shape, in classes or, without any, with so many numbers to predict."""
+    """The info of samples of a shape, with a number of classes or, without classes, of outputs to predict."""
     return DatasetInfo(
         name="tiny",
         source="test",

@@ -1,4 +1,4 @@
-"""Toy data and models, and their curves by `model.fit`: what training inside the graph is held against."""
+"""Toy data and models, and their curves by `model.fit`: what training inside the graph is compared with."""
 
 import itertools
 from collections.abc import Callable

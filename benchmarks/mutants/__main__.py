@@ -30,7 +30,7 @@ class Mutant:
 
 
 def drawn(module: str, sample: int, seed: int) -> Iterator[Mutant]:
-    """So many mutants of a module, the same for the same seed and text."""
+    """A number of mutants of a module, the same for the same seed and text."""
     before = (_CHECKOUT / "hpo" / module).read_text(encoding="utf-8")
     for operator, source in islice(mutants(before, random.Random(f"{seed} {module}")), sample):
         yield Mutant(module, source, f"{operator}: {_change(before, source)}")

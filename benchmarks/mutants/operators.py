@@ -92,7 +92,7 @@ class DropCall(_Own):
 
 
 def mutants(source: str, rng: random.Random) -> Iterator[tuple[str, str]]:
-    """The mutants of a module that do something else, as far as its text tells, in any order: (operator, source)."""
+    """The mutants of a module that do something else, as far as its text shows, in any order: (operator, source)."""
     tree, seen = get_ast(source), {_meaning(source)}
     places = [
         (operator, occurrence)

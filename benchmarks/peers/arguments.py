@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 
 class Arguments(NamedTuple):
-    """What a peer is told."""
+    """The arguments of a peer."""
 
     rows: Path
     """File that gets a line of JSON after each epoch."""
     home: Path
-    """Empty folder for whatever else the peer writes."""
+    """Empty folder for everything else that the peer writes."""
     seed: int
 
 

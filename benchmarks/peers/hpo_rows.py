@@ -1,4 +1,4 @@
-"""The epochs of an hpo run as rows, from its MLflow store, where each has the time at which it was told."""
+"""The epochs of an hpo run as rows, from its MLflow store, where each has the time at which it was reported."""
 
 import json
 from collections.abc import Iterator

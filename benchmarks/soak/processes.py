@@ -1,4 +1,4 @@
-"""The processes of a soak, found by a word in their environment, whoever their parent is by now."""
+"""The processes of a soak, found by a mark in their environment, even if their parent has changed."""
 
 import contextlib
 import time

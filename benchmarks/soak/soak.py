@@ -32,7 +32,7 @@ _KINDS = {
     ("coordinator", signal.SIGKILL): 4, ("coordinator", signal.SIGTERM): 2, ("worker", signal.SIGKILL): 2,
     ("worker", signal.SIGTERM): 1,
 }  # fmt: skip
-"""Whom a kill meets and by which signal, and how often in nine."""
+"""Which process is killed by which signal, and how often in nine."""
 
 
 @dataclass
@@ -58,10 +58,10 @@ class Soak:
     gone_after: list[float] = field(default_factory=list)
     """Seconds from each kill of a coordinator until its last process was gone."""
     say: Callable[[str], None] = print
-    """Hears each fault when it is found, and where the soak is."""
+    """Called with each fault when it is found, and with the progress of the soak."""
 
     def run(self, kills: int) -> None:
-        """Runs studies until there were so many kills, and the last study to its end."""
+        """Runs studies until the number of kills is reached, and the last study to its end."""
         self._random = random.Random(self.seed)
         try:
             length = self._study(lambda: None)
@@ -77,7 +77,7 @@ class Soak:
         return self._random.uniform(0, length) * 1.5**self._idle
 
     def figures(self) -> dict[str, Any]:
-        """What came of it, as a line of a table."""
+        """The results, as a line of a table."""
         return {
             "kills": sum(self.kills.values()), **{f"of {who}": count for who, count in sorted(self.kills.items())},
             "studies": self.studies, "trials": self.trials * self.studies, "faults": len(self.complaints),
@@ -86,7 +86,7 @@ class Soak:
         }  # fmt: skip
 
     def _study(self, moment: Callable[[], float | None]) -> float:
-        """Runs one study to its end, through kills; returns the seconds of its last run."""
+        """Runs one study to its end, with kills on the way; returns the seconds of its last run."""
         self.studies += 1
         home = self.folder / f"home-{self.studies}"
         home.mkdir()

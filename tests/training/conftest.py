@@ -72,7 +72,7 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def job_of(prepared):
-    """A small job: two epochs of a tiny mlp on digits, unless told otherwise."""
+    """A small job: two epochs of a tiny mlp on digits by default."""
 
     def job(model="mlp", data=None, objective="val_accuracy", params=None, training=None, **more):
         return Job(
