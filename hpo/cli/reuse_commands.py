@@ -1,10 +1,15 @@
 """Commands that use a study's trials again: in MLflow, and in a new study. They hold no logic."""
 
-from typing import Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hpo.cli.options import Assignments, ExperimentFile, Home, Json, Name, Storage, StudyName, TrackingUri
+
+if TYPE_CHECKING:
+    from hpo.reuse.extend import Begun, Options
 
 
 def log(
@@ -41,16 +46,9 @@ def extend(
 
     Trials of the old study that are within the new ranges are copied, and count as trials of the new one.
     """
-    from hpo.cli.json_output import print_json
-    from hpo.cli.reuse_output import begun_json, print_begun
-    from hpo.reuse.extend import Options
     from hpo.reuse.extend import extend as extend_study
-    from hpo.text.console import console
 
-    overrides = [*(assignments or ()), *([f"name={name}"] if name else ())]
-    begun = extend_study(study, experiment, Options(overrides, home, storage, console(stderr=json)))
-    options = {"--set": assignments or (), "--name": [name], "--home": [home]}
-    print_json(begun_json(begun)) if json else print_begun(console(), begun, experiment, options)
+    _begin(lambda options: extend_study(study, experiment, options), experiment, assignments, name, home, storage, json)
 
 
 def warm_start(
@@ -66,13 +64,30 @@ def warm_start(
 
     The trials are those of a study or of a KerasTuner project. They do not count as trials of the new study.
     """
+    from hpo.reuse.extend import warm_start as warm_start_study
+
+    _begin(
+        lambda options: warm_start_study(experiment, source, options),
+        experiment, assignments, name, home, storage, json,
+    )  # fmt: skip
+
+
+def _begin(
+    start: "Callable[[Options], Begun]",
+    experiment: Path,
+    assignments: list[str] | None,
+    name: str | None,
+    home: Path | None,
+    storage: str | None,
+    json: bool,
+) -> None:
+    """Starts a study with past trials, and prints what it has and how to continue."""
     from hpo.cli.json_output import print_json
     from hpo.cli.reuse_output import begun_json, print_begun
     from hpo.reuse.extend import Options
-    from hpo.reuse.extend import warm_start as warm_start_study
     from hpo.text.console import console
 
     overrides = [*(assignments or ()), *([f"name={name}"] if name else ())]
-    begun = warm_start_study(experiment, source, Options(overrides, home, storage, console(stderr=json)))
+    begun = start(Options(overrides, home, storage, console(stderr=json)))
     options = {"--set": assignments or (), "--name": [name], "--home": [home]}
     print_json(begun_json(begun)) if json else print_begun(console(), begun, experiment, options)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from hpo.config.field_types import is_model, tags, types_inside, union_members
 from hpo.config.yaml_file import Document, Key
 from hpo.errors import Mistake, nearest
+from hpo.text.values import is_number
 
 _RULES = {
     "missing": "is required",
@@ -53,7 +54,7 @@ def explain(complaints: Sequence[Any]) -> str:
     if near := get_close_matches(str(value), choices, n=1):
         return f"{text}; did you mean {near[0]}?"
     wanted = {complaint["type"] for complaint in complaints}
-    if isinstance(value, str) and wanted & {"int_type", "float_type"} and _is_number(value):
+    if isinstance(value, str) and wanted & {"int_type", "float_type"} and is_number(value):
         return f"{text}; write it without quotes"
     return text
 
@@ -97,14 +98,6 @@ def _rule(complaint: Any) -> str:
 def _choices(complaint: Any) -> list[str]:
     expected = complaint["ctx"]["expected"] if complaint["type"] == "literal_error" else ""
     return list(expected.split("'")[1::2])
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _suggest(name: str, siblings: Sequence[str], model: type[BaseModel]) -> str:

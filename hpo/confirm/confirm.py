@@ -103,11 +103,11 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
         before = _scored(record)
         ended: Ending = "done"
         try:
-            if record.owed or view.confirmation is None or view.confirmation != _found(view, record):
-                ended = _train(plan, view, record, console, deadline)
+            found = None if record.owed else _found(view, record)
+            if found is None or found != view.confirmation:
+                ended, found = _train(plan, view, record, console, deadline)
         finally:
             record.discard_if_unused()
-        found = _found(view, record)
         if found is None:
             raise HpoError(_too_little(study, record, ended))
         trained, seconds = _scored(record) - before, time.monotonic() - began
@@ -152,7 +152,8 @@ def chosen_finalists(view: "StudyView", which: int | Sequence[int]) -> "list[Tri
 
 def _train(
     plan: "Plan", view: "StudyView", record: "Confirming", console: "Console | None", deadline: float | None
-) -> "Ending":
+) -> "tuple[Ending, Confirmation | None]":
+    """Trains the runs that are owed; returns why that ended, and the result, which is stored and logged."""
     from hpo.loop.coordinator import Budget
     from hpo.loop.driving import drive
     from hpo.loop.jobs import prepared
@@ -175,7 +176,7 @@ def _train(
                 if (found := _found(view, record)) is not None:
                     record.keep(found)
                     record.store.drain()
-    return ended
+    return ended, found
 
 
 def _found(view: "StudyView", record: "Confirming") -> "Confirmation | None":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hpo.config.experiment import Objective
-from hpo.statistics.finalists import Basis, Runs
+from hpo.statistics.finalists import Basis, Runs, cost_of
 from hpo.statistics.race import Rule, entrants, rounds, used
 from hpo.study.confirmation import Confirmation
 from hpo.study.failure import RETRIED, runs_again
@@ -40,8 +40,7 @@ class Wanted:
 
     def rule(self, objective: Objective) -> Rule:
         """The rule of the race: its rounds, and which finalists enter the next round."""
-        infinite = float("inf")
-        costs = {one.number: (one.model_parameters or infinite, one.seconds or infinite) for one in self.finalists}
+        costs = {one.number: cost_of(one.model_parameters, one.seconds) for one in self.finalists}
         return Rule(rounds(len(self.finalists), self.seeds, self.race), objective.merit(1), self.margin, costs)
 
 

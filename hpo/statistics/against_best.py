@@ -20,12 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hpo.statistics.two_way import Bools, Design, Floats, TwoWay
+from hpo.study.confirmation import LEVEL
 
 DRAWS = 10_000
 """The number of simulated studies. A p-value of 0.05 is then off by 0.002 (one standard deviation), and no p-value is
 below 1 in 10,001."""
-
-_LEVEL = 0.05
 
 
 def p_values(model: TwoWay, best: int, eligible: Collection[int], sign: int) -> dict[int, float]:
@@ -94,7 +93,7 @@ def _among_equals(cells: bytes, shape: tuple[int, int], may_lead: tuple[bool, ..
     effects = design.effects(scores)[:, :size]
     leaders = np.where(may_lead, effects, -np.inf).argmax(axis=1)
     drawn = _statistics(effects, design.covariance[:size, :size], leaders) / design.deviation(scores)[:, None]
-    limits = np.quantile(drawn, 1 - _LEVEL, axis=0)
+    limits = np.quantile(drawn, 1 - LEVEL, axis=0)
     return limits, (drawn / limits).max(axis=1)
 
 

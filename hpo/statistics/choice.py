@@ -26,6 +26,10 @@ class Candidates:
     costs: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     """Configuration -> its costs, compared in order; needed only with a margin."""
 
+    def fresh_scores(self, scores: Mapping[int, float]) -> list[float]:
+        """The scores of the fresh seeds, from scores by seed."""
+        return [value for seed, value in scores.items() if self.fresh is None or seed in self.fresh]
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -121,7 +125,7 @@ def _estimate(scores: Scores, chosen: int, candidates: Candidates, deviation: De
     it comes from all seeds, on which the choice was between all configurations.
     """
     values = scores[chosen]
-    fresh = [value for seed, value in values.items() if candidates.fresh is None or seed in candidates.fresh]
+    fresh = candidates.fresh_scores(values)
     if len(fresh) < min(2, len(values)):
         return deviation.interval(list(values.values()), choices=len(scores))
     return deviation.interval(fresh, choices=len(candidates.eligible))

@@ -3,12 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from hpo.config.experiment import Objective
-from hpo.study.confirmation import Confirmation, Estimate, Finalist
+from hpo.study.confirmation import LEVEL, Confirmation, Estimate, Finalist
 from hpo.text.cleaning import markdown as escaped
 from hpo.text.values import NOTHING, count, duration, interval, listing, number, score
-
-LEVEL = 0.05
-"""A finalist whose p-value is below it is called worse than the leader."""
 
 _FEW = 3
 

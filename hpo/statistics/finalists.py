@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from hpo.config.experiment import Objective
 from hpo.statistics.choice import Candidates, Choice, Comparison, choose, compared
-from hpo.statistics.decision import LEVEL
 from hpo.statistics.intervals import pooled
-from hpo.study.confirmation import Confirmation, Estimate, Finalist
+from hpo.study.confirmation import LEVEL, Confirmation, Estimate, Finalist
 from hpo.study.record import TrialRecord
 
 
@@ -40,9 +39,8 @@ class Runs:
 
     @property
     def cost(self) -> tuple[float, float]:
-        """Model size, then training time; an unknown one counts as infinite."""
-        infinite = float("inf")
-        return self.model_parameters or infinite, self.seconds or infinite
+        """See `cost_of`."""
+        return cost_of(self.model_parameters, self.seconds)
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,12 @@ class Basis:
     best mean is chosen."""
     looks: tuple[int, ...] = ()
     """See `Confirmation.looks`."""
+
+
+def cost_of(model_parameters: int | None, seconds: float | None) -> tuple[float, float]:
+    """Costs that are compared in order: the model's size, then its training time; an unknown one counts as infinite."""
+    infinite = float("inf")
+    return model_parameters or infinite, seconds or infinite
 
 
 def confirmation_of(finalists: Sequence[Runs], objective: Objective, basis: Basis = Basis()) -> Confirmation | None:
@@ -134,7 +138,7 @@ def _test(finalists: Sequence[Runs], chosen: int, candidates: Candidates) -> dic
             for runs in finalists
         }
         deviation, own = pooled(scores), scores[chosen]
-        fresh = [value for seed, value in own.items() if candidates.fresh is None or seed in candidates.fresh]
+        fresh = candidates.fresh_scores(own)
         if deviation is not None and len(own) > 1:
             found[name] = deviation.interval(fresh if len(fresh) > 1 else list(own.values()))
     return found

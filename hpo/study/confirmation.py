@@ -4,6 +4,9 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
+LEVEL = 0.05
+"""A finalist whose p-value is below it is called worse than the leader."""
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, strict=False, extra="forbid")

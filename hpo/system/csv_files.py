@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpo.system.whole_files import replaced
 from hpo.text.cleaning import visible
+from hpo.text.values import is_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,12 +35,4 @@ def as_text(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     value = visible(value)
-    return f"'{value}" if value.startswith(_FORMULA) and not _is_number(value) else value
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return f"'{value}" if value.startswith(_FORMULA) and not is_number(value) else value

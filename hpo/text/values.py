@@ -66,6 +66,15 @@ def _powers(text: str) -> str:
     return f"{mantissa}{'' if '.' in mantissa else '.0'}e{int(exponent):+}" if e else text
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is a number as Python reads it."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def setting(value: Any) -> str:
     """A setting in one line as YAML reads it back; fractions are written as `number` writes them."""
     if isinstance(value, bool) or value is None or isinstance(value, int):
