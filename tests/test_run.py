@@ -152,7 +152,10 @@ def finished_trials(home: Path) -> list[Any]:
 
 
 def test_a_killed_run_goes_on_with_what_is_left(tmp_path: Path) -> None:
-    experiment = tiny(study={"trials": 12, "sampler": "random"}, training={"epochs": 15, "early_stopping": False})
+    # Long enough that the run is not over before the kill.
+    experiment = tiny(study={"trials": 12, "sampler": "random"}, training={"epochs": 60, "early_stopping": False})
+    # Imports what reads the store, which takes longer than a trial.
+    finished_trials(tmp_path)
     process = start([sys.executable, "-c", RUN, json.dumps(experiment), str(tmp_path)])
     wait_for(lambda: len(finished_trials(tmp_path)) >= 2)
     process.send_signal(signal.SIGKILL)
