@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
 LCBENCH = (

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import mlflow
 import optuna
-from optuna_integration import KerasPruningCallback  # type: ignore[import-untyped]
+from optuna_integration import KerasPruningCallback
 
 from benchmarks import job
 from benchmarks.peers.arguments import Arguments, parse
