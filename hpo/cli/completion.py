@@ -29,7 +29,7 @@ def experiment_files(incomplete: str) -> list[str]:
 
 def keys(incomplete: str) -> list[str]:
     """Keys of the files that begin with `incomplete`."""
-    from hpo.schemas.keys import complete
+    from hpo.project.keys import complete
 
     return complete(incomplete)
 

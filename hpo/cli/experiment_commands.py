@@ -164,7 +164,7 @@ def explain(
     """
     from hpo.cli.explain_output import as_json, explanation, overview
     from hpo.cli.json_output import print_json
-    from hpo.schemas.keys import find, root
+    from hpo.project.keys import find, root
     from hpo.text.console import console
 
     out = console()
@@ -180,6 +180,6 @@ def schema(
 ) -> None:
     """Prints the JSON Schema of a file, for editors. `hpo explain` is for people."""
     from hpo.cli.json_output import print_json
-    from hpo.schemas import json_schema
+    from hpo.project.json_schema import json_schema
 
     print_json(json_schema(kind), indent=2)

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hpo.schemas.keys import Key, resolved, sections
+from hpo.project.keys import Key, resolved, sections
 
 _BOUNDS = (
     ("minimum", "of at least {}"), ("exclusiveMinimum", "above {}"),

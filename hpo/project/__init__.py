@@ -1,1 +1,1 @@
-"""`hpo init`: a small project to begin with, an experiment and a search space that fit the user's data and model."""
+"""Help to write the files: `hpo init`, the JSON Schemas for editors, and the keys that `hpo explain` shows."""

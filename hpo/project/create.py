@@ -194,7 +194,7 @@ def _filled(template: str, **values: str) -> str:
 
 def _schemas() -> dict[str, str]:
     """Copies of the schemas (file -> text), so that editors find them inside the project."""
-    folder = Path(__file__).parent.parent / "schemas"
+    folder = Path(__file__).parent / "schemas"
     return {
         f".schemas/{kind}.schema.json": (folder / f"{kind}.schema.json").read_text(encoding="utf-8")
         for kind in ("experiment", "search-space")

@@ -14,8 +14,8 @@ from hpo.cli.commands import app
 from hpo.cli.explain_output import default_of, explanation, facts, overview, type_of
 from hpo.errors import NotFound
 from hpo.models import described
-from hpo.schemas import json_schema
-from hpo.schemas.keys import complete, find, walk
+from hpo.project.json_schema import json_schema
+from hpo.project.keys import complete, find, walk
 
 KEYS = [key.path for key in walk(options=True)]
 SCHEMA = Draft202012Validator(json_schema("experiment"))

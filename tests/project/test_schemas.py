@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from tiny import ROOT
 
-import hpo.schemas
+import hpo.project
 from hpo.config.yaml_file import read_yaml
 from hpo.errors import UserError
 from hpo.plan.plan import load_plan
-from hpo.schemas import json_schema
+from hpo.project.json_schema import json_schema
 
-FOLDER = Path(hpo.schemas.__file__).parent
+FOLDER = Path(hpo.project.__file__).parent / "schemas"
 KINDS: tuple[Literal["experiment", "search-space"], ...] = ("experiment", "search-space")
 SCHEMAS = {kind: Draft202012Validator(json_schema(kind)) for kind in KINDS}
 FILES = sorted([*(ROOT / "experiments").glob("*.yaml"), *(ROOT / "search_spaces").glob("*.yaml")])
@@ -45,7 +45,7 @@ def with_value(data, path, value):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_files_are_those_of_the_models(kind):
     written = json.loads((FOLDER / f"{kind}.schema.json").read_text(encoding="utf-8"))
-    assert written == json_schema(kind), f"hpo schema {kind} > hpo/schemas/{kind}.schema.json"
+    assert written == json_schema(kind), f"hpo schema {kind} > hpo/project/schemas/{kind}.schema.json"
     Draft202012Validator.check_schema(written)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from hpo.config.docstrings import KeyText, parse_docstring
 from hpo.errors import NotFound, nearest
 
-_FILE = Path(__file__).parent / "experiment.schema.json"
+_FILE = Path(__file__).parent / "schemas" / "experiment.schema.json"
 _MODELS = ("mlp", "cnn")
 ANY = "NAME"
 """The placeholder in a path for a name that the user chooses."""
@@ -206,7 +206,7 @@ def _is_optuna(path: str) -> bool:
 
 
 def _options_of(key: Key) -> Iterator[Key]:
-    from hpo.schemas.optuna_options import options
+    from hpo.project.optuna_options import options
 
     _, kind, name = key.path.split(".")
     for option in options(kind, name):

@@ -1,6 +1,6 @@
 """JSON Schemas of the YAML files, for editors and for `hpo explain`: `hpo schema experiment > experiment.schema.json`.
 
-The JSON files beside this one hold what `json_schema` returns; a test compares them. hpo refuses everything that a
+The JSON files in `schemas/` hold what `json_schema` returns; a test compares them. hpo refuses everything that a
 schema refuses.
 """
 
