@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeFloat, PositiveFloat, WithJsonSchema
 
+from hpo.config.class_weight import Weights
 from hpo.config.mistakes import show
 from hpo.config.objective import Monitor
 from hpo.config.section import WHOLE, BelowOne, Count, Section, Shorthand
@@ -144,8 +145,9 @@ class TrainingSpec(Section):
     label_smoothing: BelowOne | None = None
     """How much of each label is spread evenly over all classes, for classification. Unit: share. Default: 0.
     Example: 0.1"""
-    class_weight: Literal["balanced"] | dict[int, PositiveFloat] | None = None
-    """How much the samples of each class count in training: a weight for each class number, 1 for those left out.
+    class_weight: Literal["balanced"] | Weights | None = None
+    """How much the samples of each class count in training: a weight for each class, by its name or number, 1 for those
+    left out.
     Values: balanced: rare classes count more, in inverse proportion to how often they occur in the training part.
     Unit: factor. Default: 1 for each class. Example: {0: 2.0}"""
     callbacks: Annotated[tuple[str, ...], Field(strict=False)] | None = None

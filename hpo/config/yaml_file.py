@@ -29,6 +29,8 @@ _TAG = "tag:yaml.org,2002:"
 _SCALARS = (f"{_TAG}null", f"{_TAG}bool", f"{_TAG}int", f"{_TAG}float")
 # Dates stay the text that they are written as: no key of hpo takes a date.
 _TEXT = (f"{_TAG}str", f"{_TAG}timestamp", f"{_TAG}value", f"{_TAG}merge")
+# A key is text as it is written, also where it is a class number: {0: 2.0}.
+_KEYS = (*_TEXT, f"{_TAG}bool", f"{_TAG}int", f"{_TAG}float")
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,7 @@ class _Reader:
         merged: list[Node] = []
         for name_node, value_node in node.value:
             name = name_node.value
-            if not isinstance(name_node, ScalarNode) or name_node.tag not in _TEXT or not is_clean(name):
+            if not isinstance(name_node, ScalarNode) or name_node.tag not in _KEYS or not is_clean(name):
                 shown = repr(name) if isinstance(name_node, ScalarNode) else "a list or mapping"
                 self.refuse(name_node, key, f"a key must be text, got {shown}; put it in quotes")
             elif name in seen:

@@ -20,7 +20,7 @@ from hpo.data.by_configuration import PreparedVariants, Variants
 from hpo.engines import Engine
 from hpo.engines.table import make_engine
 from hpo.errors import DataError, FileMistakes, InvalidSettings
-from hpo.plan.consistency import metric_mistakes
+from hpo.plan.data_rules import wrong_in_experiment, wrong_in_space
 from hpo.plan.plan import Plan
 from hpo.plan.trainable import refuse_impossible
 from hpo.system.platforms import refuse_other_backends
@@ -97,14 +97,18 @@ def variants_of(plan: Plan) -> Variants:
 
 
 def check_space(plan: Plan, variants: Variants) -> None:
-    """Checks that the task has the metrics that the experiment names, and that some configuration can be trained.
+    """Checks that the files suit the data, and that some configuration can be trained.
 
     Raises:
-        FileMistakes: the task does not have a metric, or no configuration can be trained.
+        FileMistakes: a metric or a class that the task does not have, or no configuration can be trained.
     """
-
-    if found := list(metric_mistakes(plan.experiment, plan.space, variants.base.info.task)):
-        raise FileMistakes(plan.documents["experiment"].mistake(key, message) for key, message in found)
+    info, documents = variants.base.info, plan.documents
+    found = [
+        documents["experiment"].mistake(*wrong) for wrong in wrong_in_experiment(plan.experiment, plan.space, info)
+    ]
+    found += [documents["search_space"].mistake(*wrong) for wrong in wrong_in_space(plan.space, info)]
+    if found:
+        raise FileMistakes(found)
 
     def check(config: Mapping[str, Any]) -> None:
         variants.check(sections(plan, config)[1])

@@ -1,14 +1,12 @@
 """Sample weights from class weights."""
 
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 
+from hpo.config.class_weight import ClassWeight, class_number, class_weight_mistakes
 from hpo.data.dataset import Array, DatasetInfo, class_numbers
 from hpo.models import InvalidModel
-
-ClassWeight = Literal["balanced"] | Mapping[int, float] | None
 
 
 def sample_weights(class_weight: ClassWeight, y: Array, info: DatasetInfo) -> Array | None:
@@ -17,33 +15,44 @@ def sample_weights(class_weight: ClassWeight, y: Array, info: DatasetInfo) -> Ar
     `balanced` is scikit-learn's: samples / (classes * samples of the class).
 
     Raises:
-        InvalidModel: the task has no classes, or there is no class of that number.
+        InvalidModel: the task has no classes, or there is no such class.
     """
     if class_weight is None:
         return None
-    if info.classes is None:
-        raise InvalidModel("class_weight: only classification has classes, and the task is regression")
-    classes = class_numbers(y)
-    if class_weight == "balanced":
-        counts = np.bincount(classes, minlength=info.classes)
-        weights = len(classes) / (info.classes * np.maximum(counts, 1))
+    _check(class_weight, info)
+    classes, count = class_numbers(y), info.classes or 0
+    if isinstance(class_weight, str):
+        counts = np.bincount(classes, minlength=count)
+        weights = len(classes) / (count * np.maximum(counts, 1))
     else:
-        unknown = sorted(number for number in class_weight if not 0 <= number < info.classes)
-        if unknown:
-            raise InvalidModel(f"class_weight: there is no class {unknown[0]}; valid: 0 to {info.classes - 1}")
-        weights = np.array([class_weight.get(number, 1.0) for number in range(info.classes)])
+        given = _by_number(class_weight, info)
+        weights = np.array([given.get(number, 1.0) for number in range(count)])
     return np.asarray(weights[classes], dtype=np.float32)
 
 
-def weights_by_class(class_weight: ClassWeight) -> Mapping[int, float] | None:
+def weights_by_class(class_weight: ClassWeight, info: DatasetInfo) -> Mapping[int, float] | None:
     """What `model.fit` takes beside a pipeline, whose labels nobody has counted.
 
     Raises:
-        InvalidModel: the weights are to be found from the labels.
+        InvalidModel: the weights are to be found from the labels, or there is no such class.
     """
-    if class_weight == "balanced":
+    if class_weight is None:
+        return None
+    _check(class_weight, info)
+    if isinstance(class_weight, str):
         raise InvalidModel(
             "class_weight: balanced counts the labels, which is not possible for a pipeline or a generator; "
             "give the weights: {0: 1.0, 1: 2.5}"
         )
-    return class_weight
+    return _by_number(class_weight, info)
+
+
+def _check(class_weight: ClassWeight, info: DatasetInfo) -> None:
+    labels = info.class_labels if info.classes else ()
+    for message in class_weight_mistakes(class_weight, labels).values():
+        raise InvalidModel(f"class_weight: {message}")
+
+
+def _by_number(class_weight: Mapping[str, float], info: DatasetInfo) -> dict[int, float]:
+    found = {class_number(key, info.class_labels): weight for key, weight in class_weight.items()}
+    return {number: weight for number, weight in found.items() if number is not None}

@@ -55,7 +55,7 @@ def trainer_for(job: Job, built: Built, dataset: Dataset) -> Iterator[tuple[Trai
     if reason is None:
         weights = sample_weights(job.training.class_weight, dataset.training.y, dataset.info)
         if dataset.batches is not None:
-            weights_by_class(job.training.class_weight)
+            weights_by_class(job.training.class_weight, dataset.info)
         if isinstance(built.model, keras.Sequential) and not built.model.built:
             built.model.build((None, *dataset.info.input_shape))
 
@@ -209,7 +209,7 @@ class _FitTrainer:
             if self._dataset.stream is not None:
                 validation = validation[0]
             options = {"shuffle": False}  # the pipeline's own concern
-            options["class_weight"] = weights_by_class(training.class_weight)
+            options["class_weight"] = weights_by_class(training.class_weight, self._dataset.info)
         # Defaults rather than arguments, since a HyperModel's own fit may pass options of its own.
         model.fit = partial(model.fit, **options)
         fit = model.fit if self._built.fit is None else partial(self._built.fit, model)

@@ -73,8 +73,8 @@ def test_plain_values(tmp_path, written, value):
         ("- 1", "x.yaml:1: must be a mapping of keys to values"),
         ("", "x.yaml: the file is empty"),
         ("# nothing\n", "x.yaml: the file is empty"),
-        ("a: 1\n1: x", "x.yaml:2: a key must be text, got '1'; put it in quotes"),
-        ("null: x", "x.yaml:1: a key must be text, got 'null'"),
+        ("1: x\n1: y", "x.yaml:2: 1: this key is there twice"),
+        ("null: x", "x.yaml:1: a key must be text, got 'null'; put it in quotes"),
         ("[a]: x", "x.yaml:1: a key must be text, got a list or mapping"),
         ("a: 1\n---\nb: 2", "x.yaml:2: expected a single document"),
         ("a: [1, 2", "x.yaml:1: expected ',' or ']'"),
@@ -101,7 +101,7 @@ def test_mistakes(tmp_path, text, message):
 
 
 def test_all_mistakes_at_once(tmp_path):
-    found = complaint(tmp_path, "a: .nan\nb: !x y\na: 1\n1: 2").splitlines()
+    found = complaint(tmp_path, "a: .nan\nb: !x y\na: 1\nnull: 2").splitlines()
     assert [line.split(":")[1] for line in found] == ["1", "2", "3", "4"]
 
 

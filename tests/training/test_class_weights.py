@@ -19,26 +19,24 @@ def info(prepared):
 def test_a_weight_for_each_sample(info):
     y = np.array([0, 1, 1, 2, 2, 2])
     assert sample_weights(None, y, info) is None
-    assert sample_weights({1: 3.0}, y, info).tolist() == [1, 3, 3, 1, 1, 1]
+    assert sample_weights({"1": 3.0}, y, info).tolist() == [1, 3, 3, 1, 1, 1]
     # n / (classes * count): scikit-learn's compute_class_weight("balanced").
     balanced = [2, 1, 1, 2 / 3, 2 / 3, 2 / 3]
     assert sample_weights("balanced", y, info).tolist() == pytest.approx(balanced)
     assert sample_weights("balanced", np.eye(3)[y], info).tolist() == pytest.approx(balanced)
-    assert sample_weights({0: 5.0, 2: 0.5}, y, info).tolist() == [5, 1, 1, 0.5, 0.5, 0.5]
+    assert sample_weights({"0": 5.0, "2": 0.5}, y, info).tolist() == [5, 1, 1, 0.5, 0.5, 0.5]
     # A class that does not occur takes nothing from the others.
     assert sample_weights("balanced", np.array([0, 2, 2, 2]), info).tolist() == pytest.approx([4 / 3] + [4 / 9] * 3)
-    assert sample_weights({1: 3.0}, y, info).dtype == np.float32
+    assert sample_weights({"1": 3.0}, y, info).dtype == np.float32
 
 
 def test_what_has_no_classes_has_no_weights_of_classes(info):
-    with pytest.raises(InvalidModel, match="class_weight: there is no class 3; valid: 0 to 2"):
-        sample_weights({0: 1.0, 3: 1.0}, np.array([0]), info)
-    with pytest.raises(InvalidModel, match="class_weight: there is no class -1; valid: 0 to 2"):
-        sample_weights({-1: 1.0}, np.array([0]), info)
-    assert weights_by_class(None) is None
-    assert weights_by_class({1: 2.0}) == {1: 2.0}
+    with pytest.raises(InvalidModel, match="class_weight: there is no class 3; valid: setosa, versicolor, virginica"):
+        sample_weights({"0": 1.0, "3": 1.0}, np.array([0]), info)
+    assert weights_by_class(None, info) is None
+    assert weights_by_class({"1": 2.0, "setosa": 3.0}, info) == {1: 2.0, 0: 3.0}
     with pytest.raises(InvalidModel, match="balanced counts the labels"):
-        weights_by_class("balanced")
+        weights_by_class("balanced", info)
     regression = dataclasses.replace(info, task="regression", classes=None)
     with pytest.raises(InvalidModel, match="only classification has classes"):
         sample_weights("balanced", np.array([0.5]), regression)

@@ -191,7 +191,7 @@ def _labels(model: keras.Model, dataset: Dataset) -> str:
 def _class_weight(training: TrainingSpec, dataset: Dataset) -> dict[int, float]:
     given, y = training.class_weight, dataset.training.y
     if given is None or dataset.stream is not None:
-        return dict(weights_by_class(given) or {})
+        return dict(weights_by_class(given, dataset.info) or {})
     numbers, weights = class_numbers(y), sample_weights(given, y, dataset.info)
     assert weights is not None
     return {int(number): round(float(weights[numbers == number][0]), 6) for number in np.unique(numbers)}

@@ -1,0 +1,61 @@
+"""What does not suit the data is refused at its line."""
+
+import numpy as np
+import pytest
+
+from hpo.errors import FileMistakes
+from hpo.loop.jobs import check_space, variants_of
+from hpo.plan.plan import load_plan
+
+TABLE = "a,b,kind\n" + "".join(
+    f"{a:.3f},{b:.3f},{'spam' if a > b else 'ham'}\n" for a, b in np.random.default_rng(0).random((40, 2))
+)
+EXPERIMENT = """\
+name: rules
+dataset: {path: table.csv, target: TARGET}
+search_space:
+  model: mlp
+  parameters:
+    PARAMETER
+objective: val_loss
+training:
+  TRAINING
+"""
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch):
+    """What an experiment on a small table is refused for, line by line; nothing where it is not."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "table.csv").write_text(TABLE)
+
+    def of(training="epochs: 1", parameter="depth: 1", target="kind"):
+        text = EXPERIMENT.replace("TARGET", target).replace("PARAMETER", parameter).replace("TRAINING", training)
+        (tmp_path / "exp.yaml").write_text(text)
+        plan = load_plan("exp.yaml")
+        try:
+            check_space(plan, variants_of(plan))
+        except FileMistakes as error:
+            return [str(mistake) for mistake in error.mistakes]
+        return []
+
+    return of
+
+
+def test_classes_that_the_data_lack(refused):
+    assert refused("class_weight: {ham: 2, 1: 3}") == []
+    assert refused("class_weight: {eggs: 2}") == [
+        "exp.yaml:9: training.class_weight.eggs: there is no class eggs; valid: ham, spam"
+    ]
+    assert refused("class_weight: balanced", target="a") == [
+        "exp.yaml:9: training.class_weight: only classification has classes, and the task is regression"
+    ]
+    choices = "class_weight: {type: categorical, choices: [null, balanced, {spam: 3}, {spem: 2}]}"
+    assert refused(parameter=choices) == [
+        "exp.yaml:6: search_space.parameters.class_weight.choices[3].spem: there is no class spem; did you mean spam?"
+    ]
+    one = "weight: {type: float, low: 1, high: 9, sets: class_weight.SPAM}"
+    assert refused(parameter=one.replace("SPAM", "spam")) == []
+    assert refused(parameter=one.replace("SPAM", "7")) == [
+        "exp.yaml:6: search_space.parameters.weight: there is no class 7; valid: ham, spam"
+    ]
