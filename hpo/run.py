@@ -142,6 +142,8 @@ def _study(ready: "Prepared", shown: "_Shown", began: float) -> "tuple[Ending, S
         with tracked(plan, ready.info, bool(study.trials()), progress) as log:
             if ready.data.note is not None:
                 progress.note(ready.data.note)
+            for warning in plan.warnings(ready.info.task):
+                progress.warn(str(warning))
             shown.opening.close()
             with progress.shown(study.trials()):
                 try:

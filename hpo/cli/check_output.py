@@ -45,6 +45,8 @@ def print_check(out: Console, checked: "Checked") -> None:
         facts.append(("time", f"about {duration(round(low))} to {duration(round(high))}, if no trial is stopped early"))
     facts.append(("stores", f"{masked(plan.storage)}, {masked(plan.tracking_uri)}"))
     print_facts(out, facts)
+    for warning in checked.warnings:
+        out.print(Text(f"warning: {warning}", style="yellow"), soft_wrap=True)
     out.print("Both were tried for one step of training, validation and test; nothing was written.")
 
 

@@ -7,6 +7,9 @@ from typing import Literal
 
 Direction = Literal["maximize", "minimize"]
 
+CROSSENTROPY = "crossentropy"
+"""The metric of hpo's own: the cross-entropy of the true labels, without penalties and label smoothing."""
+
 _HIGHER = (
     "acc", "accuracy", "auc", "binary_accuracy", "binary_io_u", "binary_iou", "categorical_accuracy",
     "concordance_correlation", "cosine_similarity", "f1", "f1_score", "f_beta_score", "fbeta", "fbeta_score", "io_u",
@@ -17,19 +20,19 @@ _HIGHER = (
 )  # fmt: skip
 _LOWER = (
     "bce", "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy",
-    "categorical_focal_crossentropy", "categorical_generalized_cross_entropy", "categorical_hinge", "circle", "ctc",
-    "dice", "false_negatives", "false_positives", "hinge", "huber", "huber_loss", "kl_divergence", "kld",
-    "kullback_leibler_divergence", "log_cosh", "log_cosh_error", "logcosh", "loss", "mae", "mape",
-    "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error", "mean_squared_logarithmic_error",
-    "mse", "msle", "poisson", "rmse", "root_mean_squared_error", "sparse_categorical_crossentropy", "squared_hinge",
-    "tversky",
+    "categorical_focal_crossentropy", "categorical_generalized_cross_entropy", "categorical_hinge", "circle",
+    "crossentropy", "ctc", "dice", "false_negatives", "false_positives", "hinge", "huber", "huber_loss",
+    "kl_divergence", "kld", "kullback_leibler_divergence", "log_cosh", "log_cosh_error", "logcosh", "loss", "mae",
+    "mape", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error",
+    "mean_squared_logarithmic_error", "mse", "msle", "poisson", "rmse", "root_mean_squared_error",
+    "sparse_categorical_crossentropy", "squared_hinge", "tversky",
 )  # fmt: skip
 
 DIRECTIONS: Mapping[str, Direction] = {
     **dict.fromkeys(_HIGHER, "maximize"),
     **dict.fromkeys(_LOWER, "minimize"),
 }
-"""Name -> which way is better, for all metrics and losses of Keras and their usual short names."""
+"""Name -> which way is better, for all metrics and losses of Keras, their usual short names, and `CROSSENTROPY`."""
 
 CLASSIFICATION_METRICS = frozenset(
     {
@@ -37,7 +40,7 @@ CLASSIFICATION_METRICS = frozenset(
         "fbeta_score", "precision", "precision_at_recall", "recall", "recall_at_precision",
         "sensitivity_at_specificity", "sparse_categorical_accuracy", "sparse_top_k_categorical_accuracy",
         "specificity_at_sensitivity", "top_k_categorical_accuracy", "bce", "binary_crossentropy",
-        "binary_focal_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy",
+        "binary_focal_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy", "crossentropy",
         "sparse_categorical_crossentropy", "categorical_hinge", "false_negatives", "false_positives",
         "true_negatives", "true_positives",
     }

@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import WithJsonSchema, field_validator, model_validator
 
-from hpo.config.metrics import METRICS, direction_of, nearest_metric
+from hpo.config.metrics import CROSSENTROPY, METRICS, direction_of, nearest_metric
 from hpo.config.mistakes import show
 from hpo.config.score import Score, merit, score_of_curve
 from hpo.config.section import Shorthand
 
 # Offered by editors; Keras takes more spellings.
-_LOGGED = ["loss", *(name for name in METRICS if name.islower())]
+_LOGGED = ["loss", CROSSENTROPY, *(name for name in METRICS if name.islower())]
 _VALIDATED = [f"val_{name}" for name in _LOGGED]
 
 
@@ -94,7 +94,8 @@ class Objective(_Metric):
     """What a study improves: a metric on the validation part."""
 
     metric: Annotated[str, WithJsonSchema({"type": "string", "anyOf": [{"enum": _VALIDATED}, {"pattern": "^val_"}]})]
-    """The metric's name in Keras's logs, with val_ in front. Example: val_accuracy"""
+    """The metric's name in Keras's logs, with val_ in front; val_crossentropy is the loss of a classifier without
+    penalties and label smoothing. Example: val_accuracy"""
 
     @field_validator("metric")
     @classmethod

@@ -156,4 +156,5 @@ class TrainingSpec(Section):
     loss: str | None = None
     """The name of a Keras loss. Default: cross-entropy for classes, mean squared error for numbers. Example: huber"""
     metrics: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Names of further Keras metrics, beside accuracy for classes or mae for numbers. Example: [auc]"""
+    """Names of further metrics, beside accuracy for classes or mae for numbers: Keras's, and crossentropy, the loss of
+    a classifier without penalties and label smoothing. Example: [auc]"""

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from hpo import models
 from hpo.config.declared import NOTHING_DECLARED
 from hpo.config.experiment import DatasetSpec, TrainingSpec
+from hpo.config.loss_parts import logged_plain_loss
 from hpo.config.mistakes import explain
 from hpo.config.resolved import Resolved
 from hpo.config.score import Score
@@ -179,6 +180,7 @@ def make_job(
         training=training,
         objective=plan.experiment.objective,
         data=str(prepared_in),
+        plain_loss=logged_plain_loss(plan.experiment, space),
         augmentation=dataset.augmentation,
         import_paths=import_paths(plan),
         declared=plan.declared or NOTHING_DECLARED,

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from hpo import models
 from hpo.config.experiment import Experiment, Monitor, Objective, TrainingSpec
-from hpo.config.metrics import LOSSES, METRICS
+from hpo.config.loss_parts import logged_plain_loss
+from hpo.config.metrics import CROSSENTROPY, LOSSES, METRICS
 from hpo.config.space import SearchSpace, in_section, training_with
 from hpo.config.space_file import ExaminedSpace
 from hpo.config.training_rules import DISAGREEING, Disagreement, disagreements
@@ -101,7 +102,9 @@ def metric_mistakes(experiment: Experiment, space: SearchSpace, task: str) -> It
     ):
         return
     usual = "accuracy" if task == "classification" else "mae"
-    logged = list(dict.fromkeys(("loss", usual, *experiment.training.metrics)))
+    plain = logged_plain_loss(experiment, space)
+    added = () if plain is None else (plain.of(task),)
+    logged = list(dict.fromkeys(("loss", usual, *experiment.training.metrics, *added)))
     for key, metric in metrics_named(experiment):
         if message := metric_mistake(key, metric.metric, logged):
             yield key, f"{message}: the task is {task}"
@@ -136,7 +139,9 @@ def _of_space(experiment: Experiment, space: ExaminedSpace) -> Iterator[Wrong]:
                 yield ("study", "enqueue", index, name), complaint
     if not declares:
         yield from _names(experiment.training)
-        logged = sorted({"loss", "accuracy", "mae", *experiment.training.metrics})
+        plain = logged_plain_loss(experiment, space.valid)
+        added = () if plain is None else (CROSSENTROPY, plain.regression)
+        logged = sorted({"loss", "accuracy", "mae", *experiment.training.metrics, *added})
         for key, metric in metrics_named(experiment):
             if message := metric_mistake(key, metric.metric, logged):
                 yield key, message
@@ -149,7 +154,7 @@ def _names(training: TrainingSpec) -> Iterator[Wrong]:
     if training.loss is not None and training.loss not in LOSSES:
         yield ("training", "loss"), f"Keras knows no loss {training.loss!r}; {nearest_few(training.loss, LOSSES)}"
     for index, name in enumerate(training.metrics):
-        if name not in METRICS:
+        if name not in (*METRICS, CROSSENTROPY):
             yield ("training", "metrics", index), f"Keras knows no metric {name!r}; {nearest_few(name, METRICS)}"
 
 

@@ -11,6 +11,7 @@ from hpo.config import shipped_spaces
 from hpo.config.assignments import examine_assignments
 from hpo.config.declared import Declared
 from hpo.config.experiment import Experiment, examine_experiment
+from hpo.config.loss_parts import warnings_about
 from hpo.config.redacted import kept_text, remember_passwords
 from hpo.config.space import SearchSpace
 from hpo.config.space_file import ExaminedSpace, examine_space
@@ -46,6 +47,12 @@ class Plan:
     def whole_space(self) -> SearchSpace:
         """The space that trials vary: that of the file, and the parameters that the model declares."""
         return self.space if self.declared is None else self.declared.added_to(self.space)
+
+    def warnings(self, task: str) -> list[Mistake]:
+        """Warnings about parameters that change what the objective is made of; `task`: classification or regression."""
+        document = self.documents.get("search_space", Document("", {}))
+        found = warnings_about(self.experiment, self.whole_space, task)
+        return [document.mistake(("parameters", name), message) for name, message in found.items()]
 
     @property
     def trials(self) -> int | None:

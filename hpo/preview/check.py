@@ -54,6 +54,11 @@ class Checked:
     """A decision about the data that the file does not state."""
 
     @property
+    def warnings(self) -> list[Mistake]:
+        """Warnings about parameters that change what the objective is made of."""
+        return self.plan.warnings(self.dataset.task)
+
+    @property
     def seconds(self) -> tuple[float, float] | None:
         """Estimated seconds of the study: if all trials are like the smallest, and if all are like the largest.
 
@@ -84,6 +89,7 @@ class Checked:
                       "remarks": list(one.remarks), "failure": one.failure.reason if one.failure else None,
                       "error": one.failure.line if one.failure else None}
                for size, one in self.tried.items()},
+            "warnings": [asdict(warning) for warning in self.warnings],
             "estimated_seconds": self.seconds, "storage": masked(self.plan.storage),
             "tracking_uri": masked(self.plan.tracking_uri),
         }  # fmt: skip

@@ -8,10 +8,13 @@ import keras
 import numpy as np
 
 from hpo.config.experiment import TrainingSpec
+from hpo.config.loss_parts import PlainLoss, metrics_with
+from hpo.config.metrics import CROSSENTROPY
 from hpo.config.training_rules import SMOOTHED_LOSSES, plain_name
 from hpo.data.dataset import Array, DatasetInfo
 from hpo.errors import nearest
 from hpo.models import InvalidModel
+from hpo.training.crossentropy import Crossentropy
 
 _OPTIMIZER_KEYS = (
     "learning_rate", "momentum", "nesterov", "weight_decay", "rho", "beta_1", "beta_2", "epsilon", "clipnorm",
@@ -50,8 +53,12 @@ def head_of(model: keras.Model) -> Head:
     return Head(getattr(activation, "__name__", activation), units or getattr(last, "units", None))
 
 
-def compile_model(model: keras.Model, training: TrainingSpec, info: DatasetInfo) -> None:
+def compile_model(
+    model: keras.Model, training: TrainingSpec, info: DatasetInfo, plain_loss: PlainLoss | None = None
+) -> None:
     """Compiles a model with the optimizer, loss and metrics of the training section.
+
+    `plain_loss` is added to the metrics.
 
     The loss, where none is named, goes with the model's head: cross-entropy over the classes (softmax), of each
     class by itself (sigmoid), or the mean squared error (regression).
@@ -62,12 +69,15 @@ def compile_model(model: keras.Model, training: TrainingSpec, info: DatasetInfo)
     loss = _loss(model, training, info)
     metric = "accuracy" if info.task == "classification" else "mae"
     metrics = [metric, *(name for name in training.metrics if name != metric)]
+    if plain_loss is not None:
+        metrics = metrics_with(metrics, plain_loss.of(info.task))
     # Keras looks them up in the first epoch only, by which time a trial has begun.
     for name in metrics:
-        if name not in _METRICS_OF_COMPILE:
+        if name not in (*_METRICS_OF_COMPILE, CROSSENTROPY):
             _look_up("metrics", keras.metrics, name)
+    made = [Crossentropy() if name == CROSSENTROPY else name for name in metrics]
     try:
-        model.compile(optimizer=_optimizer(training), loss=loss, metrics=metrics)
+        model.compile(optimizer=_optimizer(training), loss=loss, metrics=made)
     except (ValueError, TypeError) as error:
         raise InvalidModel(f"the model cannot be compiled: {error}") from error
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 
 from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.config.experiment import Augmentation, Objective, TrainingSpec
+from hpo.config.loss_parts import PlainLoss
 from hpo.config.resolved import Resolved
 from hpo.config.score import Score
 from hpo.text.cleaning import LONGEST_LINE, LONGEST_NAME, clean, shortened, visible
@@ -41,6 +42,8 @@ class Job:
     objective: Objective
     data: str
     """The folder of the prepared dataset."""
+    plain_loss: PlainLoss | None = None
+    """The loss without penalties and smoothing, if it is logged."""
     augmentation: Augmentation | None = None
     """Random changes of the training images."""
     import_paths: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ import keras
 from hpo.data.dataset import Dataset
 from hpo.errors import ModelError
 from hpo.system.private_files import private_folder
+from hpo.training.crossentropy import is_own
 from hpo.training.failures import one_line
 from hpo.training.model_data import write_info
 
@@ -101,16 +102,28 @@ def _is_kerass_own(part: Mapping[str, Any]) -> bool:
     return own and not part.get("registered_name") and part["class_name"] not in {"Lambda", "__lambda__", "function"}
 
 
+def _leave_out_own_metrics(model: keras.Model, config: dict[str, Any] | None) -> None:
+    """Compiles the model once more without metrics of hpo, if it has any; changes the configuration as well."""
+    metrics = config.get("metrics") if config else None
+    if not isinstance(metrics, list):
+        return
+    kept = [one for one in metrics if not (isinstance(one, Mapping) and is_own(one))]
+    if config and len(kept) < len(metrics):
+        config["metrics"] = kept
+        model.compile_from_config(config)
+
+
 def with_scaling(model: keras.Model, dataset: Dataset) -> keras.Model:
     """The model with the dataset's scaling in front: it takes the features as they came.
 
-    It is compiled as the model was, unless with a loss or metric that the user's code alone knows: a file that
-    named one could not be loaded elsewhere, and predictions need none.
+    It is compiled as the model was, but without metrics of hpo, and not at all with a loss or metric that the user's
+    code alone knows: a file that named one could not be loaded elsewhere, and predictions need none.
 
     Raises:
         ModelError: the model takes other features than those of the dataset.
     """
     scaling, config = dataset.info.scaling, model.get_compile_config()
+    _leave_out_own_metrics(model, config)
     try:
         keras.saving.deserialize_keras_object(config)
     except (TypeError, ValueError):

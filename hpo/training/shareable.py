@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 
+from hpo.training.crossentropy import is_own
 from hpo.training.keras_compat import excludes_from_weight_decay, is_functional, is_kerass_own, layers_within
 
 # All that these layers are, beside their variables, stands in their configurations.
@@ -224,7 +225,7 @@ def _common(config: Any) -> Any:
         return [_common(part) for part in config]
     if not isinstance(config, Mapping):
         return config
-    if "module" in config and str(config["module"]).partition(".")[0] != "keras":
+    if "module" in config and str(config["module"]).partition(".")[0] != "keras" and not is_own(config):
         raise OfItsOwn(f"a part is not Keras's own ({config.get('registered_name') or config.get('class_name')})")
     return {
         name: _common(part)

@@ -128,7 +128,7 @@ def _run(job: Job, dataset: Dataset, line: Line) -> _Run:
     built = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared)
     model = built.model
     if not model.compiled:
-        compile_model(model, job.training, dataset.info)
+        compile_model(model, job.training, dataset.info, job.plain_loss)
     with trainer_for(job, built, dataset) as (trainer, note):
         line.emit(Started(job.trial, os.getpid(), _size(model, dataset.info), built.declared(), note))
         watch = Watch(job, line)

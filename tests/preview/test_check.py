@@ -94,5 +94,10 @@ def test_folds_and_pipelines_are_tried_too(checked: Callable[..., Checked]) -> N
     )
     found = checked("of_pipelines", pipeline, {"dataset": "{m}:data"})
     assert "the data are a tf.data pipeline" in found.tried["largest"].remarks[0]
-    folds = {"name": "iris", "validation": {"folds": 3}}
-    assert check(tiny(dataset=folds)).tried["smallest"].failure is None
+    space = {"model": "mlp", "parameters": {"depth": 1, "l2": {"type": "float", "low": 0.0, "high": 0.1}}}
+    of_folds = tiny(dataset={"name": "iris", "validation": {"folds": 3}}, search_space=space, objective="val_loss")
+    found = check(of_folds)
+    assert found.tried["smallest"].failure is None
+    (warning,) = found.as_json()["warnings"]
+    assert warning["key"] == "search_space.parameters.l2"
+    assert "set objective: val_crossentropy" in warning["message"]

@@ -10,6 +10,7 @@ import numpy as np
 
 from hpo import models
 from hpo.config.experiment import DatasetSpec, TrainingSpec
+from hpo.config.metrics import CROSSENTROPY
 from hpo.config.training_rules import has_schedule
 from hpo.data.dataset import Dataset, PartName, class_numbers
 from hpo.data.files import find, idx_files
@@ -25,7 +26,7 @@ from hpo.system.imports import load_object
 from hpo.text.values import score
 from hpo.training.augmentation import layers_of
 from hpo.training.class_weights import sample_weights, weights_by_class
-from hpo.training.compiling import compile_model, labels_for, optimizer_options
+from hpo.training.compiling import compile_model, head_of, labels_for, optimizer_options
 from hpo.training.learning_rate import decay_epochs_of
 from hpo.training.messages import Job
 
@@ -55,7 +56,7 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
     training = job.training
     keras.utils.set_random_seed(job.seed)
     built = models.build(job.model, job.params, info, job.import_paths, job.declared)
-    compiled = None if built.model.compiled else _compiling(built.model, training, dataset)
+    compiled = None if built.model.compiled else _compiling(built.model, job, dataset)
     own_paths = [path for path in (spec.function, job.model, *(training.callbacks or ())) if path and ":" in path]
     own = _own_code(own_paths, plan.folders, taken)
     return {
@@ -162,17 +163,26 @@ def _model(job: Job, built: Built, dataset: Dataset, called: Mapping[str, str]) 
     return {"kind": kind, "code": code, "fits": built.fit is not None}
 
 
-def _compiling(model: keras.Model, training: TrainingSpec, dataset: Dataset) -> dict[str, Any]:
+def _compiling(model: keras.Model, job: Job, dataset: Dataset) -> dict[str, Any]:
     """Compiles the model; returns the arguments of `compile` as source."""
-    compile_model(model, training, dataset.info)
+    training = job.training
+    compile_model(model, training, dataset.info, job.plain_loss)
     config = model.get_compile_config()
     optimizer, loss = type(model.optimizer).__name__, config["loss"]
     smoothed = not isinstance(loss, str) and f"keras.losses.{loss['class_name']}"
     return {
         "optimizer": _call(f"keras.optimizers.{optimizer}", optimizer_options(training)),
         "loss": _call(smoothed, {"label_smoothing": training.label_smoothing}) if smoothed else repr(loss),
-        "metrics": list(config["metrics"]),
+        "metrics": [repr(name) if isinstance(name, str) else _metric(model, dataset) for name in config["metrics"]],
     }
+
+
+def _metric(model: keras.Model, dataset: Dataset) -> str:
+    """The cross-entropy of the true labels as a metric of Keras, for labels in the form that the loss takes."""
+    binary = head_of(model).units == 1
+    one_hot = _labels(model, dataset) == "one-hot" or (_labels(model, dataset) != "numbers" and dataset.info.one_hot)
+    kind = "Binary" if binary else "Categorical" if one_hot else "SparseCategorical"
+    return f"keras.metrics.{kind}Crossentropy(name={CROSSENTROPY!r})"
 
 
 def _call(function: str, arguments: Mapping[str, Any]) -> str:

@@ -1,0 +1,60 @@
+"""The cross-entropy of the true labels: the loss of a classifier without penalties, smoothing and weights."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from hpo.config.metrics import CROSSENTROPY
+
+# As in scikit-learn's log_loss of predictions in single precision.
+_SMALLEST = float(np.finfo(np.float32).eps)
+_TINY = float(np.finfo(np.float32).tiny)
+_PACKAGE = "hpo"
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class Crossentropy(keras.metrics.MeanMetricWrapper):  # type: ignore[misc]
+    """The mean over all samples of -log(probability of the true class), as scikit-learn's `log_loss`.
+
+    Keras's own metrics of that name differ for saturated predictions: within a graph they compute from the inputs of
+    the last activation, elsewhere from its outputs.
+    """
+
+    def __init__(self, name: str = CROSSENTROPY, dtype: Any = None) -> None:
+        super().__init__(crossentropy, name=name, dtype=dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {"name": self.name, "dtype": self.dtype}
+
+
+def crossentropy(y: Any, predicted: Any) -> Any:
+    """-log(probability of the true class) of each sample, shape (...).
+
+    Args:
+        y: class numbers, shape (...) or (..., 1), or rows with a 1 for the true class, shape (..., classes).
+        predicted: probabilities, shape (..., classes), or (..., 1) for the second of two classes. Rows that do not sum
+            to one, those of a sigmoid for each class, are divided by their sum.
+    """
+    ops = keras.ops
+    predicted = ops.cast(predicted, "float32")
+    if predicted.shape[-1] == 1:
+        predicted = ops.concatenate([1 - predicted, predicted], axis=-1)
+    else:
+        total = ops.sum(predicted, axis=-1, keepdims=True)
+        # Softmax sums to one up to rounding, and is taken as it is.
+        predicted = ops.where(ops.abs(total - 1) < 1e-4, predicted, predicted / ops.maximum(total, _TINY))
+    classes = predicted.shape[-1]
+    if len(y.shape) == len(predicted.shape) and y.shape[-1] == 1:
+        y = ops.squeeze(y, axis=-1)
+    if len(y.shape) < len(predicted.shape):
+        y = ops.one_hot(ops.cast(y, "int32"), classes)
+    log = ops.log(ops.clip(predicted, _SMALLEST, 1 - _SMALLEST))
+    return -ops.sum(ops.cast(y, "float32") * log, axis=-1)
+
+
+def is_own(part: Mapping[str, Any]) -> bool:
+    """Whether a part of a serialized configuration is this metric."""
+    return part.get("registered_name") == f"{_PACKAGE}>{Crossentropy.__name__}"
