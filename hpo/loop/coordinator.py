@@ -264,6 +264,5 @@ class Coordinator:
             observer.trial_ended(record, self._best)
 
     def _keep_best(self, record: TrialRecord) -> None:
-        score = record.score(self._objective)
-        if score is not None and score.better_than(self._best_score):
-            self._best = record
+        # Of equal trials the one with the lowest number is the best, as `best_trial` has it whenever a study is read.
+        self._best = best_trial([record] if self._best is None else [self._best, record], self._objective)

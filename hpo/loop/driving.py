@@ -52,8 +52,12 @@ def run_study(study: Study, ready: Prepared, began: float, observers: Sequence[O
     spec = plan.experiment.study
     deadline = None if spec.timeout is None else began + spec.timeout
     budget = Budget(plan.trials, deadline, spec.target, spec.trial_timeout)
-    models = ModelsFolder(plan.home / "models" / plan.experiment.name, study.trials(), plan.experiment.objective)
-    return drive(study, ready, budget, (models, *observers), models.save_to)
+    folder = plan.home / "models" / plan.experiment.name
+    models = ModelsFolder(folder, study.trials(), plan.experiment.objective, lambda: study.store.drain(0))
+    try:
+        return drive(study, ready, budget, (models, *observers), models.save_to)
+    finally:
+        models.drop_beaten()
 
 
 def drive(

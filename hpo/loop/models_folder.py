@@ -1,12 +1,13 @@
 """The folder of a study's models, which keeps only the file of the best trial."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpo.config.score import Score
+from hpo.errors import HpoError
 from hpo.loop.jobs import SaveTo
 from hpo.study.record import TrialRecord, best_trial
 from hpo.training.messages import EpochDone
@@ -20,13 +21,21 @@ _NAME = re.compile(r"trial-(\d+)(\.\d+)?\.keras")
 class ModelsFolder:
     """Keeps the file of the best trial's model and deletes all others, as an observer of the coordinator.
 
+    The file of a former best trial stays until the store has the better trial, which a crash would lose before that.
     If the folder cannot be written, the files stay, and the study continues.
     """
 
-    def __init__(self, folder: Path, trials: Sequence[TrialRecord], objective: "Objective") -> None:
-        """Deletes files that earlier runs left: those of failed trials, and models that are no longer the best."""
+    def __init__(
+        self, folder: Path, trials: Sequence[TrialRecord], objective: "Objective", written: Callable[[], bool]
+    ) -> None:
+        """Deletes files that earlier runs left: those of failed trials, and models that are no longer the best.
+
+        `written`: whether the store has all that ended so far.
+        """
         self._folder = folder
         self._best = best_trial(trials, objective)
+        self._written = written
+        self._beaten: list[Path] = []
         _drop_left_behind(folder, trials, self._best)
 
     def save_to(self, trial: TrialRecord, best: Score | None) -> SaveTo:
@@ -46,15 +55,25 @@ class ModelsFolder:
         """Nothing is saved yet."""
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
-        """Deletes the former best model if this trial is better, and otherwise the trial's own."""
+        """Marks the former best model for deletion if this trial is better, and otherwise deletes the trial's own."""
+        self.drop_beaten()
         if record.model_file is None:
             # A worker that died or was ended may have left a file, or a part of one, without reporting it.
             _drop(self._file_of(record))
-        beaten = record
         if best is record:
-            beaten, self._best = self._best or record, record
-        if beaten.model_file is not None and beaten is not best:
-            _drop(Path(beaten.model_file))
+            if self._best is not None and self._best.model_file is not None:
+                self._beaten.append(Path(self._best.model_file))
+            self._best = record
+        elif record.model_file is not None:
+            _drop(Path(record.model_file))
+
+    def drop_beaten(self) -> None:
+        """Deletes the files of former best trials, if the store has the better ones."""
+        with suppress(HpoError):  # a store that is away: the coordinator reports it
+            if self._beaten and self._written():
+                for file in self._beaten:
+                    _drop(file)
+                self._beaten.clear()
 
 
 def _drop(file: Path) -> None:
