@@ -1,13 +1,12 @@
-"""Which sampler and which pruner: studies simulated on recorded learning curves, without training.
+"""Which schedule, sampler and pruner: studies simulated on recorded learning curves, without training.
 
     python -m benchmarks.schedules --curves FOLDER
 
-A study here is hpo's own (`hpo.study.samplers`, Optuna's ask, report, prune and tell, early stopping) but for the
-training, whose epochs and their costs are read from a record, and the store, which is in memory.
+A study here is hpo's own (`hpo.schedule`, `hpo.study.samplers`, Optuna's ask, report, prune and tell, early stopping)
+but for the training, whose epochs and their costs are read from a record, and the store, which is in memory.
 """
 
 import argparse
-import heapq
 import itertools
 import json
 import os
@@ -19,20 +18,16 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.trial import Trial, TrialState
 
-from benchmarks.curves import Curve, Recorded, Surrogate, load_task, task_names
-from hpo.config.experiment import Named
-from hpo.storage.optuna_compat import key_of
-from hpo.study.samplers import make_pruner, make_sampler
+from benchmarks.curves import load_task, task_names
+from benchmarks.simulated_studies import Setting, Spec, simulated
 
 BUDGETS = (5, 10, 20, 40)
 """Where regret is read off, in full trainings of the best configuration."""
 _SOURCES = ("LCBench", "TaskSet")
 
-Spec = dict[str, Any]
-
 _RANDOM, _TPE, _NONE, _MEDIAN = {"name": "random"}, {"name": "tpe"}, {"name": "none"}, {"name": "median"}
+_ONE_PASS, _INDEPENDENT = {"name": "one_pass"}, {"name": "tpe", "multivariate": False}
 
 
 def _halving(factor: int, **options: Any) -> Spec:
@@ -71,24 +66,6 @@ SAMPLERS: tuple[Spec, ...] = (
 
 
 @dataclass(frozen=True)
-class Setting:
-    """How a study is run."""
-
-    sampler: Spec
-    pruner: Spec
-    epochs: int
-    """The most epochs a trial trains."""
-    patience: int
-    """Epochs without improvement after which a trial ends; 0: none."""
-    workers: int
-    """Trials at a time."""
-    cap: float
-    """A study that has not met its target by this many full trainings counts as if it had then."""
-    trials: int
-    """A study ends with this many at the latest: TPE's asks grow with their number."""
-
-
-@dataclass(frozen=True)
 class Outcome:
     """What one study reached."""
 
@@ -102,108 +79,12 @@ class Outcome:
     """The regret at each of BUDGETS: 0 is the best of 1000 random configurations, 1 their median."""
 
 
-@dataclass
-class _Running:
-    """A trial under way on one worker, and when it began."""
-
-    trial: Trial
-    curve: Curve
-    began: float
-    epoch: int = 0
-    best: float = -np.inf
-    best_epoch: int = 0
-
-    @property
-    def next_end(self) -> float:
-        """When the epoch that it is in ends."""
-        return float(self.began + self.curve.costs[self.epoch])
-
-
-class _Study:
-    """A simulated study; its clock runs in the task's unit of cost."""
-
-    def __init__(self, task: Surrogate | Recorded, setting: Setting, seed: int) -> None:
-        self._task, self._setting, self._seed = task, setting, seed
-        self._sampler = Named.model_validate(setting.sampler)
-        pruner = make_pruner(Named.model_validate(setting.pruner), setting.epochs)
-        self._storage = optuna.storages.InMemoryStorage()
-        # Hyperband draws a trial's bracket from the study's name.
-        self._study = optuna.create_study(
-            study_name=f"{task.name}-{seed}", storage=self._storage, direction="maximize", pruner=pruner
-        )
-        self._taken: list[int] = []
-
-    def run(self) -> Iterator[tuple[float, float]]:
-        """Yields, after each epoch of any trial, the time and the epoch's score."""
-        order = itertools.count()
-        queue: list[tuple[float, int, _Running]] = []
-
-        def begin(clock: float) -> None:
-            if (running := self._begin(clock)) is not None:
-                heapq.heappush(queue, (running.next_end, next(order), running))
-
-        for _ in range(self._setting.workers):
-            begin(0.0)
-        while queue:
-            clock, _, running = heapq.heappop(queue)
-            score = float(running.curve.scores[running.epoch])
-            yield clock, score
-            if self._ends(running, score):
-                begin(clock)
-            else:
-                heapq.heappush(queue, (running.next_end, next(order), running))
-
-    def _begin(self, clock: float) -> _Running | None:
-        number = len(self._study.get_trials(deepcopy=False))
-        if number == self._setting.trials:
-            return None
-        self._study.sampler = make_sampler(self._sampler, self._seed, number)
-        trial = self._study.ask(dict(self._task.space))
-        if isinstance(self._task, Surrogate):
-            return _Running(trial, self._task.train([trial.params])[0], clock)
-        return _Running(trial, self._task.sample()[self._settle(self._task, trial)], clock)
-
-    def _settle(self, task: Recorded, trial: Trial) -> int:
-        """Moves a proposal to the nearest recorded configuration not taken yet; returns its row.
-
-        Random proposals are drawn among the recorded ones.
-        """
-        free = np.setdiff1d(np.arange(len(task.table)), self._taken)
-        if self._sampler.name == "random":
-            row = int(np.random.default_rng([self._seed, trial.number]).choice(free))
-        else:
-            wanted = np.array([trial.params[name] for name in task.space])
-            row = int(free[np.argmin(np.square(task.table[free] - wanted).sum(axis=1))])
-        self._taken.append(row)
-        for (name, distribution), value in zip(task.space.items(), task.table[row], strict=True):
-            self._storage.set_trial_param(key_of(trial), name, float(value), distribution)
-        return row
-
-    def _ends(self, running: _Running, score: float) -> bool:
-        """Hands an epoch's score to Optuna; whether the trial ends with it, by hpo's rules."""
-        running.epoch += 1
-        if not np.isfinite(score):
-            self._study.tell(running.trial, state=TrialState.FAIL)
-            return True
-        if score > running.best:
-            running.best, running.best_epoch = score, running.epoch
-        running.trial.report(score, step=running.epoch)
-        pruned = running.trial.should_prune()
-        epochs, patience = self._setting.epochs, self._setting.patience
-        if running.epoch == epochs or (patience and running.epoch - running.best_epoch >= patience):
-            self._study.tell(running.trial, running.best)
-            return True
-        if pruned:
-            self._study.tell(running.trial, state=TrialState.PRUNED)
-        return pruned
-
-
 def simulate(folder: Path, setting: Setting, name: str, seed: int) -> Outcome:
     """Runs one study until its target is met and the last of BUDGETS is spent, or no better score is possible."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     task = load_task(folder, name, setting.epochs)
     best, met, regrets = -np.inf, np.inf, list[float]()
-    for clock, score in _Study(task, setting, seed).run():
+    for clock, score in simulated(task, setting, seed):
         cost = clock * setting.workers / task.unit
         while len(regrets) < len(BUDGETS) and cost > BUDGETS[len(regrets)]:
             regrets.append(task.regret(best))
@@ -226,7 +107,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
     The error of a cost is its standard error beside the other settings on the same tasks.
     """
-    heads = ["sampler", "pruner"]
+    heads = ["schedule", "sampler", "pruner"]
     for source in _SOURCES:
         heads += [f"{source} cost", "unmet %", *(f"regret % at {budget}" for budget in BUDGETS)]
     groups: dict[str, list[Outcome]] = {}
@@ -236,7 +117,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
     usual = {name: _log_cost(ones) for name, ones in by_task.items()}
     rows = []
     for group in sorted(groups.values(), key=_log_cost):
-        cells = [_text(group[0].setting.sampler), _text(group[0].setting.pruner)]
+        setting = group[0].setting
+        cells = [_text(setting.schedule), *_used(setting)]
         for source in _SOURCES:
             cells += _figures([one for one in group if one.task.startswith(source.lower())], usual)
         rows.append(cells)
@@ -257,26 +139,40 @@ def _figures(outcomes: Sequence[Outcome], usual: dict[str, float]) -> list[str]:
     return [cost, f"{unmet:.0f}", *(f"{regret:.1f}" for regret in regrets)]
 
 
+def _used(setting: Setting) -> list[str]:
+    """The sampler and the pruner, where the schedule uses them."""
+    name = setting.schedule["name"]
+    sampler, pruner = _text(setting.sampler), _text(setting.pruner)
+    return [sampler if name != "gp_asha" else "", pruner if name == "one_pass" else ""]
+
+
 def _text(spec: Spec) -> str:
     options = [_text(value) if isinstance(value, dict) else f"{key}={value}" for key, value in spec.items()][1:]
     return f"{spec['name']}({', '.join(options)})" if options else str(spec["name"])
 
 
-def _compared(arguments: argparse.Namespace) -> Iterator[tuple[Spec, Spec]]:
-    if arguments.sampler or arguments.pruner:
-        yield from itertools.product(arguments.sampler or [_TPE], arguments.pruner or [_MEDIAN])
-        return
-    yield from itertools.product([_RANDOM], PRUNERS)
-    yield from itertools.product(SAMPLERS, [_halving(3)])
+def _compared(arguments: argparse.Namespace) -> Iterator[tuple[Spec, Spec, Spec]]:
+    given = arguments.sampler or arguments.pruner
+    for schedule in arguments.schedule or ([] if given else [{"name": "gp_asha"}]):
+        yield from itertools.product([schedule], arguments.sampler or [_INDEPENDENT], [_NONE])
+    if given and not arguments.schedule:
+        yield from itertools.product(
+            [_ONE_PASS], arguments.sampler or [_INDEPENDENT], arguments.pruner or [_halving(3)]
+        )
+    if not given and not arguments.schedule:
+        yield from itertools.product([_ONE_PASS], [_RANDOM], PRUNERS)
+        yield from itertools.product([_ONE_PASS], SAMPLERS, [_halving(3)])
 
 
 def main() -> None:
     """Runs the comparison and prints its table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.schedules", description=__doc__.split("\n")[0])
     parser.add_argument("--curves", type=Path, default=Path(os.environ.get("HPO_CURVES", "../shared/benchmarks")))
+    parser.add_argument("--schedule", type=json.loads, action="append", help='JSON, as {"name": "asha"}; repeatable')
     parser.add_argument("--sampler", type=json.loads, action="append", help='JSON, as {"name": "tpe"}; repeatable')
     parser.add_argument("--pruner", type=json.loads, action="append", help='JSON, as {"name": "none"}; repeatable')
     parser.add_argument("--tasks", type=int, default=8, help="how many, spread over LCBench's 18 and TaskSet's 6")
+    parser.add_argument("--names", help="tasks by name instead, separated by commas: lcbench-34539")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=20, help="at most 50")
     parser.add_argument("--patience", type=int, default=3, help="0: no early stopping")
@@ -287,9 +183,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the raw rows")
     arguments = parser.parse_args()
     names = task_names(arguments.curves)
-    names = [names[index * len(names) // arguments.tasks] for index in range(arguments.tasks)]
+    spread = [names[index * len(names) // arguments.tasks] for index in range(arguments.tasks)]
+    names = arguments.names.split(",") if arguments.names else spread
     rest = (arguments.epochs, arguments.patience, arguments.workers, arguments.cap, arguments.trials)
-    settings = [Setting(sampler, pruner, *rest) for sampler, pruner in _compared(arguments)]
+    settings = [Setting(*compared, *rest) for compared in _compared(arguments)]
     jobs = [(arguments.curves, *job) for job in itertools.product(settings, names, range(arguments.seeds))]
     if arguments.jobs == 1:
         outcomes = list(map(_simulate, jobs))

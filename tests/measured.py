@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-COVERED = ("compare", "config", "loop", "plan", "statistics", "storage", "study", "system", "text")
+COVERED = ("compare", "config", "loop", "plan", "schedule", "statistics", "storage", "study", "system", "text")
 
 LONGEST = (
     "test_soak",

@@ -1,0 +1,148 @@
+"""The trials of a study as a schedule knows them: how far each has come, with which scores, at what cost."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from hpo.schedule.cube import Cube
+
+End = Literal["final", "stopped", "failed", "gone"]
+"""final: trained to its own end, all epochs or early stopping; stopped: by a pruner or a deadline, and could have gone
+on; failed: by the fault of its configuration; gone: by any other fault, so that it says nothing."""
+
+_RUNNING, _PAUSED, _FINAL, _STOPPED, _FAILED, _GONE = range(6)
+_ENDS: Mapping[End, int] = {"final": _FINAL, "stopped": _STOPPED, "failed": _FAILED, "gone": _GONE}
+
+
+class History:
+    """A growing table of trials, a row each, in the order in which they began.
+
+    A unit is an epoch, or with k-fold cross-validation a fold. Higher merits are better.
+    """
+
+    def __init__(self, cube: Cube, units: int) -> None:
+        self.cube, self.units, self.count = cube, units, 0
+        self._rows: dict[int, int] = {}
+        self._columns = {
+            "values": np.full((64, cube.size), np.nan),
+            "best": np.full((64, units), np.nan),
+            "cost": np.full((64, units), np.nan),
+            **{name: np.zeros(64, dtype=int) for name in ("done", "state", "until", "numbers")},
+        }
+
+    # What came.
+
+    def begin(self, number: int, config: Mapping[str, Any], until: int) -> None:
+        """A trial began, to train to a unit."""
+        row = self._rows[number] = self.count
+        if row == len(self._columns["done"]):
+            self._columns = {name: np.concatenate([old, _empty_like(old)]) for name, old in self._columns.items()}
+        self.count += 1
+        self.numbers[row], self.until[row], self.values[row] = number, until, self.cube.encode(config)
+        self._state[row] = _RUNNING
+
+    def unit_done(self, number: int, merit: float, seconds: float) -> None:
+        """A trial finished a unit with this score, after this many seconds of training in this unit."""
+        row = self._rows[number]
+        done = self.done[row]
+        if done == self.units:
+            return
+        before, spent = (self.best[row, done - 1], self.cost[row, done - 1]) if done else (-np.inf, 0.0)
+        self.best[row, done], self.cost[row, done] = max(before, merit), spent + seconds
+        self.done[row] += 1
+
+    def pause(self, number: int) -> None:
+        """A trial was paused."""
+        self._state[self._rows[number]] = _PAUSED
+
+    def go_on(self, number: int, until: int) -> None:
+        """A paused trial goes on to a unit."""
+        row = self._rows[number]
+        self._state[row], self.until[row] = _RUNNING, until
+
+    def end(self, number: int, how: End) -> None:
+        """A trial ended."""
+        self._state[self._rows[number]] = _ENDS[how]
+
+    # What is known. All arrays have a row for each trial.
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._rows
+
+    def row(self, number: int) -> int:
+        """The row of a trial."""
+        return self._rows[number]
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The trials' numbers."""
+        return self._columns["numbers"][: self.count]
+
+    @property
+    def values(self) -> np.ndarray:
+        """Configurations as `Cube.encode` writes them."""
+        return self._columns["values"][: self.count]
+
+    @property
+    def best(self) -> np.ndarray:
+        """Shape (trials, units): the best merit up to each unit; NaN from where the trial has not come to."""
+        return self._columns["best"][: self.count]
+
+    @property
+    def cost(self) -> np.ndarray:
+        """Shape (trials, units): the seconds of training up to each unit."""
+        return self._columns["cost"][: self.count]
+
+    @property
+    def done(self) -> np.ndarray:
+        """The units that each has finished."""
+        return self._columns["done"][: self.count]
+
+    @property
+    def until(self) -> np.ndarray:
+        """The unit to which each trains, or last trained."""
+        return self._columns["until"][: self.count]
+
+    @property
+    def _state(self) -> np.ndarray:
+        return self._columns["state"][: self.count]
+
+    def _in(self, state: int) -> np.ndarray:
+        found: np.ndarray = self._state == state
+        return found
+
+    @property
+    def running(self) -> np.ndarray:
+        """Which are training."""
+        return self._in(_RUNNING)
+
+    @property
+    def paused(self) -> np.ndarray:
+        """Which are paused."""
+        return self._in(_PAUSED)
+
+    @property
+    def final(self) -> np.ndarray:
+        """Which were trained to their own end."""
+        return self._in(_FINAL)
+
+    @property
+    def failed(self) -> np.ndarray:
+        """Which failed by the fault of their configuration."""
+        return self._in(_FAILED)
+
+    @property
+    def merits(self) -> np.ndarray:
+        """The best merit of each; minus infinity where there is none."""
+        last = self.best[np.arange(self.count), np.maximum(self.done - 1, 0)]
+        return np.where((self.done > 0) & ~self.failed, last, -np.inf)
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """The seconds of training of each so far."""
+        return np.where(self.done > 0, self.cost[np.arange(self.count), np.maximum(self.done - 1, 0)], 0.0)
+
+
+def _empty_like(column: np.ndarray) -> np.ndarray:
+    return np.full_like(column, np.nan if column.dtype.kind == "f" else 0)

@@ -1,0 +1,217 @@
+"""Schedules decide from the history alone: what is promoted, what is begun, and what they never repeat."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hpo.config.space import SearchSpace
+from hpo.schedule import SCHEDULES, Begin, GoOn, Schedule, Wait, make_schedule
+from hpo.schedule.cube import Cube
+from hpo.schedule.history import End, History
+from hpo.schedule.observations import observe, quantiles
+
+SPACE = SearchSpace.model_validate(
+    {
+        "model": "mlp",
+        "parameters": {
+            "learning_rate": {"type": "float", "low": 1e-4, "high": 1.0, "log": True},
+            "width": {"type": "int", "low": 8, "high": 256, "log": True},
+            "activation": {"type": "categorical", "choices": ["relu", "tanh", "sigmoid"]},
+            "optimizer": {"type": "categorical", "choices": ["adam", "sgd"]},
+            "momentum": {"type": "float", "low": 0.0, "high": 0.99, "when": {"optimizer": "sgd"}},
+        },
+    }
+)
+UNITS = 20
+
+
+def made(name: str = "gp_asha", seed: int = 0, **options: Any) -> Schedule:
+    return make_schedule(name, options, History(Cube(SPACE), UNITS), seed)
+
+
+def score(config: Mapping[str, Any], unit: int) -> float:
+    """Best at a learning rate of 0.01 with adam; wide ones learn slowly."""
+    away = abs(np.log10(config["learning_rate"]) + 2)
+    slow = 2.0 if config["width"] > 64 else 1.0
+    return float(0.9 - 0.1 * away - 0.1 * (config["optimizer"] == "sgd") - 0.4 * slow / (unit + 1))
+
+
+def train(schedule: Schedule, trials: int, workers: int = 1) -> list[Mapping[str, Any]]:
+    """Trains until nothing is left; returns the configurations in the order in which they began."""
+    history, configs = schedule.history, list[Mapping[str, Any]]()
+    running: dict[int, int] = {}
+    while True:
+        while len(running) < workers:
+            step = schedule.next(may_begin=len(configs) < trials)
+            if isinstance(step, Wait):
+                break
+            if isinstance(step, Begin):
+                number = len(configs)
+                configs.append(schedule.propose(number, 0, {}) if schedule.proposes else drawn(number))
+                history.begin(number, configs[-1], step.until)
+            else:
+                number = step.trial
+                history.go_on(number, step.until)
+            running[number] = step.until
+        if not running:
+            return configs
+        number, until = next(iter(running.items()))
+        del running[number]
+        for unit in range(int(history.done[number]), until):
+            history.unit_done(number, score(configs[number], unit + 1), seconds=configs[number]["width"] / 100)
+        if until == UNITS:
+            history.end(number, "final")
+        else:
+            history.pause(number)
+
+
+def drawn(number: int) -> Mapping[str, Any]:
+    cube = Cube(SPACE)
+    return cube.decode(np.random.default_rng(number).random(cube.size))
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_study_ends_with_its_best_trial_trained_to_the_end(name: str, workers: int) -> None:
+    schedule = made(name)
+    assert len(train(schedule, 30, workers)) == 30
+    history = schedule.history
+    assert not history.running.any()
+    assert history.done[np.argmax(history.merits)] == UNITS
+    assert np.count_nonzero(history.done == UNITS) == (30 if name == "one_pass" else 1)
+    assert set(history.done) <= {1, 4, 16, 20}
+
+
+def test_the_model_finds_better_ones_than_chance_and_proposes_no_configuration_twice() -> None:
+    configs = train(made(), 40)
+    assert len({SPACE.key(config) for config in configs}) == 40
+    assert all(not SPACE.complaints(config) for config in configs)
+    ends = [score(config, UNITS) for config in configs]
+    by_chance = [score(drawn(number), UNITS) for number in range(2000)]
+    assert max(ends) > np.quantile(by_chance, 0.99)
+
+
+def test_proposals_depend_on_the_history_alone() -> None:
+    """A schedule that is made anew from the same history goes on with the same proposals."""
+    one, other = made(), made()
+    configs = train(one, 20)
+    for number, config in enumerate(configs):
+        other.history.begin(number, config, 1)
+        for unit in range(int(one.history.done[number])):
+            other.history.unit_done(number, score(config, unit + 1), config["width"] / 100)
+        if one.history.final[number]:
+            other.history.end(number, "final")
+        else:
+            other.history.pause(number)
+    proposal = one.propose(20, 0, {})
+    assert other.propose(20, 0, {}) == proposal
+    assert other.next(may_begin=True) == one.next(may_begin=True)
+    assert other.propose(20, 1, {}) != proposal
+    assert made(seed=1).propose(0, 0, {}) != made(seed=0).propose(0, 0, {})
+
+
+def test_fixed_values_are_kept() -> None:
+    schedule = made()
+    train(schedule, 12)
+    found = schedule.propose(12, 0, {"activation": "sigmoid", "optimizer": "sgd"})
+    assert (found["activation"], found["optimizer"], "momentum" in found) == ("sigmoid", "sgd", True)
+
+
+def test_promotion() -> None:
+    schedule = made("asha")
+    history = schedule.history
+    for number in range(8):
+        history.begin(number, drawn(number), 1)
+        history.unit_done(number, number / 10, 1.0)
+        history.pause(number)
+    assert schedule.next(may_begin=True) == GoOn(7, 4, "among best at 1")
+    history.go_on(7, 4)
+    assert schedule.next(may_begin=True) == GoOn(6, 4, "among best at 1")
+    history.go_on(6, 4)
+    assert schedule.next(may_begin=True) == Begin(1, "the sampler's next")
+    assert schedule.next(may_begin=False) == Wait()
+    # Interrupted between two rungs: it goes on first.
+    history.unit_done(7, 0.9, 1.0)
+    history.pause(7)
+    assert schedule.next(may_begin=True) == GoOn(7, 4, "was interrupted")
+    history.end(7, "failed")
+    history.pause(6)
+    history.end(5, "stopped")
+    assert schedule.next(may_begin=True) == GoOn(6, 4, "among best at 1")
+
+
+def test_a_trial_that_cannot_pause_is_stopped_unless_it_is_among_the_best() -> None:
+    schedule = made()
+    history = schedule.history
+    stopped = []
+    for number, merit in enumerate([0.5, 0.4, 0.6, 0.3, 0.2, 0.1, 0.15, 0.7]):
+        history.begin(number, drawn(number), UNITS)
+        history.unit_done(number, merit, 1.0)
+        stopped.append(schedule.stops(number))
+    assert stopped == [False, True, False, True, True, True, True, False]
+
+
+def test_failures_and_trials_without_a_score_do_no_harm() -> None:
+    schedule = made()
+    history = schedule.history
+    for number in range(14):
+        config = drawn(number)
+        history.begin(number, config, 1)
+        if number % 3 == 1:
+            history.end(number, "failed")
+        elif number % 3 == 2:
+            history.end(number, "gone")
+        else:
+            history.unit_done(number, score(config, 1), 0.0)
+            history.pause(number)
+    for number in range(14, 30):
+        history.begin(number, drawn(number), 1)
+        history.unit_done(number, 0.5, 1.0)
+        history.end(number, "final" if number % 2 else "stopped")
+    history.begin(30, drawn(30), 1)
+    assert not SPACE.complaints(schedule.propose(31, 0, {}))
+
+
+def test_what_the_model_sees() -> None:
+    known: list[tuple[list[float], End | None]] = [([1, 3, 2], None), ([5, 4], "final"), ([7], "failed"), ([2], "gone")]
+    history = History(Cube(SPACE), 3)
+    for number, (curve, how) in enumerate(known):
+        history.begin(number, drawn(number), 3)
+        for merit in curve:
+            history.unit_done(number, merit, 2.0)
+        if how:
+            history.end(number, how)
+    seen = observe(history)
+    assert seen.trials.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 3]
+    assert seen.units.tolist() == [1, 2, 3, 1, 2, 3, 1, 3, 1]
+    assert seen.merits.tolist() == [1, 3, 3, 5, 5, 5, 7, -np.inf, 2]
+    assert history.seconds.tolist() == [6, 4, 2, 2]
+    assert seen.scores[7] == seen.scores.min()
+    ranks = quantiles(np.array([3.0, 1.0, 1.0, np.inf, 2.0]))
+    assert ranks[1] == ranks[2] < ranks[4] < ranks[0]
+    few = seen.thinned(4, np.random.default_rng(0))
+    assert len(few) == 4
+    assert (np.diff(few.trials) >= 0).all()
+
+
+@pytest.mark.parametrize(("trials", "most"), [(300, 0.05), (3000, 0.25)])
+def test_an_ask_is_quick(trials: int, most: float) -> None:
+    schedule = made()
+    history = schedule.history
+    for number in range(trials):
+        config = drawn(number)
+        history.begin(number, config, 1)
+        for unit in range(1 if number % 4 else 4):
+            history.unit_done(number, score(config, unit + 1), config["width"] / 100)
+        history.pause(number)
+    schedule.propose(trials, 0, {})
+    times = []
+    for attempt in range(5):
+        began = time.process_time()
+        schedule.propose(trials, attempt, {})
+        schedule.next(may_begin=False)
+        times.append(time.process_time() - began)
+    assert min(times) < most
