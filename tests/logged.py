@@ -85,7 +85,7 @@ def unexpected(message: str) -> None:
     raise AssertionError(f"the tracker warned: {message}")
 
 
-def tell(tracker: Tracker, record: TrialRecord) -> None:
+def log_trial(tracker: Tracker, record: TrialRecord) -> None:
     """As the coordinator does: start, every epoch, end."""
     tracker.start_trial(running(record.number))
     for epoch, (fold, in_fold) in enumerate(record.places, 1):

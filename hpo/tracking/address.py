@@ -1,4 +1,4 @@
-"""Tracking URIs: how they are shown, what is said of one that cannot be opened, and how MLflow is kept quiet."""
+"""Tracking URIs: how they are shown, the error if one cannot be opened, and how MLflow is kept quiet."""
 
 import logging
 import os
@@ -9,7 +9,7 @@ from hpo.errors import UserError
 from hpo.text.urls import masked
 
 # Read by MLflow when it is imported, and with each request. Epochs do not wait for a server that is away:
-# what it missed is told when the trial ends.
+# what it missed is logged when the trial ends.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -28,7 +28,7 @@ def reason_of(uri: str, error: Exception) -> str:
 
 
 def cannot_open(uri: str, error: Exception) -> UserError:
-    """What to raise for a store that cannot be reached, or refuses."""
+    """The error to raise for a store that cannot be reached, or refuses."""
     return UserError(
         f"the MLflow store {masked(uri)} cannot be opened: {reason_of(uri, error)}\n"
         "Start it, or name another: tracking.uri in the experiment, or --set tracking.uri=URI; "
@@ -37,19 +37,22 @@ def cannot_open(uri: str, error: Exception) -> UserError:
 
 
 def set_environment() -> None:
-    """Before MLflow is imported: no telemetry, no chatter, short waits; what the user has set is kept."""
+    """Turns telemetry and log output of MLflow off and shortens its waits; variables that the user has set are kept.
+
+    It has to be called before MLflow is imported.
+    """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """What MLflow, alembic and SQLAlchemy log in this thread goes nowhere: what matters of it is raised as well."""
+    """Suppresses what MLflow, alembic and SQLAlchemy log in this thread; whatever matters is raised as well."""
     set_environment()
     from hpo.tracking.mlflow_compat import quiet_thread
 
     for name in ("sqlalchemy", "urllib3"):
-        # Their loggers have no handlers of their own: unless somebody set them up, Python prints what is an error.
+        # Their loggers have no handlers. Unless somebody has configured them, Python prints their errors.
         logger = logging.getLogger(name)
         if logger.level in (logging.NOTSET, logging.WARNING):
             logger.setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""Runs written by MLflow's public client: what every store understands, a few requests a run."""
+"""Runs written by MLflow's public client, which works with every store and takes a few requests for each run."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,15 +10,15 @@ from mlflow.exceptions import MlflowException
 
 from hpo.tracking.mlflow_compat import MLFLOW_PARENT_RUN_ID
 from hpo.tracking.paging import search_runs
-from hpo.tracking.runs import Birth, Change, Child, Runs
+from hpo.tracking.runs import Change, Child, NewRun, Runs
 
 
 @final
 class ClientRuns(Runs):
-    """Writes run by run; each is made, told and ended in three to five requests, whatever it has."""
+    """Writes run by run, each in three to five requests, however much there is to log."""
 
-    at_once = 20
-    """What an interrupted batch repeats; its requests go out one by one."""
+    batch_size = 20
+    """Small, since an interrupted batch is repeated and its requests are sent one by one."""
 
     def __init__(self, client: MlflowClient, experiment: str) -> None:
         self._client = client
@@ -51,7 +51,7 @@ class ClientRuns(Runs):
         return found
 
     def _write(self, change: Change) -> None:
-        client, run_id = self._client, change.run.run_id or self._make(change)
+        client, run_id = self._client, change.run.run_id or self._create(change)
         if change.datasets:
             client.log_inputs(run_id, change.datasets)
         there = self._params.get(run_id, frozenset())
@@ -63,27 +63,27 @@ class ClientRuns(Runs):
             client.set_terminated(run_id, change.end.status, change.end.time)
             self._params.pop(run_id, None)
 
-    def _make(self, change: Change) -> str:
-        birth, run = change.birth, change.run
-        assert birth is not None, "a run is made from what it is made with"
-        made = self._found(birth) if run.doubtful else None
-        if made is None:
+    def _create(self, change: Change) -> str:
+        new, run = change.new, change.run
+        assert new is not None, "the change of a run that does not exist yet says how to create it"
+        created = self._found(new) if run.doubtful else None
+        if created is None:
             run.doubtful = True
-            made = self._client.create_run(self._experiment, birth.start, dict(birth.tags), birth.name)
-        run.run_id, run.doubtful = str(made.info.run_id), False
+            created = self._client.create_run(self._experiment, new.start, dict(new.tags), new.name)
+        run.run_id, run.doubtful = str(created.info.run_id), False
         return run.run_id
 
-    def _found(self, birth: Birth) -> Run | None:
-        name, value = birth.own
-        role = f"tags.`hpo.role` = '{birth.tags['hpo.role']}'"
-        return next(self._below(birth.parent, f" and tags.`{name}` = '{value}' and {role}"), None)
+    def _found(self, new: NewRun) -> Run | None:
+        name, value = new.own
+        role = f"tags.`hpo.role` = '{new.tags['hpo.role']}'"
+        return next(self._below(new.parent, f" and tags.`{name}` = '{value}' and {role}"), None)
 
     def _below(self, parent: str, more: str = "") -> Iterator[Run]:
         condition = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'{more}"
         return search_runs(self._client, [self._experiment], condition, ViewType.ALL)
 
     def _was_deleted(self, change: Change) -> bool:
-        """Whether somebody deleted the run, and so wants no more of it."""
+        """Whether somebody deleted the run, so that nothing more is to be logged to it."""
         if change.run.run_id is None:
             return False
         run = self._client.get_run(change.run.run_id)

@@ -1,4 +1,4 @@
-"""A client of an MLflow store; a database file is made whole, or not at all."""
+"""Opens a client of an MLflow store. A new database file appears only when it is complete."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ from hpo.tracking.mlflow_compat import make_tables
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client whose store was reached once."""
+    """A client of a store, after the store has answered once."""
     if uri.startswith(("http:", "https:")):
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
@@ -28,7 +28,7 @@ def connect(uri: str) -> MlflowClient:
             if not file.exists() or not file.stat().st_size:
                 _make(file)
             return MlflowClient(uri)
-    # MLflow would try for minutes to reach a database that is not there.
+    # MLflow would try for minutes to reach a database that does not answer.
     engine = create_engine(url)
     engine.connect().close()
     engine.dispose()
@@ -36,7 +36,7 @@ def connect(uri: str) -> MlflowClient:
 
 
 def _make(file: Path) -> None:
-    """Makes the tables beside the file, which takes its name once they are whole."""
+    """Creates the tables in another file beside it, and renames that when they are complete."""
     unfinished = file.with_name(f".{file.name}.new")
     for left in file.parent.glob(f"{unfinished.name}*"):
         left.unlink()
@@ -47,7 +47,7 @@ def _make(file: Path) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Lets one process at a time into a folder; the library filelock would leave a file of its own there."""
+    """Locks a folder for one process at a time; the library filelock would leave a file of its own there."""
     lock = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

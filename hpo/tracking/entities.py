@@ -1,4 +1,4 @@
-"""Trial records and datasets as MLflow's entities. Pure: nothing here talks to a store."""
+"""Trial records and datasets as MLflow's entities. Nothing here accesses a store."""
 
 import json
 import math
@@ -37,31 +37,31 @@ STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 """A trial's state -> its run's status, as in MLflow's own Optuna storage."""
 
 
-def in_order(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """The ended ones, in the order of their ends."""
+def by_end(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The ended trials, in the order in which they ended."""
     ended = [record for record in records if record.state in STATUS]
     return sorted(ended, key=lambda record: (milliseconds(record.ended), record.number))
 
 
 def milliseconds(moment: datetime | None) -> int:
-    """Milliseconds since 1970; now, where no moment is given."""
+    """Milliseconds since 1970 of a moment; None: now."""
     return int((moment.timestamp() if moment else time.time()) * 1000)
 
 
 @lru_cache(maxsize=4096)
 def key(name: str) -> str:
-    """A name as MLflow allows it: letters, digits, `_ - . / :` and spaces; no path that could be written shorter."""
+    """A name as MLflow allows it: letters, digits, `_ - . / :` and spaces, and no path that could be shortened."""
     allowed = re.sub(r"[^\w\-./: ]", "_", name, flags=re.ASCII)[:MAX_ENTITY_KEY_LENGTH]
     return allowed if is_plain_path(allowed) else re.sub("[./]", "_", allowed) or "_"
 
 
 def text(value: object, most: int = LONGEST_ERROR) -> str:
-    """Text that every database takes, without credentials, and at most so long."""
+    """Text that every database accepts, without credentials, of at most `most` characters."""
     return clean(value, most)
 
 
 def params(values: Mapping[str, Any]) -> list[Param]:
-    """Key -> value as params, each key once; values that are not text are spelled as in JSON and YAML."""
+    """Key -> value as params, each key once. Values that are not text are written as JSON."""
     found = {
         key(name): text(value if isinstance(value, str) else json.dumps(value, default=str), MAX_PARAM_VAL_LENGTH)
         for name, value in flat(values)
@@ -75,13 +75,13 @@ def tags(values: Mapping[str, object]) -> list[RunTag]:
 
 
 def metrics(values: Mapping[str, float], timestamp: int, step: int = 0) -> list[Metric]:
-    """Metric -> value at a step, the finite ones: MLflow would store infinity as 1.8e308."""
+    """Metric -> value at a step. Only finite values: MLflow would store infinity as 1.8e308."""
     return [Metric(key(name), float(value), timestamp, step) for name, value in values.items() if math.isfinite(value)]
 
 
-def curves(record: TrialRecord, told: int = 0) -> list[Metric]:
-    """Every metric after each epoch but the first `told`, at the times that its epochs took; see `points`."""
-    if told >= record.epochs:
+def curves(record: TrialRecord, logged_epochs: int = 0) -> list[Metric]:
+    """Every metric after each epoch but the first `logged_epochs`, with times from their durations; see `points`."""
+    if logged_epochs >= record.epochs:
         return []
     moments, at = [], milliseconds(record.started or record.ended)
     seconds = record.curves.get("seconds", ())
@@ -92,26 +92,26 @@ def curves(record: TrialRecord, told: int = 0) -> list[Metric]:
     found: list[Metric] = []
     for done, (moment, (fold, epoch)) in enumerate(zip(moments, record.places, strict=True)):
         values = {name: curve[done] for name, curve in record.curves.items() if done < len(curve)}
-        found += points(values, moment, epoch, fold) if done >= told else []
+        found += points(values, moment, epoch, fold) if done >= logged_epochs else []
     return found
 
 
 def points(values: Mapping[str, float], timestamp: int, epoch: int, fold: int | None = None) -> list[Metric]:
-    """The metrics after an epoch of a trial, step = epoch; after one of its fold 2, they are named fold_2_val_loss."""
+    """The metrics after an epoch, at step = epoch. Those of a fold have its number in their names: fold_2_val_loss."""
     prefix = "" if fold is None else f"fold_{fold}_"
     return metrics({f"{prefix}{name}": value for name, value in values.items()}, timestamp, epoch)
 
 
 def scores(record: TrialRecord) -> list[Metric]:
-    """What the UI's columns show of an ended trial: best_<metric> on the validation part, gap_<metric> to the
-    training part, test_<metric>, sizes.
+    """The columns of an ended trial in the UI: best_<metric> on the validation part, gap_<metric> to the training
+    part, test_<metric>, and sizes.
 
-    All at step 0, where the UI draws bars.
+    All are at step 0, so that the UI draws bars.
     """
     values: dict[str, float] = {"epochs": record.epochs}
     if record.model_parameters is not None:
         values["model_parameters"] = record.model_parameters
-    # A trial that failed has no score, whatever its first epochs had: sorted by it, it must not come first.
+    # A failed trial has no score, even if its first epochs had one: it must not come first when sorted by score.
     if record.value is not None and record.best_epoch is not None:
         values |= {f"best_{name}": value for name, value in record.best.items() if name.startswith("val_")}
         values |= {f"best_{name}_std": value for name, value in record.deviations.items() if name.startswith("val_")}
@@ -122,7 +122,7 @@ def scores(record: TrialRecord) -> list[Metric]:
 
 
 def state_tags(record: TrialRecord, objective: Objective) -> list[RunTag]:
-    """What changes in the course of a trial, and a line of description."""
+    """The tags that change while a trial runs, and a line of description."""
     values = {"hpo.state": record.state, "hpo.failure": record.reason, "hpo.ended_by": record.ended_by}
     values |= {"hpo.test_note": record.test_note, "hpo.model_note": record.model_note}
     return tags({**values, MLFLOW_RUN_NOTE: _note(record, objective)})
@@ -156,10 +156,10 @@ class BestSoFar:
 def best_so_far(
     records: Sequence[TrialRecord], objective: Objective, before: BestSoFar = BestSoFar()
 ) -> tuple[list[Metric], BestSoFar]:
-    """What more ended trials, in the order of their ends, make of the best so far.
+    """The study's own curve after more trials have ended, in the order of their ends; and the new best.
 
-    `best_so_far_<metric>` after each of them, step = how many have ended, so that the curve never goes back; and
-    `best_<metric>` at step 0, where that of the trials is too: the UI sorts by it, and draws bars.
+    The points are `best_so_far_<metric>` after each trial, where step = the number of ended trials, and `best_<metric>`
+    at step 0, where the trials have theirs: the UI sorts by it, and draws bars.
     """
     points, best, ended = [], before.score, before.ended
     for record in records:
@@ -174,11 +174,11 @@ def best_so_far(
 
 
 def trial_params(fixed: Mapping[str, Any], record: TrialRecord) -> list[Param]:
-    """A trial's params: its seed, its configuration, what it resolved to, and what is the same in all trials.
+    """A trial's params: its seed, its configuration, its resolved settings, and what is the same in all trials.
 
-    Settings of the model stand under the names of the parameters that set them; under `model.` where those have names
-    of their own. Of trials of earlier code, which lack what they resolved to, what the configuration sets is
-    left out of the training section: its value there is that of no trial.
+    A setting of the model has the name of the parameter that sets it; if that has a name of its own, the setting is
+    logged as `model.<setting>`. Trials of earlier versions lack resolved settings. Then settings that the
+    configuration sets are left out of the training section, which has other values for them.
     """
     if (resolved := record.resolved) is not None:
         renamed = {f"model.{name}": value for name, value in resolved.model.items() if name not in record.params}
@@ -193,7 +193,7 @@ def trial_params(fixed: Mapping[str, Any], record: TrialRecord) -> list[Param]:
 
 
 def confirmed(confirmation: Confirmation) -> dict[str, float]:
-    """What the columns of the study's run show of its confirmation."""
+    """The columns of the study's run that show its confirmation."""
     chosen = confirmation.estimate
     values = {"noise_floor": confirmation.noise_floor}
     if chosen is not None:
@@ -210,7 +210,7 @@ def mean_and_interval(name: str, estimate: Estimate) -> dict[str, float]:
 
 
 def role_tags(record: TrialRecord) -> dict[str, str]:
-    """What a run stands for: a trial of the study, or a confirming run, found again by its own number."""
+    """Tags that say whether a run is a trial or a confirming run, and its number, by which it is found again."""
     if record.confirms is None:
         return {"hpo.role": "trial", "hpo.trial": str(record.number)}
     return {
@@ -223,7 +223,7 @@ def role_tags(record: TrialRecord) -> dict[str, str]:
 
 
 def run_name(record: TrialRecord) -> str:
-    """What the UI calls the run."""
+    """The name of the run in the UI."""
     if record.confirms is None:
         return f"trial-{record.number:04d}"
     return f"confirm-{record.confirms.trial:04d}-seed-{record.confirms.ordinal}"
@@ -242,7 +242,7 @@ def dataset_inputs(info: DatasetInfo) -> list[DatasetInput]:
         DatasetInput(
             Dataset(
                 name=clean(info.name, MAX_ENTITY_KEY_LENGTH),
-                # As long as MLflow's own: its tables show all of it. The whole one is a tag.
+                # As long as MLflow's own digests, which its tables show fully. The full digest is a tag.
                 digest=info.digests.get(part, info.digest)[:8],
                 source_type="local" if local else "code",
                 source=json.dumps(source),

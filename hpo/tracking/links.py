@@ -1,4 +1,4 @@
-"""A page as an artifact of a study's run, for MLflow's UI to show; and the pages of that UI."""
+"""Logs a page as an artifact of a study's run, and finds the pages of MLflow's UI."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from hpo.tracking.address import quiet, reason_of
 
 
 def log_page(uri: str, study: str, name: str, text: str) -> str | None:
-    """Logs a text as the artifact `name` of a study's newest run; returns why it could not, else None.
+    """Logs a text as the artifact `name` of a study's newest run; returns the reason if it could not.
 
-    A page that is there already is replaced. Nothing is created where there is no store.
+    An earlier page is replaced. If there is no store, nothing is created.
     """
     if (database := missing_database(uri)) is not None:
         return f"there is no {database}"
@@ -24,22 +24,22 @@ def log_page(uri: str, study: str, name: str, text: str) -> str | None:
                 return f"{masked(uri)} has no run of study {study}"
             client, run = found
             client.log_text(run.info.run_id, text, name)
-        except Exception as error:  # the page is written; where it is shown as well must not fail it
+        except Exception as error:  # the page itself is written; that it cannot be logged too is no failure
             return f"{masked(uri)} cannot be written: {reason_of(uri, error)}"
     return None
 
 
 @dataclass(frozen=True)
 class RunPages:
-    """The pages of a study's run and of its trials' in MLflow's UI."""
+    """The pages of a study's run and of its trials' runs in MLflow's UI."""
 
     study: str
     trials: Mapping[int, str]
-    """Number of a trial -> its address."""
+    """Number of a trial -> the address of its page."""
 
 
 def run_pages(uri: str, study: str, numbers: Collection[int]) -> RunPages | None:
-    """The pages of a study's newest run and of some of its trials; None where no server shows them, or none answers."""
+    """The pages of a study's newest run and of some of its trials; None if no server shows them, or none answers."""
     server = server_address(uri)
     if server is None:
         return None
@@ -61,7 +61,7 @@ def run_pages(uri: str, study: str, numbers: Collection[int]) -> RunPages | None
                     ids[number] = child.info.run_id
                     if len(ids) == len(wanted):
                         break
-        except Exception:  # links are a convenience: without them the page says the command
+        except Exception:  # links are a convenience: without them the page shows the command
             return None
     page = f"{server}/#/experiments/{quote(experiment, safe='')}/runs"
     trials = {number: f"{page}/{quote(run_id, safe='')}" for number, run_id in ids.items()}
@@ -69,7 +69,7 @@ def run_pages(uri: str, study: str, numbers: Collection[int]) -> RunPages | None
 
 
 def server_address(uri: str) -> str | None:
-    """The address of a tracking server for a browser: no user, no password, no query; None of any other store."""
+    """The address of a tracking server for a browser, without user, password and query; None for other stores."""
     try:
         parts = urlsplit(uri)
         number = parts.port
@@ -80,5 +80,5 @@ def server_address(uri: str) -> str | None:
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     port = f":{number}" if number is not None else ""
     address = f"{parts.scheme}://{host}{port}{quote(parts.path.rstrip('/'), safe='/%')}"
-    # A token in the path, or a host that has the name of a password, is no address to publish.
+    # An address with a token in its path, or whose host looks like a password, must not be published.
     return address if masked(uri, address) == address else None

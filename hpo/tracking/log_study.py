@@ -1,4 +1,4 @@
-"""Logs a whole study to an MLflow store at once, or what is missing of it there."""
+"""Logs a whole study to an MLflow store, or the part of it that is missing there."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,11 +23,11 @@ def log_study(
     ending: Ending,
     done: Callable[[], None],
 ) -> int:
-    """Writes a study, its trials and its end; a second time changes nothing. Returns how many runs were repaired.
+    """Writes a study, its trials and its end; returns how many runs were repaired. A second call changes nothing.
 
     Args:
         uri: MLflow tracking URI: a server's or a database's.
-        artifacts: folder of a new experiment's artifacts, where the URI is a database's.
+        artifacts: folder of a new experiment's artifacts, if the URI is a database's.
         study: what is logged with the study.
         records: its trials and confirming runs.
         ending: its summary and best model.
@@ -46,7 +46,7 @@ def log_study(
     except Exception as error:  # MLflow's, SQLAlchemy's, the network's
         raise cannot_open(uri, error) from None
     try:
-        mended = _write(store, study, records, done)
+        repaired = _write(store, study, records, done)
         store.finish(ending, as_before=True)
     except Exception as error:
         raise HpoError(
@@ -55,20 +55,20 @@ def log_study(
         ) from None
     finally:
         store.close()
-    return mended
+    return repaired
 
 
 def _write(store: "Store", study: StudyInfo, records: Sequence[TrialRecord], done: Callable[[], None]) -> int:
-    """Writes what the store misses of the trials; returns of how many."""
+    """Writes the trials that the store lacks; returns their number."""
     from hpo.tracking.unlogged import Unlogged
 
-    untold = Unlogged(study.objective)
-    missing, points = store.missing(records, untold.know(records))
-    untold.missed(missing, points)
+    unlogged = Unlogged(study.objective)
+    missing, points = store.missing(records, unlogged.resume(records))
+    unlogged.add_missing(missing, points)
     for _ in range(len(records) - len(missing)):
         done()
-    while untold:
-        news, points = untold.take(store.at_once)
+    while unlogged:
+        news, points = unlogged.take(store.batch_size)
         store.write(news, points)
         for _ in news:
             done()
@@ -87,6 +87,6 @@ def tag_study(uri: str, study: str, key: str, value: str) -> bool:
             if found is not None:
                 client, run = found
                 client.set_tag(run.info.run_id, key, value)
-        except Exception:  # a store that is away must not undo what was done elsewhere
+        except Exception:  # a store that is away must not undo what has been done
             return False
         return found is not None

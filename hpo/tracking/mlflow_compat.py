@@ -1,6 +1,6 @@
-"""All that hpo needs of MLflow beyond what MLflow documents; no other module touches it.
+"""The undocumented parts of MLflow that hpo needs; no other module uses any.
 
-`tests/tracking/test_mlflow_compat.py` tries each of it, and says where to look when an upgrade of MLflow breaks it.
+`tests/tracking/test_mlflow_compat.py` tries each of them, and says where to look when an upgrade of MLflow breaks one.
 """
 
 import base64
@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# The names of MLflow's own tags, and what its stores take; its public client knows them, and names none of them.
+# The names of MLflow's own tags, and the limits of its stores, which have no public names.
 from mlflow.utils.mlflow_tags import (
     MLFLOW_DATASET_CONTEXT,
     MLFLOW_GIT_COMMIT,
@@ -63,25 +63,25 @@ __all__ = [
 ]
 
 SCHEMA = "dc11669786a5"
-"""The revision of MLflow's tables that `tables` is of: that of MLflow 3.17."""
+"""The revision of MLflow's tables that `tables` describes: that of MLflow 3.17."""
 
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-"""With which the UI opens an experiment in machine-learning mode rather than in its mode for language models."""
+"""Tags with which the UI opens an experiment in machine-learning mode, not in its mode for language models."""
 
 VIEW_PREFIX = "mlflow.sharedViewState."
-"""How the tags of an experiment begin in which the UI keeps saved views."""
+"""The prefix of the experiment tags in which the UI keeps saved views."""
 
 MAX_VIEW_LENGTH = 5000
-"""Characters of such a tag's value."""
+"""The longest value of such a tag, in characters."""
 
 
 def is_plain_path(name: str) -> bool:
-    """Whether MLflow takes a name for a metric or a param, which must be no path that could be written shorter."""
+    """Whether MLflow accepts a name for a metric or a param, which must not be a path that could be shortened."""
     return not path_not_unique(name)  # type: ignore[no-untyped-call]
 
 
 def artifact_uri(experiment_location: str, run_id: str) -> str:
-    """Where the artifacts of a run are, as MLflow's database store decides when it creates the run."""
+    """Where the artifacts of a run are, as MLflow's database store decides when it creates a run."""
     from mlflow.utils.uri import append_to_uri_path
 
     return str(append_to_uri_path(experiment_location, run_id, "artifacts"))  # type: ignore[no-untyped-call]
@@ -96,7 +96,7 @@ def source_tags() -> dict[str, str]:
 
 
 def quiet_thread() -> AbstractContextManager[None]:
-    """Keeps MLflow and alembic from logging in this thread: what matters of it is raised as well."""
+    """Keeps MLflow and alembic from logging in this thread; whatever matters is raised as well."""
     from mlflow.utils.logging_utils import suppress_logs_in_thread
 
     quiet: AbstractContextManager[None] = suppress_logs_in_thread()
@@ -142,10 +142,10 @@ def tables() -> Tables:
 
 
 def has_known_tables(connection: "Connection") -> bool:
-    """Whether a database has the tables of the one revision for which rows are written directly.
+    """Whether a database has the one revision of the tables that hpo can write directly.
 
     Raises:
-        SQLAlchemyError: it has no tables of MLflow's.
+        SQLAlchemyError: it has no tables of MLflow.
     """
     from sqlalchemy import text
 
@@ -153,16 +153,17 @@ def has_known_tables(connection: "Connection") -> bool:
 
 
 def workspaces() -> bool:
-    """Whether MLflow keeps runs in workspaces, for which there are other columns."""
+    """Whether MLflow keeps runs in workspaces, which need further columns."""
     from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
 
     return bool(MLFLOW_ENABLE_WORKSPACES.get())  # type: ignore[no-untyped-call]
 
 
 def make_tables(file: Path) -> None:
-    """Makes the tables in an SQLite file, as `mlflow db upgrade` does; publicly they are made by a store's first use.
+    """Creates the tables in an SQLite file, as `mlflow db upgrade` does.
 
-    MLflow cannot go on with tables of which a kill left some, so they are made in a file of which nobody knows yet.
+    The public way is the first use of a store. But MLflow cannot continue if a kill left only some of the tables, so
+    they are created in a file that nobody uses yet.
     """
     from mlflow.db import upgrade
 
@@ -198,14 +199,14 @@ def write_environment(folder: Path, requirements: list[str]) -> None:
 def packed_view(name: str, created: int, state: Mapping[str, Any]) -> str:
     """The value of a tag that holds a saved view of the UI of MLflow 3.17.
 
-    Beside the packed state, for an older UI that knows no names of views: which runs it shows, in which order.
+    Beside the packed state it has the filter and the order of the runs in plain text, for older versions of the UI.
 
     Args:
-        name: what the UI calls it.
+        name: its name in the UI.
         created: milliseconds since 1970.
         state: what the UI shows, by its own keys; see `hpo.tracking.saved_views`.
     """
-    # Reordered as if by hand: else the UI sorts the sections by their names.
+    # Marked as reordered by hand; otherwise the UI sorts the sections by their names.
     text = _compact({**state, "isAccordionReordered": True}).encode()
     packed = base64.b64encode(zlib.compress(text, 9)).decode()
     plain = {key: state[key] for key in ("searchFilter", "orderByKey", "orderByAsc")}
@@ -213,7 +214,7 @@ def packed_view(name: str, created: int, state: Mapping[str, Any]) -> str:
 
 
 def view_query(key: str | None = None) -> dict[str, str]:
-    """The query with which the UI opens an experiment's page in charts, with a saved view where one is named."""
+    """The query with which the UI opens an experiment's page of charts, with a saved view if its key is given."""
     charts = {"workflowType": "machine_learning", "compareRunsMode": "CHART"}
     return charts if key is None else {**charts, "viewStateShareKey": key}
 

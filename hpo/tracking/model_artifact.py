@@ -26,12 +26,13 @@ _PACKAGES = ("mlflow", "tensorflow", "keras", "numpy")
 
 @dataclass(frozen=True)
 class KerasModel:
-    """A .keras file, and what there is to say of it."""
+    """A .keras file, and what is logged with it."""
 
     file: Path
     data: DatasetInfo
-    """What it was trained on."""
+    """The data that it was trained on."""
     trial: int
+    """Number of its trial."""
     example: Array | None = None
     """A few samples as they came, shape (n, *input_shape)."""
 
@@ -65,12 +66,12 @@ def log_model(client: MlflowClient, run: Run, model: KerasModel) -> str:
 
 
 def _signature(data: DatasetInfo) -> ModelSignature:
-    """Tables have their features by name, all else is an array."""
+    """Tables have a named column for each feature; all other data is one array."""
     float32 = dtype("float32")
     inputs = Schema([TensorSpec(float32, (-1, *data.input_shape))])
     if data.columns:
         inputs = Schema([ColSpec("double", name) for name in data.feature_names])
-    # Two classes may be a single sigmoid unit.
+    # A model for two classes may have a single sigmoid unit.
     width = -1 if data.classes == 2 else data.outputs
     return ModelSignature(inputs=inputs, outputs=Schema([TensorSpec(float32, (-1, width))]))
 

@@ -1,4 +1,4 @@
-"""What MLflow finds page by page, found to the end."""
+"""Searches of MLflow, through all pages of their results."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -8,22 +8,22 @@ from mlflow.entities import Experiment, LoggedModel, Run, ViewType
 from mlflow.entities.model_registry import RegisteredModel
 
 PAGE = 1000
-"""Results a request."""
+"""Results for each request."""
 
 _MODELS = 100
-"""Of logged and registered models, of which MLflow gives no more at a time."""
+"""Results for each request of logged and registered models: MLflow's maximum."""
 
 
 def search_runs(
     client: MlflowClient, experiments: Sequence[str], condition: str, view: int = ViewType.ACTIVE_ONLY
 ) -> Iterator[Run]:
-    """The runs for which a condition holds, newest first; asks for a page only once it is needed."""
+    """The runs for which a condition holds, newest first; a page is requested only when it is needed."""
     among = list(experiments)
     return _pages(lambda token: client.search_runs(among, condition, view, max_results=PAGE, page_token=token))
 
 
 def find_run(client: MlflowClient, study: str) -> Run | None:
-    """The run of the newest study of that name; None where there is none."""
+    """The run of the newest study of that name; None if there is none."""
     condition = f"tags.`hpo.role` = 'study' and tags.`hpo.study` = '{study}'"
     # A study's experiment has its name, unless somebody gave it another.
     named = client.get_experiment_by_name(study)
@@ -52,7 +52,7 @@ def search_registered_models(client: MlflowClient) -> Iterator[RegisteredModel]:
 
 
 def _pages(find: Callable[[str | None], Any]) -> Iterator[Any]:
-    """All that is found, page by page; `find` is given where the page before ended."""
+    """All results, page by page; `find` gets the token of the next page."""
     token = None
     while True:
         page = find(token)

@@ -1,4 +1,4 @@
-"""MLflow's model registry: versions of a model that lead back to their study, and the files of registered ones."""
+"""MLflow's model registry: registers models with a link to their study, and downloads registered ones."""
 
 import json
 from collections.abc import Mapping
@@ -29,10 +29,10 @@ _ABOUT = (
 
 @dataclass(frozen=True)
 class Version:
-    """What is registered."""
+    """A version of a registered model."""
 
     name: str
-    """Of the registered model."""
+    """Name of the registered model."""
     study: str
     model: KerasModel
     description: str
@@ -46,7 +46,7 @@ def register(uri: str, version: Version) -> str:
 
     Raises:
         NotFound: the store has no run of the trial.
-        Exception: MLflow's or SQLAlchemy's, where the store cannot be reached, or refuses.
+        Exception: MLflow's or SQLAlchemy's, if the store cannot be reached, or refuses.
     """
     client = connect(uri)
     run = _run_of(client, uri, version.study, version.model.trial)
@@ -73,7 +73,7 @@ def register(uri: str, version: Version) -> str:
 
 
 def _link(client: MlflowClient, logged: LoggedModel, name: str, version: str) -> None:
-    """Lets the model's own page lead to its versions, as `mlflow.register_model` does."""
+    """Links the model's own page to its versions, as `mlflow.register_model` does."""
     known = json.loads(logged.tags.get(MLFLOW_MODEL_VERSIONS, "[]"))
     versions = json.dumps([*known, {"name": name, "version": version}])
     client.set_logged_model_tags(logged.model_id, {MLFLOW_MODEL_VERSIONS: versions})
@@ -97,7 +97,7 @@ def model_file(uri: str, model: str, folder: Path) -> Path:
 
     Raises:
         NotFound: there is no such model, or it holds no .keras file.
-        Exception: MLflow's or SQLAlchemy's, where the store cannot be reached.
+        Exception: MLflow's or SQLAlchemy's, if the store cannot be reached.
     """
     client = connect(uri)
     name, _, which = model.removeprefix("models:/").replace("/", "@").partition("@")

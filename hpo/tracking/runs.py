@@ -1,4 +1,4 @@
-"""What is written of a run, and who writes it: the public client, or one transaction for many runs."""
+"""Changes of runs, and the interface to their writers: the public client, or one transaction for many runs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,25 +9,26 @@ from mlflow.entities import DatasetInput, Metric, Param, RunTag
 
 @dataclass
 class RunRef:
-    """A run, which may not have been made yet."""
+    """A run, which may not have been created yet."""
 
     run_id: str | None = None
-    """None until it is made."""
+    """None until it is created."""
     doubtful: bool = False
-    """Whether it may have been made although nobody said so: a server that died as it was asked to."""
+    """Whether it may exist without our knowing its id: the server failed while it was asked to create it."""
 
 
 @dataclass(frozen=True)
-class Birth:
-    """What a run is made with."""
+class NewRun:
+    """What a run is created with."""
 
     name: str
     start: int
     """Milliseconds since 1970."""
     tags: Mapping[str, str]
     own: tuple[str, str]
-    """The tag by which it is found again below its parent, and its value."""
+    """The tag, and its value, by which it is found again among the runs below its parent."""
     parent: str
+    """Id of the run above it: the study's."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,13 @@ class End:
 
 @dataclass(frozen=True)
 class Change:
-    """What is to be written of one run. Written twice it is the same as once."""
+    """What is to be written to one run. Writing it twice has the same effect as once."""
 
     run: RunRef
-    birth: Birth | None = None
-    """Needed where the run has not been made."""
+    new: NewRun | None = None
+    """Needed if the run has not been created yet."""
     params: Sequence[Param] = ()
-    """Those that are there keep their values."""
+    """Params that the run has already keep their values."""
     metrics: Sequence[Metric] = ()
     tags: Sequence[RunTag] = ()
     datasets: Sequence[DatasetInput] = ()
@@ -58,36 +59,36 @@ class Change:
 
 @dataclass(frozen=True)
 class Child:
-    """A run below a study's, as it stands in the store."""
+    """A run below a study's run, as it is in the store."""
 
     run_id: str
     status: str
     deleted: bool
     tags: Mapping[str, str]
-    """At least hpo.role, hpo.trial, hpo.confirm and hpo.state, where it has them."""
+    """At least those of hpo.role, hpo.trial, hpo.confirm and hpo.state that it has."""
 
 
 class Runs(ABC):
     """Writes and reads the runs of one MLflow experiment."""
 
-    at_once: int
-    """So many runs are worth writing together."""
+    batch_size: int
+    """How many runs are worth writing together."""
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
-        """Gives back what it holds of the store."""
+        """Closes its connections."""
 
     @abstractmethod
     def write(self, changes: Sequence[Change]) -> None:
-        """Writes what is new of some runs; fills in the ids of those that it makes.
+        """Writes changes of some runs; fills in the ids of those that it creates.
 
         Raises:
-            Exception: MLflow's or SQLAlchemy's; the same call later is right, whatever was written.
+            Exception: MLflow's or SQLAlchemy's. The call may be repeated later, whatever was written.
         """
 
     @abstractmethod
     def children(self, parent: str) -> Iterator[Child]:
-        """The runs below a run, those that somebody deleted included."""
+        """The runs below a run, including those that somebody deleted."""
 
     @abstractmethod
     def steps(self, runs: Sequence[str], names: Sequence[str]) -> Mapping[str, Mapping[str, set[int]]]:
-        """Run -> metric -> the steps at which the store has values of it; of the metrics of these names at least."""
+        """Run -> metric -> the steps at which the store has values, at least for the metrics of these names."""

@@ -1,7 +1,7 @@
 """The views of a study that MLflow's UI opens: its trials and its confirming runs, each as a tag of the experiment.
 
-The names and the shape are those of the UI of MLflow 3.17, which lists them as saved views. Pure: nothing here talks
-to a store.
+The names and the structure are those of the UI of MLflow 3.17, which lists them as saved views. Nothing here accesses
+a store.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,56 +18,56 @@ _FIRST, _SECOND, _REST = "first", "second", "rest"
 """The sections of a view."""
 
 OTHERS = "Model metrics"
-"""Where the UI puts a chart of every metric that has none."""
+"""The section where the UI adds charts of all other metrics."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What the views of a study are made of."""
+    """What the views of a study show."""
 
     study: str
     run_id: str
-    """Of the study's run."""
+    """Id of the study's run."""
     began: int
     """When the study's run began, in milliseconds since 1970."""
     objective: Objective
     columns: Sequence[str]
     """The parameters that vary, as MLflow names them."""
     axes: Sequence[str]
-    """Those of parallel coordinates."""
+    """The axes of the parallel coordinates."""
     tested: bool = False
     """Whether trials have the objective's metric on the test part."""
     folded: bool = False
-    """Whether its trials are cross-validated: their curves are those of folds, of which the first is shown."""
+    """Whether its trials are cross-validated. Then the curves are those of the first fold."""
 
     @property
     def score(self) -> str:
-        """What the objective is called as a column."""
+        """The column of the objective."""
         return entities.key(f"best_{self.objective.metric}")
 
 
 def trials_key(study: str) -> str:
-    """What the view of a study's trials is called in a link."""
+    """The key of the view of a study's trials in a link."""
     return f"hpo-trials-{study}"
 
 
 def confirmation_key(study: str) -> str:
-    """What the view of a study's confirming runs is called in a link."""
+    """The key of the view of a study's confirming runs in a link."""
     return f"hpo-confirmation-{study}"
 
 
 def trials_tag(shown: Shown) -> tuple[str, str]:
-    """The trials: the best first, what varies beside the objective, parallel coordinates of it, curves and bars."""
+    """The view of the trials, best first: the varying parameters, parallel coordinates, curves and bars."""
     return VIEW_PREFIX + trials_key(shown.study), _fitting(shown, _trials)
 
 
 def confirmation_tag(shown: Shown) -> tuple[str, str]:
-    """The confirming runs, by finalist: their seeds, scores and curves."""
+    """The view of the confirming runs, grouped by finalist: their seeds, scores and curves."""
     return VIEW_PREFIX + confirmation_key(shown.study), _fitting(shown, _confirmation)
 
 
 def _fitting(shown: Shown, view: Callable[..., str]) -> str:
-    """A view with as many of the columns as the tag can hold; the axes come first."""
+    """A view with as many of the columns as fit into the tag; the axes have priority."""
     columns = [*shown.axes, *(name for name in shown.columns if name not in shown.axes)][:_MOST_COLUMNS]
     for count in range(len(columns), -1, -1):
         kept = set(columns[:count])
@@ -117,14 +117,14 @@ def _confirmation(shown: Shown, columns: Sequence[str], axes: Sequence[str]) -> 
             _section(_FIRST, "Means over the seeds", columns=2),
             _section(_REST, OTHERS, display=False),
         ],
-        # By finalist: what the UI then draws are means.
+        # Grouped by finalist, so that the UI draws means.
         "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "hpo.trial"}]},
     }
     return packed_view(f"Confirmation of {shown.study}", shown.began, state)
 
 
 def _search(shown: Shown, role: str) -> dict[str, Any]:
-    """Which runs, the best first; curves and bars of the first alone."""
+    """Which runs the view shows, best first; curves and bars are those of the first runs only."""
     return {
         "searchFilter": f"tags.hpo.role = '{role}' AND tags.{MLFLOW_PARENT_RUN_ID} = '{shown.run_id}'",
         "orderByKey": _metric(shown.score),
@@ -178,5 +178,5 @@ def _tag(name: str) -> str:
 
 
 def _tested(shown: Shown) -> list[str]:
-    # With a column that no run has, the UI forgets the order of the others.
+    # If no run has one of the columns, the UI loses the order of the others.
     return [_metric(entities.key(f"test_{shown.objective.metric.removeprefix('val_')}"))] if shown.tested else []

@@ -1,4 +1,4 @@
-"""What the tracker is told of a study: at its start and at its end."""
+"""What the tracker logs of a study at its start and at its end."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from hpo.study.confirmation import Confirmation
 from hpo.study.record import TrialRecord
 
 Status = Literal["finished", "interrupted", "failed"]
-"""How a study, or a confirmation, came to its end."""
+"""How a study, or a confirmation, ended."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class StudyInfo:
     dataset: DatasetInfo
     objective: Objective
     version: str
-    """Of hpo."""
+    """The version of hpo."""
     began: datetime = field(default_factory=datetime.now)
-    """When its run begins: before the first trial, though MLflow may hear of that one sooner."""
+    """When its run begins: before the first trial, even if MLflow gets that one sooner."""
     links: Mapping[str, str] = field(default_factory=dict)
-    """extends, extended_by -> other studies."""
+    """`extends` and `extended_by` -> other studies."""
     varied: Sequence[str] = ()
-    """The parameters that may vary by the search space; what a model declares itself shows in the trials."""
+    """The parameters that may vary by the search space. Those that a model declares itself show in the trials."""
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """What does not vary: key -> value, mappings inside too. None stands for not set and is not logged."""
 
@@ -51,12 +51,12 @@ class Ending:
     summary: str
     """Markdown, shown as the run's description."""
     best: TrialRecord | None = None
-    """The best trial, where one has a score."""
+    """The best trial; None if none has a score."""
     best_config: str | None = None
     """The best configuration as a YAML file."""
     model_file: Path | None = None
     """The best trial's model, a .keras file."""
     confirmation: Confirmation | None = None
-    """What confirming the study came to, once it was confirmed."""
+    """The result of confirming the study; None if it was not confirmed."""
     ended: datetime | None = None
-    """When; now, where it is not given."""
+    """When it ended; None: now."""

@@ -1,4 +1,4 @@
-"""One study in an MLflow store: a parent run, and a run for each trial. No active runs."""
+"""One study in an MLflow store: a parent run, and a run for each trial. MLflow's active run is not used."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from hpo.tracking.mlflow_compat import (
 )
 from hpo.tracking.model_artifact import KerasModel, log_model
 from hpo.tracking.paging import search_runs
-from hpo.tracking.runs import Birth, Change, Child, End, RunRef
+from hpo.tracking.runs import Change, Child, End, NewRun, RunRef
 from hpo.tracking.study_info import Ending, StudyInfo
 from hpo.tracking.table_runs import table_runs
 from hpo.tracking.unlogged import Key, News, key
@@ -38,24 +38,24 @@ _STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 
 @dataclass
 class _Trial:
-    """What is known of a trial's run."""
+    """What is known about a trial's run."""
 
     run: RunRef
     known: bool = True
-    """Whether the epochs that the store has are those that this process told it."""
+    """Whether all epochs that the store has were written by this process."""
     described: bool = False
-    """Whether it has its params and its data."""
+    """Whether its params and its dataset are logged."""
 
 
 class Store:
-    """Writes one study. Every method may be called again after it failed, and then writes what is missing."""
+    """Writes one study. If a method fails, it may be called again, and then writes what is missing."""
 
     def __init__(self, uri: str, artifacts: Path | None, study: StudyInfo, resume: bool) -> None:
         """Opens the store and the study's run.
 
         Raises:
             UserError: the experiment was deleted in MLflow.
-            Exception: MLflow's or SQLAlchemy's, where the store cannot be reached.
+            Exception: MLflow's or SQLAlchemy's, if the store cannot be reached.
         """
         self._study = study
         self._client = connect(uri)
@@ -65,23 +65,23 @@ class Store:
         self._runs = table_runs(self._client, uri, experiment) or ClientRuns(self._client, self._experiment)
         self._inputs = entities.dataset_inputs(study.dataset)
         self.ended_before: End | None = None
-        """How the study's run had ended before it was opened now."""
+        """How the study's run had ended before it was opened; None if it is new or still running."""
         self._trials: dict[Key, _Trial] = {}
         self.run_id = self._open_parent(resume)
         self._views = Views(self._client, experiment, study, self._client.get_run(self.run_id))
         self._views.begin()
 
     def close(self) -> None:
-        """Gives back what it holds of the store."""
+        """Closes its connections."""
         self._runs.close()
 
     @property
-    def at_once(self) -> int:
-        """So many trials are worth writing together."""
-        return self._runs.at_once
+    def batch_size(self) -> int:
+        """How many trials are worth writing together."""
+        return self._runs.batch_size
 
     def write(self, news: Sequence[News], points: Sequence[Metric] = ()) -> None:
-        """Writes what is new of trials, each of them once, and more points of the study's own curves."""
+        """Writes news of trials, of each trial once, and new points of the study's own curves."""
         known = {one.key: self._trials.setdefault(one.key, _Trial(RunRef())) for one in news}
         there = self._steps(news, known)
         changes = [self._change(one, known[one.key], there) for one in news]
@@ -97,14 +97,14 @@ class Store:
     def missing(
         self, records: Sequence[TrialRecord], points: Sequence[Metric]
     ) -> tuple[list[TrialRecord], list[Metric]]:
-        """Which of ended trials have no run, or one that is not in its final state; which points the study's has not.
+        """The trials without a run in its final state, and the points that the study's run lacks.
 
-        Runs of other trials that are still running are ended: nobody else writes while this study is open.
+        Runs of other trials that are still running are ended, since nobody else writes while this study is open.
         """
         self._views.see(records)
         runs = {_own_tag(child.tags): child for child in self._runs.children(self.run_id)}
         missing: list[TrialRecord] = []
-        for record in entities.in_order(records):
+        for record in entities.by_end(records):
             child = runs.pop(_own_tag(entities.role_tags(record)), None)
             if child is None or not _is_final(child, record):
                 missing.append(record)
@@ -118,7 +118,7 @@ class Store:
     def finish(self, ending: Ending, as_before: bool = False) -> None:
         """Logs the summary, the best configuration and the best model, then ends the study's run.
 
-        `as_before`: in the way and at the time in which it had ended before, where it had.
+        `as_before`: if the run had ended before, it keeps that status and time.
         """
         run = self._client.get_run(self.run_id)
         best = ending.best
@@ -136,7 +136,7 @@ class Store:
         self._views.write()
 
     def _confirm(self, run: Run, confirmation: Confirmation) -> None:
-        """Logs the decision with the study's run, and to each finalist's what its seeds came to."""
+        """Logs the decision to the study's run, and to each finalist's run the result of its seeds."""
         self._log_changed(run, entities.confirmed(confirmation), {"hpo.confirmed_trial": confirmation.chosen})
         self._client.log_text(self.run_id, confirmation.model_dump_json(indent=2), "confirmation.json")
         for finalist in confirmation.finalists:
@@ -147,7 +147,7 @@ class Store:
                 self._log_changed(found, scores, {"hpo.verdict": verdict(finalist, confirmation)})
 
     def _log_changed(self, run: Run, values: Mapping[str, float], tags: Mapping[str, object]) -> None:
-        """Logs the values that the run does not show yet: each more would be one more point of a curve."""
+        """Logs the values that the run does not have yet. Repeated ones would add points to a curve."""
         new = {name: value for name, value in values.items() if run.data.metrics.get(entities.key(name)) != value}
         metrics = entities.metrics(new, entities.milliseconds(None))
         self._client.log_batch(run.info.run_id, metrics=metrics, tags=entities.tags(tags))
@@ -204,7 +204,7 @@ class Store:
         record, run_id = news.record, trial.run.run_id
         metrics, tags, end = list(news.points), [], None
         if news.ended:
-            metrics += entities.curves(record, news.told)
+            metrics += entities.curves(record, news.logged_epochs)
             if not trial.known and run_id is not None:
                 has = there.get(run_id, {})
                 metrics = [point for point in metrics if point.step not in has.get(point.key, ())]
@@ -213,7 +213,7 @@ class Store:
             end = End(entities.STATUS[record.state], entities.milliseconds(record.ended))
         return Change(
             trial.run,
-            birth=self._birth(record) if trial.known and not trial.described else None,
+            new=self._new_run(record) if trial.known and not trial.described else None,
             params=[] if trial.described else entities.trial_params(self._study.fixed, record),
             metrics=metrics,
             tags=tags,
@@ -222,7 +222,7 @@ class Store:
             end=end,
         )
 
-    def _birth(self, record: TrialRecord) -> Birth:
+    def _new_run(self, record: TrialRecord) -> NewRun:
         own = entities.role_tags(record)
         tags = {
             **self._common,
@@ -234,17 +234,17 @@ class Store:
             **({"hpo.source": record.source} if record.source is not None else {}),
         }
         start = entities.milliseconds(record.started)
-        return Birth(entities.run_name(record), start, tags, _own_tag(own), self.run_id)
+        return NewRun(entities.run_name(record), start, tags, _own_tag(own), self.run_id)
 
     def _steps(self, news: Sequence[News], known: Mapping[Key, _Trial]) -> Mapping[str, Mapping[str, set[int]]]:
-        """What the store has of the curves of those trials that an earlier process began."""
+        """The steps that the store has of trials that an earlier process began: run -> metric -> steps."""
         earlier = {known[one.key].run.run_id: one for one in news if not known[one.key].known}
         runs = [run_id for run_id in earlier if run_id is not None]
         names = {point.key for one in earlier.values() for point in entities.curves(one.record)}
         return self._runs.steps(runs, sorted(names)) if names else {}
 
     def _end_orphans(self, children: Sequence[Child]) -> None:
-        """Ends runs that nobody goes on with: their coordinator was killed, and the record does not know how they end.
+        """Ends runs that nobody continues: their coordinator was killed before the ends of their trials were stored.
 
         Their params and curves stay as they are.
         """
@@ -278,12 +278,12 @@ class Store:
 
 
 def _own_tag(tags: Mapping[str, str]) -> tuple[str, str]:
-    """The tag by which a run is found again: trials and confirming runs are numbered apart."""
+    """The tag by which a run is found again. Trials and confirming runs are numbered separately."""
     name = "hpo.confirm" if tags["hpo.role"] == "confirm" else "hpo.trial"
     return name, tags[name]
 
 
 def _is_final(child: Child, record: TrialRecord) -> bool:
     if child.deleted:
-        return True  # by the user, who wants it gone
+        return True  # the user deleted it on purpose
     return child.status == entities.STATUS[record.state] and child.tags.get("hpo.state") == record.state

@@ -1,6 +1,6 @@
-"""Runs written into the tables of MLflow's database: many in one transaction, as MLflow itself would write them.
+"""Runs written into the tables of MLflow's database, many in one transaction, as MLflow itself would write them.
 
-MLflow's client takes 30 transactions and 20 to 40 ms of CPU for a tiny trial. The steps and the values are those of
+MLflow's client takes 30 transactions and 20 to 40 ms of CPU for a tiny trial. The steps and values are those of
 `mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore`: `create_run`, `log_batch`, `log_inputs`, `update_run_info`.
 """
 
@@ -30,12 +30,12 @@ from hpo.tracking.mlflow_compat import (
     tables,
     workspaces,
 )
-from hpo.tracking.runs import Birth, Change, Child, Runs
+from hpo.tracking.runs import Change, Child, NewRun, Runs
 
 _DIALECTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 _WAIT = 20.0
-"""Seconds that SQLite waits for a lock, as in MLflow."""
+"""How long SQLite waits for a lock, in seconds; as in MLflow."""
 
 _RUN, _TAG, _PARAM, _METRIC = tables().runs, tables().tags, tables().params, tables().metrics
 _LATEST, _DATASET = tables().latest_metrics, tables().datasets
@@ -46,7 +46,7 @@ _Row = dict[str, Any]
 
 
 def table_runs(client: MlflowClient, uri: str, experiment: Experiment) -> "TableRuns | None":
-    """A writer of the tables, where they are a database's that it knows; None where the client must write."""
+    """A writer for the tables of a database that is known to it; None if the client must write."""
     if uri.startswith(("http:", "https:")) or workspaces():
         return None
     url = make_url(uri)
@@ -67,9 +67,9 @@ def table_runs(client: MlflowClient, uri: str, experiment: Experiment) -> "Table
 
 @final
 class TableRuns(Runs):
-    """Writes many runs in one transaction; all of it or nothing."""
+    """Writes many runs in one transaction."""
 
-    at_once = 500
+    batch_size = 500
 
     def __init__(self, client: MlflowClient, engine: Engine, experiment: Experiment) -> None:
         self._client = client
@@ -90,7 +90,7 @@ class TableRuns(Runs):
             run_id = change.run.run_id
             if run_id is None:
                 run_id = change.run.run_id = uuid.uuid4().hex
-            # Files first: once the run has its status nobody looks for them any more.
+            # Files first: after the run has its final status, nobody checks whether they are missing.
             for name, content in change.texts.items():
                 self._log_text(run_id, name, content)
             for table, row in self._rows(run_id, change):
@@ -122,16 +122,16 @@ class TableRuns(Runs):
         found: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
         query = select(_METRIC.c.run_uuid, _METRIC.c.key, _METRIC.c.step)
         with self._engine.connect() as connection:
-            for first in range(0, len(runs), self.at_once):
-                some = query.where(_METRIC.c.run_uuid.in_(runs[first : first + self.at_once]))
+            for first in range(0, len(runs), self.batch_size):
+                some = query.where(_METRIC.c.run_uuid.in_(runs[first : first + self.batch_size]))
                 for run_id, key, step in connection.execute(some):
                     found[run_id][key].add(step)
         return found
 
     def _rows(self, run_id: str, change: Change) -> Iterator[tuple[str, _Row]]:
-        if change.birth is not None:
-            yield "runs", self._born(run_id, change.birth)
-            for key, value in {**change.birth.tags, MLFLOW_RUN_NAME: change.birth.name}.items():
+        if change.new is not None:
+            yield "runs", self._new_run(run_id, change.new)
+            for key, value in {**change.new.tags, MLFLOW_RUN_NAME: change.new.name}.items():
                 yield "tags", {"run_uuid": run_id, "key": key, "value": value[:MAX_TAG_VAL_LENGTH]}
         for tag in change.tags:
             yield "tags", {"run_uuid": run_id, "key": tag.key, "value": tag.value}
@@ -144,14 +144,14 @@ class TableRuns(Runs):
         if change.end is not None:
             yield "ends", {"ended": run_id, "status": change.end.status, "end_time": change.end.time}
 
-    def _born(self, run_id: str, birth: Birth) -> _Row:
+    def _new_run(self, run_id: str, new: NewRun) -> _Row:
         return {
             "run_uuid": run_id,
-            "name": birth.name,
+            "name": new.name,
             "experiment_id": int(self._experiment.experiment_id),
             "artifact_uri": self._artifacts(run_id),
-            "user_id": birth.tags.get(MLFLOW_USER, "unknown"),
-            "start_time": birth.start,
+            "user_id": new.tags.get(MLFLOW_USER, "unknown"),
+            "start_time": new.start,
             "status": "RUNNING",
             "source_type": "UNKNOWN",
             "source_name": "",
@@ -165,7 +165,7 @@ class TableRuns(Runs):
 
     def _input(self, run_id: str, dataset: DatasetInput) -> Iterator[tuple[str, _Row]]:
         source = self._datasets[dataset.dataset.name, dataset.dataset.digest]
-        # The same each time, so that a second attempt finds the first one's.
+        # The same each time, so that a second attempt finds what the first one wrote.
         made = uuid.uuid5(uuid.NAMESPACE_OID, f"{run_id}/{source}").hex
         ends = {"source_type": "DATASET", "source_id": source, "destination_type": "RUN", "destination_id": run_id}
         yield "inputs", {"input_uuid": made, **ends}
@@ -173,7 +173,7 @@ class TableRuns(Runs):
             yield "input_tags", {"input_uuid": made, "name": tag.key, "value": tag.value}
 
     def _know_datasets(self, changes: Sequence[Change]) -> None:
-        """Looks up the ids of datasets, which the study's own run has brought into the store; adds others."""
+        """Looks up the ids of datasets, which were stored with the study's own run; adds datasets that are missing."""
         wanted = {(one.dataset.name, one.dataset.digest): one for change in changes for one in change.datasets}
         missing = wanted.keys() - self._datasets.keys()
         if not missing:
@@ -219,7 +219,7 @@ def _metric(run_id: str, metric: Metric) -> _Row:
 
 
 def _latest(metrics: Sequence[_Row]) -> list[_Row]:
-    """Of each metric of each run the newest point: that of the highest step, then of the latest time and value."""
+    """The newest point of each metric of each run: that of the highest step, then of the latest time and value."""
     newest: dict[tuple[str, str], _Row] = {}
     for row in metrics:
         known = newest.setdefault((row["run_uuid"], row["key"]), row)
@@ -233,7 +233,7 @@ def _age(row: _Row) -> tuple[int, int, float]:
 
 
 def _statements(insert: Any) -> dict[str, Executable]:
-    """Table -> how its rows are written, in the order in which they need each other."""
+    """Table -> the statement that writes its rows, in the order in which they refer to each other."""
     tags, latest = insert(_TAG), insert(_LATEST)
     age = [_LATEST.c.step, _LATEST.c.timestamp, _LATEST.c.value]
     new = latest.excluded

@@ -1,4 +1,4 @@
-"""The tracker: a thread that tells MLflow what happens, so that training never waits for it."""
+"""The tracker: a thread that logs to MLflow, so that training never waits for it."""
 
 import math
 import queue
@@ -24,21 +24,22 @@ if TYPE_CHECKING:
     from hpo.training.messages import EpochDone
 
 FLUSH_SECONDS = 1.0
-"""The longest time that an epoch waits to be logged; what comes in it is written together."""
+"""The longest time that an epoch waits to be logged; all that happens in it is written together."""
 
 RETRY_SECONDS = 10.0
-"""How long a store that failed is left alone; at the end of the study, `LAST_SECONDS`."""
+"""How long to wait after a failure of the store, while the study runs."""
 
 LAST_SECONDS = 1.0
+"""How long to wait after a failure of the store, once the study has ended."""
 
 LAST_TRIES = 3
-"""So many failures in a row, once the study has ended, and the rest is left to the next command."""
+"""After this number of failures in a row, once the study has ended, the rest is left to the next command."""
 
 _GLANCE = 0.2
-"""How often whoever waits for the end looks how far it is."""
+"""How often `close` looks how much is left, in seconds."""
 
 _MOMENT = 1.0
-"""Waiting that is not worth a word."""
+"""A shorter wait is not reported, in seconds."""
 
 
 @final
@@ -54,7 +55,7 @@ class Tracker:
         self._patient = patient
         self._warn = warn
         self._warned = False
-        # What happened, for the thread to add to what is untold.
+        # What happened; the thread adds it to `Unlogged`.
         self._events: queue.SimpleQueue[Callable[[Unlogged], None]] = queue.SimpleQueue()
         self._sync: tuple[Sequence[TrialRecord], Sequence[Metric]] | None = None
         self._ending: Ending | None = None
@@ -79,14 +80,14 @@ class Tracker:
         patient: bool = False,
         warn: Callable[[str], None],
     ) -> "Tracker":
-        """Begins to open a store, which takes some seconds where a database is to be created; see `ready`.
+        """Begins to open a store, which takes some seconds if a database must be created; see `ready`.
 
         Args:
             uri: MLflow tracking URI: a server's or a database's.
-            artifacts: Folder of a new experiment's artifacts; None leaves it to the store, as a server must be.
+            artifacts: Folder of a new experiment's artifacts; None, and always with a server: the store chooses it.
             study: What is logged with the study.
-            resume: Whether the study was run before: its run is found again, and trials are added to it.
-            patient: Whether a store that cannot be opened is tried again and again; nobody waits for it to be ready.
+            resume: Whether the study was run before. Its run is looked up, and trials are added to it.
+            patient: Whether to try a store that cannot be opened again and again; then nobody waits for `ready`.
             warn: Called once, from the tracker's thread, when the store fails while trials are running.
         """
         set_environment()
@@ -114,43 +115,43 @@ class Tracker:
 
     def start_trial(self, record: TrialRecord) -> None:
         """A trial was handed out."""
-        self._events.put(lambda untold: untold.started(record))
+        self._events.put(lambda unlogged: unlogged.started(record))
 
     def epoch(self, event: "EpochDone") -> None:
         """A trial finished an epoch."""
         timestamp = int(time.time() * 1000)
-        self._events.put(lambda untold: untold.epoch(event, timestamp))
+        self._events.put(lambda unlogged: unlogged.epoch(event, timestamp))
 
     def end_trial(self, record: TrialRecord) -> None:
         """A trial ended: complete, pruned or failed."""
-        self._events.put(lambda untold: untold.ended(record))
+        self._events.put(lambda unlogged: unlogged.ended(record))
 
     def sync(self, records: Sequence[TrialRecord]) -> None:
-        """Mends the runs of ended trials that are missing or unfinished; a second time changes nothing."""
+        """Repairs the runs of ended trials that are missing or unfinished; a second call changes nothing."""
         known = tuple(records)
 
-        def sync(untold: "Unlogged") -> None:
-            self._sync = known, untold.know(known)
+        def sync(unlogged: "Unlogged") -> None:
+            self._sync = known, unlogged.resume(known)
 
         self._events.put(sync)
 
     def finish(self, ending: Ending) -> None:
-        """The study ended; trials that were started and have not ended are lost."""
+        """The study ended; trials that were started and have not ended are marked as lost."""
 
-        def finish(untold: "Unlogged") -> None:
-            untold.give_up(f"the study's run ended before it: {ending.status}")
+        def finish(unlogged: "Unlogged") -> None:
+            unlogged.give_up(f"the study's run ended before it: {ending.status}")
             self._ending = ending
 
         self._events.put(finish)
 
     def close(self, waiting: Callable[[int], None] = lambda left: None, timeout: float = 60.0) -> bool:
-        """Waits until everything is told; returns whether it was.
+        """Waits until everything is logged; returns whether it was.
 
-        What was not is told by `sync` when the study is resumed, or by `hpo log`.
+        The rest is logged by `sync` when the study is resumed, or by `hpo log`.
 
         Args:
-            waiting: called while it takes longer than a moment, with the number of runs that are left.
-            timeout: seconds in which nothing could be told, and it is given up.
+            waiting: called with the number of runs that are left, while it takes longer than a second.
+            timeout: gives up when nothing could be logged for this number of seconds.
         """
         self._closing.set()
         least, began = math.inf, time.monotonic()
@@ -171,7 +172,7 @@ class Tracker:
                 store = self._open()
                 self._serve(store)
                 store.close()
-        except Exception as error:  # whatever it is, `ready` raises it in the coordinator
+        except Exception as error:  # `ready` raises it in the coordinator
             self._failure = error
         finally:
             self._opened.set()
@@ -194,48 +195,48 @@ class Tracker:
     def _serve(self, store: "Store") -> None:
         from hpo.tracking.unlogged import Unlogged
 
-        untold = Unlogged(self._study.objective)
-        self._size = store.at_once
+        unlogged = Unlogged(self._study.objective)
+        self._size = store.batch_size
         while True:
-            # All that happens comes before the closing.
+            # Whatever happened was queued before `close` was called.
             closing = self._closing.wait(RETRY_SECONDS if self._failures else FLUSH_SECONDS)
             while not self._events.empty():
-                self._try(partial(self._events.get(), untold))
-            self._tell(store, untold)
+                self._try(partial(self._events.get(), unlogged))
+            self._write(store, unlogged)
             if closing and (not self._left or self._failures >= LAST_TRIES):
                 return
             if closing:
                 time.sleep(LAST_SECONDS)
 
-    def _tell(self, store: "Store", untold: "Unlogged") -> None:
-        """Tells what there is, until the store fails."""
-        self._count(untold)
-        if self._sync is not None and self._try(partial(self._compare, store, untold, *self._sync)):
+    def _write(self, store: "Store", unlogged: "Unlogged") -> None:
+        """Logs all there is, until the store fails."""
+        self._count(unlogged)
+        if self._sync is not None and self._try(partial(self._compare, store, unlogged, *self._sync)):
             self._sync = None
-        while untold:
-            self._count(untold)
-            news, points = untold.take(self._size)
+        while unlogged:
+            self._count(unlogged)
+            news, points = unlogged.take(self._size)
             if not self._try(partial(store.write, news, points)):
-                untold.give_back(news, points)
+                unlogged.give_back(news, points)
                 alone, self._size = self._size == 1, 1
-                self._count(untold)
+                self._count(unlogged)
                 if not alone:
                     return
                 break
-            self._size = min(2 * self._size, store.at_once)
-        # What the store refuses of a trial does not leave the study's run without its end.
+            self._size = min(2 * self._size, store.batch_size)
+        # Even if the store refuses a trial, the study's run gets its end.
         if self._ending is not None and self._try(partial(store.finish, self._ending)):
             self._ending = None
-        self._count(untold)
+        self._count(unlogged)
 
     @staticmethod
     def _compare(
-        store: "Store", untold: "Unlogged", records: "Sequence[TrialRecord]", points: "Sequence[Metric]"
+        store: "Store", unlogged: "Unlogged", records: "Sequence[TrialRecord]", points: "Sequence[Metric]"
     ) -> None:
-        untold.missed(*store.missing(records, points))
+        unlogged.add_missing(*store.missing(records, points))
 
-    def _count(self, untold: "Unlogged") -> None:
-        self._left = len(untold) + (self._sync is not None) + (self._ending is not None)
+    def _count(self, unlogged: "Unlogged") -> None:
+        self._left = len(unlogged) + (self._sync is not None) + (self._ending is not None)
 
     def _try(self, task: Callable[[], None]) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""MLflow's own user interface over the store, on the loopback address only."""
+"""MLflow's own user interface of a store, on the loopback address only."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ _START_SECONDS = 60.0
 
 
 def link(uri: str, study: str | None = None, server: str = f"http://{HOST}:5000") -> str:
-    """The address of the UI; of a study: the view of its trials, best first, with charts.
+    """The address of the UI; for a study that of the view of its trials, best first, with charts.
 
     Args:
         uri: MLflow tracking URI of the store.
@@ -39,7 +39,7 @@ def link(uri: str, study: str | None = None, server: str = f"http://{HOST}:5000"
 
 
 def links(uri: str, study: str | None, server: str) -> list[str]:
-    """As `link`; behind it the address of a study's confirming runs, where it was confirmed."""
+    """Like `link`, followed by the address of the study's confirming runs if it was confirmed."""
     if study is None:
         return [f"{server}/#/experiments"]
     set_environment()
@@ -63,7 +63,7 @@ def links(uri: str, study: str | None, server: str) -> list[str]:
 
 
 def _printed(text: str) -> None:
-    # At once: whoever reads a pipe waits for it, while the server runs on.
+    # Flushed, since the reader of a pipe waits for it while the server runs.
     print(text, flush=True)
 
 
@@ -74,14 +74,14 @@ def serve(
     port: int = 5000,
     say: Callable[[str], None] = _printed,
 ) -> None:
-    """Runs MLflow's server on 127.0.0.1 until Ctrl-C; a URI that is a server already is only linked to.
+    """Runs MLflow's server on 127.0.0.1 until Ctrl-C. If the URI is that of a server, only its link is given.
 
     Args:
-        home: The folder that runs are left in.
-        uri: MLflow tracking URI; HPO_TRACKING_URI where not given, else mlflow.db in the home folder.
+        home: The folder in which runs leave everything.
+        uri: MLflow tracking URI; None: HPO_TRACKING_URI if it is set, else mlflow.db in the home folder.
         study: The study that the link opens.
-        port: Where to listen.
-        say: Told the link, once the server answers.
+        port: The port to listen on.
+        say: Called with the link when the server answers, and once more with that of a confirmation.
 
     Raises:
         UserError: the port is taken, or there is nothing to show.
@@ -100,7 +100,7 @@ def serve(
     addresses = links(uri, study, server)
     _check_free(port)
     process = _start(home, uri, port)
-    # Also SIGINT, which a shell has its background jobs ignore.
+    # SIGINT too, which background jobs of a shell ignore.
     previous = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         _wait_until_up(process, server)
@@ -116,19 +116,19 @@ def serve(
 
 
 def _say(say: Callable[[str], None], addresses: Sequence[str]) -> None:
-    """Says the link, and that of the confirmation."""
+    """Passes the link on, and that of the confirmation."""
     say(addresses[0])
     for more in addresses[1:]:
         say(f"its confirmation: {more}")
 
 
-def shown_in_browser(said: str) -> None:
-    """Prints what is said, and opens an address in a browser where somebody looks at a screen of this machine."""
-    print(said, flush=True)
-    if said.startswith(("http:", "https:")) and has_screen():
-        # What a browser says of itself, and that there is none, is nobody's concern here.
+def shown_in_browser(message: str) -> None:
+    """Prints a message, and opens it in a browser if it is an address and this machine has a screen."""
+    print(message, flush=True)
+    if message.startswith(("http:", "https:")) and has_screen():
+        # If there is no browser, or it fails, the printed address is enough.
         with contextlib.suppress(webbrowser.Error, OSError):
-            webbrowser.open(said)
+            webbrowser.open(message)
 
 
 def has_screen() -> bool:
@@ -141,7 +141,7 @@ def has_screen() -> bool:
 
 def _check_free(port: int) -> None:
     with socket.socket() as probe:
-        # As the server does: a port that closed a moment ago is free.
+        # As the server does, so that a port that was closed a moment ago counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -150,7 +150,7 @@ def _check_free(port: int) -> None:
 
 
 def _start(home: Path, uri: str, port: int) -> "subprocess.Popen[bytes]":
-    """Starts the server; its URI travels in the environment, for arguments are shown to every user."""
+    """Starts the server; its URI is passed in the environment, since every user can see arguments."""
     environment = {
         **os.environ,
         "MLFLOW_BACKEND_STORE_URI": uri,
@@ -163,7 +163,7 @@ def _start(home: Path, uri: str, port: int) -> "subprocess.Popen[bytes]":
     }
     arguments = ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     hosts = ["--allowed-hosts", f"{HOST}:{port},localhost:{port}"]
-    # Beside these MLflow takes the pages of other ports of this machine, whatever it is told.
+    # Besides these, MLflow always accepts pages from other ports of this machine.
     hosts += ["--cors-allowed-origins", f"http://{HOST}:{port},http://localhost:{port}"]
     command = [sys.executable, "-m", "mlflow", "server", *arguments, *hosts]
     return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""What is not logged yet of a study, gathered trial by trial: one change a run, however much it is."""
+"""Collects what MLflow does not have yet of a study, so that all news of a trial is one change of its run."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,46 +12,46 @@ from hpo.tracking import entities
 from hpo.training.messages import EpochDone
 
 Key = tuple[bool, int]
-"""Whether it is a confirming run, and its number: trials and confirming runs are numbered apart."""
+"""Whether it is a confirming run, and its number. Trials and confirming runs are numbered separately."""
 
 
 def key(record: TrialRecord) -> Key:
-    """What a trial or a confirming run is known by."""
+    """The key of a trial or of a confirming run."""
     return record.confirms is not None, record.number
 
 
 @dataclass
 class News:
-    """What is new of a trial."""
+    """What MLflow does not have yet of one trial."""
 
     record: TrialRecord
     ended: bool = False
     points: list[Metric] = field(default_factory=list)
-    told: int = 0
-    """How many of its epochs are among the points, or were told before."""
+    logged_epochs: int = 0
+    """The number of its epochs that are among the points, or were logged before."""
 
     @property
     def key(self) -> Key:
-        """What the trial is known by."""
+        """The key of the trial."""
         return key(self.record)
 
 
 @final
 class Unlogged:
-    """Collects what happens, and gives it out in portions."""
+    """Collects what happens, and hands it out in batches."""
 
     def __init__(self, objective: Objective) -> None:
         self.points: list[Metric] = []
-        """Of the study's own curves."""
+        """New points of the study's own curves."""
         self._objective = objective
         self._best = entities.BestSoFar()
         self._news: dict[Key, News] = {}
         self._running: dict[int, TrialRecord] = {}
-        # Of each running trial how many epochs were given out.
-        self._told: dict[int, int] = {}
+        # Running trial -> the number of its epochs that were handed out.
+        self._logged_epochs: dict[int, int] = {}
 
     def __len__(self) -> int:
-        """Runs of which there is something to tell."""
+        """The number of runs with something to log."""
         return len(self._news) or bool(self.points)
 
     def started(self, record: TrialRecord) -> None:
@@ -67,43 +67,46 @@ class Unlogged:
         fold, epoch = (event.fold.fold, event.fold.epoch) if event.fold else (None, event.epoch)
         news = self._news.setdefault(key(record), News(record))
         news.points += entities.points(event.metrics, timestamp, epoch, fold)
-        news.told = self._told[event.trial] = event.epoch
+        news.logged_epochs = self._logged_epochs[event.trial] = event.epoch
 
     def ended(self, record: TrialRecord) -> None:
         """A trial ended."""
         number = record.number
         self._running.pop(number, None)
         news = self._news.setdefault(key(record), News(record))
-        news.record, news.ended, news.told = record, True, self._told.pop(number, 0)
+        news.record, news.ended, news.logged_epochs = record, True, self._logged_epochs.pop(number, 0)
         if record.confirms is None:
             points, self._best = entities.best_so_far([record], self._objective, self._best)
             self.points += points
 
     def give_up(self, error: str) -> None:
-        """Whatever still runs is lost: nobody goes on with it."""
+        """Marks all running trials as lost, since nobody continues them."""
         for record in list(self._running.values()):
             self.ended(lost(record, error))
 
-    def know(self, records: Sequence[TrialRecord]) -> list[Metric]:
-        """Takes up a study with these trials; returns the points of its own curves that come of them."""
-        trials = [record for record in entities.in_order(records) if record.confirms is None]
+    def resume(self, records: Sequence[TrialRecord]) -> list[Metric]:
+        """Continues a study that has these trials; returns the points of its own curves that follow from them."""
+        trials = [record for record in entities.by_end(records) if record.confirms is None]
         points, self._best = entities.best_so_far(trials, self._objective)
         return points
 
-    def missed(self, records: Iterable[TrialRecord], points: Iterable[Metric]) -> None:
-        """What the store misses of earlier runs: ended trials, and points of the study's own curves."""
+    def add_missing(self, records: Iterable[TrialRecord], points: Iterable[Metric]) -> None:
+        """Adds what the store lacks from earlier runs: ended trials, and points of the study's own curves."""
         for record in records:
             self._news[key(record)] = News(record, ended=True)
         self.points[:0] = points
 
     def take(self, count: int) -> tuple[list[News], list[Metric]]:
-        """What is new of so many trials, and all points of the study's own; they count as told until given back."""
+        """The news of up to `count` trials, and all points of the study's own curves.
+
+        They count as logged, unless they are given back.
+        """
         keys = list(self._news)[:count]
         points, self.points = self.points, []
         return [self._news.pop(key) for key in keys], points
 
     def give_back(self, news: Sequence[News], points: Sequence[Metric]) -> None:
-        """What the store did not take; behind the rest, so that a trial that it refuses holds up no other."""
+        """Takes back what the store did not accept, behind the rest, so that a refused trial does not delay others."""
         for one in news:
             self._news[one.key] = one
         self.points[:0] = points

@@ -1,4 +1,4 @@
-"""Which parameters of a study vary, as MLflow's UI sees them, and which of them make good axes. Pure."""
+"""Which parameters of a study vary, as MLflow's UI shows them, and which of them make good axes."""
 
 import math
 from collections import defaultdict
@@ -9,35 +9,35 @@ from hpo.study.record import TrialRecord
 from hpo.tracking import entities
 
 MOST_AXES = 7
-"""Parameters in parallel coordinates: with more the UI writes their names aslant, over each other."""
+"""The most axes of parallel coordinates. If there are more, the UI writes their names at an angle and they overlap."""
 
 _MOST_TEXTS = 30
-"""Different texts on an axis; the UI leaves out the trials of others."""
+"""The most different texts on an axis. The UI leaves out trials with others."""
 
 _BINS = 4
-"""Of equally many trials, for a parameter of numbers."""
+"""The number of bins of a numeric parameter; each has the same number of trials."""
 
 
 @final
 class Varied:
-    """What is known of the parameters of a study; each trial that ends adds to it."""
+    """Collects which values the parameters of a study took, and the scores."""
 
     def __init__(self, declared: Sequence[str]) -> None:
-        """`declared`: what may vary by the search space, in its order."""
+        """`declared`: the parameters that may vary by the search space, in its order."""
         self._declared = [entities.key(name) for name in declared]
         self._seen: dict[int, Mapping[str, str]] = {}
         self._first: dict[str, str] = {}
         self._several: set[str] = set()
         self.tests: set[str] = set()
-        """The metrics that some trial has on the test part."""
+        """The metrics on the test part that any trial has."""
         self._scores: dict[int, float] = {}
 
     def __len__(self) -> int:
-        """The trials that were taken up."""
+        """The number of trials that were added."""
         return len(self._seen)
 
     def see(self, record: TrialRecord) -> None:
-        """Takes up a trial; one that has not ended, or that confirms another, says nothing."""
+        """Adds a trial. Trials that have not ended, and confirming runs, are ignored."""
         if record.confirms is not None or record.state not in entities.STATUS:
             return
         params = {param.key: param.value for param in entities.params(record.params)}
@@ -48,14 +48,14 @@ class Varied:
             self._scores[record.number] = record.value
 
     def columns(self) -> list[str]:
-        """The parameters that took several values; until two trials have ended, those that may."""
+        """The parameters that took several values; until two trials have ended, those that may vary."""
         if len(self._seen) < 2:
             return list(self._declared)
         first = [name for name in self._declared if name in self._several]
         return first + sorted(self._several - set(first))
 
     def axes(self) -> list[str]:
-        """The parameters for parallel coordinates, the most telling ones where there are many.
+        """The parameters for parallel coordinates: if there are many, those that influence the score most.
 
         The UI leaves out a trial that lacks one of them, or that has a text where most have numbers. So these are
         parameters that all trials with a score have, and that are either numbers or few different texts.
@@ -66,11 +66,11 @@ class Varied:
         fit = [name for name in columns if self._fits(name)]
         if len(fit) <= MOST_AXES:
             return fit
-        telling = sorted(fit, key=self._influence, reverse=True)[:MOST_AXES]
-        return [name for name in fit if name in telling]
+        strongest = sorted(fit, key=self._influence, reverse=True)[:MOST_AXES]
+        return [name for name in fit if name in strongest]
 
     def _values(self, name: str) -> list[str]:
-        """The values of the trials that have a score; fewer of them where some lack the parameter."""
+        """The parameter's values in the trials that have a score. Trials without the parameter are left out."""
         return [self._seen[number][name] for number in self._scores if name in self._seen[number]]
 
     def _fits(self, name: str) -> bool:
@@ -80,9 +80,9 @@ class Varied:
         return len(values) == len(self._scores) and len(set(values)) > 1 and alike
 
     def _influence(self, name: str) -> float:
-        """The share of the variance of the scores' ranks that lies between values, or bins; adjusted for their count.
+        """The share of the variance of the scores' ranks that is between values, or bins, adjusted for their number.
 
-        So a parameter of many values does not seem to tell more than one of two.
+        The adjustment keeps a parameter with many values from seeming stronger than one with two.
         """
         groups: dict[Hashable, list[float]] = defaultdict(list)
         values = self._values(name)
@@ -104,7 +104,7 @@ def _number(text: str) -> float | None:
 
 
 def _grouped(values: Sequence[str]) -> Sequence[Hashable]:
-    """Of each value its bin, where they are many numbers, else itself."""
+    """The bin of each value if they are many numbers; otherwise the values themselves."""
     numbers = [_number(value) for value in values]
     known = [number for number in numbers if number is not None]
     if len(known) < len(values) or len(set(known)) <= _BINS:
@@ -113,7 +113,7 @@ def _grouped(values: Sequence[str]) -> Sequence[Hashable]:
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
-    """Of each value its place from 0; equal ones share the mean of theirs."""
+    """The rank of each value, from 0. Equal values share the mean of their ranks."""
     places: dict[float, list[int]] = defaultdict(list)
     for place, value in enumerate(sorted(values)):
         places[value].append(place)

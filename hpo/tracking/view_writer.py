@@ -1,4 +1,4 @@
-"""Keeps the views of a study in its MLflow experiment as what is known of the study grows."""
+"""Keeps the views of a study in its MLflow experiment up to date."""
 
 import math
 from collections.abc import Iterable
@@ -17,10 +17,10 @@ from hpo.tracking.varying_parameters import Varied
 
 @final
 class Views:
-    """The views of one study. Nothing is written that the experiment has already."""
+    """The views of one study. A view is written only if it has changed."""
 
     def __init__(self, client: MlflowClient, experiment: Experiment, study: StudyInfo, run: Run) -> None:
-        """`run`: the study's own."""
+        """`run`: the study's run."""
         self._client = client
         self._experiment = experiment.experiment_id
         self._study = study
@@ -31,15 +31,15 @@ class Views:
         self._look_at = 1
 
     def begin(self) -> None:
-        """Writes the view of the trials, unless an earlier run did: it knew more than what may vary."""
+        """Writes the view of the trials, unless an earlier run did, which knew what did vary."""
         key, _ = trials_tag(self._shown())
         if self._run.info.run_id not in self._kept.get(key, ""):
             self._write_if_possible()
 
     def see(self, records: Iterable[TrialRecord]) -> None:
-        """Takes up trials and confirming runs; writes what becomes of the views, the more seldom the more there are.
+        """Adds trials and confirming runs, and updates the views; the more trials there are, the less often.
 
-        So a study of thousands of trials does not spend its time on views; `write` writes them as they are in the end.
+        So a study of thousands of trials does not spend its time on views; `write` writes their final state.
         """
         confirmed = self._confirmed
         for record in records:
@@ -50,10 +50,10 @@ class Views:
             self._write_if_possible()
 
     def write(self) -> None:
-        """Writes what is known by now.
+        """Writes the views as they are now.
 
         Raises:
-            Exception: MLflow's or SQLAlchemy's, where the store is away; one that refuses goes without views.
+            Exception: MLflow's or SQLAlchemy's, if the store is away. A store that refuses views has none.
         """
         shown = self._shown()
         for key, value in [trials_tag(shown), *([confirmation_tag(shown)] if self._confirmed else [])]:
@@ -66,7 +66,7 @@ class Views:
                 self._kept[key] = value
 
     def _write_if_possible(self) -> None:
-        # A view is no result: what fails now is written at the end.
+        # A view is not a result: if it fails now, it is written at the end.
         with suppress(Exception):
             self.write()
 

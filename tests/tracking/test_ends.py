@@ -98,7 +98,7 @@ def test_a_run_that_the_record_does_not_know_is_ended_by_the_next(plan):
     tracker = opened(plan.tracking_uri, plan.home)
     tracker.start_trial(replace(running(7), params={"width": 3}))
     tracker.ready()
-    tracker._closing.set()  # as a kill does: nothing more is told
+    tracker._closing.set()  # as after a kill: nothing more is logged
     tracker._thread.join()
     assert statuses(plan)["trial-0007"] == ("RUNNING", "running")
     again = opened(plan.tracking_uri, plan.home, resume=True)

@@ -74,9 +74,9 @@ def test_points_after_each_epoch_come_at_the_times_that_the_epochs_took():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("told", "steps"), [(0, [1, 2, 3]), (1, [2, 3]), (2, [3]), (3, []), (9, [])])
-def test_what_was_told_is_not_told_again(told, steps):
-    points = entities.curves(replace(complete(0), curves={"loss": [1.0, 0.5, 0.4]}), told)
+@pytest.mark.parametrize(("logged", "steps"), [(0, [1, 2, 3]), (1, [2, 3]), (2, [3]), (3, []), (9, [])])
+def test_epochs_that_were_logged_are_not_logged_again(logged, steps):
+    points = entities.curves(replace(complete(0), curves={"loss": [1.0, 0.5, 0.4]}), logged)
     assert [p.step for p in points] == steps
     assert {p.timestamp for p in points} <= {AT}
 
@@ -87,7 +87,7 @@ def test_each_fold_has_curves_of_its_own_that_begin_at_one():
         ("fold_1_val_loss", 0.5, 1), ("fold_1_seconds", 1, 1), ("fold_1_val_loss", 0.4, 2), ("fold_1_seconds", 1, 2),
         ("fold_2_val_loss", 0.8, 1), ("fold_2_seconds", 1, 1),
     ]  # fmt: skip
-    assert pairs(entities.curves(record, told=2)) == [("fold_2_val_loss", 0.8, 1), ("fold_2_seconds", 1, 1)]
+    assert pairs(entities.curves(record, logged_epochs=2)) == [("fold_2_val_loss", 0.8, 1), ("fold_2_seconds", 1, 1)]
 
 
 def test_scores_stand_at_step_zero_and_a_failed_trial_has_none():
@@ -136,7 +136,7 @@ def test_records_in_the_order_of_their_ends():
     late, early = complete(0, ended=BEGAN + timedelta(hours=1)), complete(1)
     running = complete(2, state="running", ended=None)
     same = complete(3, ended=early.ended)
-    assert [one.number for one in entities.in_order([late, running, same, early])] == [1, 3, 0]
+    assert [one.number for one in entities.by_end([late, running, same, early])] == [1, 3, 0]
 
 
 def test_what_is_said_of_a_trial():

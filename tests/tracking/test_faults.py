@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from logged import STUDY, complete, look, tell
+from logged import STUDY, complete, log_trial, look
 from sqlalchemy import Engine, event
 
 from hpo.tracking import Ending, Tracker, client_runs, paging, study_runs, table_runs, tracker
@@ -44,7 +44,7 @@ def test_a_locked_database_is_warned_of_once_and_told_later(uri, home, capfd):
     other.execute("BEGIN EXCLUSIVE")
     began = time.monotonic()
     for number in range(3):
-        tell(log, complete(number))
+        log_trial(log, complete(number))
     assert time.monotonic() - began < 0.1, "training does not wait"
     until(lambda: warnings)
     other.execute("ROLLBACK")
@@ -64,7 +64,7 @@ def test_a_database_that_stays_locked_is_left_to_the_next_command(uri, home):
     log.ready()
     other = sqlite3.connect(home / "mlflow.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    tell(log, complete(0))
+    log_trial(log, complete(0))
     left: list[int] = []
     assert not log.close(left.append)
     assert set(left) == {1}
@@ -90,7 +90,7 @@ def test_a_full_disk(uri, home):
         log.ready()
         full[0] = True
         for number in range(40):
-            tell(log, complete(number))
+            log_trial(log, complete(number))
         until(lambda: warnings)
         full[0] = False
         assert log.close()
@@ -109,11 +109,11 @@ def test_a_run_that_the_store_refuses_holds_up_no_other(uri, home):
     warnings: list[str] = []
     log = opened(uri, home, warnings)
     for number in range(4):
-        tell(log, complete(number))
+        log_trial(log, complete(number))
     log.finish(Ending("finished", "done"))
     assert not log.close()
-    told = ("toy-study", "trial-0000", "trial-0002", "trial-0003")
-    assert {name: run["status"] for name, run in look(uri).items()} == dict.fromkeys(told, "FINISHED")
+    logged = ("toy-study", "trial-0000", "trial-0002", "trial-0003")
+    assert {name: run["status"] for name, run in look(uri).items()} == dict.fromkeys(logged, "FINISHED")
     assert len(warnings) == 1
 
 
@@ -121,7 +121,7 @@ def test_a_database_that_cannot_be_made_is_tried_again(tmp_path, empty_database)
     warnings: list[str] = []
     (tmp_path / "mlflow.db").write_text("no database")
     log = opened(f"sqlite:///{tmp_path}/mlflow.db", tmp_path, warnings, patient=True)
-    tell(log, complete(0))
+    log_trial(log, complete(0))
     until(lambda: warnings)
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     assert log.close()

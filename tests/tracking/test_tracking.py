@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from logged import BEGAN, STUDY, complete, failed, look, opened, pruned, running, tell, unexpected
+from logged import BEGAN, STUDY, complete, failed, log_trial, look, opened, pruned, running, unexpected
 from processes import start
 
 from hpo.errors import UserError
@@ -24,7 +24,7 @@ from hpo.text.urls import masked
 from hpo.tracking import Ending, Tracker
 from hpo.tracking.connection import connect
 
-# A process that saves a Keras model, waits to be told the run that it was logged to, loads it from there, and
+# A process that saves a Keras model, waits for the id of the run that it was logged to, loads it from there, and
 # tells all that plain MLflow finds. One process, for TensorFlow takes seconds to import.
 OTHER_PROCESS = """
     import json, sys, keras, mlflow, numpy as np
@@ -63,7 +63,7 @@ def test_a_study_is_found_by_plain_mlflow(uri, home, other_process):
     tracker = opened(uri, home)
     parent_id = tracker.ready()
     for record in (complete(0), pruned(1), failed(2)):
-        tell(tracker, record)
+        log_trial(tracker, record)
     config = "params: {width: 32}\n"
     assert other_process.stdout.readline() == "saved\n"
     tracker.finish(Ending("finished", "# Best: trial 0", complete(0), config, home / "best.keras"))
@@ -123,11 +123,11 @@ def test_the_coordinator_imports_no_tensorflow_and_prints_nothing(tmp_path):
         assert "mlflow" not in sys.modules
         from pathlib import Path
         from hpo.tracking import Ending
-        from logged import complete, opened, tell
+        from logged import complete, opened, log_trial
         home, model = Path(sys.argv[2]), Path(sys.argv[2]) / "best.keras"
         model.write_bytes(b"not looked into")
         tracker = opened(f"sqlite:///{home}/mlflow.db", home)
-        tell(tracker, complete(0))
+        log_trial(tracker, complete(0))
         tracker.finish(Ending("finished", "", complete(0), "", model))
         assert tracker.close()
         assert not {"tensorflow", "keras"} & set(sys.modules)
@@ -143,10 +143,10 @@ KILLED = """
     sys.path.insert(0, sys.argv[1])
     from pathlib import Path
     from hpo.training.messages import EpochDone
-    from logged import complete, opened, running, tell
+    from logged import complete, opened, running, log_trial
     home = Path(sys.argv[2])
     tracker = opened(f"sqlite:///{home}/mlflow.db", home)
-    tell(tracker, complete(0))
+    log_trial(tracker, complete(0))
     tracker.start_trial(running(1))
     tracker.epoch(EpochDone(1, 1, {name: curve[0] for name, curve in complete(1).curves.items()}))
     tracker.ready()
@@ -216,7 +216,7 @@ def test_a_killed_coordinator_is_mended_once(uri, home):
 def test_a_new_study_of_an_old_name_starts_afresh(uri, home):
     for _ in range(2):
         tracker = opened(uri, home)
-        tell(tracker, complete(0))
+        log_trial(tracker, complete(0))
         assert tracker.close()
     from mlflow import MlflowClient
 
@@ -231,7 +231,7 @@ def test_a_run_that_the_user_deleted_stays_deleted(uri, home):
     from mlflow import MlflowClient
 
     tracker = opened(uri, home)
-    tell(tracker, complete(0))
+    log_trial(tracker, complete(0))
     assert tracker.close()
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("toy").experiment_id
@@ -246,7 +246,7 @@ def test_the_last_best_is_the_best_though_trials_end_out_of_order(uri, home):
     tracker = opened(uri, home)
     later = replace(complete(0, 0.95), ended=BEGAN + timedelta(minutes=9))
     for record in (complete(1, 0.8), later):
-        tell(tracker, record)
+        log_trial(tracker, record)
     assert tracker.close()
     assert look(uri)["toy-study"]["last"]["best_val_accuracy"] == 0.95
 
@@ -345,7 +345,7 @@ def test_a_server_that_dies_is_warned_of_once_and_mended_later(server, home):
     warnings: list[str] = []
     tracker = Tracker.open(server.uri, home / "artifacts", STUDY, warn=warnings.append)
     tracker.ready()
-    tell(tracker, complete(0))
+    log_trial(tracker, complete(0))
     tracker.start_trial(running(1))
     deadline = time.monotonic() + 60
     while look(server.uri).get("trial-0000", {}).get("status") != "FINISHED":
@@ -354,7 +354,7 @@ def test_a_server_that_dies_is_warned_of_once_and_mended_later(server, home):
 
     began = time.monotonic()
     for record in (complete(1), complete(2)):
-        tell(tracker, record)
+        log_trial(tracker, record)
     assert time.monotonic() - began < 0.1, "training does not wait"
     tracker.finish(Ending("finished", "done"))
     assert not tracker.close(timeout=60)

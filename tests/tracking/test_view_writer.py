@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from logged import BEGAN, STUDY, complete, look, tell, unexpected, unpacked
+from logged import BEGAN, STUDY, complete, log_trial, look, unexpected, unpacked
 from mlflow import MlflowClient
 
 from hpo.study.record import Confirms
@@ -55,7 +55,7 @@ def test_a_view_grows_with_the_study_and_is_the_same_by_either_way(uri, home, tm
     assert list(views(uri)) == [TRIALS_KEY]
     assert shown(uri) == ["width", "optimizer"]
     for record in TRIALS:
-        tell(log, record)
+        log_trial(log, record)
     ended(log)
     assert shown(uri) == ["width"]
     assert find_study(uri, "toy-study").confirmation is None
@@ -109,7 +109,7 @@ def test_a_store_that_refuses_views_takes_all_the_rest(uri, home, empty_database
 
     monkeypatch.setattr(MlflowClient, "set_experiment_tag", refuse)
     log = opened(uri, home)
-    tell(log, TRIALS[0])
+    log_trial(log, TRIALS[0])
     ended(log)
     assert views(uri) == {}
     assert {run["status"] for run in look(uri).values()} == {"FINISHED"}
