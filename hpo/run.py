@@ -80,6 +80,7 @@ def run(
 
     began = time.monotonic() if began is None else began
     with Opening(console) as opening:
+        from hpo.loop.as_begun import as_begun
         from hpo.loop.finished import finished, log_what_is_missing, print_finished
         from hpo.loop.jobs import prepared
         from hpo.plan.plan import load_plan
@@ -92,6 +93,7 @@ def run(
             ended, trials = over.ended, over.trials
         else:
             opening.start_workers()
+            plan = as_begun(plan)
             with prepared(plan) as ready:
                 ended, trials = _study(ready, _Shown(console, opening), began)
     result = _result(plan, ended, trials, time.monotonic() - began)
@@ -132,6 +134,7 @@ def _more_of(study: str, trial: int, home: Path) -> str:
 
 
 def _study(ready: "Prepared", shown: "_Shown", began: float) -> "tuple[Ending, Sequence[TrialRecord]]":
+    from hpo.data.scaling import scaling_in_words
     from hpo.loop.driving import opened, run_study
     from hpo.loop.mlflow_observer import tracked
     from hpo.loop.progress import Progress
@@ -140,6 +143,7 @@ def _study(ready: "Prepared", shown: "_Shown", began: float) -> "tuple[Ending, S
     progress = Progress(shown.console, plan.experiment.objective, plan.trials, plan.experiment.study.timeout)
     with opened(plan, ready.info, progress.warn) as study:
         with tracked(plan, ready.info, bool(study.trials()), progress) as log:
+            progress.note(scaling_in_words(ready.info))
             if ready.data.note is not None:
                 progress.note(ready.data.note)
             for warning in plan.warnings(ready.info.task):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 def print_check(out: Console, checked: "Checked") -> None:
     """Prints what would run."""
+    from hpo.data.scaling import scaling_in_words
+
     plan, info = checked.plan, checked.dataset
     study = plan.experiment.study
     facts: list[tuple[str, Any]] = []
@@ -26,7 +28,7 @@ def print_check(out: Console, checked: "Checked") -> None:
     facts.append(
         ("dataset", f"{info.name}: {info.task}, {counts(info.sizes)}; input {info.input_shape}, {info.outputs} outputs")
     )
-    facts.append(("scaling", f"{info.scaling.method}, fitted on the training part"))
+    facts.append(("scaling", scaling_in_words(info)))
     if info.folds is not None:
         facts.append(("validation", f"{info.folds} folds, a model for each; the sizes above are of the first"))
     for name, text in _other_settings(plan.experiment.dataset).items():

@@ -123,7 +123,8 @@ class DatasetSpec(Shorthand):
     """How inputs are scaled. The scaling is fitted on the training part alone: one for all pixels of images, one for
     each column of tables. Values: minmax: to the range from 0 to 1; standard: to mean 0 and standard deviation 1;
     none: not at all.
-    Default: minmax for images, standard for tables. Example: standard"""
+    Default: minmax for images, none for other integers (numbers of words or things, counts), standard for all else,
+    and for tables. Example: standard"""
     limit: Annotated[int, Field(ge=10), WHOLE] | None = None
     """Use at most this many samples for training and validation together. A test part that the data bring stays whole.
     Unit: samples. Default: all. Example: 10000"""

@@ -119,6 +119,12 @@ class DatasetInfo:
     """How many fresh batches make an epoch of generated data, whose training part is a sample to fit the scaling on;
     None for other data."""
 
+    input_type: str = ""
+    """NumPy's name of the type in which samples came, such as int32; empty where earlier versions of hpo did not keep
+    it."""
+    default_scaling: bool = False
+    """Whether the scaling is the one by default, since the dataset section names none."""
+
     @property
     def feature_names(self) -> tuple[str, ...]:
         """What the features of a table are called: columns of numbers first, then a feature for each category."""

@@ -2,19 +2,20 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hpo.config.experiment import DatasetSpec
 from hpo.data.checks import check_part, check_same_shape
-from hpo.data.dataset import Array, Dataset, DatasetInfo, Part, PartName, Scaling
+from hpo.data.dataset import Array, Dataset, DatasetInfo, Part, PartName
 from hpo.data.files import find, read_idx_folder, read_npz
 from hpo.data.image_changes import check_augmentation, with_extra_tests
 from hpo.data.labels import Labels, read_labels
 from hpo.data.read_known import read_known
-from hpo.data.scaling import Moments, default_method
+from hpo.data.scaling import Moments, check_range, default_method
 from hpo.data.source_data import RawDataset, RawGenerated, RawPipelines, as_images, chunks
 from hpo.data.split import split
 from hpo.errors import DataError
@@ -114,16 +115,16 @@ def _from_arrays(raw: RawDataset, spec: DatasetSpec) -> list[Dataset]:
 
 def _fitted(raw: RawDataset, spec: DatasetSpec, labels: Labels, parts: Mapping[PartName, Part]) -> Dataset:
     """A dataset of these parts, its scaling fitted on the training part."""
-    shape = parts["training"].x.shape[1:]
-    moments = Moments(shape)
-    for chunk in chunks(parts["training"].x):
+    x = parts["training"].x
+    moments = Moments(x.shape[1:])
+    for chunk in chunks(x):
         moments.update(chunk)
     info = _info(
         raw.source,
         spec,
         labels,
-        shape,
-        moments,
+        # A table's columns of whole numbers are measures, as its others are.
+        _Inputs(x.shape[1:], x.dtype, moments, numbered=x.dtype.kind in "bui" and not raw.is_table),
         {name: len(part) for name, part in parts.items()},
         {name: part_digest(part) for name, part in parts.items()},
     )
@@ -151,17 +152,16 @@ def _from_pipelines(raw: RawPipelines, spec: DatasetSpec) -> Dataset:
         if found.y.array.dtype.kind not in "iuf":
             raise DataError(f"{found.y.place}: targets of a tf.data.Dataset must be numbers, got {found.y.array.dtype}")
     labels = read_labels({name: found.y for name, found in surveys.items()}, spec.task)
-    shape = surveys["training"].shape
+    seen = surveys["training"]
     info = _info(
         raw.source,
         spec,
         labels,
-        shape,
-        surveys["training"].moments,
+        _Inputs(seen.shape, seen.dtype, seen.moments, numbered=seen.dtype.kind in "bui"),
         {name: len(found.y.array) for name, found in surveys.items()},
         {name: found.digest for name, found in surveys.items()},
     )
-    empty = no_samples(shape)
+    empty = no_samples(seen.shape)
     return Dataset(info, empty, empty, empty, stream=raw.stream)
 
 
@@ -180,29 +180,43 @@ def part_digest(part: Part) -> str:
     return content.hexdigest()[:32]
 
 
+@dataclass(frozen=True)
+class _Inputs:
+    """What is known of the training part's samples."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    moments: Moments
+    numbered: bool
+    """Whether they are integers that number things, or count them, unless they are images."""
+
+
 def _info(
     source: str,
     spec: DatasetSpec,
     labels: Labels,
-    shape: tuple[int, ...],
-    moments: Moments,
+    inputs: _Inputs,
     sizes: Mapping[PartName, int],
     digests: Mapping[PartName, str],
 ) -> DatasetInfo:
-    scaling: Scaling = moments.scaling(spec.scaling or default_method(shape))
+    method = spec.scaling or default_method(inputs.shape, inputs.numbered)
+    if method == "none" and inputs.dtype.kind in "ui":
+        check_range(source, inputs.moments)
     order: tuple[PartName, ...] = ("training", "validation", "test")
     together = "".join(digests[name] for name in order)
     return DatasetInfo(
         name=spec.label,
         source=source,
         task=labels.task,
-        input_shape=shape,
+        input_shape=inputs.shape,
         classes=labels.outputs if labels.task == "classification" else None,
         outputs=labels.outputs,
         one_hot=labels.one_hot,
         sizes={name: sizes[name] for name in order},
         digests={name: digests[name] for name in order},
         digest=hashlib.sha256(together.encode()).hexdigest()[:32],
-        scaling=scaling,
+        scaling=inputs.moments.scaling(method),
         class_names=labels.class_names,
+        input_type=str(inputs.dtype),
+        default_scaling=spec.scaling is None,
     )

@@ -4,9 +4,13 @@ from typing import Literal
 
 import numpy as np
 
-from hpo.data.dataset import Array, Scaling
+from hpo.data.dataset import Array, DatasetInfo, Scaling
+from hpo.errors import DataError
 
 Method = Literal["minmax", "standard", "none"]
+
+_LARGEST_EXACT = 2**24
+"""Above this size float32 leaves integers out."""
 
 
 class Moments:
@@ -40,6 +44,11 @@ class Moments:
         self._high = np.maximum(self._high, values.max(axis=0))
         self._count = count
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """The least and the largest value of all."""
+        return float(self._low.min()), float(self._high.max())
+
     def scaling(self, method: Method) -> Scaling:
         """The scaling of that method: minmax to [0, 1], standard to mean 0 and deviation 1.
 
@@ -59,6 +68,44 @@ class Moments:
         return Scaling(method, np.asarray(offset, np.float32), np.asarray(factor, np.float32))
 
 
-def default_method(shape: tuple[int, ...]) -> Method:
-    """minmax for images, standard for all else."""
-    return "minmax" if len(shape) == 3 else "standard"
+def default_method(shape: tuple[int, ...], numbered: bool = False) -> Method:
+    """minmax for images, standard for all else; none for what is `numbered` in place of measured.
+
+    Integers that are no image are the numbers of words, users or things, or counts. A scaled number of a word is the
+    number of no word, and a model would look up another.
+    """
+    if len(shape) == 3:
+        return "minmax"
+    return "none" if numbered else "standard"
+
+
+def scaling_in_words(info: DatasetInfo) -> str:
+    """How the inputs of a dataset are scaled, and why, where its section does not say."""
+    kind = f"inputs ({info.input_type})" if info.input_type else "inputs"
+    method = info.scaling.method
+    if method == "none":
+        if not info.default_scaling:
+            return f"{kind} are left as they are"
+        why = "integers that are no image may be the numbers of words or things"
+        return f"{kind} are left as they are, since {why}; dataset.scaling: standard scales them"
+    to = "to the range from 0 to 1" if method == "minmax" else "to mean 0 and standard deviation 1"
+    one = "all numbers alike" if len(info.input_shape) >= 3 else "each column by itself"
+    change = "; dataset.scaling: none leaves them as they are" if info.default_scaling else ""
+    return f"{kind} are scaled {to} ({method}), {one}, fitted on the training part{change}"
+
+
+def check_range(place: str, moments: Moments) -> None:
+    """Checks that integers which are not scaled can be told apart in float32, in which models take them.
+
+    Raises:
+        DataError: some are too large.
+    """
+    low, high = moments.range
+    if max(-low, high) > _LARGEST_EXACT:
+        far = high if high >= -low else low
+        raise DataError(
+            f"{place}: integers that are not scaled must be at most {_LARGEST_EXACT:,} in size, got {far:,.0f}: "
+            "float32, in which models compute, does not tell larger ones apart; number them again from 0, or write "
+            "dataset.scaling: standard",
+            ("dataset", "scaling"),
+        )

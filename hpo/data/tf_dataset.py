@@ -29,6 +29,7 @@ class Survey:
 
     y: Values
     shape: tuple[int, ...]
+    dtype: np.dtype[Any]
     moments: Moments
     digest: str
 
@@ -49,7 +50,7 @@ def survey(dataset: Any, place: str) -> Survey:
 def _survey(batches: Iterable[tuple[Array, Array]], place: str) -> Survey:
     moments, checks, targets = None, [FiniteCheck(f"{place} {xy}") for xy in "xy"], []
     shape: tuple[int, ...] = ()
-    kinds, content = "", 0
+    kinds, content, dtype = "", 0, np.dtype(np.float32)
     for x, y in batches:
         check_types(Values(x, f"{place} x"), Values(y, f"{place} y"))
         if len(x) != len(y):
@@ -62,6 +63,7 @@ def _survey(batches: Iterable[tuple[Array, Array]], place: str) -> Survey:
         if not any(check.bad for check in checks):
             moments = moments or Moments(shape)
             moments.update(x)
+        dtype = x.dtype
         kinds = f"{x.dtype.str}{shape}{y.dtype.str}{y.shape[1:]}"
         content = (content + _row_hashes(x, y)) % 2**256
         targets.append(y)
@@ -70,7 +72,7 @@ def _survey(batches: Iterable[tuple[Array, Array]], place: str) -> Survey:
     if moments is None:
         raise DataError(f"{place}: must have at least one sample, got none")
     digest = hashlib.sha256(f"{kinds}{checks[0].rows}:{content:x}".encode()).hexdigest()[:32]
-    return Survey(Values(np.concatenate(targets), f"{place} y"), shape, moments, digest)
+    return Survey(Values(np.concatenate(targets), f"{place} y"), shape, dtype, moments, digest)
 
 
 def _row_hashes(x: Array, y: Array) -> int:

@@ -150,7 +150,11 @@ def study_info(plan: "Plan", info: "DatasetInfo", links: Mapping[str, str]) -> S
         fixed={
             "model": plan.space.model,
             "training": experiment.training.model_dump(mode="json"),
-            "dataset": experiment.dataset.model_dump(mode="json"),
+            # What the section leaves out, the data decided.
+            "dataset": {
+                "scaling": info.scaling.method,
+                **experiment.dataset.model_dump(mode="json", exclude_none=True),
+            },
             "sampler": experiment.study.sampler.model_dump(mode="json"),
             "pruner": experiment.study.pruner.model_dump(mode="json"),
             "study_seed": experiment.study.seed,

@@ -141,7 +141,7 @@ def read_exported(path: Path) -> Exported:
     if missing:
         rule = f"is not an exported trial: it lacks {', '.join(missing)}; write one: hpo export STUDY --to {path.name}"
         raise FileMistakes([Mistake(str(path), "", rule)])
-    plan = plan_of(found.data["experiment"], [*_folders(found), Path.cwd(), path.absolute().parent])
+    plan = plan_of(_as_trained(found.data), [*_folders(found), Path.cwd(), path.absolute().parent])
     mistakes = [
         found.mistake(("parameters", name), complaint)
         for name, complaint in plan.space.complaints(found.data["parameters"]).items()
@@ -153,6 +153,16 @@ def read_exported(path: Path) -> Exported:
         return _exported(found.data, plan)
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise FileMistakes([Mistake(str(path), "", f"is not an exported trial: reading it raised {error!r}")]) from None
+
+
+def _as_trained(data: Mapping[str, Any]) -> Any:
+    """The experiment, with the scaling that the data decided, which earlier versions of hpo kept beside it alone."""
+    experiment, resolved = data["experiment"], data.get("resolved")
+    dataset = experiment.get("dataset") if isinstance(experiment, Mapping) else None
+    if isinstance(dataset, Mapping) and dataset.get("scaling") is None and isinstance(resolved, Mapping):
+        scaling = (resolved.get("dataset") or {}).get("scaling")
+        return {**experiment, "dataset": {**dataset, "scaling": scaling}}
+    return experiment
 
 
 def _folders(found: Document) -> list[str]:

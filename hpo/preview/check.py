@@ -82,7 +82,7 @@ class Checked:
         return {
             "name": self.plan.experiment.name,
             "dataset": {"name": self.dataset.name, "task": self.dataset.task, "sizes": dict(self.dataset.sizes),
-                        "folds": self.dataset.folds,
+                        "folds": self.dataset.folds, "scaling": self.dataset.scaling.method,
                         "input_shape": list(self.dataset.input_shape), "digest": self.dataset.digest},
             "trials": self.plan.trials, "timeout": self.plan.experiment.study.timeout,
             **{size: {"parameters": dict(self.configurations[size]), "cost": asdict(one.cost) if one.cost else None,
@@ -108,9 +108,10 @@ def check(
     Raises:
         UserError: a mistake in the files, the data or the model.
     """
+    from hpo.loop.as_begun import as_begun
     from hpo.plan.plan import load_plan
 
-    plan = load_plan(experiment, overrides, home)
+    plan = as_begun(load_plan(experiment, overrides, home))
     refuse_other_backends()
     with without_import_messages():
         from hpo.training.process import limit_threads

@@ -69,6 +69,7 @@ def extend(study: str, experiment: str | Path | Mapping[str, Any], options: Opti
         StudyMismatch: objective, data, model or training differ, so that scores would not compare.
     """
     from hpo.config.declared import Declared
+    from hpo.loop.as_begun import scaled_as
     from hpo.reuse.import_trials import carry
     from hpo.reuse.past_trials import Wanted, of_study, same_pruner
     from hpo.study.attributes import DECLARED
@@ -79,6 +80,7 @@ def extend(study: str, experiment: str | Path | Mapping[str, Any], options: Opti
     plan = _plan(experiment, study, options)
     old = known_study(options.storage or plan.storage, study)
     view = view_of(old, options.storage or plan.storage)
+    plan = scaled_as(plan, view.identity["dataset"]["scaling"])
     stored = old.user_attrs.get(DECLARED)
     declared = None if stored is None else Declared(stored)
     definition = _definition(replace(plan, declared=declared))

@@ -44,7 +44,8 @@ class StudyView:
     files: Mapping[str, str]
     """The YAML files: experiment, search_space."""
     experiment: Mapping[str, Any]
-    """The experiment with all defaults and overrides applied, including its search space."""
+    """The experiment with all defaults and overrides applied, including its search space, and the scaling of inputs
+    that was decided by the data."""
     versions: Mapping[str, str]
     """Versions of the packages with which the study was begun."""
     trials: Sequence[TrialRecord]
@@ -90,6 +91,21 @@ def read_study(url: str, name: str) -> StudyView:
     return view_of(study, url, known)
 
 
+def begun_scaling(url: str, name: str) -> str | None:
+    """The scaling with which a study was begun; None if there is no such study.
+
+    Raises:
+        NotFound: there is no store.
+    """
+    database = open_database(url, must_exist=True)
+    try:
+        known = database.get_study_user_attrs(database.get_study_id_from_name(name))
+    except KeyError:
+        return None
+    scaling: str | None = known.get(IDENTITY, {}).get("dataset", {}).get("scaling")
+    return scaling
+
+
 @read_patiently
 def read_sampled(url: str, name: str) -> dict[int, Sampled]:
     """The sampled parameters of a study's trials, by number, with their ranges as the sampler saw them.
@@ -126,13 +142,16 @@ def _loaded(storage: BaseStorage, url: str, name: str) -> optuna.Study:
 def view_of(study: optuna.Study, url: str, trials: Sequence[FrozenTrial] | None = None) -> StudyView:
     """A study as it is stored at `url`; `trials`: its trials, if they have been read already."""
     attributes = study.user_attrs
-    confirmed = attributes.get(CONFIRMATION)
+    confirmed, experiment = attributes.get(CONFIRMATION), kept_experiment(attributes[EXPERIMENT])
+    if isinstance(dataset := experiment.get("dataset"), Mapping) and dataset.get("scaling") is None:
+        # What is the default may have changed since the study was begun.
+        experiment = {**experiment, "dataset": {**dataset, "scaling": attributes[IDENTITY]["dataset"]["scaling"]}}
     return StudyView(
         name=study.study_name,
         identity=hidden_in(attributes[IDENTITY]),
         # Earlier versions of hpo stored the URLs of stores in these too.
         files=kept_files(attributes[FILES]),
-        experiment=kept_experiment(attributes[EXPERIMENT]),
+        experiment=experiment,
         versions=attributes[VERSIONS],
         trials=records_of(study.get_trials(deepcopy=False) if trials is None else trials),
         storage=url,

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hpo.data.scaling import Method, Moments, default_method
+from hpo.data.scaling import Method, Moments, check_range, default_method
+from hpo.errors import DataError
 
 RNG = np.random.default_rng(0)
 
@@ -58,3 +59,17 @@ def test_none_and_defaults() -> None:
     x = RNG.normal(size=(5, 2)).astype(np.float32)
     np.testing.assert_array_equal(moments(x).scaling("none").apply(x), x)
     assert [default_method(shape) for shape in ((4,), (5, 4), (8, 8, 1))] == ["standard", "standard", "minmax"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "numbered", "method"),
+    [((20,), True, "none"), ((20,), False, "standard"), ((8, 8, 1), True, "minmax"), ((12, 3), True, "none")],
+)
+def test_what_numbers_things_is_left_as_it_is(shape: tuple[int, ...], numbered: bool, method: Method) -> None:
+    assert default_method(shape, numbered) == method
+
+
+def test_integers_that_float32_cannot_tell_apart_must_be_scaled() -> None:
+    check_range("ids", moments(np.array([[0, 2**24], [5, 3]])))
+    with pytest.raises(DataError, match=r"ids: integers that are not scaled must be .* got -16,777,217.*from 0"):
+        check_range("ids", moments(np.array([[0, 3], [-(2**24) - 1, 3]])))

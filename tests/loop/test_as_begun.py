@@ -1,0 +1,97 @@
+"""Integers that number things are left as they are, and a study that was begun otherwise goes on as it was begun."""
+
+import io
+import json
+import textwrap
+
+import numpy as np
+import optuna
+import pytest
+from rich.console import Console
+
+import hpo
+from hpo.errors import UserError
+from hpo.loop.as_begun import as_begun
+from hpo.plan.exported_file import read_exported, write_exported
+from hpo.plan.plan import load_plan
+from hpo.plan.rebuilt import plan_of_study
+from hpo.preview.check import check
+from hpo.study.attributes import EXPERIMENT, IDENTITY
+from hpo.study.read import read_study
+
+SCRIPT = """
+    import keras, numpy as np
+    def tokens():
+        rng = np.random.default_rng(0)
+        y = rng.integers(0, 2, 300)
+        x = 2 * rng.integers(1, 50, (300, 10)) + y[:, None]  # odd words in class 1, even ones in class 0
+        return {"train": (x.astype("int32"), y)}
+    def lookup(params, dataset):
+        layers = keras.layers
+        return keras.Sequential([
+            keras.Input(dataset.input_shape), layers.Embedding(128, params["width"]),
+            layers.GlobalAveragePooling1D(), layers.Dense(2, activation="softmax"),
+        ])
+"""
+EXPERIMENT_FILE = {
+    "name": "tokens",
+    "dataset": {"function": "words:tokens"},
+    "search_space": {"model": "words:lookup", "parameters": {"width": {"type": "int", "low": 4, "high": 8}}},
+    "objective": "val_accuracy",
+    "training": {"epochs": 6, "learning_rate": 0.05},
+    "study": {"trials": 1},
+    "engine": "serial",
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "words.py").write_text(textwrap.dedent(SCRIPT))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_numbers_of_words_reach_an_embedding_and_old_studies_keep_theirs(folder):
+    told = io.StringIO()
+    home = folder / "mlruns"
+    ran = hpo.run(EXPERIMENT_FILE, home=home, console=Console(file=told, width=400))
+    assert ran.best is not None
+    assert ran.best.test["accuracy"] > 0.9
+    assert ran.best.resolved is not None
+    assert ran.best.resolved.dataset["scaling"] == "none"
+    left = "inputs (int32) are left as they are, since integers that are no image may be the numbers of words or things"
+    assert left in told.getvalue()
+    plan = load_plan(EXPERIMENT_FILE, home=home)
+    assert as_begun(plan).experiment.dataset.scaling == "none"
+
+    # The same study as earlier code began it: all but images were standardized.
+    study = optuna.load_study(study_name="tokens", storage=plan.storage)
+    identity = study.user_attrs[IDENTITY]
+    study.set_user_attr(IDENTITY, {**identity, "dataset": {**identity["dataset"], "scaling": "standard"}})
+    assert study.user_attrs[EXPERIMENT]["dataset"]["scaling"] is None
+    assert as_begun(plan).experiment.dataset.scaling == "standard"
+    view = read_study(plan.storage, "tokens")
+    assert plan_of_study(view).experiment.dataset.scaling == "standard"
+    again = hpo.run(EXPERIMENT_FILE, overrides=["study.trials=2"], home=home)
+    assert again.trials[1].resolved.dataset["scaling"] == "standard"
+    write_exported(view, view.trial(0), folder / "best.json")
+    # Files of earlier versions keep the scaling that the data decided beside the experiment alone.
+    content = json.loads((folder / "best.json").read_text())
+    assert content["experiment"]["dataset"]["scaling"] == "standard"
+    content["experiment"]["dataset"]["scaling"] = None
+    (folder / "best.json").write_text(json.dumps(content))
+    assert read_exported(folder / "best.json").plan.experiment.dataset.scaling == "none"
+
+
+def test_a_new_study_decides_by_its_data(folder):
+    assert as_begun(load_plan(EXPERIMENT_FILE)).experiment.dataset.scaling is None
+    named = load_plan(EXPERIMENT_FILE, ["dataset.scaling=minmax"])
+    assert as_begun(named) == named
+
+
+def test_ids_too_large_for_float32_are_refused_at_their_line(folder):
+    x = np.array([[2**24 + 1, 3]] * 40)
+    np.savez(folder / "ids.npz", x_train=x, y_train=np.arange(40) % 2)
+    experiment = {**EXPERIMENT_FILE, "dataset": "ids.npz", "search_space": "mlp"}
+    with pytest.raises(UserError, match=r"dataset.scaling: .*integers that are not scaled must be at most 16,777,216"):
+        check(experiment)
