@@ -21,15 +21,20 @@ class Slow(layers.Layer):
         return x
 
 
-def _compiled(*inside):
+def _compiled(*inside, eager=True):
     model = keras.Sequential([keras.Input((4,)), *inside, layers.Dense(3, activation="softmax")])
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=eager)
     return model
 
 
 def quick(params, dataset):
     print("hello from the model")
     return _compiled(layers.Dropout(0.25))
+
+
+def pausable(params, dataset):
+    """Trains in a graph, and so may pause."""
+    return _compiled(layers.Dropout(0.25), eager=False)
 
 
 def slow(params, dataset):

@@ -10,15 +10,15 @@ from hpo.training.messages import Event, Job, StopReason
 class Engine(ABC):
     """Trains jobs. Every engine passes the contract in `tests/engines/test_contract.py`.
 
-    A trial's events are Started, EpochDone after each epoch, and one last: Finished, Failed or Lost. After an
-    EpochDone the trial's next epoch counts only once `proceed` was called for it.
+    A trial's events are Started, EpochDone after each epoch, Checkpointed at times, and one last: Finished, Failed,
+    Lost or Paused. After an EpochDone the trial's next epoch counts only once `proceed` was called for it.
     """
 
     workers: int
     """How many jobs may train at a time."""
     takes_next: bool = False
     """Whether a job may be submitted while the trial before it in the same worker is still being tested: after its last
-    EpochDone, or after `stop` was called for it."""
+    EpochDone, or after `stop` or `pause` was called for it."""
 
     @abstractmethod
     def submit(self, job: Job) -> None:
@@ -35,6 +35,13 @@ class Engine(ABC):
     @abstractmethod
     def stop(self, trial: int, reason: StopReason) -> None:
         """Asks a trial to stop within the running epoch, which is dropped, and to finish at its best weights."""
+
+    @abstractmethod
+    def pause(self, trial: int) -> None:
+        """Asks a trial to leave a checkpoint of its last finished epoch, and its worker; the running epoch is dropped.
+
+        For a trial that cannot pause (`Started.trains_through`) this is `proceed`.
+        """
 
     @abstractmethod
     def kill(self, trial: int) -> None:

@@ -18,19 +18,28 @@ from pathlib import Path
 
 from hpo.config.declared import Declared
 from hpo.engines import Engine
+from hpo.engines.death import cause, oom_kills
 from hpo.engines.process_exit import COORDINATOR
-from hpo.engines.worker import Answer, Discover, Discovered, Order, Proceed, Ready, Stop, main
+from hpo.engines.worker import Answer, Discover, Discovered, Order, Pause, Proceed, Ready, Stop, main
 from hpo.errors import HpoError
 from hpo.system.long_work import notes_while_waiting
 from hpo.system.scratch import process_folder
 from hpo.system.signals import ENDING
-from hpo.training.messages import EpochDone, Event, Failed, FailureReason, Finished, Job, Lost, StopReason
+from hpo.training.messages import (
+    EpochDone,
+    Event,
+    Failed,
+    FailureReason,
+    Finished,
+    Job,
+    Lost,
+    Paused,
+    Started,
+    StopReason,
+)
 
 # Keras never frees 3 to 6 MB of each trial. A worker that has grown by this many bytes is replaced between two trials.
 _GROWTH = 512 * 2**20
-# How much of what a worker printed is kept when it dies: lines, and bytes.
-_LAST_LINES = 15
-_LAST_BYTES = 8192
 
 
 @dataclass
@@ -43,6 +52,7 @@ class _Worker:
     trial: int | None = None
     at_end: bool = False
     """Whether the training of its trial has ended."""
+    may_pause: bool = False
     next: Job | None = None
     """The job that it trains after that."""
     first_memory: int | None = None
@@ -108,10 +118,26 @@ class LocalEngine(Engine):
         for worker in self._workers:
             if worker.trial == trial:
                 worker.at_end = True
-            elif worker.next is not None and worker.next.trial == trial:
-                worker.next = None
-                self._dropped.append(Finished(trial, reason, None))
+        if (job := self._taken_back(trial)) is not None:
+            self._dropped.append(_left(job) if job.resume else Finished(trial, reason, None))
         self._to(trial, Stop(reason))
+
+    def pause(self, trial: int) -> None:
+        """Asks a trial to leave a checkpoint, and its worker."""
+        for worker in self._workers:
+            if worker.trial == trial:
+                worker.at_end |= worker.may_pause
+        if (job := self._taken_back(trial)) is not None:
+            self._dropped.append(_left(job))
+        self._to(trial, Pause())
+
+    def _taken_back(self, trial: int) -> Job | None:
+        """The job of a trial that no worker has begun, which now none will."""
+        for worker in self._workers:
+            if (job := worker.next) is not None and job.trial == trial:
+                worker.next = None
+                return job
+        return None
 
     def kill(self, trial: int) -> None:
         """Ends the trial's process and starts a new one."""
@@ -183,8 +209,10 @@ class LocalEngine(Engine):
                     return
             elif not isinstance(answer, Discovered):
                 worker.at_end |= isinstance(answer, EpochDone) and answer.last
-                if isinstance(answer, Finished | Failed):
-                    worker.trial, worker.at_end = None, False
+                if isinstance(answer, Started):
+                    worker.may_pause = answer.trains_through is None
+                if isinstance(answer, Finished | Failed | Paused):
+                    worker.trial, worker.at_end, worker.may_pause = None, False, False
                 yield answer
 
     def _bury(self, worker: _Worker) -> Iterator[Event]:
@@ -200,16 +228,8 @@ class LocalEngine(Engine):
             yield Lost(trial, *died_of)
 
     def _cause(self, worker: _Worker) -> tuple[FailureReason, str, str]:
-        """Why a worker died: the reason, a message, and its last output."""
         worker.process.join()
-        code, printed = worker.process.exitcode or 0, _last_lines(worker.log, worker.log_start)
-        if code >= 0:
-            return "crashed", f"the worker's process left with exit code {code}", printed
-        if -code != signal.SIGKILL:
-            return "crashed", f"the worker's process was ended by {signal.Signals(-code).name}", printed
-        if _oom_kills() > worker.oom_kills:
-            return "out_of_memory", "the system killed the worker's process because memory ran out (SIGKILL)", printed
-        return "killed", "the worker's process was killed (SIGKILL)", printed
+        return cause(worker.process.exitcode or 0, oom_kills() > worker.oom_kills, worker.log, worker.log_start)
 
     def _replace(self, worker: _Worker) -> _Worker:
         worker.process.kill()
@@ -233,7 +253,7 @@ class LocalEngine(Engine):
                 self._send(worker, order)
 
     def _begin(self, worker: _Worker, order: Job | Discover) -> None:
-        worker.oom_kills = _oom_kills()
+        worker.oom_kills = oom_kills()
         worker.log_start = worker.log.stat().st_size if worker.log.exists() else 0
         self._send(worker, order)
 
@@ -268,26 +288,10 @@ def _starting() -> Iterator[None]:
         del os.environ[COORDINATOR]
 
 
-def _last_lines(log: Path, start: int) -> str:
-    """The last lines of a log after byte `start`, below a heading; empty if there are none."""
-    try:
-        with log.open("rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            file.seek(max(start, end - _LAST_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()
-    except FileNotFoundError:
-        return ""
-    return "\n".join(["Its last output:", *lines[-_LAST_LINES:]]) if lines else ""
+def _left(job: Job) -> Paused:
+    """What is heard of a job that nobody began."""
+    return Paused(job.trial, job.resume.epochs if job.resume else 0, job.resume)
 
 
 def _joined(message: str, printed: str) -> str:
     return f"{message}\n{printed}".strip()
-
-
-def _oom_kills() -> int:
-    """How many processes the kernel has killed for lack of memory since it started; 0 if it does not report that."""
-    try:
-        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

@@ -11,6 +11,8 @@ from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.engines import Engine
 from hpo.system.private_files import private_file, private_folder
 from hpo.training.messages import (
+    NO_CHECKPOINTS,
+    Checkpoint,
     EndReason,
     EpochDone,
     Event,
@@ -19,6 +21,8 @@ from hpo.training.messages import (
     FoldEpoch,
     Job,
     Lost,
+    Order,
+    Paused,
     Started,
     StopReason,
 )
@@ -62,7 +66,7 @@ class _Trial:
     waiting: bool = False
     hanging: bool = False
     at_end: bool = False
-    stop: StopReason | None = None
+    stop: Order | None = None
     own_end: EndReason | None = None
 
 
@@ -106,6 +110,15 @@ class ScriptedEngine(Engine):
         self._trials[trial].waiting = False
         self._trials[trial].at_end = self.takes_next
 
+    def pause(self, trial: int) -> None:
+        """Ends a trial with its next event; a job with the checkpoint goes on after the epochs that it had."""
+        if self._trials[trial].job.checkpoints is None:
+            self.proceed(trial)
+        else:
+            self._trials[trial].stop = "pause"
+            self._trials[trial].waiting = False
+            self._trials[trial].at_end = self.takes_next
+
     def kill(self, trial: int) -> None:
         """Drops a trial."""
         self._trials.pop(trial, None)
@@ -118,13 +131,20 @@ class ScriptedEngine(Engine):
         """Drops all trials."""
         self._trials.clear()
 
+    def _start(self, trial: _Trial) -> Started:
+        job, trial.started = trial.job, True
+        done = job.resume.epochs if job.resume else 0
+        while len(trial.curve) < done:
+            self._take(trial, next(trial.steps))
+        through = NO_CHECKPOINTS if job.checkpoints is None else None
+        return Started(job.trial, os.getpid(), model_parameters=1, epochs_done=done, trains_through=through)
+
     def _next(self, trial: _Trial) -> Event | None:
         number = trial.job.trial
         if not trial.started:
-            trial.started = True
-            return Started(number, os.getpid(), model_parameters=1)
+            return self._start(trial)
         if trial.stop is not None and trial.own_end is None:
-            return self._finish(trial, trial.stop)
+            return self._pause(trial) if trial.stop == "pause" else self._finish(trial, trial.stop)
         try:
             step = next(trial.steps)
         except StopIteration:
@@ -137,6 +157,11 @@ class ScriptedEngine(Engine):
         if step is None:
             return None
         trial.waiting = True
+        return self._take(trial, step)
+
+    def _take(self, trial: _Trial, step: Step) -> EpochDone | None:
+        if step is None or isinstance(step, Started | Finished | Failed | Lost):
+            return None
         value = step.value if isinstance(step, InFold | StoppedEarly) else step
         trial.curve.append(value)
         metrics = {trial.job.objective.metric: value, "learning_rate": 0.001, "seconds": 0.01}
@@ -147,7 +172,12 @@ class ScriptedEngine(Engine):
         if isinstance(step, InFold):
             trial.folds[step.fold] += 1
             fold = FoldEpoch(step.fold, trial.folds[step.fold], step.ended)
-        return EpochDone(number, len(trial.curve), metrics, last, trial.own_end, fold)
+        return EpochDone(trial.job.trial, len(trial.curve), metrics, last, trial.own_end, fold)
+
+    def _pause(self, trial: _Trial) -> Paused:
+        number, epochs = trial.job.trial, len(trial.curve)
+        self.kill(number)
+        return Paused(number, epochs, Checkpoint(f"script of trial {number}", epochs, 0, ""))
 
     def _finish(self, trial: _Trial, ended_by: EndReason) -> Finished:
         job = trial.job

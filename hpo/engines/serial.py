@@ -69,6 +69,11 @@ class SerialEngine(Engine):
         if self._line is not None and trial == self._trial:
             self._line.stop(reason)
 
+    def pause(self, trial: int) -> None:
+        """Asks the trial to leave a checkpoint."""
+        if self._line is not None and trial == self._trial:
+            self._line.pause()
+
     def kill(self, trial: int) -> None:
         """Drops the trial."""
         if trial == self._trial:

@@ -33,6 +33,11 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Asks the running trial to leave a checkpoint."""
+
+
+@dataclass(frozen=True)
 class Discover:
     """Asks for the parameters that a KerasTuner model declares."""
 
@@ -56,7 +61,7 @@ class Ready:
     memory: int
 
 
-Order = Job | Discover | Proceed | Stop
+Order = Job | Discover | Proceed | Stop | Pause
 Answer = Event | Discovered | Ready
 
 
@@ -115,7 +120,15 @@ class _Worker:
             elif isinstance(order, Discover):
                 self._orders.put(order)
             elif self._line is not None:
-                self._line.proceed() if isinstance(order, Proceed) else self._line.stop(order.reason)
+                self._answer(self._line, order)
+
+    def _answer(self, line: QueueLine, order: Proceed | Stop | Pause) -> None:
+        if isinstance(order, Proceed):
+            line.proceed()
+        elif isinstance(order, Pause):
+            line.pause()
+        else:
+            line.stop(order.reason)
 
     def _train(self, job: Job) -> None:
         from hpo.training.trial import train

@@ -230,7 +230,7 @@ class Coordinator:
                 observer.trial_started(running.record)
         elif isinstance(event, EpochDone):
             self._epoch(running, event)
-        else:
+        elif isinstance(event, Finished | Failed | Lost):
             if isinstance(event, Finished) and event.declared is not None:
                 self._study.declare(event.declared)
             self._end(event)

@@ -28,6 +28,11 @@ class Augment:
             noise = isinstance(layer, keras.layers.GaussianNoise)
             (layer.seed_generator if noise else layer.generator).state.assign([int(own), 0])
 
+    @property
+    def variables(self) -> list[Any]:
+        """The state of its seeds."""
+        return [variable for layer in self._layers for variable in layer.variables]
+
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """The batch changed: scaled samples, shape (n, *input_shape), float32."""
         for layer in self._layers:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,15 +12,18 @@ from hpo.config.experiment import EarlyStopping
 from hpo.config.score import Score
 from hpo.errors import ModelError
 from hpo.training.kept_weights import kept_weights
-from hpo.training.messages import EndReason, EpochDone, Job, Line
+from hpo.training.messages import EndReason, EpochDone, Job, Line, Order
+
+Leaving = EndReason | Order
+"""Why training ends: the trial's end, or a pause."""
 
 
 class Stopped(Exception):
-    """The trial was asked to stop, or has come to its end."""
+    """The trial was asked to stop or to pause, or has come to its end."""
 
-    def __init__(self, reason: EndReason) -> None:
+    def __init__(self, reason: Leaving) -> None:
         super().__init__(reason)
-        self.reason: EndReason = reason
+        self.reason: Leaving = reason
 
 
 class Nonfinite(Exception):
@@ -34,10 +37,12 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
     An epoch that is interrupted by a stop is dropped: neither reported nor a candidate for the best.
     """
 
-    def __init__(self, job: Job, line: Line) -> None:
+    def __init__(self, job: Job, line: Line, kept: Callable[[], None] = lambda: None) -> None:
+        """`kept` is called when an epoch has been reported: the state then is that of its end."""
         super().__init__()
         self._job = job
         self._line = line
+        self._kept = kept
         self.best: Score | None = None
         """The objective at the best epoch."""
         self.best_weights: list[Any] = []
@@ -45,10 +50,35 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         self.beside: Sequence[keras.callbacks.Callback] = ()
         """The other callbacks of the training."""
         self.ended: EndReason | None = None
+        """Why the last epoch was the last."""
         self._epoch = 0
+        self._reported = False
         self._reference: Score | None = None
         self._waited = 0
         self._began = time.perf_counter()
+
+    @property
+    def epochs(self) -> int:
+        """The epochs so far, those before a pause included."""
+        return self._epoch
+
+    def state(self) -> dict[str, Any]:
+        """What it has counted and seen so far; the best weights are the caller's to keep."""
+        best = None if self.best is None else [self.best.value, self.best.epoch]
+        reference = None if self._reference is None else self._reference.value
+        return {
+            "epoch": self._epoch, "best": best, "reference": reference, "waited": self._waited, "ended": self.ended,
+        }  # fmt: skip
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a state."""
+        objective, stopping = self._job.objective, self._job.training.early_stopping
+        self._epoch, self._waited, self.ended = state["epoch"], state["waited"], state["ended"]
+        self.best = None if state["best"] is None else objective.score(*state["best"])
+        if stopping is not None and state["reference"] is not None:
+            self._reference = (stopping.monitor or objective).score(state["reference"])
+        if self.ended == "epochs" and self._epoch < self._job.training.epochs:
+            self.ended = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Starts the clock of the epoch."""
@@ -75,7 +105,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         """Reports the epoch, once the verdict on the one before is known: training did not wait for it."""
         self._refuse_to_go_on()
         self.check(0.0)
-        if self._epoch > 0 and (reason := self._line.verdict()):
+        if self._reported and (reason := self._line.verdict()):
             raise Stopped(reason)
         # Keras counts from zero, and a user's own fit may call model.fit several times.
         self._epoch += 1
@@ -91,6 +121,8 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
             self.ended = "epochs"
         last = self.ended is not None
         self._line.emit(EpochDone(self._job.trial, self._epoch, metrics, last, ended_by=self.ended))
+        self._reported = True
+        self._kept()
         if self.ended:
             self.model.stop_training = True
 

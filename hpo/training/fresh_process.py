@@ -40,13 +40,13 @@ def run_fresh(paths: Sequence[str], folders: Sequence[str], own_process: bool, r
     before = read_thread()
     try:
         context = _imported(paths, folders)
-        settings, modules = Settings(own_process), _users_modules(folders)
+        settings, modules = Settings(own_process), users_modules(folders)
         held = Rollback(modules)
         try:
             return context.copy().run(run)
         finally:
             held.restore()
-            for module in _users_modules(folders):
+            for module in users_modules(folders):
                 # Imported by the trial itself, which the next one would do too.
                 if module not in modules:
                     sys.modules.pop(module.__name__, None)
@@ -81,7 +81,7 @@ def _import(module: str, paths: Sequence[str], folders: Sequence[str]) -> None:
     load_object(next(path for path in paths if path.partition(":")[0] == module), folders)
 
 
-def _users_modules(folders: Sequence[str]) -> list[ModuleType]:
+def users_modules(folders: Sequence[str]) -> list[ModuleType]:
     """The modules that lie in the folders, but for what is installed there."""
     roots = tuple(str(Path(folder).resolve()) for folder in folders)
     foreign = _FOREIGN.setdefault(roots, set())

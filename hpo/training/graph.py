@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import keras
 import numpy as np
@@ -112,6 +113,16 @@ class GraphLoop:
         if moving not in self._traced:
             keras_compat.trace(self._train_at_rates if moving else self._train)
             self._traced.add(moving)
+
+    def traced(self, moving: bool = False) -> Any:
+        """The traced graph of training."""
+        return keras_compat.trace(self._train_at_rates if moving else self._train)
+
+    @property
+    def samples(self) -> list[tf.Variable]:
+        """The variables that hold samples, which stand there anew for each step."""
+        part = self._parts["training"]
+        return [one for one in (part.x, part.y, part.weights) if isinstance(one, tf.Variable)]
 
     def rehearse(self, moving: bool = False) -> None:
         """Traces the graphs, and runs a step of each on two samples; the model's state is another afterwards."""

@@ -5,6 +5,7 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from keras.src.saving import object_registration
 from keras.src.trainers.trainer import Trainer
 from tensorflow.python.eager import context
 from tensorflow.python.framework import config as tf_config
+from tensorflow.python.framework import op_def_registry
 
 SET_BY_USERS = (
     "dtype_policy", "traceback_filtering", "interactive_logging", "flash_attention", "nnx_enabled", "distribution",
@@ -27,6 +29,12 @@ WRAPPERS = "tensorflow.python.trackable.data_structures"
 
 Each has what it is around as `__wrapped__`, or is itself a list or dictionary.
 """
+
+# Operations that read and write variables, and those around others, which are looked at themselves.
+_OF_VARIABLES = re.compile(
+    "Assert$|Assign.*VariableOp$|Case$|If$|.*PartitionedCall$|ReadVariableOp$|Resource(Sparse)?Apply|ResourceGather"
+    "|ResourceScatter|VarIsInitializedOp$|VariableShape$|While$"
+)
 
 # Settings
 
@@ -107,9 +115,20 @@ def shows_averages(callback: Any) -> bool:
 # Graphs
 
 
-def trace(function: Any) -> None:
-    """Traces a `tf.function` with an input signature; the public way keeps its graph for ever."""
-    function._get_concrete_function_garbage_collected()
+def trace(function: Any) -> Any:
+    """The graph of a `tf.function` with an input signature, traced if need be; the public way keeps it for ever."""
+    return function._get_concrete_function_garbage_collected()
+
+
+def keeps_state(traced: Any) -> list[str]:
+    """The operations of a traced graph whose state is in no variable: TensorFlow's names, such as RandomUniform.
+
+    TensorFlow says of each operation whether it has state; those that read and write variables have, too.
+    """
+    graph = traced.graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    kinds = ((name, op_def_registry.get(name)) for name in sorted({node.op for node in nodes}))
+    return [name for name, kind in kinds if kind is not None and kind.is_stateful and not _OF_VARIABLES.match(name)]
 
 
 def open_shape(variable: keras.Variable, shape: Sequence[int | None]) -> None:

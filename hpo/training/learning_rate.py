@@ -1,5 +1,6 @@
 """How the learning rate moves while a model trains: schedules after a linear warm-up, or smaller once it stalls."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,7 +130,24 @@ class Scheduled(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class Plateau(keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]
-    """Keras's own, which fails where there is no such metric."""
+    """Keras's own, which fails where there is no such metric, and can go on from a state."""
+
+    _resumed: Mapping[str, Any] | None = None
+
+    def state(self) -> dict[str, Any]:
+        """What it has counted and seen; the rate is a variable of the optimizer's."""
+        best = None if self.best is None else float(self.best)
+        return {"wait": self.wait, "cooldown_counter": self.cooldown_counter, "best": best}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a state, once training begins."""
+        self._resumed = state
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Begins to count."""
+        super().on_train_begin(logs)
+        for name, value in (self._resumed or {}).items():
+            setattr(self, name, value)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Reduces the learning rate, if it is time."""

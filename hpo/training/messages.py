@@ -14,6 +14,9 @@ from hpo.text.cleaning import LONGEST_LINE, LONGEST_NAME, clean, shortened, visi
 StopReason = Literal["pruner", "deadline", "target", "interrupt"]
 """Why a trial is asked to stop: by the pruner, at the study's deadline, since the target is reached, by the user."""
 
+Order = StopReason | Literal["pause"]
+"""What a running trial may be asked for: to stop at its best weights, or to pause."""
+
 EndReason = Literal["epochs", "early_stopping"] | StopReason
 """Why a trial came to its end: after its last epoch, without improvement, or since it was asked to."""
 
@@ -23,6 +26,30 @@ FailureReason = Literal[
 """error: the code raised; nonfinite: a loss or metric is NaN or infinite; out_of_memory; timeout: longer than
 trial_timeout; invalid: the model cannot be built with these parameters; killed, crashed: the worker's process
 ended by SIGKILL or otherwise; interrupted: given back on Ctrl-C; lost: its coordinator was killed."""
+
+
+NO_CHECKPOINTS = "no checkpoints are kept"
+"""Why a trial without a folder for them trains through."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a trial at the end of an epoch, in a file from which any worker goes on with it."""
+
+    file: str
+    epochs: int
+    """The epochs that were done, through all folds."""
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where a trial leaves checkpoints, and how often."""
+
+    folder: str
+    seconds: float | None = 30.0
+    """The time from one checkpoint to the next while the trial trains; None: only when it pauses."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +83,10 @@ class Job:
     """File (.keras) for the model at its best weights."""
     save_if_better_than: Score | None = None
     """Save the model only if its objective is better than this."""
+    checkpoints: Checkpoints | None = None
+    """Where it leaves checkpoints; None: it leaves none, and cannot pause."""
+    resume: Checkpoint | None = None
+    """The checkpoint that it goes on from."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +101,12 @@ class Started:
     """What a KerasTuner model declared as it was built, where that is more than was known."""
     note: str | None = None
     """Where the model does not train in a graph that it shares with others: how it does, and why. For people."""
+    epochs_done: int = 0
+    """The epochs that the checkpoint which it goes on from had done; 0: it begins with the first."""
+    started_over: str | None = None
+    """Why it begins with the first epoch although its job had a checkpoint."""
+    trains_through: str | None = None
+    """Why it cannot pause, nor leave checkpoints; None: it can."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +183,28 @@ class Lost:
     """What it printed last, below a heading; empty if nothing."""
 
 
-Event = Started | EpochDone | Finished | Failed | Lost
+@dataclass(frozen=True)
+class Checkpointed:
+    """A checkpoint was written while the trial trains on; it takes the place of the one before."""
+
+    trial: int
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True)
+class Paused:
+    """The trial paused, and its worker is free; a job with its checkpoint goes on with it."""
+
+    trial: int
+    epochs: int
+    """The epochs that were done, through all folds; an epoch that was being trained is dropped."""
+    checkpoint: Checkpoint | None
+    """None where there is none: the trial begins again when it goes on."""
+    note: str | None = None
+    """Why the checkpoint could not be written."""
+
+
+Event = Started | EpochDone | Finished | Failed | Lost | Checkpointed | Paused
 
 
 def cleaned(event: Event) -> Event:
@@ -154,16 +212,22 @@ def cleaned(event: Event) -> Event:
 
     Whoever hears an engine's events passes them through here first.
     """
-    if isinstance(event, Failed):
-        return replace(event, message=clean(event.message, LONGEST_LINE), traceback=clean(event.traceback))
-    if isinstance(event, Lost):
-        return replace(event, message=clean(event.message, LONGEST_LINE), printed=clean(event.printed))
-    if isinstance(event, Started):
-        return event if event.note is None else replace(event, note=clean(event.note, LONGEST_LINE))
-    if isinstance(event, EpochDone):
-        return event if _sound(event.metrics) else replace(event, metrics=_named(event.metrics))
-    test = event.test if _sound(event.test) else _named(event.test)
-    return replace(event, test=test, test_note=_note(event.test_note), model_note=_note(event.model_note))
+    match event:
+        case Failed():
+            event = replace(event, message=clean(event.message, LONGEST_LINE), traceback=clean(event.traceback))
+        case Lost():
+            event = replace(event, message=clean(event.message, LONGEST_LINE), printed=clean(event.printed))
+        case Started():
+            over, through = _note(event.started_over), _note(event.trains_through)
+            event = replace(event, note=_note(event.note), started_over=over, trains_through=through)
+        case EpochDone():
+            event = event if _sound(event.metrics) else replace(event, metrics=_named(event.metrics))
+        case Paused():
+            event = replace(event, note=_note(event.note))
+        case Finished():
+            test = event.test if _sound(event.test) else _named(event.test)
+            event = replace(event, test=test, test_note=_note(event.test_note), model_note=_note(event.model_note))
+    return event
 
 
 def _note(note: str | None) -> str | None:
@@ -184,8 +248,8 @@ class Line(Protocol):
     def emit(self, event: Event) -> None:
         """Sends an event."""
 
-    def stop_reason(self) -> StopReason | None:
-        """Asked between batches: why to stop now, if so."""
+    def stop_reason(self) -> Order | None:
+        """Asked between batches: why to stop now, if so, or whether to pause."""
 
-    def verdict(self) -> StopReason | None:
+    def verdict(self) -> Order | None:
         """Asked after each EpochDone: waits until it is known whether to go on, or why not."""

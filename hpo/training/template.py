@@ -62,6 +62,12 @@ class Template:
             optimizer.momentum = self._momentum
         self.loop = make_loop(self.model)
 
+    @property
+    def settings(self) -> list[tf.Variable]:
+        """What a trial has set and no step changes: rates of dropout, factors of penalties, the momentum."""
+        chosen = [each.chosen for each in (*_dropouts(self.model), *_penalties(self.model))]
+        return chosen if self._momentum is None else [*chosen, self._momentum.value]
+
     def take(self, model: keras.Model) -> None:
         """Takes over a model's state: weights, seeds, the optimizer's variables, rates of dropout, penalties."""
         if not model.optimizer.built:

@@ -17,13 +17,14 @@ from hpo.models import Built
 from hpo.training.augmentation import Augment, augment_for, augment_steps
 from hpo.training.class_weights import sample_weights, weights_by_class
 from hpo.training.compiling import labels_for
-from hpo.training.epoch_callback import Stopped, Watch
+from hpo.training.epoch_callback import Leaving, Stopped, Watch
 from hpo.training.global_settings import traced
 from hpo.training.graph import EVALUATION_BATCH, GraphLoop, Weighted
 from hpo.training.kept_weights import finalize
-from hpo.training.learning_rate import rates_of, reductions, schedules
-from hpo.training.messages import EndReason, Job
+from hpo.training.learning_rate import Plateau, rates_of, reductions, schedules
+from hpo.training.messages import Job
 from hpo.training.needs_fit import why_not
+from hpo.training.state import Hidden, TrainingState
 from hpo.training.template import Templates
 from hpo.training.testing import Scored, evaluated
 from hpo.training.user_callbacks import own_callbacks, sees_batches
@@ -34,8 +35,19 @@ _TEMPLATES = Templates()
 class Trainer(Protocol):
     """Trains and tests one compiled model."""
 
-    def fit(self, watch: Watch) -> EndReason:
-        """Trains until the last epoch, or until the watch stops it."""
+    @property
+    def plateaus(self) -> Sequence[Plateau]:
+        """What reduces its learning rate, if anything does."""
+
+    def state(self) -> TrainingState:
+        """All that a step of its training depends on.
+
+        Raises:
+            Hidden: that is not known.
+        """
+
+    def fit(self, watch: Watch) -> Leaving:
+        """Trains until the last epoch, or until the watch stops it; goes on after the epochs that the watch has."""
 
     def test(self, weights: list[Any]) -> Scored:
         """Loss and metrics on the test part at these weights, in the order of the model's own.
@@ -69,7 +81,7 @@ def trainer_for(job: Job, built: Built, dataset: Dataset) -> Iterator[tuple[Trai
             return
         if way.loop.augment is not None:
             way.loop.augment.begin(job.seed)
-        yield _GraphTrainer(job, way.model, way.loop, dataset, [*plateaus, *callbacks]), way.note
+        yield _GraphTrainer(job, way, dataset, plateaus, callbacks), way.note
 
 
 def _why_fit(built: Built, dataset: Dataset, callbacks: Sequence[Any]) -> str | None:
@@ -92,6 +104,8 @@ class _Way:
     loop: GraphLoop | None = None
     """None: by a `fit`."""
     note: str | None = None
+    settings: Sequence[tf.Variable] = ()
+    """The variables that its graph reads and no step changes."""
 
 
 @contextmanager
@@ -111,7 +125,7 @@ def _way(
             data = f"{job.data} {job.training.class_weight} {job.augmentation} {traced()}"
             lent = stack.enter_context(_TEMPLATES.lent(model, data, make_loop, moving))
             if lent.template is not None:
-                yield _Way(lent.template.model, lent.template.loop)
+                yield _Way(lent.template.model, lent.template.loop, settings=lent.template.settings)
                 return
             reason = lent.reason
         loop = None
@@ -129,15 +143,29 @@ def _way(
 
 
 class _GraphTrainer:
-    def __init__(self, job: Job, model: keras.Model, loop: GraphLoop, dataset: Dataset, callbacks: list[Any]) -> None:
+    def __init__(
+        self, job: Job, way: _Way, dataset: Dataset, plateaus: Sequence[Plateau], callbacks: Sequence[Any]
+    ) -> None:
+        assert way.loop is not None
+        self.plateaus = plateaus
         self._job = job
-        self._model = model
-        self._loop = loop
+        self._way = way
+        self._model = way.model
+        self._loop = way.loop
         self._dataset = dataset
-        self._rates = rates_of(job.training, model, dataset.info.steps(job.training.batch_size))
-        self._callbacks = callbacks
+        self._rates = rates_of(job.training, way.model, dataset.info.steps(job.training.batch_size))
+        self._own = callbacks
+        self._callbacks = [*plateaus, *callbacks]
 
-    def fit(self, watch: Watch) -> EndReason:
+    def state(self) -> TrainingState:
+        if self._own:
+            raise Hidden("it has callbacks of your own")
+        loop, augment = self._loop, self._loop.augment
+        traced = loop.traced(moving=has_schedule(self._job.training))
+        settings = [*self._way.settings, *loop.samples]
+        return TrainingState(self._model, traced, augment.variables if augment else (), settings)
+
+    def fit(self, watch: Watch) -> Leaving:
         epochs, steps = self._job.training.epochs, self._dataset.info.steps(self._job.training.batch_size)
         callbacks = keras.callbacks.CallbackList(
             [*self._callbacks, watch], model=self._model, epochs=epochs, steps=steps, verbose=0
@@ -146,7 +174,7 @@ class _GraphTrainer:
         watch.beside = self._callbacks
         callbacks.on_train_begin()
         try:
-            for epoch in range(epochs):
+            for epoch in range(watch.epochs, 0 if watch.ended else epochs):
                 callbacks.on_epoch_begin(epoch)
                 rates = None if self._rates is None else self._rates.of_epoch(epoch)
                 logs = self._train(epoch, watch.check, rates)
@@ -182,6 +210,8 @@ class _GraphTrainer:
 
 
 class _FitTrainer:
+    plateaus: Sequence[Plateau] = ()
+
     def __init__(self, job: Job, built: Built, dataset: Dataset, callbacks: list[Any], augment: Augment | None) -> None:
         self._job = job
         self._built = built
@@ -190,7 +220,11 @@ class _FitTrainer:
         self._augment = augment
         self._epoch = 0
 
-    def fit(self, watch: Watch) -> EndReason:
+    def state(self) -> TrainingState:
+        whose = "Keras's" if self._built.fit is None else "the HyperModel's own"
+        raise Hidden(f"{whose} fit trains it")
+
+    def fit(self, watch: Watch) -> Leaving:
         model, training = self._built.model, self._job.training
         # Keras's own loop has TensorFlow shuffle the samples.
         tf.random.set_seed(self._job.seed)

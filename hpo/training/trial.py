@@ -2,28 +2,34 @@
 
 import gc
 import itertools
+import math
 import os
 import random
 import threading
 import traceback
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from hpo import models
 from hpo.config.declared import Declared
-from hpo.config.score import Score, best_of, over_folds
+from hpo.config.score import Score, over_folds
 from hpo.data import open_prepared
 from hpo.data.dataset import Dataset, DatasetInfo
 from hpo.data.shared_folder import fold_folder
+from hpo.models import Built
+from hpo.training.checkpoint_file import Unusable
 from hpo.training.compiling import compile_model
-from hpo.training.epoch_callback import Nonfinite, Watch
+from hpo.training.epoch_callback import Leaving, Nonfinite, Watch
 from hpo.training.failures import one_line, reason_of
 from hpo.training.folds import FoldLine
 from hpo.training.fresh_process import run_fresh
-from hpo.training.messages import EndReason, Failed, Finished, Job, Line, Started
+from hpo.training.messages import EndReason, Failed, Finished, Job, Line, Paused, Started
+from hpo.training.pausing import Pausing
 from hpo.training.saving import Saved, save
 from hpo.training.testing import Scored, mean_tested
 from hpo.training.trainers import trainer_for
@@ -54,7 +60,7 @@ def _report(job: Job, line: Line, own_process: bool) -> None:
             keras.utils.clear_session()
         dataset = open_prepared(job.data)
         paths = _import_paths(job, dataset)
-        line.emit(run_fresh(paths, job.import_paths, own_process, lambda: _train(job, dataset, line)))
+        line.emit(run_fresh(paths, job.import_paths, own_process, lambda: _train(job, dataset, line, bool(paths))))
     except BaseException as error:  # what the user's code raised, be it exit(), KeyboardInterrupt or its own
         line.emit(Failed(job.trial, reason_of(error), one_line(error, job.import_paths), traceback.format_exc()))
 
@@ -66,14 +72,26 @@ def _import_paths(job: Job, dataset: Dataset) -> list[str]:
     return [*model, *(job.training.callbacks or ()), *(path for path in functions if path is not None)]
 
 
-def _train(job: Job, dataset: Dataset, line: Line) -> Finished:
+def _train(job: Job, dataset: Dataset, line: Line, own_code: bool) -> Finished | Paused:
+    with Pausing(job, line, dataset.info, own_code) as pausing:
+        try:
+            return _trained(job, dataset, pausing)
+        except Unusable as error:
+            pausing.start_over(str(error))
+            return _trained(job, dataset, pausing)
+
+
+def _trained(job: Job, dataset: Dataset, pausing: Pausing) -> Finished | Paused:
     if dataset.folds:
-        return _train_folds(job, dataset, line)
-    run = _run(job, dataset, line)
+        return _train_folds(job, dataset, pausing)
+    run = _run(job, dataset, pausing, pausing)
+    if run.ended_by == "pause":
+        return pausing.paused()
     return _finished(job, run, _save(job, run.best, run))
 
 
 def _finished(job: Job, run: "_Run", saved: Saved) -> Finished:
+    assert run.ended_by != "pause"
     tested, best_epoch = run.tested, run.best.epoch if run.best else None
     return Finished(
         job.trial, run.ended_by, best_epoch, tested.scores, saved.file, run.declared,
@@ -81,32 +99,57 @@ def _finished(job: Job, run: "_Run", saved: Saved) -> Finished:
     )  # fmt: skip
 
 
-def _train_folds(job: Job, dataset: Dataset, line: Line) -> Finished:
+def _train_folds(job: Job, dataset: Dataset, pausing: Pausing) -> Finished | Paused:
     """A model for each fold, one after the other, from the same seed; the model of the best fold is saved."""
-    runs: list[_Run] = []
-    scores: list[Score] = []
-    best: _Run | None = None
-    epochs = 0
-    for number, fold in enumerate(dataset.folds, 1):
-        if runs and (reason := line.verdict()):
-            return Finished(job.trial, reason, None, declared=runs[-1].declared)
-        of_fold = FoldLine(line, number, len(dataset.folds), epochs)
+    runs = [_Run.from_json(kept, job, fold) for kept, fold in zip(pausing.folds.ended, dataset.folds, strict=False)]
+    begun, best = len(runs), _best_of(runs)
+    for number, fold in list(enumerate(dataset.folds, 1))[begun:]:
+        if runs and (reason := pausing.verdict()):
+            return (
+                pausing.paused() if reason == "pause" else Finished(job.trial, reason, None, declared=runs[-1].declared)
+            )
+        of_fold = FoldLine(pausing, number, len(dataset.folds), sum(run.epochs for run in runs), number == begun + 1)
         try:
-            run = _run(replace(job, data=str(fold_folder(Path(job.data), number))), fold, of_fold)
+            run = _run(replace(job, data=str(fold_folder(Path(job.data), number))), fold, of_fold, pausing)
         except Nonfinite as error:
             raise Nonfinite(f"{error} of fold {number}") from error
         if run.best is None or run.ended_by not in ("epochs", "early_stopping"):
-            return Finished(job.trial, run.ended_by, None, declared=run.declared)
-        if run.best.better_than(best_of(scores)):
+            return _left(job, run.ended_by, run, pausing)
+        if best is None or run.best.better_than(best.best):
             best = run
-        scores.append(replace(run.best, epoch=epochs + (run.best.epoch or 0)))
+            pausing.folds.best_weights = run.model.get_weights() if run.model and job.save_to else None
         # Of the others the model is not needed any more.
         runs.append(replace(run, model=None))
-        epochs = of_fold.epochs
+        pausing.folds.ended.append(run.as_json())
+    return _finished_folds(job, runs, best, pausing)
+
+
+def _left(job: Job, reason: Leaving, run: "_Run", pausing: Pausing) -> Finished | Paused:
+    """The end of a trial whose folds were not all trained."""
+    return pausing.paused() if reason == "pause" else Finished(job.trial, reason, None, declared=run.declared)
+
+
+def _finished_folds(job: Job, runs: Sequence["_Run"], best: "_Run | None", pausing: Pausing) -> Finished:
+    scores, epochs = [], 0
+    for run in runs:
+        assert run.best is not None
+        scores.append(replace(run.best, epoch=epochs + (run.best.epoch or 0)))
+        epochs += run.epochs
     ended_by: EndReason = "early_stopping" if any(run.ended_by == "early_stopping" for run in runs) else "epochs"
     tested = mean_tested([run.tested for run in runs])
     whole = replace(runs[-1], ended_by=ended_by, best=over_folds(scores), tested=tested)
+    weights = pausing.folds.best_weights
+    if best is not None and best.model is None and weights is not None:
+        # It was trained before the trial paused.
+        model = _built(job, best.dataset).model
+        model.set_weights(weights)
+        best = replace(best, model=model)
     return _finished(job, whole, _save(job, whole.best, best))
+
+
+def _best_of(runs: Sequence["_Run"]) -> "_Run | None":
+    """The first of the best."""
+    return max(runs, key=lambda run: run.best.merit if run.best else -math.inf, default=None)
 
 
 @dataclass(frozen=True)
@@ -114,31 +157,56 @@ class _Run:
     """What the training of one model came to."""
 
     dataset: Dataset
-    ended_by: EndReason
+    ended_by: Leaving
     declared: Declared | None
     model: keras.Model | None = None
     """At the weights of its best epoch; None where no epoch was finished."""
     best: Score | None = None
     """The objective at the best epoch."""
     tested: Scored = _UNTESTED
+    epochs: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """What a checkpoint keeps of a fold that has ended."""
+        best = self.best and [self.best.value, self.best.epoch]
+        tested = {"scores": dict(self.tested.scores), "note": self.tested.note}
+        return {"ended_by": self.ended_by, "best": best, "tested": tested, "epochs": self.epochs}
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any], job: Job, dataset: Dataset) -> "_Run":
+        """The same read again, without its model."""
+        best = job.objective.score(*kept["best"]) if kept["best"] else None
+        return cls(dataset, kept["ended_by"], None, None, best, Scored(**kept["tested"]), kept["epochs"])
 
 
-def _run(job: Job, dataset: Dataset, line: Line) -> _Run:
-    _set_seeds(job.seed, foreign=bool(_import_paths(job, dataset)))
-    built = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared)
+def _run(job: Job, dataset: Dataset, line: Line, pausing: Pausing) -> _Run:
+    built = _built(job, dataset)
     model = built.model
-    if not model.compiled:
-        compile_model(model, job.training, dataset.info, job.plain_loss)
     with trainer_for(job, built, dataset) as (trainer, note):
-        line.emit(Started(job.trial, os.getpid(), _size(model, dataset.info), built.declared(), note))
-        watch = Watch(job, line)
+        watch = Watch(job, line, pausing.epoch_ended)
+        through = pausing.begin(trainer, watch)
+        line.emit(
+            Started(
+                job.trial, os.getpid(), _size(model, dataset.info), built.declared(), note,
+                pausing.epochs_done, pausing.started_over, through,
+            )
+        )  # fmt: skip
         ended_by = trainer.fit(watch)
         declared = built.declared()
-        if watch.best is None:
+        if ended_by == "pause" or watch.best is None:
             return _Run(dataset, ended_by, declared)
         tested = trainer.test(watch.best_weights)
     model.set_weights(watch.best_weights)
-    return _Run(dataset, ended_by, declared, model, watch.best, tested)
+    return _Run(dataset, ended_by, declared, model, watch.best, tested, watch.epochs)
+
+
+def _built(job: Job, dataset: Dataset) -> Built:
+    """The compiled model of a job."""
+    _set_seeds(job.seed, foreign=bool(_import_paths(job, dataset)))
+    built = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared)
+    if not built.model.compiled:
+        compile_model(built.model, job.training, dataset.info, job.plain_loss)
+    return built
 
 
 def _set_seeds(seed: int, foreign: bool) -> None:

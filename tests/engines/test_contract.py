@@ -1,5 +1,8 @@
 """The contract that every engine of the table keeps."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from hpo.config.declared import NOTHING_DECLARED
@@ -7,7 +10,7 @@ from hpo.config.engines import ENGINES
 from hpo.config.experiment import EngineSpec
 from hpo.engines.table import make_engine
 from hpo.errors import ModelError
-from hpo.training.messages import EpochDone, Failed, Finished, Lost, Started
+from hpo.training.messages import Checkpoints, EpochDone, Failed, Finished, Lost, Paused, Started
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -92,7 +95,7 @@ def test_a_trial_may_fail_and_the_next_one_trains(engine, job_of, drive):
     engine.submit(job_of(9, "broken"))
     (failed,) = drive(engine)
     assert (type(failed), failed.trial, failed.reason) == (Failed, 9, "error")
-    assert failed.message == "engine_models.py:51: ValueError: no such luck"
+    assert failed.message == "engine_models.py:56: ValueError: no such luck"
     assert "engine_models.py" in failed.traceback
     engine.submit(job_of(10))
     assert kinds(drive(engine))[-1] is Finished
@@ -105,6 +108,48 @@ def test_the_same_job_gives_the_same_curves_whatever_ran_before(engine, job_of, 
         epochs = [dict(event.metrics) for event in drive(engine) if isinstance(event, EpochDone)]
         curves.append([{name: value for name, value in epoch.items() if name != "seconds"} for epoch in epochs])
     assert curves[0] == curves[2] != curves[1]
+
+
+def epochs_of(events):
+    return [{**event.metrics, "seconds": 0.0} for event in events if isinstance(event, EpochDone)]
+
+
+def test_a_trial_pauses_and_goes_on_from_its_checkpoint(engine, job_of, await_event, drive, tmp_path):
+    job = job_of(16, "pausable", epochs=4, checkpoints=Checkpoints(str(tmp_path)))
+    engine.submit(job)
+    whole = drive(engine)
+    engine.submit(job)
+    begun = await_event(engine, EpochDone)
+    engine.pause(16)
+    (paused,) = await_event(engine, Paused)
+    assert (paused.epochs, paused.note, paused.checkpoint.epochs) == (1, None, 1)
+    assert [file.name for file in tmp_path.iterdir()] == [Path(paused.checkpoint.file).name]
+    engine.submit(replace(job, resume=paused.checkpoint))
+    rest = drive(engine)
+    assert rest[0].epochs_done == 1
+    assert epochs_of(begun) + epochs_of(rest) == epochs_of(whole)
+    assert rest[-1] == whole[-1]
+
+
+def test_a_paused_trial_may_be_tested_without_training_on(engine, job_of, await_event, tmp_path):
+    job = job_of(17, "pausable", epochs=4, checkpoints=Checkpoints(str(tmp_path)))
+    engine.submit(job)
+    await_event(engine, EpochDone)
+    engine.pause(17)
+    (paused,) = await_event(engine, Paused)
+    engine.submit(replace(job, resume=paused.checkpoint))
+    engine.stop(17, "pruner")
+    started, finished = await_event(engine, Finished)
+    assert (started.epochs_done, finished.best_epoch, finished.ended_by) == (1, 1, "pruner")
+    assert set(finished.test) == {"loss", "accuracy"}
+
+
+def test_a_trial_that_cannot_pause_trains_through(engine, job_of, await_event, drive, tmp_path):
+    engine.submit(job_of(18, checkpoints=Checkpoints(str(tmp_path))))
+    started, _ = await_event(engine, EpochDone)
+    assert started.trains_through == "Keras's fit trains it"
+    engine.pause(18)
+    assert kinds(drive(engine)) == [EpochDone, Finished]
 
 
 def test_what_a_model_declares(engine, job_of, iris):

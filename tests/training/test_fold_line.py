@@ -27,7 +27,7 @@ class Line:
 def test_epochs_are_numbered_on_and_only_the_last_fold_ends_the_trial():
     line, before = Line(), 0
     for number, epochs in enumerate((2, 1, 3), 1):
-        fold = FoldLine(line, number, 3, before)
+        fold = FoldLine(line, number, 3, before, first=number == 1)
         assert fold.epochs == before
         fold.emit(Started(7, 1, 17))
         for epoch in range(1, epochs + 1):
@@ -49,7 +49,7 @@ def test_epochs_are_numbered_on_and_only_the_last_fold_ends_the_trial():
 
 def test_what_else_is_said_goes_through_and_stops_are_the_trials():
     line = Line()
-    fold = FoldLine(line, 2, 2, 4)
+    fold = FoldLine(line, 2, 2, 4, first=False)
     fold.emit(Finished(7, "epochs", 1))
     assert line.events == [Finished(7, "epochs", 1)]
     assert (fold.stop_reason(), fold.verdict(), fold.epochs) == ("deadline", "pruner", 4)

@@ -1,0 +1,151 @@
+"""The file of a checkpoint: NumPy's .npz with arrays, and one member of JSON. Its name tells its digest."""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from hpo.data.dataset import Array
+from hpo.system.private_files import private_folder
+from hpo.training.messages import Checkpoint
+
+_STATE = "state.json"
+_NAME = re.compile(r"trial-(\d+)\.epoch-(\d+)\.([0-9a-f]{64})\.npz")
+_UNFINISHED = re.compile(r"\.trial-(\d+)\.(\d+)\.npz")
+# Trained weights are all but random. An array is compressed if that saves a fifth of its first bytes.
+_TRIED, _WORTH = 1 << 16, 0.8
+
+
+class Unusable(Exception):
+    """A checkpoint that nobody can go on from. The text says why."""
+
+
+def write(folder: Path, trial: int, epochs: int, state: Mapping[str, Any], arrays: Mapping[str, Array]) -> Checkpoint:
+    """Writes a checkpoint, whole or not at all.
+
+    Args:
+        folder: where; it is made if there is none.
+        trial: number of the trial.
+        epochs: the epochs that were done.
+        state: JSON values.
+        arrays: name -> array; names of letters, digits and slashes.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    private_folder(folder)
+    unfinished = folder / f".trial-{trial:04}.{os.getpid()}.npz"
+    kinds = {name: str(array.dtype) for name, array in arrays.items() if array.dtype.kind == "V"}
+    try:
+        with unfinished.open("wb") as file:
+            hashed = _Hashed(file)
+            # The type of a stream that cannot be rewound: of what is written once, the digest is known at once.
+            with zipfile.ZipFile(hashed, "w") as archive:  # type: ignore[call-overload]
+                archive.writestr(_STATE, json.dumps({**state, "kinds": kinds}))
+                for name, array in arrays.items():
+                    _write_array(archive, f"{name}.npy", array)
+        digest = hashed.digest.hexdigest()
+        path = folder / f"trial-{trial:04}.epoch-{epochs:05}.{digest}.npz"
+        unfinished.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+    return Checkpoint(str(path), epochs, hashed.bytes, digest)
+
+
+def read(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The state and the arrays of a checkpoint.
+
+    Raises:
+        Unusable: there is no such file, or it is not what was written.
+    """
+    path = Path(checkpoint.file)
+    try:
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != checkpoint.sha256:
+                raise Unusable("its checkpoint is damaged")
+        state = read_state(path)
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files if name != _STATE}
+    except FileNotFoundError:
+        raise Unusable("its checkpoint is gone") from None
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, KeyError) as error:
+        raise Unusable(f"its checkpoint cannot be read ({type(error).__name__})") from error
+    return state, arrays | {name: arrays[name].view(kind) for name, kind in state["kinds"].items()}
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The JSON values of a checkpoint; neither its digest is checked nor its arrays are read.
+
+    Raises:
+        OSError, ValueError, zipfile.BadZipFile, KeyError: it cannot be read.
+    """
+    with zipfile.ZipFile(path) as archive:
+        state: dict[str, Any] = json.loads(archive.read(_STATE))
+    return state
+
+
+def found_in(folder: Path) -> dict[int, list[Checkpoint]]:
+    """The checkpoints in a folder: trial -> its own, the latest first."""
+    found: dict[int, list[Checkpoint]] = {}
+    for path in _files(folder):
+        if (name := _NAME.fullmatch(path.name)) is not None:
+            with contextlib.suppress(OSError):
+                one = Checkpoint(str(path), int(name[2]), path.stat().st_size, name[3])
+                found.setdefault(int(name[1]), []).append(one)
+    return {trial: sorted(several, key=lambda one: -one.epochs) for trial, several in found.items()}
+
+
+def delete(folder: Path, trial: int, keep: Sequence[Checkpoint] = ()) -> None:
+    """Deletes the checkpoints of a trial, and those that a worker which died left unfinished."""
+    kept = {Path(one.file).name for one in keep}
+    for path in _files(folder):
+        name = _NAME.fullmatch(path.name) or _UNFINISHED.fullmatch(path.name)
+        if name is not None and int(name[1]) == trial and path.name not in kept:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+class _Hashed:
+    """A file that is only written, and its SHA-256."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+        self.bytes = 0
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        written = self._file.write(data)
+        self.bytes += written
+        return written
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _write_array(archive: zipfile.ZipFile, name: str, array: Array) -> None:
+    info = zipfile.ZipInfo(name)
+    info.compress_type = zipfile.ZIP_DEFLATED if _is_compressible(array) else zipfile.ZIP_STORED
+    with archive.open(info, "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
+
+
+def _is_compressible(array: Array) -> bool:
+    tried = array.reshape(-1)[: _TRIED // max(1, array.itemsize)].tobytes()
+    return len(zlib.compress(tried, 1)) < _WORTH * len(tried)
