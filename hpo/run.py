@@ -144,8 +144,8 @@ def _study(ready: "Prepared", shown: "_Shown", began: float) -> "tuple[Ending, S
     with opened(plan, ready.info, progress.warn) as study:
         with tracked(plan, ready.info, bool(study.trials()), progress) as log:
             progress.note(scaling_in_words(ready.info))
-            if ready.data.note is not None:
-                progress.note(ready.data.note)
+            for note in ready.info.notes:
+                progress.note(note)
             for warning in plan.warnings(ready.info.task):
                 progress.warn(str(warning))
             shown.opening.close()

@@ -26,6 +26,8 @@ def print_shown(out: Console, shown: "Shown") -> None:
     """Prints samples, features, targets and class balance."""
     info = shown.info
     out.print(f"{info.name}: {info.task}, {counts(info.sizes)}; samples of shape {info.input_shape}", markup=False)
+    for note in info.notes:
+        out.print(Text(f"note: {note}"))
     if shown.pictures:
         _print_pictures(out, "Training samples", shown.pictures)
     if shown.augmented:

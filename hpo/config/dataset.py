@@ -39,6 +39,28 @@ class Validation(Shorthand):
     folds: Annotated[int, Field(ge=2), WHOLE] | None = None
     """k-fold cross-validation. Each trial trains this many models, each validated on another share of the data, and its
     score is their mean. `size` has no effect then. Unit: folds. Default: no cross-validation. Example: 5"""
+    group: str | None = None
+    """A column of a table, such as a patient or a machine. Samples with the same value stay together, in one part or
+    fold. The test part is divided by it, too. Default: none. Example: patient"""
+    time: str | None = None
+    """A column of a table that holds times: numbers or dates. The latest samples are the test part, those before them
+    the validation part; folds go forward in time. Samples of one time stay together. Default: none. Example: day"""
+    as_input: bool = False
+    """Whether the column of `group` or `time` is an input of the model, too. A model can learn from a group, and from a
+    time that it will never meet again, what is of no use for new ones. Example: true"""
+
+    @model_validator(mode="after")
+    def _one_column(self) -> Self:
+        if self.group is not None and self.time is not None:
+            raise ValueError("group and time exclude each other")
+        if self.as_input and self.column is None:
+            raise ValueError("as_input is for the column of group or time, and there is none")
+        return self
+
+    @property
+    def column(self) -> str | None:
+        """The column by which the parts are divided."""
+        return self.group if self.time is None else self.time
 
     @classmethod
     def is_short(cls, value: object) -> bool:
@@ -117,6 +139,9 @@ class DatasetSpec(Shorthand):
     stratify: bool | None = None
     """Whether each part gets the same share of each class. Default: true if the classes are large enough.
     Example: false"""
+    shuffle: bool = True
+    """Whether parts are drawn at random. If false, the samples are taken to be in the order of time: the last ones are
+    the test part, those before them the validation part, and folds go forward. Example: false"""
     seed: Seed = 0
     """Seed of the splits and of `limit`. It does not depend on the study's seed. Example: 1"""
     scaling: Literal["minmax", "standard", "none"] | None = None
@@ -152,6 +177,12 @@ class DatasetSpec(Shorthand):
     def _not_two_sources(self) -> Self:
         if self.path is not None and self.function is not None:
             raise ValueError("path and function exclude each other")
+        return self
+
+    @model_validator(mode="after")
+    def _one_order(self) -> Self:
+        if not self.shuffle and self.validation.column is not None:
+            raise ValueError("shuffle: false and validation.group or validation.time exclude each other")
         return self
 
     @property

@@ -47,6 +47,16 @@ CLASSIFICATION_METRICS = frozenset(
 )  # fmt: skip
 """The metrics that are defined only for predictions of classes."""
 
+NUMBER_METRICS = frozenset(
+    {
+        "concordance_correlation", "huber", "huber_loss", "log_cosh", "log_cosh_error", "logcosh", "mae", "mape",
+        "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error",
+        "mean_squared_logarithmic_error", "mse", "msle", "pearson_correlation", "poisson", "r2", "r2_score", "rmse",
+        "root_mean_squared_error",
+    }
+)  # fmt: skip
+"""The metrics and losses that compare numbers, and mean nothing for classes."""
+
 LOSSES = (
     "bce", "BCE", "binary_crossentropy", "BinaryCrossentropy", "binary_focal_crossentropy", "BinaryFocalCrossentropy",
     "categorical_crossentropy", "CategoricalCrossentropy", "categorical_focal_crossentropy",
@@ -82,6 +92,7 @@ METRICS = (
 # As in Keras, MeanSquaredError and mean_squared_error name the same metric.
 _PLAIN: Mapping[str, Direction] = {name.replace("_", ""): direction for name, direction in DIRECTIONS.items()}
 _PLAIN_CLASSIFICATION = frozenset(name.replace("_", "") for name in CLASSIFICATION_METRICS)
+_PLAIN_NUMBERS = frozenset(name.replace("_", "") for name in NUMBER_METRICS)
 
 
 def direction_of(metric: str) -> Direction | None:
@@ -92,6 +103,11 @@ def direction_of(metric: str) -> Direction | None:
 def needs_classes(metric: str) -> bool:
     """Whether a metric is defined only for predictions of classes."""
     return _plain(metric) in _PLAIN_CLASSIFICATION
+
+
+def needs_numbers(metric: str) -> bool:
+    """Whether a metric or loss compares numbers, and means nothing for classes."""
+    return _plain(metric) in _PLAIN_NUMBERS
 
 
 def nearest_metric(metric: str) -> str | None:

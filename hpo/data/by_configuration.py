@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpo.config.experiment import DatasetSpec
-from hpo.config.metrics import needs_classes
 from hpo.errors import DataError, InvalidSettings
 
 if TYPE_CHECKING:
@@ -16,46 +15,37 @@ if TYPE_CHECKING:
 
 # Each folder is as large as the data; a study rarely has more scalings or splits than these in turn.
 _KEPT = 8
-# Numbers with more distinct values are quantities, as whole numbers in a table are.
-_MOST_CLASSES = 20
 # These do not change what is prepared: the one changes batches, the other adds tests.
 _APART = {"augmentation", "extra_tests"}
 # Keys by which the test part is drawn, where the data bring none.
-_OF_THE_TEST_PART = ("limit", "test", "stratify", "seed")
+_OF_THE_TEST_PART = ("limit", "test", "stratify", "shuffle", "seed")
 
 
 class Variants:
     """The dataset of a section, and of sections that say otherwise how it is prepared; their source is read once."""
 
-    def __init__(self, spec: DatasetSpec, folders: Sequence[Path], metric: str | None = None) -> None:
+    def __init__(self, spec: DatasetSpec, folders: Sequence[Path], metrics: Sequence[str] = ()) -> None:
         """`folders`: where relative paths and the user's own code are looked for.
 
-        `metric`: one that the study needs. Where only classes have it, numbers such as 0.0 and 1.0 are taken as
+        `metrics`: the metrics and losses of the study, of which the first that tells decides whether whole numbers are
         classes, unless the section says what the task is.
 
         Raises:
             DataError: the dataset cannot be made.
         """
         from hpo.data import load
+        from hpo.data.labels import task_hint
 
         self.spec = spec
         self._folders = folders
-        self.base: Dataset = load(spec, folders)
+        self._hint = task_hint(metrics)
+        self.base: Dataset = load(spec, folders, self._hint)
         """The dataset of the section itself."""
-        self.note: str | None = None
-        """What was decided about the data that the section does not say."""
-        self._task = spec.task
-        if spec.task is None and metric is not None and needs_classes(metric) and _look_like_classes(self.base):
-            self._task = "classification"
-            self.base = load(self._as_decided(spec), folders)
-            found = ", ".join(self.base.info.class_labels)
-            self.note = (
-                f"the target of dataset {spec.label} is taken as classes ({found}), since only classes have {metric}; "
-                "dataset.task says otherwise"
-            )
 
-    def _as_decided(self, spec: DatasetSpec) -> DatasetSpec:
-        return spec.model_copy(update={"task": self._task}) if spec.task is None else spec
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was decided about the data that the section does not say, and what its user should know."""
+        return self.base.info.notes
 
     @cached_property
     def _raw(self) -> "Raw":
@@ -88,7 +78,7 @@ class Variants:
         if _preparation(spec) == _preparation(self.spec):
             return self.base
         try:
-            found = prepare(self._raw, self._as_decided(spec))
+            found = prepare(self._raw, spec, self._hint)
         except DataError as error:
             raise _invalid(error) from None
         self._check_comparable(spec, found)
@@ -125,11 +115,6 @@ class PreparedVariants:
         self._made: OrderedDict[str, Path] = OrderedDict()
         self._refused: dict[str, str] = {}
         self._count = 0
-
-    @property
-    def note(self) -> str | None:
-        """What was decided about the data that their section does not say."""
-        return self._variants.note
 
     def folder(self, spec: DatasetSpec) -> Path:
         """The folder of the dataset prepared as a section says.
@@ -172,17 +157,6 @@ class PreparedVariants:
             if self.crowded and folder not in needed:
                 del self._made[key]
                 shutil.rmtree(folder)
-
-
-def _look_like_classes(dataset: "Dataset") -> bool:
-    """Whether the numbers to predict are whole, and few."""
-    import numpy as np
-
-    y = dataset.training.y
-    if dataset.info.task != "regression" or y.ndim != 1 or not len(y) or (y != np.trunc(y)).any():
-        return False
-    distinct = len(np.unique(y))
-    return 2 <= distinct <= _MOST_CLASSES and 2 * distinct <= len(y)
 
 
 def _invalid(error: DataError) -> InvalidSettings:

@@ -72,13 +72,26 @@ class Column:
 
 @dataclass(frozen=True)
 class Draw:
-    """One random division of the training data, by scikit-learn's train_test_split; into folds by its KFold."""
+    """One division of the training data, which gives a part, or the folds of k-fold cross-validation."""
 
     purpose: Literal["limit", "test", "validation"]
     """What was drawn: the samples to go on with, or a part."""
     count: int
     """Samples drawn."""
     stratified: bool
+    """Whether each side has the same share of each class."""
+    method: Literal["shuffled", "groups", "group folds", "latest"] = "shuffled"
+    """How. shuffled: by scikit-learn's train_test_split, into folds by its KFold; groups: whole groups by its
+    GroupShuffleSplit; group folds: one of `folds` folds of its StratifiedGroupKFold; latest: the last in time."""
+    pooled: tuple[int, ...] = ()
+    """Classes that are too small to be divided by themselves: for the strata they count as the class `pooled_as`."""
+    pooled_as: int = -1
+    folds: int = 0
+    """For group folds: how many there were."""
+    fold: int = 0
+    """For group folds: which one was taken, from 0."""
+    groups: int = 0
+    """For groups: how many were drawn."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +128,12 @@ class DatasetInfo:
     the first fold, and `digest` is that of all folds."""
     extra_tests: tuple[str, ...] = ()
     """The names of the changed copies of the test part."""
+    repeated: Mapping[str, int] = field(default_factory=dict)
+    """Part -> how many of its samples have an equal one, target included, in a part that chooses: of validation samples
+    in the training part, of test samples in either. Parts without any are left out; pipelines are not looked at."""
+    notes: tuple[str, ...] = ()
+    """What was decided about the data that their section does not say, and what their user should know, a sentence
+    each."""
     steps_per_epoch: int | None = None
     """How many fresh batches make an epoch of generated data, whose training part is a sample to fit the scaling on;
     None for other data."""

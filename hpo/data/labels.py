@@ -1,16 +1,29 @@
 """What is to be predicted: the task found from the targets, and the targets as class numbers or numbers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hpo.config.metrics import needs_classes, needs_numbers
 from hpo.data.dataset import Array, PartName, Task, class_numbers
 from hpo.data.source_data import Values
 from hpo.errors import DataError
 
 _MOST_NUMBERED_CLASSES = 20
 """A table's column of whole numbers with more distinct values than this is a quantity, not a class."""
+
+_MOST_REPORTED = 100
+"""Of targets with more distinct values than this nobody wonders whether they are classes."""
+
+
+@dataclass(frozen=True)
+class TaskHint:
+    """The task that a metric or a loss of the study is for."""
+
+    task: Task
+    reason: str
+    """Why, to be read after `since`."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +36,22 @@ class Labels:
     """Classes, or numbers to predict."""
     one_hot: bool = False
     class_names: tuple[str, ...] = ()
+    note: str | None = None
+    """Why whole numbers, which may be either, are taken as classes or as numbers; None where nothing was open."""
 
     def class_numbers(self, part: PartName) -> Array | None:
         """The class of each sample, shape (n,); None for regression."""
         return None if self.task == "regression" else class_numbers(self.targets[part])
+
+
+def task_hint(names: Iterable[str]) -> TaskHint | None:
+    """The task that the first telling one of these metrics and losses is for; None if none tells."""
+    for name in names:
+        if needs_classes(name):
+            return TaskHint("classification", f"only classes have {name}")
+        if needs_numbers(name):
+            return TaskHint("regression", f"{name} compares numbers")
+    return None
 
 
 def read_labels(
@@ -34,12 +59,20 @@ def read_labels(
     task: Task | None,
     is_table: bool = False,
     class_names: tuple[str, ...] = (),
+    hint: TaskHint | None = None,
 ) -> Labels:
     """Reads the targets of all parts; classes are those of the training part.
 
-    Without `task`: names, truth values, whole numbers and one-hot rows are classes; fractions (any floating
-    type, even where all values happen to be whole) are numbers to predict. A table's whole numbers are
-    classes if at most 20 values occur, each twice on average, and are then numbered in order.
+    Without `task`, the first of these rules that fits decides:
+
+    1. Names, truth values and one-hot rows are classes. Numbers with fractions are numbers.
+    2. Whole numbers are what the `hint` says; classes only if each occurs twice on average, and numbers such as 1.0
+       only if at most 20 occur. Classes that have names are classes.
+    3. In a table, they are classes if there are exactly two, or if they are of an integer type, at most 20 occur, and
+       each occurs twice; otherwise numbers.
+    4. In an array, they are classes if they are of an integer type; otherwise numbers.
+
+    A table's classes are numbered in order; those of arrays must be numbered from 0.
 
     Raises:
         DataError: targets that do not fit the task, a single class, class numbers that do not run from 0
@@ -48,35 +81,58 @@ def read_labels(
     targets = {name: Values(_flat(values.array), values.place) for name, values in targets.items()}
     training = targets["training"]
     one_hot = _misplaced_one(training.array) is None
+    note = None
     if task is None:
-        task = _find_task(training, one_hot, is_table)
+        task, note = _find_task(training, one_hot, is_table, None if class_names else hint)
     if task == "regression":
-        return _numbers(targets)
+        return replace(_numbers(targets), note=note)
     if one_hot:
         return _one_hot(targets, class_names)
     if training.array.ndim == 2:
         raise DataError(_not_one_hot(training))
     if training.array.dtype.kind in "UbS" or is_table:
-        return _named_classes(targets)
-    return _numbered_classes(targets, class_names)
+        return replace(_named_classes(targets), note=note)
+    return replace(_numbered_classes(targets, class_names), note=note)
 
 
 def _flat(array: Array) -> Array:
     return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
 
 
-def _find_task(training: Values, one_hot: bool, is_table: bool) -> Task:
+def _find_task(training: Values, one_hot: bool, is_table: bool, hint: TaskHint | None) -> tuple[Task, str | None]:
+    """The task, and a note about it where whole numbers might be either."""
     y = training.array
     if y.dtype.kind in "UbS" or one_hot:
-        return "classification"
-    if y.dtype.kind == "f":
-        return "regression"
-    if y.ndim == 2:
+        return "classification", None
+    if y.ndim == 2 and y.dtype.kind != "f" and (hint is None or hint.task == "classification"):
         raise DataError(f"{_not_one_hot(training)}; task: regression takes them as numbers")
-    distinct = len(np.unique(y))
-    if is_table and (distinct > _MOST_NUMBERED_CLASSES or distinct * 2 > len(y)):
-        return "regression"
-    return "classification"
+    if y.ndim == 2 or not (np.isfinite(y).all() and (y == np.trunc(y)).all()):
+        return "regression", None
+    values, counts = np.unique(y, return_counts=True)
+    repeats = len(values) >= 2 and 2 * len(values) <= len(y)
+    usual: Task = "regression" if y.dtype.kind == "f" else "classification"
+    may_be_classes = repeats and (usual == "classification" or len(values) <= _MOST_NUMBERED_CLASSES)
+    if hint is not None and (hint.task == "regression" or may_be_classes):
+        task, reason = hint.task, hint.reason
+    elif not is_table:
+        return usual, None
+    else:
+        few = repeats and counts.min() >= 2 and len(values) <= (2 if usual == "regression" else _MOST_NUMBERED_CLASSES)
+        task, reason = "classification" if few else "regression", _reason(values, counts)
+    is_open = len(values) <= _MOST_REPORTED and (task != usual or (is_table and len(values) > 2))
+    return task, _task_note(values, task, reason) if is_open else None
+
+
+def _reason(values: Array, counts: Array) -> str:
+    number = f"there are {len(values)} different ones"
+    return number if counts.min() >= 2 else f"{number}, of which some occur only once"
+
+
+def _task_note(values: Array, task: Task, reason: str) -> str:
+    shown = [f"{one:g}" for one in values]
+    listed = ", ".join(shown if len(shown) <= 4 else [*shown[:2], "...", shown[-1]])
+    what, other = ("classes", "regression") if task == "classification" else ("numbers", "classification")
+    return f"is taken as {what} ({listed}), since {reason}; dataset.task: {other} says otherwise"
 
 
 def _misplaced_one(y: Array) -> int | None:

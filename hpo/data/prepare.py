@@ -13,28 +13,30 @@ from hpo.data.checks import check_part, check_same_shape
 from hpo.data.dataset import Array, Dataset, DatasetInfo, Part, PartName
 from hpo.data.files import find, read_idx_folder, read_npz
 from hpo.data.image_changes import check_augmentation, with_extra_tests
-from hpo.data.labels import Labels, read_labels
+from hpo.data.labels import Labels, TaskHint, read_labels
 from hpo.data.read_known import read_known
+from hpo.data.repeated import count_repeated, repeated_note, row_hashes
 from hpo.data.scaling import Moments, check_range, default_method
 from hpo.data.source_data import RawDataset, RawGenerated, RawPipelines, as_images, chunks
-from hpo.data.split import split
+from hpo.data.split import split, split_notes
 from hpo.errors import DataError
 
 Raw = RawDataset | RawPipelines | RawGenerated
 
 
-def load(spec: DatasetSpec, folders: Sequence[Path]) -> Dataset:
+def load(spec: DatasetSpec, folders: Sequence[Path], hint: TaskHint | None = None) -> Dataset:
     """Makes the dataset that a section of an experiment describes; nothing is written.
 
-    Relative paths and the user's own code are looked for in `folders`, in order.
+    Relative paths and the user's own code are looked for in `folders`, in order. `hint` says which task the study's
+    metrics are for, where the section leaves that open.
 
     Raises:
         DataError: whatever is wrong with the data; the message names the file, the rule and the value.
     """
-    return prepare(read(spec, folders), spec)
+    return prepare(read(spec, folders), spec, hint)
 
 
-def prepare(raw: Raw, spec: DatasetSpec) -> Dataset:
+def prepare(raw: Raw, spec: DatasetSpec, hint: TaskHint | None = None) -> Dataset:
     """Makes the dataset of a section from what `read` returned for it, or for one that names the same source.
 
     Raises:
@@ -44,11 +46,14 @@ def prepare(raw: Raw, spec: DatasetSpec) -> Dataset:
     if folds is not None and not isinstance(raw, RawDataset):
         rule = "k-fold cross-validation divides the arrays of a dataset, and the function returns none; leave out folds"
         raise DataError(f"{raw.source}: {rule}", ("dataset", "validation", "folds"))
+    if not spec.shuffle and not isinstance(raw, RawDataset):
+        rule = "is for arrays and tables, which are divided by hpo; leave it out"
+        raise DataError(f"{rule} of {raw.source}", ("dataset", "shuffle"))
     if isinstance(raw, RawGenerated):
         from hpo.data.generated import drawn
 
         raw, spec = drawn(raw, spec), spec.model_copy(update={"scaling": spec.scaling or "none"})
-    found = [_from_pipelines(raw, spec)] if isinstance(raw, RawPipelines) else _from_arrays(raw, spec)
+    found = [_from_pipelines(raw, spec, hint)] if isinstance(raw, RawPipelines) else _from_arrays(raw, spec, hint)
     check_augmentation(spec.augmentation, found[0])
     found[0] = with_extra_tests(found[0], spec.extra_tests)
     return found[0] if folds is None else _folded(found)
@@ -80,24 +85,32 @@ def read(spec: DatasetSpec, folders: Sequence[Path]) -> Raw:
         elif path.suffix in (".csv", ".parquet"):
             from hpo.data.tables import read_table
 
-            raw = read_table(path, spec.target)
+            raw = read_table(path, spec)
         else:
             raise DataError(f"{path}: must be a folder of IDX files, a .npz, a .csv or a .parquet file")
     if spec.target is not None and not (isinstance(raw, RawDataset) and raw.is_table):
         raise DataError(f"{raw.source}: target: {spec.target} names a column, which only .csv and .parquet have")
+    if spec.validation.column is not None and not (isinstance(raw, RawDataset) and raw.is_table):
+        key = "time" if spec.validation.group is None else "group"
+        rule = f"{spec.validation.column} names a column of a table, and {spec.label} is none"
+        hint = "; shuffle: false takes samples in their order" if key == "time" else ""
+        raise DataError(f"{rule}{hint}", ("dataset", "validation", key))
     return raw
 
 
-def _from_arrays(raw: RawDataset, spec: DatasetSpec) -> list[Dataset]:
+def _from_arrays(raw: RawDataset, spec: DatasetSpec, hint: TaskHint | None) -> list[Dataset]:
     """One dataset, or one for each fold."""
     given = raw.parts()
     for raw_part in given.values():
         check_part(raw_part)
     check_same_shape({part.x.place: part.x.array.shape[1:] for part in given.values()})
-    labels = read_labels({name: part.y for name, part in given.items()}, spec.task, raw.is_table, raw.class_names)
+    targets = {name: part.y for name, part in given.items()}
+    labels = read_labels(targets, spec.task, raw.is_table, raw.class_names, hint)
     whole = {name: Part(as_images(part.x.array), labels.targets[name]) for name, part in given.items()}
-    training = whole["training"]
-    rows = split(labels.class_numbers("training"), len(training), spec, frozenset(whole), f"dataset {spec.label}")
+    training, source = whole["training"], f"dataset {spec.label}"
+    classes = labels.class_numbers("training")
+    rows = split(classes, len(training), spec, frozenset(whole), source, raw.split_by)
+    hashes = {name: row_hashes(part) for name, part in whole.items()}
 
     def taken(chosen: Array) -> Part:
         # Where nothing is taken from the data, they need not be copied.
@@ -109,7 +122,18 @@ def _from_arrays(raw: RawDataset, spec: DatasetSpec) -> list[Dataset]:
         validation = whole["validation"] if held_out is None else taken(held_out)
         parts: dict[PartName, Part] = {"training": taken(rest), "validation": validation, "test": test}
         dataset = _fitted(raw, spec, labels, parts)
-        found.append(replace(dataset, info=replace(dataset.info, draws=rows.draws)))
+        repeated = count_repeated(
+            hashes["training"][rest],
+            hashes["validation"] if held_out is None else hashes["training"][held_out],
+            hashes["test"] if rows.test is None else hashes["training"][rows.test],
+        )
+        notes = (
+            f"the target of {source} {labels.note}" if labels.note else None,
+            *split_notes(spec, rows, raw.split_by),
+            repeated_note(repeated, dataset.info.sizes, raw.is_table),
+        )
+        kept = tuple(note for note in notes if note is not None)
+        found.append(replace(dataset, info=replace(dataset.info, draws=rows.draws, repeated=repeated, notes=kept)))
     return found
 
 
@@ -141,7 +165,7 @@ def _folded(folds: Sequence[Dataset]) -> Dataset:
     return replace(first, info=replace(first.info, folds=len(folds), digest=digest), folds=tuple(alike))
 
 
-def _from_pipelines(raw: RawPipelines, spec: DatasetSpec) -> Dataset:
+def _from_pipelines(raw: RawPipelines, spec: DatasetSpec, hint: TaskHint | None) -> Dataset:
     from hpo.data.tf_dataset import survey
 
     if spec.limit is not None:
@@ -151,7 +175,7 @@ def _from_pipelines(raw: RawPipelines, spec: DatasetSpec) -> Dataset:
     for found in surveys.values():
         if found.y.array.dtype.kind not in "iuf":
             raise DataError(f"{found.y.place}: targets of a tf.data.Dataset must be numbers, got {found.y.array.dtype}")
-    labels = read_labels({name: found.y for name, found in surveys.items()}, spec.task)
+    labels = read_labels({name: found.y for name, found in surveys.items()}, spec.task, hint=hint)
     seen = surveys["training"]
     info = _info(
         raw.source,

@@ -41,6 +41,8 @@ class RawDataset:
     """Whether the targets are a column of a table, whose whole numbers may be any names of classes."""
     columns: tuple[Column, ...] = ()
     """The columns of a table that its features were made from."""
+    split_by: Array | None = None
+    """The column of a table by which its parts are divided, shape (n,): groups of any type, or times as numbers."""
     batches: Batches | None = None
     """The batches of generated data that the parts were drawn from."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpo.config.dataset import DatasetSpec
 from hpo.data.dataset import Array, Column
 from hpo.data.source_data import RawDataset, RawPart, Values
 from hpo.errors import DataError, nearest
@@ -17,7 +18,7 @@ _MOST_CATEGORIES = 20
 """A column of names with more distinct ones than this is an identifier or a text, and no category."""
 
 
-def read_table(path: Path, target: str | None) -> RawDataset:
+def read_table(path: Path, spec: DatasetSpec) -> RawDataset:
     """Reads a .csv or .parquet file; `target` names the column to predict, all others are features.
 
     Columns of numbers stay as they are, truth values become 0 and 1, and columns of at most 20 names are
@@ -27,7 +28,7 @@ def read_table(path: Path, target: str | None) -> RawDataset:
         DataError: it cannot be read, the target is not among its columns, a value is missing, or a column
             holds what is neither number, truth value nor one of a few names.
     """
-    frame = _read(path)
+    frame, target, by = _read(path), spec.target, spec.validation.column
     names = [str(name) for name in frame.columns]
     frame.columns = names
     if target is None:
@@ -42,11 +43,45 @@ def read_table(path: Path, target: str | None) -> RawDataset:
             "write the file with to_csv(index=False), else name it"
         )
     frame = _complete(path, frame)
-    features = frame.drop(columns=target)
+    split_by = None
+    if by is not None:
+        if by not in names:
+            raise DataError(f"{path}: has no column {by!r}; {nearest(by, names)}", _key_of_by(spec))
+        split_by = _groups(frame[by]) if spec.validation.group is not None else _times(path, frame[by])
+    features = frame.drop(columns=[target] if by is None or spec.validation.as_input else [target, by])
     columns = columns_of(path, features)
     x = Values(encode(path, features, columns), str(path))
     y = Values(_targets(path, frame[target]), f"{path}: column {target!r}")
-    return RawDataset(str(path), RawPart(x, y), is_table=True, columns=columns)
+    return RawDataset(str(path), RawPart(x, y), is_table=True, columns=columns, split_by=split_by)
+
+
+def _key_of_by(spec: DatasetSpec) -> tuple[str, ...]:
+    return ("dataset", "validation", "time" if spec.validation.group is None else "group")
+
+
+def _groups(column: "pd.Series") -> Array:
+    """A number for each distinct value."""
+    codes, _ = column.factorize(sort=True)
+    return np.asarray(codes)
+
+
+def _times(path: Path, column: "pd.Series") -> Array:
+    """Times as numbers or `datetime64`, which NumPy sorts.
+
+    Raises:
+        DataError: the column holds neither numbers nor dates.
+    """
+    import pandas as pd
+
+    if column.dtype.kind in "iufM":
+        return column.to_numpy()
+    try:
+        return pd.to_datetime(column, format="ISO8601").to_numpy()
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"{path}: column {column.name!r}: times must be numbers or dates such as 2024-01-31: {error}",
+            ("dataset", "validation", "time"),
+        ) from None
 
 
 def read_features(path: Path, columns: Sequence[Column]) -> tuple[Array, list[str]]:

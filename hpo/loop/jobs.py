@@ -87,14 +87,21 @@ def variants_of(plan: Plan) -> Variants:
         FileMistakes: a mistake in the data, reported at the key that caused it or that names their source.
     """
     try:
-        # The metrics of a user's own model are not known before it is built.
-        metric = None if models.keys(plan.space.model) is None else plan.experiment.objective.metric
-        return Variants(plan.experiment.dataset, plan.folders, metric)
+        return Variants(plan.experiment.dataset, plan.folders, _metrics(plan))
     except DataError as error:
         spec = plan.experiment.dataset
         source = "function" if spec.function else "path" if spec.path else "name"
         key = error.key or ("dataset", source)
         raise FileMistakes([plan.documents["experiment"].mistake(key, str(error))]) from None
+
+
+def _metrics(plan: Plan) -> list[str]:
+    """The objective, the loss and the other metrics of a study, as far as they are written in its file."""
+    # What a user's own model calls its metrics is its own affair.
+    if models.keys(plan.space.model) is None:
+        return []
+    training = plan.experiment.training
+    return [plan.experiment.objective.metric, *filter(None, [training.loss]), *training.metrics]
 
 
 def check_space(plan: Plan, variants: Variants) -> None:

@@ -50,8 +50,6 @@ class Checked:
     """`smallest` and `largest`: parameters by name."""
     tried: Mapping[str, Tried]
     """`smallest` and `largest`: results of the rehearsals."""
-    note: str | None = None
-    """A decision about the data that the file does not state."""
 
     @property
     def warnings(self) -> list[Mistake]:
@@ -83,7 +81,8 @@ class Checked:
             "name": self.plan.experiment.name,
             "dataset": {"name": self.dataset.name, "task": self.dataset.task, "sizes": dict(self.dataset.sizes),
                         "folds": self.dataset.folds, "scaling": self.dataset.scaling.method,
-                        "input_shape": list(self.dataset.input_shape), "digest": self.dataset.digest},
+                        "input_shape": list(self.dataset.input_shape), "digest": self.dataset.digest,
+                        "repeated": dict(self.dataset.repeated), "notes": list(self.dataset.notes)},
             "trials": self.plan.trials, "timeout": self.plan.experiment.study.timeout,
             **{size: {"parameters": dict(self.configurations[size]), "cost": asdict(one.cost) if one.cost else None,
                       "remarks": list(one.remarks), "failure": one.failure.reason if one.failure else None,
@@ -126,7 +125,7 @@ def check(
     configurations = dict(zip(("smallest", "largest"), plan.whole_space.extremes(), strict=True))
     tried = {size: _tried(plan, variants, config) for size, config in configurations.items()}
     _refuse(plan, experiment, tried, traceback)
-    return Checked(plan, dataset.info, configurations, tried, variants.note)
+    return Checked(plan, dataset.info, configurations, tried)
 
 
 def _tried(plan: "Plan", variants: "Variants", config: Mapping[str, Any]) -> Tried:

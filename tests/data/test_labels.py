@@ -1,10 +1,12 @@
 """The task found from the targets, and the rules for labels."""
 
+import re
+
 import numpy as np
 import pytest
 
 from hpo.data.dataset import PartName
-from hpo.data.labels import Labels, read_labels
+from hpo.data.labels import Labels, read_labels, task_hint
 from hpo.data.source_data import Values
 from hpo.errors import DataError
 
@@ -150,3 +152,32 @@ def test_class_names_say_how_many_there_are() -> None:
     with pytest.raises(DataError, match="needs at least two classes"):
         read([0, 0], class_names=("a",))
     np.testing.assert_array_equal(read([0, 1, 1]).class_numbers("training"), [0, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("y", "names", "is_table", "task", "note"),
+    [
+        # A count that scikit-learn would draw from Poisson's distribution.
+        (np.random.default_rng(0).poisson(3, 300), ["val_mae"], True, "regression", "since val_mae compares numbers"),
+        (np.random.default_rng(0).poisson(3, 300), ["val_loss", "poisson"], True, "regression", "since poisson"),
+        (np.random.default_rng(0).poisson(3, 300), ["val_loss"], True, "regression", "of which some occur only once"),
+        (np.arange(90) % 9, ["val_loss"], True, "classification", r"\(0, 1, ..., 8\), since there are 9 different"),
+        (np.arange(90) % 30, ["val_accuracy"], True, "classification", r"\(0, 1, ..., 29\), since only classes"),
+        (np.arange(90) % 30, ["val_loss"], True, "regression", "there are 30 different ones"),
+        (np.arange(90) % 2 * 1.0, ["val_loss"], True, "classification", r"\(0, 1\), since there are 2 different ones"),
+        (np.arange(90) % 3 * 1.0, ["val_loss"], True, "regression", r"\(0, 1, 2\), since there are 3 different ones"),
+        (np.arange(90) % 2 * 1.0, ["val_loss"], False, "regression", None),
+        (np.arange(90) % 3 * 1.0, ["val_loss", "val_auc"], False, "classification", "since only classes have val_auc"),
+        (np.arange(90) % 3, ["val_mse"], False, "regression", r"dataset\.task: classification says otherwise"),
+        (np.arange(90) / 7, ["val_accuracy"], True, "regression", None),
+        (["a", "b"] * 4, ["val_mae"], True, "classification", None),
+    ],
+)
+def test_the_objective_and_the_loss_decide_what_whole_numbers_are(y, names, is_table, task, note) -> None:
+    labels = read(y, is_table=is_table, hint=task_hint(names))
+    assert labels.task == task
+    if note is None:
+        assert labels.note is None
+    else:
+        assert labels.note is not None
+        assert re.search(note, labels.note)

@@ -72,8 +72,8 @@ def test_class_numbers_follow_the_names(tmp_path: Path) -> None:
 def test_task_overrides(tmp_path: Path) -> None:
     assert read(tmp_path, FRAME, target="rooms", task="regression").info.task == "regression"
     whole = FRAME.assign(price=np.arange(N) % 2 * 1.0)
-    assert read(tmp_path, whole).info.task == "regression"
-    assert read(tmp_path, whole, task="classification").info.classes == 2
+    assert read(tmp_path, whole).info.classes == 2
+    assert read(tmp_path, whole, task="regression").info.task == "regression"
     with pytest.raises(DataError, match="column 'town': regression needs numbers, got Ulm"):
         read(tmp_path, FRAME, target="town", task="regression")
 
