@@ -49,7 +49,10 @@ def check_types(x: Values, y: Values) -> None:
     """
     for values in (x, y):
         if values.array.dtype.kind == "O":
-            raise DataError(f"{values.place}: must be an array of one plain type, got Python objects")
+            raise DataError(
+                f"{values.place}: must be an array of one plain type, got Python objects; turn text into numbers "
+                "first, labels by their place in a list of classes"
+            )
     if x.array.dtype.kind not in "buif":
         raise DataError(f"{x.place}: features must be numbers, got {x.array.dtype}")
     if x.array.ndim < 2 or 0 in x.array.shape[1:]:

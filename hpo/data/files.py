@@ -126,6 +126,6 @@ def _member(path: Path, archive: "np.lib.npyio.NpzFile", name: str) -> Array:
             raise
         raise DataError(
             f"{path}: {name}: must be an array of one plain type, holds Python objects, which hpo never "
-            "unpickles; save it with a numeric dtype"
+            "unpickles; save it with a numeric dtype, text by .astype(str)"
         ) from None
     return array

@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hpo.data.dataset import PartName
+from hpo.data.python_objects import in_words, pair_of, plain_array
 from hpo.data.source_data import RawDataset, RawPart, RawPipelines, Values
+from hpo.data.tf_data_compat import inputs_of, kind_of, operations_of
 from hpo.errors import DataError, ModelError, nearest
 from hpo.system.imports import load_object, place_of
 from hpo.system.long_work import notes_while_waiting
@@ -42,7 +42,7 @@ def read_function(function: str, folders: Sequence[Path]) -> RawDataset | RawPip
             )
         if name not in pipelines:
             raise DataError(
-                f"{function}: all parts must be arrays or all a tf.data.Dataset; {key} is {_say(parts[name])}"
+                f"{function}: all parts must be arrays or all a tf.data.Dataset; {key} is {in_words(parts[name])}"
             )
     return RawPipelines(function, parts, FunctionStream(function, tuple(folders)))
 
@@ -74,13 +74,36 @@ class FunctionStream:
 def is_batched(dataset: Any) -> bool:
     """Whether the elements (x, y) of a `tf.data.Dataset` are batches rather than single samples.
 
-    They are where features and targets share an unknown first dimension, as after `.batch(n)`, or a known one,
-    as after `.batch(n, drop_remainder=True)`.
+    Batches are what `.batch(n)` and the like make. Where a generator makes the elements, only shapes can tell: those
+    of batches begin with the same number of samples, which is not known.
+
+    Raises:
+        DataError: shapes of known size, which may be a batch or a sequence with a target for each of its steps.
     """
     x, y = (spec.shape for spec in dataset.element_spec)
     if len(x) == 0 or len(y) == 0 or x[0] != y[0]:
         return False
-    return x[0] is None or len(x) >= 2
+    made = _made_in_batches(dataset)
+    if made is None and x[0] is not None and len(x) >= 2:
+        raise DataError(
+            f"an element of shapes x {tuple(x)} and y {tuple(y)} may be a batch of {x[0]} samples, or one sample with "
+            f"{x[0]} targets; end the pipeline with .batch(n), after .unbatch() if these are batches"
+        )
+    return len(x) >= 2 if made is None else made
+
+
+def _made_in_batches(dataset: Any) -> bool | None:
+    """Whether a pipeline's elements were put together to batches; None where how it was made does not say."""
+    kind = kind_of(dataset)
+    if ("Batch" in kind and kind != "Unbatch") or kind in ("DenseToRagged", "Tensor"):
+        return True
+    if kind in ("TensorSlice", "Unbatch", "Window"):
+        return False
+    if kind in ("FlatMap", "Interleave", "ParallelInterleave", "GroupByWindow", "Generator"):
+        return True if any("BatchDataset" in operation for operation in operations_of(dataset)) else None
+    made = [_made_in_batches(one) for one in inputs_of(dataset) if kind_of(one) != "Random"]
+    known = [one for one in made if one is not None]
+    return any(known) if known else None
 
 
 def found(function: str, folders: Sequence[Path]) -> Any:
@@ -103,7 +126,7 @@ def raised(function: str, folders: Sequence[Path], error: BaseException) -> Data
 def _call(function: str, folders: tuple[Path, ...]) -> Mapping[PartName, Any]:
     called = found(function, folders)
     if not callable(called):
-        raise DataError(f"{function}: must be a function, got {_say(called)}")
+        raise DataError(f"{function}: must be a function, got {in_words(called)}")
     if inspect.isgeneratorfunction(called):
         raise DataError(
             f"is required: {function} yields batches without end; say how many of them make an epoch",
@@ -121,7 +144,7 @@ def _call(function: str, folders: tuple[Path, ...]) -> Mapping[PartName, Any]:
     if not isinstance(returned, Mapping):
         raise DataError(
             f"{function}: must return a mapping of train, test and validation, or ((x_train, y_train), "
-            f"(x_test, y_test)), got {_say(returned)}"
+            f"(x_test, y_test)), got {in_words(returned)}"
         )
     for key in returned:
         if key not in _PARTS:
@@ -132,18 +155,6 @@ def _call(function: str, folders: tuple[Path, ...]) -> Mapping[PartName, Any]:
 
 
 def _arrays(function: str, name: PartName, part: Any) -> RawPart:
-    if not isinstance(part, tuple | list) or len(part) != 2:
-        raise DataError(f"{function}: {name}: must be (x, y) or a tf.data.Dataset, got {_say(part)}")
-    values = []
-    for xy, array in zip("xy", part, strict=True):
-        place = f"{function}: {name} {xy}"
-        try:
-            values.append(Values(np.asarray(array), place))
-        except ValueError as error:  # rows of unequal lengths
-            raise DataError(f"{place}: must be an array: {error}") from None
-    return RawPart(*values)
-
-
-def _say(value: Any) -> str:
-    kind = type(value).__name__
-    return f"{kind} of {len(value)}" if isinstance(value, tuple | list) else kind
+    x, y = pair_of(f"{function}: {name}", part)
+    places = (f"{function}: {name} x", f"{function}: {name} y")
+    return RawPart(*(Values(plain_array(array, place), place) for array, place in zip((x, y), places, strict=True)))

@@ -13,6 +13,7 @@ from hpo.data.checks import FiniteCheck, check_types
 from hpo.data.dataset import Array
 from hpo.data.endless import ADVICE, is_endless, may_be_endless
 from hpo.data.function import is_batched
+from hpo.data.python_objects import nested_hint
 from hpo.data.scaling import Moments
 from hpo.data.source_data import Values
 from hpo.errors import DataError
@@ -102,12 +103,15 @@ def _batches(dataset: Any, place: str) -> Iterator[tuple[Array, Array]]:
     spec = dataset.element_spec
     shapes = [getattr(one, "shape", None) for one in spec] if isinstance(spec, tuple) else []
     if len(shapes) != 2 or any(shape is None or shape.rank is None for shape in shapes):
-        raise DataError(f"{place}: must yield pairs (x, y) of tensors whose number of dimensions is known, got {spec}")
+        raise DataError(
+            f"{place}: must yield pairs (x, y) of tensors whose number of dimensions is known, got {spec}"
+            f"{nested_hint(spec)}"
+        )
     try:
         if is_endless(dataset):
             raise DataError(f"{place}: must end, and repeats forever; leave out .repeat(); {ADVICE}")
         yield from (dataset if is_batched(dataset) else dataset.batch(_BATCH)).as_numpy_iterator()
-    except DataError:
-        raise
+    except DataError as error:
+        raise error if str(error).startswith(place) else DataError(f"{place}: {error}") from None
     except Exception as error:  # whatever the user's own code in the pipeline raises
         raise DataError(f"{place}: raised {type(error).__name__}: {error}") from error

@@ -12,6 +12,7 @@ import pytest
 
 from hpo.config.experiment import DatasetSpec
 from hpo.data import Dataset, load, open_prepared, save
+from hpo.data.function import is_batched
 from hpo.errors import DataError
 
 # Python imports a module of one name once.
@@ -73,7 +74,10 @@ def test_arrays_as_keras_datasets_return_them(user) -> None:
         ("return {'train': ([[1], [1, 2]], y)}", "training x: must be an array"),
         ("return {'train': (x, y[:-1])}", "training x and .*training y: must have as many .* got 200 and 199"),
         ("return {'train': (x[:, 0], y)}", r"training x: features must have shape .* got \(200,\)"),
-        ("return {'train': (x.astype(object), y)}", "training x: must be an array of one plain type"),
+        (
+            "return {'train': ([{}] * 200, y)}",
+            r"training x: must be an array of one plain type, .*dict \(\{\} in row 0",
+        ),
         ("return {'train': (x.astype(str), y)}", "training x: features must be numbers, got <U"),
         ("return {'train': (x, y), 'test': (x[:0], y[:0])}", "test x: must have at least one sample, got none"),
         ("return {'train': (x, y), 'test': (x[:, :2], y)}", r"test x: samples must have .* \(3,\), got \(2,\)"),
@@ -144,7 +148,7 @@ def test_one_hot_and_regression_pipelines(user) -> None:
         ("slices(x, y).take(0)", "training: must have at least one sample, got none"),
         ("slices(np.where(x > 595, np.nan, x), y)", "training x: .* got 4 .* the first in row 198"),
         ("slices(x, y).map(lambda a, b: a)", r"training: must yield pairs \(x, y\)"),
-        ("slices(x, y).map(lambda a, b: ({'a': a}, b))", r"training: must yield pairs \(x, y\)"),
+        ("slices(x, y).map(lambda a, b: ({'a': a}, b))", r"training: must yield pairs \(x, y\).*one array of inputs"),
         ("slices(x[:, 0], y).batch(30)", r"training x: features must have shape .* got \(30,\)"),
         ("slices(x, y.astype(str))", "training y: must be an array of one plain type"),
         ("slices(x, y > 1)", "training y: targets of a tf.data.Dataset must be numbers, got bool"),
@@ -194,6 +198,66 @@ def test_pipelines_that_end_may_take_their_time(user, monkeypatch) -> None:
 def test_whatever_the_function_raises_is_told_with_its_place(user, raised) -> None:
     with pytest.raises(DataError, match=r"user_data_\d+\.py:8: \w+: x"):
         user(f"raise {raised}")
+
+
+@pytest.mark.parametrize(
+    ("made", "batched"),
+    [
+        ("slices(x, y)", False),
+        ("slices(x, y).batch(4, drop_remainder=True).map(lambda a, b: (a + 1, b)).prefetch(1)", True),
+        ("slices(x, y).padded_batch(4).cache().take(2)", True),
+        ("slices(x, y).batch(4).unbatch().shuffle(9)", False),
+        ("data.zip((data.from_tensor_slices(x), data.from_tensor_slices(y)))", False),
+        ("slices(x, y).batch(3).concatenate(slices(x, y).batch(4))", True),
+        ("data.from_generator(list, output_signature=(spec([None, 12, 3]), spec([None, 12])))", True),
+    ],
+)
+def test_sequences_with_a_target_a_step_are_no_batches(made: str, batched: bool) -> None:
+    import tensorflow as tf
+
+    x, y, data = np.zeros((40, 12, 3), np.float32), np.zeros((40, 12), np.float32), tf.data.Dataset
+    names = {"x": x, "y": y, "slices": lambda *both: data.from_tensor_slices(both), "data": data, "spec": tf.TensorSpec}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # AutoGraph finds no source of what is evaluated
+        assert is_batched(eval(made, names)) == batched
+
+
+def test_a_generator_of_what_may_be_batches_or_sequences_is_refused(user) -> None:
+    made = "tf.data.Dataset.from_generator(list, output_signature=(tf.TensorSpec([12, 3]), tf.TensorSpec([12])))"
+    with pytest.raises(DataError, match=r"training: an element of shapes x \(12, 3\) and y \(12,\) may be a"):
+        user("import tensorflow as tf\n" + PIPELINES.replace("slices(x, y)", made))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        "np.array(['spam', 'ham'] * 100, dtype=object)",
+        "__import__('pandas').Series(['spam', 'ham'] * 100)",
+        "__import__('pandas').Series(['spam', 'ham'] * 100, dtype='category')",
+    ],
+)
+def test_text_in_python_objects_names_classes(user, labels: str) -> None:
+    info = user(f"return {{'train': (x, {labels})}}").info
+    assert (info.task, info.class_names) == ("classification", ("ham", "spam"))
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ("(x, np.array(['a', None] * 100, dtype=object))", r"train.* y: .*Python objects: str \(a in row 0\).*missing"),
+        ("(x, __import__('pandas').Series(['a', np.nan] * 100))", "y: .*fill the values that are missing"),
+        ("(x, np.array(['a', 1] * 100, dtype=object))", r"y: .*int \(1 in row 1\); .*astype\(str\)"),
+        ("(__import__('pandas').DataFrame({'a': [1.5] * 200, 'b': ['u'] * 200}), y)", "x: .*encode text as numbers"),
+        ("([[1, 2], [1]] * 100, y)", "x: must be an array: .*need padding"),
+        ("([x, x], y)", r"x: must be one array, got 2 of shapes \(200, 3\) and \(200, 3\); one array of inputs"),
+        ("([x, x[:, :2]], y)", r"x: must be one array, got 2 of shapes .*side by side in one array"),
+        ("({'left': x, 'right': x}, y)", "x: must be an array, got a dict of left, right; one array of inputs"),
+        ("(x, [y, y])", "y: must be one array, got 2 of shapes"),
+    ],
+)
+def test_what_is_no_plain_array_is_refused_with_what_to_do(user, part: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        user(f"return {{'train': {part}}}")
 
 
 def test_pipelines_cannot_be_limited(user) -> None:
