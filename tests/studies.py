@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from processes import start
 
 from hpo.config.experiment import DatasetSpec, Experiment, Objective, StudySpec, TrainingSpec
@@ -193,6 +194,17 @@ def run_plan(plan: Plan, engine: ScriptedEngine, info: DatasetInfo = INFO) -> Ra
     with opened(plan, info) as study:
         ending = run_study(study, Prepared(plan, engine, info, NoData()), time.monotonic(), (log,))
         return Ran(ending, study.trials(), engine, log)
+
+
+class Clock:
+    """The coordinator's clock, which a script puts forward: then a deadline comes at the same step on any machine."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead = 0.0
+        monkeypatch.setattr("hpo.loop.coordinator.time", self)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
 
 
 class WriteLock:

@@ -10,7 +10,7 @@ from typing import Any
 
 import optuna
 import pytest
-from studies import OBJECTIVE, flat, process, run
+from studies import OBJECTIVE, Clock, flat, process, run
 
 from hpo.engines.scripted import InFold, StoppedEarly
 from hpo.errors import StudyFailed
@@ -162,11 +162,12 @@ def test_a_deadline_while_it_is_tested_does_not_change_how_a_trial_ended(url, mo
     def script(job):
         yield 0.3
         yield StoppedEarly(0.4)
-        time.sleep(0.5)
+        clock.ahead = 100
         if hangs:
             yield None
 
-    ran = run(url, script, timeout=0.4)
+    clock = Clock(monkeypatch)
+    ran = run(url, script, timeout=60)
     (trial,) = ran.trials
     assert (ran.ending, trial.state, trial.ended_by, trial.value) == ("timeout", "complete", "early_stopping", 0.4)
     assert trial.test == ({} if hangs else {"loss": 0.4})
@@ -217,9 +218,11 @@ def test_a_model_of_which_its_worker_said_nothing_is_not_kept(url, tmp_path, mon
         yield 0.4
         (models / f"trial-{job.trial:04}.keras").touch()
         (models / f"trial-{job.trial:04}.123.keras").touch()
+        clock.ahead = 100
         yield None
 
-    ran = run(url, script, timeout=0.3)
+    clock = Clock(monkeypatch)
+    ran = run(url, script, timeout=60)
     assert list(models.iterdir()) == []
     (trial,) = ran.trials
     assert (trial.state, trial.value, trial.model_file) == ("pruned", 0.4, None)
@@ -480,13 +483,14 @@ def test_a_trial_whose_folds_are_cut_short_by_the_deadline_is_not_ranked(url, mo
     def script(job):
         yield from folds(0.9)
         yield InFold(0.8, 2)
+        clock.ahead = 100
         if hangs:
             yield None
         while True:
-            time.sleep(0.01)
             yield InFold(0.8, 2)
 
-    ran = run(url, script, timeout=0.3)
+    clock = Clock(monkeypatch)
+    ran = run(url, script, timeout=60)
     trial = ran.trials[0]
     assert (trial.state, trial.value, trial.ended_by) == ("pruned", None, "deadline")
     assert list(trial.fold_best_epochs) == [2]

@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from studies import INFO, OBJECTIVE, NoData, WriteLock, flat, planned, run
+from studies import INFO, OBJECTIVE, Clock, NoData, WriteLock, flat, planned, run
 
 from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.config.experiment import Objective
@@ -272,9 +272,11 @@ def test_a_trial_of_folds_that_has_all_of_them_though_it_was_stopped_has_a_score
         yield InFold(0.9, 1, ended=True)
         yield InFold(0.8, 2, ended=True)
         yield InFold(0.7, 3)
+        clock.ahead = 100
         yield None
 
-    (trial,) = run(url, script, timeout=1.5).trials
+    clock = Clock(monkeypatch)
+    (trial,) = run(url, script, timeout=60).trials
     assert (trial.state, trial.value, list(trial.fold_best_epochs)) == ("pruned", None, [1, 2])
 
 
