@@ -1,5 +1,11 @@
-"""Whatever is drawn from Keras's layers, optimizers, losses and metrics trains as `model.fit` trains it."""
+"""Whatever is drawn from Keras's layers, optimizers, losses and metrics trains as `model.fit` trains it.
 
+The suite draws a few models. `HPO_FIT_EXAMPLES=300 pytest --hypothesis-show-statistics PATH` draws 300, and shows how
+they were trained and how far their curves and weights were from those of `model.fit`.
+"""
+
+import math
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from drawn import Drawn, Trial, build, data_for, drawn_models, trials
-from hypothesis import HealthCheck, Phase, given, reject, settings
+from hypothesis import HealthCheck, Phase, event, given, reject, settings
 from hypothesis import strategies as st
 
 from hpo.training.graph import GraphLoop
@@ -61,6 +67,19 @@ def assert_same(found: Trained, expected: Trained) -> None:
         np.testing.assert_allclose(one, other, rtol=5e-3, atol=2e-3, err_msg=str(found.way))
 
 
+def difference(found: Trained, expected: Trained) -> float:
+    """The largest one of a metric that is no count, relative where the metric exceeds 1, or of a weight."""
+    pairs = [
+        (one[name], value, max(1.0, abs(value)))
+        for one, other in zip(found.curves, expected.curves, strict=True)
+        for name, value in other.items()
+        if not any(part in name for part in _COUNTED) and math.isfinite(value)
+    ]
+    metrics = max((abs(one - other) / scale for one, other, scale in pairs), default=0.0)
+    weights = zip(found.weights, expected.weights, strict=True)
+    return max([metrics, *(float(np.max(np.abs(one - other), initial=0)) for one, other in weights)])
+
+
 def check(drawn: Drawn, first: Trial | None, second: Trial) -> str | None:
     """Trains both one after the other, as a worker does; returns why the second had no template."""
     try:
@@ -68,17 +87,21 @@ def check(drawn: Drawn, first: Trial | None, second: Trial) -> str | None:
     except (ValueError, TypeError, IndexError, tf.errors.OpError):
         reject()  # layers that do not fit together
     if reason := why_not(build(drawn, second)):
-        return reason  # by fit itself
+        event(f"by fit: {reason}")
+        return reason
     templates = Templates()
     if first is not None:
         in_graph(templates, drawn, first, epochs=1)
     found = in_graph(templates, drawn, second)
     assert_same(found, expected)
+    event(f"in the graph, alone: {found.way}" if found.way else "in the graph, with a template")
+    far = difference(found, expected)
+    event(f"differs by less than 1e{math.ceil(math.log10(far))}" if far else "equal")
     return found.way
 
 
 @settings(
-    max_examples=5, derandomize=True, database=None, deadline=None, phases=[Phase.explicit, Phase.generate],
+    max_examples=int(os.environ.get("HPO_FIT_EXAMPLES", "5")), derandomize=True, database=None, deadline=None, phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[*HealthCheck],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore")
