@@ -1,8 +1,8 @@
-"""Modules of the user as they were: what a trial changed in them is undone.
+"""Restores the user's modules after a trial, so that the next one does not see its changes.
 
-Held are the names of the modules, and in place what they lead to: containers, classes and their instances, functions'
-attributes, generators of random numbers, Keras's layers, optimizers and metrics, arrays and variables of some size.
-Not held: what lies in closures, in caches of functions, in objects of other libraries, and in larger data.
+Restored are the names in the modules, and the objects that they refer to, in place: containers, classes and their
+instances, attributes of functions, random number generators, Keras's layers, optimizers and metrics, and arrays and
+variables up to a size. Not restored: closures, caches of functions, objects of other libraries, and larger data.
 """
 
 import collections
@@ -18,11 +18,12 @@ import tensorflow as tf
 
 from hpo.training.keras_compat import WRAPPERS
 
-# Larger ones are data, which a trial is not expected to change, and copying them would cost more than the trial.
+# Anything larger is data, which a trial is not expected to change; copying it would cost more than the trial.
 _LARGEST_CONTAINER = 10_000
 _LARGEST_ARRAY = 1 << 20
 _LARGEST_VARIABLE = 1 << 24
-# What one name of a module leads to, in objects; beyond that it is not held, since a part of it might not fit the rest.
+# The most objects that one name may refer to, directly or not. Beyond that, none of them is restored: a part of them
+# might not fit the rest.
 _MOST = 20_000
 
 _LIBRARIES = ("keras", "keras_tuner")
@@ -33,7 +34,7 @@ _Undo = Callable[[], None]
 
 
 class Rollback:
-    """What modules hold, and how it is put back."""
+    """A snapshot of modules, which can be restored."""
 
     def __init__(self, modules: Iterable[ModuleType]) -> None:
         found = list(modules)
@@ -44,18 +45,18 @@ class Rollback:
             self._undo.append(_items(vars(module)))
             for name, value in list(vars(module).items()):
                 if not name.startswith("__"):
-                    # Some objects answer to no question; they stay as they are.
+                    # Some objects raise errors whatever they are asked; they are not restored.
                     with suppress(Exception):
-                        self._hold(value)
+                        self._add(value)
 
     def restore(self) -> None:
-        """Puts everything back."""
+        """Restores everything."""
         for undo in self._undo:
-            # What refuses to be put back stays as it is: the trial is done, and its result stands.
+            # If something cannot be restored, it stays as it is: the trial is over, and its result is valid.
             with suppress(Exception):
                 undo()
 
-    def _hold(self, root: Any) -> None:
+    def _add(self, root: Any) -> None:
         undo: list[_Undo] = []
         waiting, new = [root], 0
         while waiting:
@@ -64,7 +65,7 @@ class Rollback:
                 one = getattr(one, "__wrapped__", one)
             if id(one) in self._seen or isinstance(one, _PLAIN):
                 continue
-            # Kept, so that no other object takes over its id.
+            # Referred to, so that no other object gets its id.
             self._seen[id(one)] = one
             new += 1
             if new > _MOST:
@@ -106,7 +107,7 @@ def _items(live: dict[Any, Any]) -> _Undo:
     def undo() -> None:
         if len(live) == len(kept) and all(name in live and live[name] is value for name, value in kept.items()):
             return
-        # Of the base class: those of Keras's own would track what they are given.
+        # The methods of the base class, since those of Keras's dictionaries would track new values.
         for name in [name for name in live if name not in kept]:
             base.__delitem__(live, name)
         for name, value in kept.items():
@@ -151,7 +152,7 @@ def _refill(one: Any, kept: Any, clear: Callable[[Any], None], fill: Callable[[A
 
 
 def _of_numbers(one: Any) -> Iterator[_Undo]:
-    """Generators of random numbers, arrays, variables."""
+    """Restores random number generators, arrays and variables."""
     if isinstance(one, np.random.Generator):
         yield partial(setattr, one.bit_generator, "state", one.bit_generator.state)
     elif isinstance(one, np.random.RandomState):

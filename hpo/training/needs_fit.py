@@ -1,4 +1,4 @@
-"""Which models train by a `fit` alone: what it does for them, the loop in the graph does not, or not provably."""
+"""Decides which models must be trained by `model.fit`, because the loop in the graph might train them differently."""
 
 from typing import Any
 
@@ -8,16 +8,16 @@ import tensorflow as tf
 from hpo.training.keras_compat import is_kerass_own, layers_within
 from hpo.training.xla import asked_for_xla
 
-# What `model.fit` calls beside what the graph does: of a model's own, it would not be heard.
+# Methods that `model.fit` calls and the loop in the graph does not: a model's own versions would be ignored.
 _PARTS_OF_FIT = (
     "train_step", "test_step", "compute_metrics", "fit", "evaluate", "make_train_function", "make_test_function",
     "reset_metrics", "get_metrics_result",
 )  # fmt: skip
 
 
-def why_not(model: keras.Model) -> str | None:
-    """Why a model cannot train inside the graph, or None where it can: for people to read."""
-    # A method may have been replaced in the model alone, too.
+def needs_fit(model: keras.Model) -> str | None:
+    """The reason, for people to read, why a model must be trained by `model.fit`; None if the graph will do."""
+    # A method may also have been replaced in this one object.
     own = [name for name in _PARTS_OF_FIT if _function(model, name) is not getattr(keras.Model, name)]
     if own or type(model).metrics is not keras.Model.metrics:
         return f"the model has a {own[0]} of its own" if own else "the model has metrics of its own"
@@ -25,13 +25,13 @@ def why_not(model: keras.Model) -> str | None:
         return "a layer is stateful"
     if keras.config.floatx() != "float32":
         return f"Keras computes in {keras.config.floatx()}"
-    return _why_not_compiled(model)
+    return _compiled_needs_fit(model)
 
 
-def _why_not_compiled(model: keras.Model) -> str | None:
-    strange = [kind for kind in map(type, _optimizers(model.optimizer)) if not _starts_the_same(kind)]
-    if strange:
-        return f"the optimizer is {strange[0].__name__}"
+def _compiled_needs_fit(model: keras.Model) -> str | None:
+    others = [kind for kind in map(type, _optimizers(model.optimizer)) if not _starts_the_same(kind)]
+    if others:
+        return f"the optimizer is {others[0].__name__}"
     if model.run_eagerly or tf.config.functions_run_eagerly():
         return "the model is compiled with run_eagerly"
     if asked_for_xla(model):
@@ -40,7 +40,7 @@ def _why_not_compiled(model: keras.Model) -> str | None:
 
 
 def _optimizers(optimizer: Any) -> list[Any]:
-    """An optimizer and those that it is around."""
+    """An optimizer and the ones that it wraps."""
     inner = [*getattr(optimizer, "optimizers", ())]
     if hasattr(optimizer, "inner_optimizer"):
         inner.append(optimizer.inner_optimizer)
@@ -48,10 +48,10 @@ def _optimizers(optimizer: Any) -> list[Any]:
 
 
 def _starts_the_same(kind: type) -> bool:
-    """Whether an optimizer starts the same from wherever it is built.
+    """Whether an optimizer has the same initial state if it is built before tracing.
 
-    `model.fit` builds it while it traces. One that then gives its state values other than by initializers gives them
-    to the graph, and has another start than one that was built before; of a user's own class nobody knows.
+    `model.fit` builds it while it traces. If an optimizer then sets state without initializers, the values become part
+    of the graph, and differ from those of an optimizer that was built before. For a user's own class this is unknown.
     """
     return is_kerass_own(kind) and kind is not keras.optimizers.ScheduleFreeAdamW
 

@@ -1,7 +1,7 @@
-"""Which models are alike enough to share a traced graph, and in what they may differ.
+"""Decides which models can share a traced graph, and in what they may differ.
 
-A copy of a model, made from its configuration, trains in its place. That holds for what is listed here, and has been
-compared with `model.fit`; a model with anything else in it is trained itself.
+A copy of a model, made from its configuration, is trained in its place. This is done only for models made of the parts
+listed here, which have been compared with `model.fit`; any other model is trained itself.
 """
 
 import json
@@ -16,7 +16,7 @@ import keras
 from hpo.training.crossentropy import is_own
 from hpo.training.keras_compat import excludes_from_weight_decay, is_functional, is_kerass_own, layers_within
 
-# All that these layers are, beside their variables, stands in their configurations.
+# Layers that their configurations and variables describe completely.
 _LAYERS = (
     "Activation", "ActivityRegularization", "Add", "AlphaDropout", "Attention", "Average", "AveragePooling1D",
     "AveragePooling2D", "AveragePooling3D", "BatchNormalization", "Bidirectional", "Concatenate", "Conv1D",
@@ -33,29 +33,29 @@ _LAYERS = (
 )  # fmt: skip
 # Parts of the layers above.
 _INNER = ("GRUCell", "LSTMCell", "SimpleRNNCell", "EinsumDense")
-# Layers whose part of a graph need not know how wide is what comes in.
+# Layers that can be traced without knowing the width of their input.
 _OF_ANY_WIDTH = (
     "Activation", "BatchNormalization", "Dense", "Dropout", "ELU", "Flatten", "LeakyReLU", "ReLU",
 )  # fmt: skip
-# Optimizers whose state stands in their variables, and whose step does not look at shapes while it is traced.
+# Optimizers whose whole state is in their variables, and whose step does not depend on shapes while it is traced.
 _OPTIMIZERS = ("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion", "RMSprop", "SGD")
 _WITH_MOMENTUM = (keras.optimizers.SGD, keras.optimizers.RMSprop)
 _WITH_PENALTY = (keras.layers.Dense, keras.layers.Conv2D)
 _PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
-# What a configuration says of how the state came about; a template is given its state.
-_OF_THE_START = ("seed", "build_config", "build_input_shape")
+# Keys of a configuration about how the state began: they may differ, since a template gets its state from the model.
+_INITIAL_STATE_KEYS = ("seed", "build_config", "build_input_shape")
 _ANY = "any"
 
 
-class OfItsOwn(Exception):
-    """A model that no copy may stand in for. The text says why."""
+class NotShareable(Exception):
+    """A model that must be trained itself, since a copy might train differently. The text is the reason."""
 
 
 def key_of(model: keras.Model, data: str) -> str:
-    """What compiled models that share a graph have in common, as text.
+    """A text that is the same for all compiled models that can share a graph.
 
     Raises:
-        OfItsOwn: no copy may stand in for the model.
+        NotShareable: the model must be trained itself.
     """
     try:
         _refuse_model(model)
@@ -63,17 +63,17 @@ def key_of(model: keras.Model, data: str) -> str:
         for layer in layers_within(model):
             _refuse_layer(layer)
         return _common_text(model, data)
-    except OfItsOwn:
+    except NotShareable:
         raise
     except Exception as error:
-        # Whatever a configuration may hold or lack, the model itself can train.
-        raise OfItsOwn(f"its configuration cannot be read ({type(error).__name__})") from error
+        # Even if its configuration is unusual, the model itself can be trained.
+        raise NotShareable(f"its configuration cannot be read ({type(error).__name__})") from error
 
 
 def open_layers(model: keras.Model) -> tuple[list[Any], Any]:
     """The layers whose width may differ within a template, and the dense layer that follows the last of them.
 
-    These are the dense layers at the end of a chain, with what lies between them; all but the last one.
+    These are the dense layers at the end of a chain, except the last one, and the layers between them.
     """
     if not isinstance(model, keras.Sequential):
         return [], None
@@ -99,9 +99,9 @@ def has_momentum(optimizer: keras.optimizers.Optimizer) -> bool:
 
 
 def descriptions(model: keras.Model, free: Collection[int] = ()) -> list[Any]:
-    """What a configuration does not tell of each variable: it may be frozen by itself, or made otherwise.
+    """Properties of each variable that are not in a configuration: a variable may be frozen, or replaced by another.
 
-    `free`: the ids of those whose shape may differ.
+    `free`: the ids of the variables whose shape may differ.
     """
     trained = {id(variable) for variable in model.trainable_variables}
     found = []
@@ -121,47 +121,47 @@ def _refuse_model(model: keras.Model) -> None:
     sequential = type(model) is keras.Sequential
     functional = is_functional(model)
     if not (sequential or functional):
-        raise OfItsOwn("the model is a class of its own")
-    if any(hasattr(type(model), name) for name in _code_of_others(model)):
-        raise OfItsOwn("a method of the model was replaced")
+        raise NotShareable("the model is a class of its own")
+    if any(hasattr(type(model), name) for name in _foreign_functions(model)):
+        raise NotShareable("a method of the model was replaced")
     if not model.built or len(model.outputs) != 1 or len(model.inputs) != 1:
-        raise OfItsOwn("the model has not one input and one output")
+        raise NotShareable("the model has not one input and one output")
     if functional and {id(layer) for layer in model.layers} != {id(operation) for operation in model.operations}:
-        raise OfItsOwn("the model computes between its layers")
+        raise NotShareable("the model computes between its layers")
 
 
 def _refuse_layer(layer: Any) -> None:
     name = type(layer).__name__
     if not is_kerass_own(type(layer)):
-        raise OfItsOwn(f"a layer is not Keras's own ({name})")
+        raise NotShareable(f"a layer is not Keras's own ({name})")
     if name not in (*_LAYERS, *_INNER) or getattr(layer, "stateful", False):
-        raise OfItsOwn(f"a layer is a {name}")
+        raise NotShareable(f"a layer is a {name}")
     if getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None):
-        raise OfItsOwn(f"a layer is a {name} with LoRA or quantized")
-    if _code_of_others(layer):
-        raise OfItsOwn(f"a layer brings a function that is not Keras's own ({name})")
+        raise NotShareable(f"a layer is a {name} with LoRA or quantized")
+    if _foreign_functions(layer):
+        raise NotShareable(f"a layer brings a function that is not Keras's own ({name})")
     if name != "InputLayer" and layer.compute_dtype != "float32":
-        raise OfItsOwn(f"a layer computes in {layer.compute_dtype}")
+        raise NotShareable(f"a layer computes in {layer.compute_dtype}")
 
 
 def _refuse_optimizer(optimizer: Any) -> None:
     name = type(optimizer).__name__
     if not is_kerass_own(type(optimizer)) or name not in _OPTIMIZERS:
-        raise OfItsOwn(f"the optimizer is {name}")
+        raise NotShareable(f"the optimizer is {name}")
     if optimizer.use_ema:
-        raise OfItsOwn("the optimizer averages the weights")
+        raise NotShareable("the optimizer averages the weights")
     if optimizer.gradient_accumulation_steps:
-        raise OfItsOwn("the optimizer accumulates gradients")
+        raise NotShareable("the optimizer accumulates gradients")
     if excludes_from_weight_decay(optimizer):
-        raise OfItsOwn("weights are excluded from weight decay")
-    if _code_of_others(optimizer):
-        raise OfItsOwn("the optimizer brings a function that is not Keras's own")
+        raise NotShareable("weights are excluded from weight decay")
+    if _foreign_functions(optimizer):
+        raise NotShareable("the optimizer brings a function that is not Keras's own")
 
 
-def _code_of_others(thing: Any) -> list[str]:
+def _foreign_functions(thing: Any) -> list[str]:
     """The functions and methods that a layer, model or optimizer was given and that are not Keras's: attribute names.
 
-    A function of the user's that has the name of one of Keras's is taken for Keras's in a configuration.
+    In a configuration, a user's function with the name of one of Keras's would be taken for that one.
     """
     found = []
     for name, value in vars(thing).items():
@@ -180,7 +180,7 @@ def _may_be_wide(layer: Any) -> bool:
     if isinstance(layer, keras.layers.Dropout) and layer.noise_shape is not None:
         return False
     variables = [variable for variable in layer.variables if variable.trainable]
-    # Others may look at the shape of weights while the graph is traced.
+    # Other regularizers may use the shape of weights while the graph is traced.
     plain = all(variable.constraint is None for variable in variables)
     return plain and all(type(one.regularizer) in (type(None), *_PENALTIES) for one in variables)
 
@@ -190,7 +190,7 @@ def _common_text(model: keras.Model, data: str) -> str:
     hidden, output = open_layers(model)
     wide = {layer.name for layer in hidden}
     _generalize(layers["layers"], {layer.name: layer for layer in model.layers}, wide)
-    # A model that was compiled with the name of an optimizer may have had its options changed since.
+    # If a model was compiled with the name of an optimizer, its options may have been changed since.
     compiling["optimizer"] = keras.optimizers.serialize(model.optimizer)
     options = compiling["optimizer"]["config"]
     if isinstance(options["learning_rate"], float):
@@ -216,19 +216,19 @@ def _generalize(configs: Sequence[dict[str, Any]], layers: Mapping[str, Any], wi
 
 
 def _common(config: Any) -> Any:
-    """A configuration without what says how a state came about.
+    """A configuration without the keys about how its state began.
 
     Raises:
-        OfItsOwn: it names a class or function that is not Keras's.
+        NotShareable: it names a class or function that is not Keras's own.
     """
     if isinstance(config, list | tuple):
         return [_common(part) for part in config]
     if not isinstance(config, Mapping):
         return config
     if "module" in config and str(config["module"]).partition(".")[0] != "keras" and not is_own(config):
-        raise OfItsOwn(f"a part is not Keras's own ({config.get('registered_name') or config.get('class_name')})")
+        raise NotShareable(f"a part is not Keras's own ({config.get('registered_name') or config.get('class_name')})")
     return {
         name: _common(part)
         for name, part in config.items()
-        if name not in _OF_THE_START and not name.endswith("_initializer")
+        if name not in _INITIAL_STATE_KEYS and not name.endswith("_initializer")
     }

@@ -20,7 +20,7 @@ import tensorflow as tf
 from hpo.training.graph import GraphLoop
 from hpo.training.keras_compat import fuse_adam, open_shape
 from hpo.training.shareable import (
-    OfItsOwn,
+    NotShareable,
     descriptions,
     has_free_rate,
     has_momentum,
@@ -39,7 +39,7 @@ class Template:
     def __init__(self, like: keras.Model, make_loop: Callable[[keras.Model], GraphLoop]) -> None:
         self.model = keras.models.clone_model(like, clone_function=_clone)
         if descriptions(self.model) != descriptions(like):
-            raise OfItsOwn("a weight was frozen or made otherwise than its layer says")
+            raise NotShareable("a weight was frozen or made otherwise than its layer says")
         # Of the model itself: its copy has layers of our own in the place of some.
         hidden, output = open_layers(like)
         for layer in hidden:
@@ -115,7 +115,7 @@ class Templates:
         try:
             key = key_of(model, data)
             template = self._taken(key, model, make_loop, moving)
-        except OfItsOwn as refusal:
+        except NotShareable as refusal:
             reason = str(refusal)
         if reason is not None:
             yield Lent(None, reason)
@@ -143,7 +143,7 @@ class Templates:
             template.take(model)
             return template
         except Exception as error:
-            raise OfItsOwn(f"no copy of the model could be made ({type(error).__name__})") from error
+            raise NotShareable(f"no copy of the model could be made ({type(error).__name__})") from error
 
 
 class _Number:

@@ -23,7 +23,7 @@ from hpo.training.graph import EVALUATION_BATCH, GraphLoop, Weighted
 from hpo.training.kept_weights import finalize
 from hpo.training.learning_rate import Plateau, rates_of, reductions, schedules
 from hpo.training.messages import Job
-from hpo.training.needs_fit import why_not
+from hpo.training.needs_fit import needs_fit
 from hpo.training.state import Hidden, TrainingState
 from hpo.training.template import Templates
 from hpo.training.testing import Scored, evaluated
@@ -92,7 +92,7 @@ def _why_fit(built: Built, dataset: Dataset, callbacks: Sequence[Any]) -> str | 
         return "the data are a tf.data pipeline"
     if any(map(sees_batches, callbacks)):
         return "a callback needs each batch"
-    return why_not(built.model)
+    return needs_fit(built.model)
 
 
 @dataclass(frozen=True)

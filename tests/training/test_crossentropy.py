@@ -49,7 +49,7 @@ def test_it_is_scikit_learns_log_loss_on_all_samples(outputs, one_hot):
 @pytest.mark.parametrize("way", ["in the graph", "by fit"])
 def test_a_trial_logs_it_without_penalty_smoothing_and_weights(run_job, prepared, tmp_path, monkeypatch, way):
     if way == "by fit":
-        monkeypatch.setattr("hpo.training.trainers.why_not", lambda model: "for this test")
+        monkeypatch.setattr("hpo.training.trainers.needs_fit", lambda model: "for this test")
     data = prepared(name="digits", limit=900)
     line = run_job(
         data=data, objective="val_crossentropy", params=PENALIZED, training=TRAINING, plain_loss=PLAIN,

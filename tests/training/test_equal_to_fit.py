@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from hpo.training.graph import GraphLoop
 from hpo.training.kept_weights import kept_weights
-from hpo.training.needs_fit import why_not
+from hpo.training.needs_fit import needs_fit
 from hpo.training.template import Templates
 
 EPOCHS = 2
@@ -86,7 +86,7 @@ def check(drawn: Drawn, first: Trial | None, second: Trial) -> str | None:
         expected = by_fit(drawn, second)
     except (ValueError, TypeError, IndexError, tf.errors.OpError):
         reject()  # layers that do not fit together
-    if reason := why_not(build(drawn, second)):
+    if reason := needs_fit(build(drawn, second)):
         event(f"by fit: {reason}")
         return reason
     templates = Templates()
@@ -101,8 +101,8 @@ def check(drawn: Drawn, first: Trial | None, second: Trial) -> str | None:
 
 
 @settings(
-    max_examples=int(os.environ.get("HPO_FIT_EXAMPLES", "5")), derandomize=True, database=None, deadline=None, phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[*HealthCheck],
+    max_examples=int(os.environ.get("HPO_FIT_EXAMPLES", "5")), derandomize=True, database=None, deadline=None,
+    phases=[Phase.explicit, Phase.generate], suppress_health_check=[*HealthCheck],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore")
 @given(drawn_models(), st.none() | trials, trials)

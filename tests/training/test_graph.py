@@ -10,7 +10,7 @@ import pytest
 from toys import CLASSES, FLAT, HEAD, MLP, PIXELS, SAMPLES, SHAPE, assert_same_curves, dataset, layer, model_of
 
 from hpo.training.graph import GraphLoop
-from hpo.training.needs_fit import why_not
+from hpo.training.needs_fit import needs_fit
 
 
 @pytest.mark.parametrize("batch", [1, 500])
@@ -123,12 +123,12 @@ class OwnStep(Subclassed):
 def test_what_cannot_train_inside_the_graph_says_why() -> None:
     model = OwnStep()
     model.compile("adam", "mse")
-    assert why_not(model) == "the model has a train_step of its own"
+    assert needs_fit(model) == "the model has a train_step of its own"
     model = Subclassed()
     model.compile("adam", "mse", run_eagerly=True)
-    assert why_not(model) == "the model is compiled with run_eagerly"
+    assert needs_fit(model) == "the model is compiled with run_eagerly"
     model.compile("adam", "mse")
-    assert why_not(model) is None
+    assert needs_fit(model) is None
 
 
 def test_an_epoch_can_be_broken_off_between_pieces() -> None:

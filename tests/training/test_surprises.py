@@ -7,7 +7,7 @@ from toys import FLAT, HEAD, dataset, layer, model_of
 
 from hpo.training.graph import GraphLoop
 from hpo.training.messages import Finished
-from hpo.training.needs_fit import why_not
+from hpo.training.needs_fit import needs_fit
 
 ITSELF = "a graph is traced for each trial: "
 BY_FIT = "training goes through Keras's fit, the slower way: "
@@ -65,22 +65,22 @@ def test_what_model_fit_would_call_of_a_models_own_is_heard():
         def fit(self, *args, **options):
             return super().fit(*args, **options)
 
-    assert why_not(Fits()) == "the model has a fit of its own"
+    assert needs_fit(Fits()) == "the model has a fit of its own"
     model = model_of(FLAT, HEAD)
     model.test_step = lambda data: keras.Model.test_step(model, data)
-    assert why_not(model) == "the model has a test_step of its own"
+    assert needs_fit(model) == "the model has a test_step of its own"
 
 
 def test_an_optimizer_that_starts_otherwise_where_it_is_built_before_goes_through_fit():
     inner = keras.optimizers.ScheduleFreeAdamW()
-    assert why_not(model_of(FLAT, HEAD, optimizer=inner)) == "the optimizer is ScheduleFreeAdamW"
+    assert needs_fit(model_of(FLAT, HEAD, optimizer=inner)) == "the optimizer is ScheduleFreeAdamW"
     scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.ScheduleFreeAdamW())
-    assert why_not(model_of(FLAT, HEAD, optimizer=scaled)) == "the optimizer is ScheduleFreeAdamW"
+    assert needs_fit(model_of(FLAT, HEAD, optimizer=scaled)) == "the optimizer is ScheduleFreeAdamW"
 
 
 def test_layers_that_keep_a_state_between_batches_go_through_fit():
     model = keras.Sequential([keras.Input((3, 2), batch_size=4), keras.layers.GRU(2, stateful=True)])
-    assert why_not(model) == "a layer is stateful"
+    assert needs_fit(model) == "a layer is stateful"
 
 
 def test_preparing_changes_no_state():

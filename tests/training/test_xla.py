@@ -4,7 +4,7 @@ import keras
 import pytest
 from keras.src.trainers.trainer import Trainer
 
-from hpo.training.needs_fit import why_not
+from hpo.training.needs_fit import needs_fit
 
 ASKED = "the model is compiled with jit_compile"
 
@@ -23,15 +23,15 @@ def test_only_what_the_user_asked_for_counts() -> None:
     network = model()
     network.compile("sgd", "mse")
     assert network.jit_compile
-    assert why_not(network) is None
+    assert needs_fit(network) is None
     network.compile("sgd", "mse", jit_compile=True)
-    assert why_not(network) == ASKED
+    assert needs_fit(network) == ASKED
     network.compile("sgd", "mse", jit_compile="auto")
-    assert why_not(network) is None
+    assert needs_fit(network) is None
     network.compile("sgd", "mse", None, None, None, False, 1, True)
-    assert why_not(network) == ASKED
+    assert needs_fit(network) == ASKED
     network.compile("sgd", "mse", jit_compile=False)
-    assert why_not(network) is None
+    assert needs_fit(network) is None
 
 
 @pytest.mark.usefixtures("_as_on_a_gpu")
@@ -42,13 +42,13 @@ def test_a_model_that_compiles_itself_is_seen_too() -> None:
 
     network = Own()
     network.compile()
-    assert why_not(network) is None
+    assert needs_fit(network) is None
     network.compile(jit_compile=True)
-    assert why_not(network) == ASKED
+    assert needs_fit(network) == ASKED
 
 
 def test_xla_that_is_switched_on_later_was_asked_for() -> None:
     network = model()
     network.compile("sgd", "mse")
     network.jit_compile = True
-    assert why_not(network) == ASKED
+    assert needs_fit(network) == ASKED
