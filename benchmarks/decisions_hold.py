@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hpo.statistics.choice import Candidates, Choice, choose, compared
-from hpo.statistics.race import Rule, entrants, rounds, used
+from hpo.statistics.race import Rule, entrants, rounds
 from hpo.statistics.two_way import Floats
 
 DEVIATION = 0.6
@@ -56,7 +56,6 @@ class Confirmed:
     truth: Floats
     choice: Choice
     scores: dict[int, dict[int, float]]
-    eligible: tuple[int, ...]
 
     @property
     def covered(self) -> bool:
@@ -72,7 +71,7 @@ class Confirmed:
 
     def called_worse(self) -> npt.NDArray[np.bool_]:
         """For each finalist, whether it is called worse."""
-        found = compared(self.scores, 1, self.choice.best, self.eligible)
+        found = compared(self.scores, 1, self.choice.best)
         p_values = [found[one].p_value if one in found else None for one in range(len(self.truth))]
         return np.array([value is not None and value < LEVEL for value in p_values])
 
@@ -85,10 +84,10 @@ def confirmed(truth: Floats, drawn: Floats, how: Confirm, looked: int = 0) -> Co
     scores: dict[int, dict[int, float]] = {}
     for entered, given in zip(members, rule.rounds, strict=True):
         scores |= {one: {seed: outcomes[one][seed] for seed in range(1, given.seeds + 1)} for one in entered}
-    fresh = range(used(rule, looked) + 1, rule.rounds[-1].seeds + 1)
+    fresh = range(looked + 1, rule.rounds[-1].seeds + 1)
     choice = choose(scores, 1, Candidates(members[-1], fresh))
     assert choice is not None
-    return Confirmed(truth, choice, scores, members[-1])
+    return Confirmed(truth, choice, scores)
 
 
 def lost(random: np.random.Generator, how: Confirm, spread: float) -> float:

@@ -116,7 +116,7 @@ def confirm(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
         bool,
         typer.Option(
             "--race/--no-race",
-            help="After half of the seeds, train only the best two further. Or give all the same number of seeds.",
+            help="Train the better half of the finalists over more seeds. Or give all the same number of seeds.",
         ),
     ] = True,
     margin: Annotated[

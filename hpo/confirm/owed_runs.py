@@ -6,7 +6,7 @@ from functools import cached_property
 
 from hpo.config.experiment import Objective
 from hpo.statistics.finalists import Basis, Runs, cost_of
-from hpo.statistics.race import Rule, entrants, rounds, used
+from hpo.statistics.race import Rule, entrants, rounds
 from hpo.study.confirmation import Confirmation
 from hpo.study.failure import RETRIED, runs_again
 from hpo.study.record import Confirms, TrialRecord
@@ -115,7 +115,7 @@ class ConfirmingRuns:
         if not self.left and now > max(looks, default=0):
             looks = (*looks, now)
         looked = [one for one in looks if one < now]
-        first = used(self.rule, looked[-1] if looked else 0)
+        first = looked[-1] if looked else 0
         return Basis({seed for ordinal, seed in seeds.items() if ordinal > first}, self.wanted.margin, looks)
 
     def _pairs(self) -> Iterator[Confirms]:

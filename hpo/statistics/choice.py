@@ -7,7 +7,7 @@ import numpy as np
 from scipy import special
 
 from hpo.statistics.against_best import p_values
-from hpo.statistics.intervals import LEVEL, Deviation, pooled
+from hpo.statistics.intervals import LEVEL, Deviation, Selected, pooled
 from hpo.statistics.two_way import Scores, TwoWay, fitted
 from hpo.study.confirmation import Estimate
 
@@ -19,7 +19,7 @@ class Candidates:
     eligible: Collection[int]
     """The configurations that may be the best: those that a race did not drop."""
     fresh: Collection[int] | None = None
-    """Seeds that had no part in making these eligible, and whose results were not looked at before; None: all seeds."""
+    """Seeds whose results were not looked at before they were run; None: all seeds."""
     margin: float | None = None
     """The cheapest configuration whose mean is at most this much worse than the best mean is chosen. In the unit of the
     score; None: the configuration with the best mean is chosen."""
@@ -40,7 +40,8 @@ class Choice:
     chosen: int
     """The configuration to use: the best, or with a margin a cheaper one."""
     estimate: Estimate
-    """The score to expect from the chosen configuration, with its 95% interval."""
+    """The score to expect from the chosen configuration, by its fresh seeds, or with too few of them by all. Its 95%
+    interval allows for the choice."""
     deviation: Deviation
     """The standard deviation from seed to seed."""
     may_cost: float | None = None
@@ -72,17 +73,27 @@ def choose(scores: Scores, sign: int, candidates: Candidates) -> Choice | None:
         return None
     model = fitted(scores)
     best = _best(model, scores, sign, candidates.eligible)
-    if candidates.margin is None:
-        return Choice(best, best, _estimate(scores, best, candidates, deviation), deviation)
+    chosen, may_cost = best, None
+    if candidates.margin is not None:
+        chosen, may_cost = _cheapest(model, best, sign, candidates)
+    fresh, values = candidates.fresh_scores(scores[chosen]), list(scores[chosen].values())
+    # The choice by these scores was between all configurations: the rounds of a race are part of it.
+    selected = Selected(sum(map(bool, scores.values())), sign)
+    estimate = deviation.interval(values if len(fresh) < min(2, len(values)) else fresh, selected)
+    return Choice(best, chosen, estimate, deviation, may_cost)
+
+
+def _cheapest(model: TwoWay, best: int, sign: int, candidates: Candidates) -> tuple[int, float | None]:
+    """The cheapest configuration within the margin of the best, and by how much it may be worse."""
+    assert candidates.margin is not None
     behind = {one: -sign * difference for one, difference in model.differences(best).items()}
     near = [one for one in candidates.eligible if behind.get(one, np.inf) <= candidates.margin]
     # Among equal costs, the best.
     chosen = min(near, key=lambda one: (candidates.costs[one], behind[one]))
-    may_cost = None if chosen == best else _may_cost(model, best, chosen, behind[chosen])
-    return Choice(best, chosen, _estimate(scores, chosen, candidates, deviation), deviation, may_cost)
+    return chosen, None if chosen == best else _may_cost(model, best, chosen, behind[chosen])
 
 
-def compared(scores: Scores, sign: int, best: int, eligible: Collection[int]) -> dict[int, Comparison]:
+def compared(scores: Scores, sign: int, best: int) -> dict[int, Comparison]:
     """Compares each other configuration with the best one.
 
     Configurations that share no seed with the best, directly or through others, are left out.
@@ -91,10 +102,9 @@ def compared(scores: Scores, sign: int, best: int, eligible: Collection[int]) ->
         scores: configuration -> seed -> score.
         sign: 1 where higher is better, else -1.
         best: the configuration with the best result.
-        eligible: the configurations that could have been the best: those that a race did not drop.
     """
     model = fitted(scores)
-    found = p_values(model, best, eligible, sign)
+    found = p_values(model, best, sign)
     worse = {one: value if _worse_where_shared(scores, best, one, sign) else 1.0 for one, value in found.items()}
     behind = {one: -sign * difference for one, difference in model.differences(best).items() if one != best}
     return {one: Comparison(value, worse.get(one)) for one, value in behind.items()}
@@ -116,19 +126,6 @@ def _worse_where_shared(scores: Scores, best: int, other: int, sign: int) -> boo
     """Whether the best is better than the other on the seeds that they share; true if they share none."""
     shared = scores[best].keys() & scores[other].keys()
     return not shared or sign * sum(scores[best][seed] - scores[other][seed] for seed in shared) > 0
-
-
-def _estimate(scores: Scores, chosen: int, candidates: Candidates, deviation: Deviation) -> Estimate:
-    """The score to expect from the chosen configuration.
-
-    It comes from the fresh seeds, on which the choice was between the eligible configurations. With too few fresh seeds
-    it comes from all seeds, on which the choice was between all configurations.
-    """
-    values = scores[chosen]
-    fresh = candidates.fresh_scores(values)
-    if len(fresh) < min(2, len(values)):
-        return deviation.interval(list(values.values()), choices=len(scores))
-    return deviation.interval(fresh, choices=len(candidates.eligible))
 
 
 def _may_cost(model: TwoWay, best: int, chosen: int, behind: float) -> float | None:

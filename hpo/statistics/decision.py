@@ -56,11 +56,11 @@ def basis(confirmation: Confirmation) -> str:
     winner, expected = confirmation.winner, confirmation.expected
     if expected is None or len(confirmation.finalists) < 2:
         return _seeds(len(winner.values))
+    # The better of two is not flattered: see `Selected`.
+    chosen = "" if len(confirmation.finalists) < 3 else ", the choice allowed for"
     if expected.seeds < len(winner.values):
-        return f"{_seeds(expected.seeds)} that had no part in bringing it into the last round"
-    last = sum(not finalist.stopped_early for finalist in confirmation.finalists)
-    between = "" if last < 3 else ", the choice between finalists allowed for"
-    return f"{_seeds(expected.seeds)}{between}"
+        return f"the {_seeds(expected.seeds)} since the last look{chosen}"
+    return f"{_seeds(expected.seeds)}{chosen}"
 
 
 def comparisons(confirmation: Confirmation) -> Iterator[str]:

@@ -4,8 +4,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from hpo.config.experiment import Objective
+from hpo.config.metrics import direction_of
 from hpo.statistics.choice import Candidates, Choice, Comparison, choose, compared
-from hpo.statistics.intervals import pooled
+from hpo.statistics.intervals import Selected, pooled
 from hpo.study.confirmation import LEVEL, Confirmation, Estimate, Finalist
 from hpo.study.record import TrialRecord
 
@@ -48,7 +49,7 @@ class Basis:
     """What the choice depends on besides the scores."""
 
     fresh: Collection[int] | None = None
-    """Seeds that had no part in the race so far, and whose results were not looked at before; None: all seeds."""
+    """Seeds whose results were not looked at before they were run; None: all seeds."""
     margin: float | None = None
     """The cheapest finalist whose mean is at most this much worse than the best mean is chosen; None: the one with the
     best mean is chosen."""
@@ -78,7 +79,7 @@ def confirmation_of(finalists: Sequence[Runs], objective: Objective, basis: Basi
     candidates = Candidates(numbers, basis.fresh, basis.margin, costs)
     choice = choose(scores, objective.merit(1), candidates)
     assert choice is not None, "a finalist has two scores"
-    beside = compared(scores, objective.merit(1), choice.best, numbers)
+    beside = compared(scores, objective.merit(1), choice.best)
     least = min(len(runs.failed) for runs in eligible)
     together = sum(len(values) > 1 for values in scores.values())
     lines = [
@@ -140,5 +141,7 @@ def _test(finalists: Sequence[Runs], chosen: int, candidates: Candidates) -> dic
         deviation, own = pooled(scores), scores[chosen]
         fresh = candidates.fresh_scores(own)
         if deviation is not None and len(own) > 1:
-            found[name] = deviation.interval(fresh if len(fresh) > 1 else list(own.values()))
+            # The choice was by the validation scores of the same runs, which a test score may go along with.
+            selected = Selected(len(scores), -1 if direction_of(name) == "minimize" else 1)
+            found[name] = deviation.interval(fresh if len(fresh) > 1 else list(own.values()), selected)
     return found

@@ -13,6 +13,34 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True)
+class Selected:
+    """The choice of the best of several means, which flatters its mean."""
+
+    choices: int = 1
+    """The number of means from which it was chosen by the same scores; 1: it was not chosen by them."""
+    sign: int = 1
+    """1 where higher is better, else -1."""
+
+    def parts(self, together: int) -> tuple[float, float]:
+        """The quantiles by which the mean may be too good, and by which it may be too bad, as parts of 1.
+
+        The interval reaches further on the side of worse scores. If all means are truly equal, the error of the best is
+        the largest of so many; if they are far apart, it is like any other. Both equations hold at once: p^k - q^k = c
+        and p - q = c, for k choices, 95% confidence c, and the parts p of errors below the upper limit and q below the
+        lower one. For one choice or two the interval is the usual symmetric one.
+        """
+        confidence = 1 - (1 - LEVEL) / together
+        usual = (1 + confidence) / 2
+        if self.choices < 3:
+            return usual, usual
+        too_good = float(optimize.brentq(self._missing, usual, 1.0, args=(confidence,)))
+        return too_good, 1 - (too_good - confidence)
+
+    def _missing(self, part: float, confidence: float) -> float:
+        return part**self.choices - (part - confidence) ** self.choices - confidence
+
+
+@dataclass(frozen=True)
 class Deviation:
     """The standard deviation of a configuration's scores from seed to seed, pooled over configurations."""
 
@@ -21,30 +49,22 @@ class Deviation:
     """Degrees of freedom. There are fewer than the number of runs suggests if configurations share the luck of their
     seeds."""
 
-    def interval(self, values: Sequence[float], choices: int = 1, together: int = 1) -> Estimate:
+    def interval(self, values: Sequence[float], selected: Selected = Selected(), together: int = 1) -> Estimate:
         """The mean of scores and its 95% interval, by Student's t.
 
         Args:
             values: one score for each seed.
-            choices: the number of means from which this one was chosen as the best by these same scores. The interval
-                is widened until it covers the true mean of the best of this many equal ones in 95% of studies
-                (Fuentes, Casella & Wells, Electronic Journal of Statistics 2018). For two it is no wider.
+            selected: how these scores took part in a choice.
             together: the number of intervals that must hold at once (Bonferroni).
         """
         mean, own = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-        half = self._quantile(choices, together) * self.value / len(values) ** 0.5 if self.value else 0.0
-        return Estimate(mean=mean, deviation=own, low=mean - half, high=mean + half, seeds=len(values))
+        error = self.value / len(values) ** 0.5
+        above, below = (self._quantile(part) * error if error else 0.0 for part in selected.parts(together))
+        low, high = (above, below) if selected.sign > 0 else (below, above)
+        return Estimate(mean=mean, deviation=own, low=mean - low, high=mean + high, seeds=len(values))
 
-    def _quantile(self, choices: int, together: int) -> float:
-        beyond = (1 - LEVEL) / together
-
-        def missing(limit: float) -> float:
-            inside = special.stdtr(self.freedom, limit) ** choices - special.stdtr(self.freedom, -limit) ** choices
-            return 1 - float(inside) - beyond
-
-        # With two choices the plain quantile solves the equation.
-        most = -float(special.stdtrit(self.freedom, beyond / 2 / (choices if choices > 2 else 1)))
-        return float(optimize.brentq(missing, 0.0, most)) if choices > 2 else most
+    def _quantile(self, part: float) -> float:
+        return float(special.stdtrit(self.freedom, part))
 
 
 def pooled(scores: Scores) -> Deviation | None:

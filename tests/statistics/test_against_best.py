@@ -15,15 +15,15 @@ def table(*rows: list[float]) -> dict[int, dict[int, float]]:
 
 
 def test_of_two_it_is_the_paired_t_test() -> None:
-    (found,) = p_values(fitted(table(LEAD, NEXT)), 1, [1, 2], 1).values()
+    (found,) = p_values(fitted(table(LEAD, NEXT)), 1, 1).values()
     # Two-sided, since which of them would be the best was not known.
     assert found == pytest.approx(stats.ttest_rel(LEAD, NEXT).pvalue, abs=0.006)
 
 
 def test_losses_are_compared_the_other_way_round() -> None:
     rows = np.array([LEAD, NEXT, NEXT[::-1]])
-    higher = p_values(fitted(table(*rows.tolist())), 1, [1, 2, 3], 1)
-    assert p_values(fitted(table(*(-rows).tolist())), 1, [1, 2, 3], -1) == pytest.approx(higher)
+    higher = p_values(fitted(table(*rows.tolist())), 1, 1)
+    assert p_values(fitted(table(*(-rows).tolist())), 1, -1) == pytest.approx(higher)
 
 
 def test_a_set_of_equals_beside_one_that_is_far_worse() -> None:
@@ -31,20 +31,20 @@ def test_a_set_of_equals_beside_one_that_is_far_worse() -> None:
     rows = [*rng.normal(0.9, 0.006, (4, 5)).tolist(), (0.5 + rng.normal(0, 0.006, 5)).tolist()]
     model = fitted(table(*rows))
     best = max(model.configurations, key=lambda one: float(np.mean(rows[one - 1])))
-    found = p_values(model, best, model.configurations, 1)
+    found = p_values(model, best, 1)
     assert found.pop(5) < 0.001
     assert min(found.values()) > 0.05
 
 
 def test_without_a_residual_nothing_is_claimed() -> None:
-    assert p_values(fitted({1: {1: 0.9}, 2: {1: 0.5}}), 1, [1, 2], 1) == {}
-    assert p_values(fitted({1: {1: 0.9, 2: 0.8}, 2: {3: 0.5, 4: 0.4}}), 1, [1, 2], 1) == {}
-    assert p_values(fitted({1: {1: 0.9, 2: 0.8}}), 1, [1], 1) == {}
+    assert p_values(fitted({1: {1: 0.9}, 2: {1: 0.5}}), 1, 1) == {}
+    assert p_values(fitted({1: {1: 0.9, 2: 0.8}, 2: {3: 0.5, 4: 0.4}}), 1, 1) == {}
+    assert p_values(fitted({1: {1: 0.9, 2: 0.8}}), 1, 1) == {}
     same = dict.fromkeys(range(5), 0.9)
-    assert p_values(fitted({1: same, 2: same}), 1, [1, 2], 1) == {2: 1.0}
+    assert p_values(fitted({1: same, 2: same}), 1, 1) == {2: 1.0}
 
 
 @pytest.mark.parametrize(("seeds", "worse"), [(2, False), (5, True)])
 def test_a_gap_that_is_the_same_on_all_seeds_is_one_once_seeds_are_enough(seeds: int, worse: bool) -> None:
     scores = table([0.95] * seeds, [0.90] * seeds)
-    assert (p_values(fitted(scores), 1, [1, 2], 1)[2] < 0.05) is worse
+    assert (p_values(fitted(scores), 1, 1)[2] < 0.05) is worse

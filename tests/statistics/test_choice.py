@@ -3,7 +3,7 @@
 import pytest
 
 from hpo.statistics.choice import Candidates, choose, compared
-from hpo.statistics.intervals import pooled
+from hpo.statistics.intervals import Selected, pooled
 
 SCORES = {
     1: {1: 0.95, 2: 0.97, 3: 0.96, 4: 0.90, 5: 0.92, 6: 0.91},
@@ -18,11 +18,11 @@ def test_the_best_of_those_still_in_is_chosen_and_expected_to_do_as_on_fresh_see
     assert found is not None
     assert deviation is not None
     assert (found.best, found.chosen, found.may_cost) == (1, 1, None)
-    assert found.estimate == deviation.interval([0.90, 0.92, 0.91], choices=2)
-    # Where a last round was cut short, all seeds count, among which all five were chosen from.
+    assert found.estimate == deviation.interval([0.90, 0.92, 0.91], Selected(4))
+    # A single fresh seed says too little.
     cut = choose(SCORES, 1, Candidates([1, 2], range(6, 7)))
     assert cut is not None
-    assert cut.estimate == deviation.interval(list(SCORES[1].values()), choices=4)
+    assert cut.estimate == deviation.interval(list(SCORES[1].values()), Selected(4))
     assert choose({1: {1: 0.9}, 2: {1: 0.8}}, 1, Candidates([1, 2])) is None
 
 
@@ -40,7 +40,7 @@ def test_within_a_margin_the_cheapest_is_chosen_and_what_that_may_cost_is_known(
 
 
 def test_others_are_compared_on_the_seeds_that_they_share_with_the_best() -> None:
-    found = compared(SCORES, 1, 1, [1, 2])
+    found = compared(SCORES, 1, 1)
     assert found[2].behind == pytest.approx(sum(SCORES[1][s] - SCORES[2][s] for s in range(1, 7)) / 6)
     assert found[4].p_value is not None
     assert found[4].p_value < 0.001
@@ -59,4 +59,4 @@ def test_where_seeds_allow_no_comparison_the_plain_means_choose() -> None:
     found = choose(apart, 1, Candidates([1, 2]))
     assert found is not None
     assert found.chosen == 2
-    assert compared(apart, 1, 2, [1, 2]) == {}
+    assert compared(apart, 1, 2) == {}

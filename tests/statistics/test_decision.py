@@ -104,8 +104,8 @@ def test_the_margin_says_what_it_may_cost() -> None:
 
 @pytest.mark.parametrize(
     ("seeds", "others", "basis"),
-    [(2, 3, "2 seeds that had no part in bringing it into the last round."), (3, 1, "3 seeds."),
-     (3, 2, "3 seeds, the choice between finalists allowed for.")],
+    [(2, 3, "the 2 seeds since the last look, the choice allowed for."), (3, 0, "3 seeds."), (3, 1, "3 seeds."),
+     (3, 2, "3 seeds, the choice allowed for.")],
 )  # fmt: skip
 def test_what_an_interval_rests_on_is_said(seeds: int, others: int, basis: str) -> None:
     expected = Estimate(mean=0.89, deviation=0.01, low=0.87, high=0.91, seeds=seeds)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hpo.statistics.intervals import Deviation, pooled
+from hpo.statistics.intervals import Deviation, Selected, pooled
 
 SCORES = [0.92, 0.92, 0.94, 0.96, 0.96]
 
@@ -36,12 +36,19 @@ def test_too_few_scores_have_no_deviation_and_equal_ones_no_width() -> None:
     assert (found.low, found.high) == (pytest.approx(0.3), pytest.approx(0.3))
 
 
-def test_the_best_of_two_needs_no_wider_interval_and_of_five_a_wider_one() -> None:
-    deviation = Deviation(0.6, 1e9)
-    one, two, five, all_five = (
-        deviation.interval([0.0] * 4, choices=choices, together=together).high / 0.3
-        for choices, together in ((1, 1), (2, 1), (5, 1), (1, 5))
-    )
-    assert one == two == pytest.approx(1.960, abs=1e-3)
-    assert stats.norm.cdf(five) ** 5 - stats.norm.cdf(-five) ** 5 == pytest.approx(0.95)
-    assert all_five == pytest.approx(stats.norm.isf(0.005))
+def test_the_best_of_several_may_be_too_good_rather_than_too_bad() -> None:
+    deviation, cdf = Deviation(0.6, 1e9), stats.norm.cdf
+    two, five = (deviation.interval([0.0] * 4, Selected(choices)) for choices in (2, 5))
+    # Choosing the better of two makes its error neither larger nor more often too large.
+    assert (two.low, two.high) == (pytest.approx(-0.588, abs=1e-3), pytest.approx(0.588, abs=1e-3))
+    low, high = -five.low / 0.3, five.high / 0.3
+    assert low > 1.96 > high
+    # Five equal means, of which the best has the largest error; five that are far apart.
+    assert cdf(low) ** 5 - cdf(-high) ** 5 == pytest.approx(0.95)
+    assert cdf(low) - cdf(-high) == pytest.approx(0.95)
+    losses = deviation.interval([0.0] * 4, Selected(5, sign=-1))
+    assert (losses.low, losses.high) == (pytest.approx(-five.high), pytest.approx(-five.low))
+
+
+def test_intervals_that_hold_together_are_wider() -> None:
+    assert Deviation(0.6, 1e9).interval([0.0] * 4, together=5).high / 0.3 == pytest.approx(stats.norm.isf(0.005))
