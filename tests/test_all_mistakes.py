@@ -28,7 +28,7 @@ SINGLE: dict[str, tuple[str, Any, str]] = {
     "epochs": ("training.epochs", 0, "training.epochs: must be at least 1, got 0"),
     "unknown optimizer": ("training.optimizer", "adm", "training.optimizer: unknown name 'adm'; did you mean adam?"),
     "unknown loss": ("training.loss", "msee", "training.loss: Keras knows no loss 'msee'; did you mean mse?"),
-    "unknown metric": ("training.metrics", ["acuracy"], "training.metrics[0]: Keras knows no metric 'acuracy'; did"),
+    "unknown metric": ("training.metrics", ["acuracy"], "training.metrics[0]: unknown metric 'acuracy'; did you mean"),
     "monitor": ("training.early_stopping", {"monitor": "val_f1"}, "training.early_stopping.monitor: is no metric of"),
     "monitor's direction": (
         "training.reduce_on_plateau",

@@ -1,9 +1,11 @@
-"""Keras's metrics and losses, and which way each is better, so that a file can leave the direction out."""
+"""Metrics and losses by name, and which way each is better, so that a file can leave the direction out."""
 
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Literal
+
+from hpo.config.whole_metrics import WHOLE_METRICS
 
 Direction = Literal["maximize", "minimize"]
 
@@ -11,12 +13,13 @@ CROSSENTROPY = "crossentropy"
 """The metric of hpo's own: the cross-entropy of the true labels, without penalties and label smoothing."""
 
 _HIGHER = (
-    "acc", "accuracy", "auc", "binary_accuracy", "binary_io_u", "binary_iou", "categorical_accuracy",
-    "concordance_correlation", "cosine_similarity", "f1", "f1_score", "f_beta_score", "fbeta", "fbeta_score", "io_u",
-    "iou", "mean_io_u", "mean_iou", "one_hot_io_u", "one_hot_iou", "one_hot_mean_io_u", "one_hot_mean_iou",
-    "pearson_correlation", "precision", "precision_at_recall", "r2", "r2_score", "recall", "recall_at_precision",
-    "sensitivity_at_specificity", "sparse_categorical_accuracy", "sparse_top_k_categorical_accuracy",
-    "specificity_at_sensitivity", "top_k_categorical_accuracy", "true_negatives", "true_positives",
+    "acc", "accuracy", "auc", "balanced_accuracy", "binary_accuracy", "binary_io_u", "binary_iou",
+    "categorical_accuracy", "concordance_correlation", "cosine_similarity", "f1", "f1_score", "f_beta_score", "fbeta",
+    "fbeta_score", "io_u", "iou", "macro_f1", "mean_io_u", "mean_iou", "one_hot_io_u", "one_hot_iou",
+    "one_hot_mean_io_u", "one_hot_mean_iou", "pearson_correlation", "pr_auc", "precision", "precision_at_recall", "r2",
+    "r2_score", "recall", "recall_at_precision", "sensitivity_at_specificity", "sparse_categorical_accuracy",
+    "sparse_top_k_categorical_accuracy", "specificity_at_sensitivity", "top_k_categorical_accuracy",
+    "true_negatives", "true_positives",
 )  # fmt: skip
 _LOWER = (
     "bce", "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy",
@@ -32,15 +35,16 @@ DIRECTIONS: Mapping[str, Direction] = {
     **dict.fromkeys(_HIGHER, "maximize"),
     **dict.fromkeys(_LOWER, "minimize"),
 }
-"""Name -> which way is better, for all metrics and losses of Keras, their usual short names, and `CROSSENTROPY`."""
+"""Name -> which way is better: all metrics and losses of Keras, their usual short names, and hpo's own metrics."""
 
 CLASSIFICATION_METRICS = frozenset(
     {
-        "acc", "accuracy", "auc", "binary_accuracy", "categorical_accuracy", "f1", "f1_score", "f_beta_score", "fbeta",
-        "fbeta_score", "precision", "precision_at_recall", "recall", "recall_at_precision",
-        "sensitivity_at_specificity", "sparse_categorical_accuracy", "sparse_top_k_categorical_accuracy",
-        "specificity_at_sensitivity", "top_k_categorical_accuracy", "bce", "binary_crossentropy",
-        "binary_focal_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy", "crossentropy",
+        "acc", "accuracy", "auc", "balanced_accuracy", "binary_accuracy", "categorical_accuracy", "f1", "f1_score",
+        "f_beta_score", "fbeta", "fbeta_score", "macro_f1", "pr_auc", "precision", "precision_at_recall", "recall",
+        "recall_at_precision", "sensitivity_at_specificity", "sparse_categorical_accuracy",
+        "sparse_top_k_categorical_accuracy", "specificity_at_sensitivity", "top_k_categorical_accuracy", "bce",
+        "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy",
+        "categorical_focal_crossentropy", "crossentropy",
         "sparse_categorical_crossentropy", "categorical_hinge", "false_negatives", "false_positives",
         "true_negatives", "true_positives",
     }
@@ -88,6 +92,9 @@ METRICS = (
     "TopKCategoricalAccuracy", "true_negatives", "TrueNegatives", "true_positives", "TruePositives",
 )  # fmt: skip
 """The names of metrics that Keras accepts; a metric is logged under the name as it was written."""
+
+KNOWN_METRICS = tuple(dict.fromkeys((*METRICS, *WHOLE_METRICS, "f1", CROSSENTROPY)))
+"""The names that `training.metrics` takes: Keras's metrics and hpo's own."""
 
 # As in Keras, MeanSquaredError and mean_squared_error name the same metric.
 _PLAIN: Mapping[str, Direction] = {name.replace("_", ""): direction for name, direction in DIRECTIONS.items()}

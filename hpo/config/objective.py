@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import WithJsonSchema, field_validator, model_validator
 
-from hpo.config.metrics import CROSSENTROPY, METRICS, direction_of, nearest_metric
+from hpo.config.metrics import KNOWN_METRICS, direction_of, nearest_metric
 from hpo.config.mistakes import show
 from hpo.config.score import Score, merit, score_of_curve
 from hpo.config.section import Shorthand
 
 # Offered by editors; Keras takes more spellings.
-_LOGGED = ["loss", CROSSENTROPY, *(name for name in METRICS if name.islower())]
+_LOGGED = ["loss", *(name for name in KNOWN_METRICS if name.islower())]
 _VALIDATED = [f"val_{name}" for name in _LOGGED]
 
 

@@ -8,6 +8,7 @@ from hpo.config.class_weight import Weights
 from hpo.config.mistakes import show
 from hpo.config.objective import Monitor
 from hpo.config.section import WHOLE, BelowOne, Count, Section, Shorthand
+from hpo.config.whole_metrics import MetricSpec, named_once
 from hpo.errors import nearest
 
 OPTIMIZERS = (
@@ -155,6 +156,13 @@ class TrainingSpec(Section):
     Default: none. Example: ["callbacks:PrintLoss"]"""
     loss: str | None = None
     """The name of a Keras loss. Default: cross-entropy for classes, mean squared error for numbers. Example: huber"""
-    metrics: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Names of further metrics, beside accuracy for classes or mae for numbers: Keras's, and crossentropy, the loss of
-    a classifier without penalties and label smoothing. Example: [auc]"""
+    metrics: Annotated[tuple[MetricSpec, ...], Field(strict=False), AfterValidator(named_once)] = ()
+    """Further metrics, beside accuracy for classes or mae for numbers: names, or mappings with options. Those of a
+    whole part (auc, pr_auc, f1_score, macro_f1, precision, recall, balanced_accuracy, r2, rmse) are scikit-learn's, of
+    the validation and the test part; crossentropy is the loss of a classifier without penalties and label smoothing;
+    all others are Keras's. Example: [balanced_accuracy, {name: auc, curve: PR}]"""
+
+    @property
+    def whole_metrics(self) -> tuple[MetricSpec, ...]:
+        """The metrics that are computed from all predictions of a part, without repetitions."""
+        return tuple(dict.fromkeys(spec for spec in self.metrics if spec.kind is not None))

@@ -55,6 +55,9 @@ def _follows(key: Key, complaint: Any, broken: set[Key], unknown: set[Key]) -> b
     """Whether one of pydantic's errors may be due to a key that was removed before."""
     if any(key == one[: len(key)] for one in broken):
         return True
+    # An item of a list is not taken out: it is left without its keys.
+    if complaint["type"] == "missing" and key[:-1] in broken:
+        return True
     lacks = complaint["type"] == "missing" or "needs" in complaint["msg"]
     around = key[:-1] if complaint["type"] == "missing" else key
     return lacks and any(around == one[: len(around)] for one in unknown)

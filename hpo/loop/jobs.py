@@ -101,7 +101,8 @@ def _metrics(plan: Plan) -> list[str]:
     if models.keys(plan.space.model) is None:
         return []
     training = plan.experiment.training
-    return [plan.experiment.objective.metric, *filter(None, [training.loss]), *training.metrics]
+    others = [spec.name for spec in training.metrics]
+    return [plan.experiment.objective.metric, *filter(None, [training.loss]), *others]
 
 
 def check_space(plan: Plan, variants: Variants) -> None:
@@ -110,11 +111,11 @@ def check_space(plan: Plan, variants: Variants) -> None:
     Raises:
         FileMistakes: a metric or a class that the task does not have, or no configuration can be trained.
     """
-    info, documents = variants.base.info, plan.documents
-    found = [
-        documents["experiment"].mistake(*wrong) for wrong in wrong_in_experiment(plan.experiment, plan.space, info)
-    ]
-    found += [documents["search_space"].mistake(*wrong) for wrong in wrong_in_space(plan.space, info)]
+    data, documents = variants.base, plan.documents
+    wrong = wrong_in_experiment(plan.experiment, plan.space, data)
+    found = [documents["experiment"].mistake(key, message) for key, message in wrong]
+    wrong = wrong_in_space(plan.space, data.info)
+    found += [documents["search_space"].mistake(key, message) for key, message in wrong]
     if found:
         raise FileMistakes(found)
 

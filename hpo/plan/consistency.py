@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from hpo import models
 from hpo.config.experiment import Experiment, Monitor, Objective, TrainingSpec
 from hpo.config.loss_parts import logged_plain_loss
-from hpo.config.metrics import CROSSENTROPY, LOSSES, METRICS
+from hpo.config.metrics import CROSSENTROPY, KNOWN_METRICS, LOSSES
 from hpo.config.space import SearchSpace, in_section, training_with
 from hpo.config.space_file import ExaminedSpace
 from hpo.config.training_rules import DISAGREEING, Disagreement, disagreements
@@ -81,13 +81,19 @@ def metrics_named(experiment: Experiment) -> Iterator[tuple[Key, Objective | Mon
             yield ("training", name, "monitor"), section.monitor
 
 
-def metric_mistake(key: Key, metric: str, logged: Sequence[str]) -> str | None:
-    """What is wrong with a key that names a metric, if no metric of that name is logged; else None."""
-    if metric.removeprefix("val_") in logged:
-        return None
+def metric_mistake(key: Key, metric: str, usual: Sequence[str], training: TrainingSpec) -> str | None:
+    """What is wrong with a key that names a metric, if no metric of that name is logged; else None.
+
+    `usual`: the metrics that are logged in any case.
+    """
+    others = [spec.name for spec in training.metrics if spec.kind is None]
+    in_training = list(dict.fromkeys((*usual, *others)))
+    logged = [*in_training, *(spec.logged for spec in training.whole_metrics)]
     name = metric.removeprefix("val_")
-    valid = [f"val_{known}" for known in logged] + ([*logged] if len(key) > 1 else [])
-    if name in METRICS and name not in ("accuracy", "mae"):
+    if name in (logged if metric.startswith("val_") else in_training):
+        return None
+    valid = [f"val_{known}" for known in logged] + (in_training if len(key) > 1 else [])
+    if name in KNOWN_METRICS and name not in (*logged, "accuracy", "mae"):
         hint = f"add {name} to training.metrics, or "
     else:
         hint = nearest(metric, valid)
@@ -103,10 +109,9 @@ def metric_mistakes(experiment: Experiment, space: SearchSpace, task: str) -> It
         return
     usual = "accuracy" if task == "classification" else "mae"
     plain = logged_plain_loss(experiment, space)
-    added = () if plain is None else (plain.of(task),)
-    logged = list(dict.fromkeys(("loss", usual, *experiment.training.metrics, *added)))
+    logged = ("loss", usual, *(() if plain is None else (plain.of(task),)))
     for key, metric in metrics_named(experiment):
-        if message := metric_mistake(key, metric.metric, logged):
+        if message := metric_mistake(key, metric.metric, logged, experiment.training):
             yield key, f"{message}: the task is {task}"
 
 
@@ -140,10 +145,9 @@ def _of_space(experiment: Experiment, space: ExaminedSpace) -> Iterator[Wrong]:
     if not declares:
         yield from _names(experiment.training)
         plain = logged_plain_loss(experiment, space.valid)
-        added = () if plain is None else (CROSSENTROPY, plain.regression)
-        logged = sorted({"loss", "accuracy", "mae", *experiment.training.metrics, *added})
+        logged = ("accuracy", "loss", "mae", *(() if plain is None else (CROSSENTROPY, plain.regression)))
         for key, metric in metrics_named(experiment):
-            if message := metric_mistake(key, metric.metric, logged):
+            if message := metric_mistake(key, metric.metric, logged, experiment.training):
                 yield key, message
     for wrong in _disagreements(experiment, space):
         yield ("training", *wrong.key), wrong.message
@@ -153,9 +157,10 @@ def _names(training: TrainingSpec) -> Iterator[Wrong]:
     """Names of losses and metrics that Keras does not know."""
     if training.loss is not None and training.loss not in LOSSES:
         yield ("training", "loss"), f"Keras knows no loss {training.loss!r}; {nearest_few(training.loss, LOSSES)}"
-    for index, name in enumerate(training.metrics):
-        if name not in (*METRICS, CROSSENTROPY):
-            yield ("training", "metrics", index), f"Keras knows no metric {name!r}; {nearest_few(name, METRICS)}"
+    for index, spec in enumerate(training.metrics):
+        if spec.kind is None and spec.name not in KNOWN_METRICS:
+            message = f"unknown metric {spec.name!r}; {nearest_few(spec.name, KNOWN_METRICS)}"
+            yield ("training", "metrics", index), message
 
 
 def _declares(space: ExaminedSpace) -> bool:

@@ -5,18 +5,29 @@ from typing import TYPE_CHECKING, Any
 
 from hpo.config.class_weight import class_weight_mistakes
 from hpo.config.experiment import Experiment
+from hpo.config.metrics import needs_classes
 from hpo.config.space import CategoricalParameter, SearchSpace, in_section
-from hpo.plan.consistency import Wrong, metric_mistakes
+from hpo.config.whole_metrics import MetricSpec
+from hpo.plan.consistency import Wrong, metric_mistakes, metrics_named
 
 if TYPE_CHECKING:
-    from hpo.data.dataset import DatasetInfo
+    from hpo.data.dataset import Dataset, DatasetInfo
 
 
-def wrong_in_experiment(experiment: Experiment, space: SearchSpace, info: "DatasetInfo") -> Iterator[Wrong]:
+def wrong_in_experiment(experiment: Experiment, space: SearchSpace, dataset: "Dataset") -> Iterator[Wrong]:
     """The keys of an experiment that do not suit the data."""
+    info = dataset.info
     yield from metric_mistakes(experiment, space, info.task)
+    for index, spec in enumerate(experiment.training.metrics):
+        if message := _unsuited(spec, info):
+            yield ("training", "metrics", index), message
     for key, message in class_weight_mistakes(experiment.training.class_weight, info.class_labels).items():
         yield ("training", "class_weight", *([key] if key else [])), message
+    ranked = {f"val_{spec.logged}" for spec in experiment.training.whole_metrics if spec.needs_all_classes}
+    for wrong, metric in metrics_named(experiment):
+        if metric.metric in ranked and (lacking := _classes_not_validated(dataset)):
+            rule = f"is not defined, since the validation part has no sample of {', '.join(lacking)}"
+            yield wrong, f"{metric.metric} {rule}; take a larger part, or pr_auc"
 
 
 def wrong_in_space(space: SearchSpace, info: "DatasetInfo") -> Iterator[Wrong]:
@@ -25,6 +36,28 @@ def wrong_in_space(space: SearchSpace, info: "DatasetInfo") -> Iterator[Wrong]:
         path = in_section(space.target(name), "training")
         if path[:1] == ("class_weight",):
             yield from _class_weights(space, name, path[1:], info.class_labels)
+
+
+def _unsuited(spec: MetricSpec, info: "DatasetInfo") -> str | None:
+    """Why the data cannot have a metric; None where they can."""
+    needs = spec.kind.of_classes if spec.kind else needs_classes(spec.name)
+    if needs and info.classes is None:
+        return f"only classification has {spec.name}, and the task is regression"
+    if spec.kind and not needs and info.classes is not None:
+        return f"only regression has {spec.name}, and the task is classification"
+    if (option := spec.needs_two_classes) and info.classes != 2:
+        return f"{spec.name}: {option} {getattr(spec, option)} needs two classes, and the data have {info.classes}"
+    return None
+
+
+def _classes_not_validated(dataset: "Dataset") -> list[str]:
+    """The classes of which a validation part has no sample; none where samples are read anew in each epoch."""
+    from hpo.data.dataset import class_numbers
+
+    labels = dataset.info.class_labels
+    parts = [fold.validation for fold in dataset.folds or (dataset,)]
+    there = [set(class_numbers(part.y).tolist()) for part in parts if len(part)]
+    return [label for number, label in enumerate(labels) if not all(number in one for one in there)]
 
 
 def _class_weights(space: SearchSpace, name: str, within: Sequence[str], labels: Sequence[str]) -> Iterator[Wrong]:

@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from hpo import models
 from hpo.config.experiment import Experiment, TrainingSpec
-from hpo.config.metrics import LOSSES, METRICS
+from hpo.config.metrics import KNOWN_METRICS, LOSSES
 from hpo.config.space import SearchSpace
 from hpo.data import KNOWN
 
@@ -60,7 +60,7 @@ def _offer_names(definitions: _Schema) -> None:
     training = definitions["TrainingSpec"]["properties"]
     training["loss"]["anyOf"].insert(0, {"enum": [name for name in LOSSES if name.islower()]})
     items = training["metrics"]["items"]
-    training["metrics"]["items"] = {"anyOf": [{"enum": [name for name in METRICS if name.islower()]}, items]}
+    training["metrics"]["items"] = {"anyOf": [{"enum": [name for name in KNOWN_METRICS if name.islower()]}, items]}
 
 
 def _with_models(space: _Schema) -> _Schema:

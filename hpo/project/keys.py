@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,13 @@ ANY = "NAME"
 # For examples: names that a user might choose, and further keys without which an example would make no sense.
 _NAMES = {"extra_tests": "shifted", "when": "depth"}
 _PARAMETERS = {"int": "width", "float": "dropout", "categorical": "activation", "boolean": "constant_input"}
-_BESIDE = {"dataset.target": {"path": "houses.csv"}, "dataset.steps_per_epoch": {"function": "mydata:batches"}}
+_BESIDE = {
+    "dataset.target": {"path": "houses.csv"},
+    "dataset.steps_per_epoch": {"function": "mydata:batches"},
+    "training.metrics.threshold": {"name": "f1_score"},
+}
+# A step into a list.
+_ITEM = "[]"
 
 _Schema = Mapping[str, Any]
 _Step = tuple[str, Mapping[str, Any]]
@@ -57,7 +63,7 @@ class Key:
         if isinstance(value, Mapping) and self.path.partition(".")[0] in _MODELS:
             value = {"type": "constant", "value": value}
         for name, siblings in reversed(self.steps):
-            value = {**siblings, name: value}
+            value = [value] if name == _ITEM else {**siblings, name: value}
         return dict(value)
 
 
@@ -152,6 +158,12 @@ def _within(key: Key) -> Iterator[Key]:
                 names.add(name)
                 yield _inner(key, name, schema, form)
         yield from _of_any_name(key, form)
+        for item in _forms(form["items"]) if isinstance(form.get("items"), Mapping) else ():
+            steps = (*key.steps, (_ITEM, {}))
+            yield from (
+                _inner(replace(key, steps=steps), name, schema, item)
+                for name, schema in item.get("properties", {}).items()
+            )
     if key.path in ("study.sampler", "study.pruner"):
         form = _name_schema(key)
         for name, meaning in zip(form["enum"], form["enumDescriptions"], strict=True):

@@ -68,7 +68,9 @@ def compile_model(
     """
     loss = _loss(model, training, info)
     metric = "accuracy" if info.task == "classification" else "mae"
-    metrics = [metric, *(name for name in training.metrics if name != metric)]
+    # Those of a whole part are computed beside Keras's: see `whole_part`.
+    others = [spec.name for spec in training.metrics if spec.kind is None]
+    metrics = [metric, *(name for name in others if name != metric)]
     if plain_loss is not None:
         metrics = metrics_with(metrics, plain_loss.of(info.task))
     # Keras looks them up in the first epoch only, by which time a trial has begun.

@@ -60,15 +60,22 @@ class GraphLoop:
     """
 
     def __init__(
-        self, model: keras.Model, dataset: Dataset, weights: Array | None = None, augment: Augment | None = None
+        self,
+        model: keras.Model,
+        dataset: Dataset,
+        weights: Array | None = None,
+        augment: Augment | None = None,
+        keeps_outputs: bool = False,
     ) -> None:
         """`weights`: one for each training sample, shape (n,); as `model.fit`'s sample_weight.
 
-        `augment` changes training batches, once they are scaled.
-        """
+        `augment` changes training batches, once they are scaled. `keeps_outputs`: see `outputs`."""
         self._model = model
         self._dataset = dataset
         self.augment = augment
+        self._keeps_outputs = keeps_outputs
+        self.outputs: Array | None = None
+        """What the model put out in the last evaluation, in the order of the samples."""
         training = self._tensors("training", weights)
         self._parts: dict[str, _Tensors] = {"training": training if dataset.batches is None else training.open()}
         part = self._parts["training"]
@@ -175,7 +182,11 @@ class GraphLoop:
         part = self._parts[name]
         steps = -(-len(self._dataset.part(name)) // EVALUATION_BATCH)
         self._model.reset_metrics()
-        self._in_pieces("test", steps, lambda start, end: self._test(part.x, part.y, start, end), between)
+        pieces: list[tf.Tensor] = []
+        self._in_pieces(
+            "test", steps, lambda start, end: pieces.append(self._test(part.x, part.y, start, end)), between
+        )
+        self.outputs = np.concatenate(pieces) if self._keeps_outputs else None
         return self._figures()
 
     def _in_pieces(
@@ -218,13 +229,28 @@ class GraphLoop:
 
         tf.while_loop(lambda index: index < end, step, [start], parallel_iterations=1)
 
-    def _test_steps(self, x: tf.Tensor, y: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> None:
-        def step(index: tf.Tensor) -> tf.Tensor:
+    def _test_steps(self, x: tf.Tensor, y: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor | None:
+        def batch(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             rows = slice(index * EVALUATION_BATCH, (index + 1) * EVALUATION_BATCH)
-            self._model.test_step((self._scaled(x[rows]), y[rows]))
+            return self._scaled(x[rows]), y[rows]
+
+        def step(index: tf.Tensor) -> tf.Tensor:
+            self._model.test_step(batch(index))
             return index + 1
 
-        tf.while_loop(lambda index: index < end, step, [start], parallel_iterations=1)
+        def step_kept(index: tf.Tensor, kept: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            outputs = keras_compat.outputs_of_test_step(self._model, batch(index))
+            return index + 1, kept.write(tf.cast(index - start, tf.int32), tf.cast(outputs, tf.float32))
+
+        def goes_on(index: tf.Tensor, *_: tf.TensorArray) -> tf.Tensor:
+            return index < end
+
+        if not self._keeps_outputs:
+            tf.while_loop(goes_on, step, [start], parallel_iterations=1)
+            return None
+        # The last batch may be a smaller one.
+        kept = tf.TensorArray(tf.float32, tf.cast(end - start, tf.int32), infer_shape=False)
+        return tf.while_loop(goes_on, step_kept, [start, kept], parallel_iterations=1)[1].concat()
 
     def _figures(self) -> dict[str, float]:
         return {name: np.asarray(value).item() for name, value in self._model.get_metrics_result().items()}

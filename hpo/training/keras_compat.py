@@ -131,6 +131,25 @@ def keeps_state(traced: Any) -> list[str]:
     return [name for name, kind in kinds if kind is not None and kind.is_stateful and not _OF_VARIABLES.match(name)]
 
 
+def outputs_of_test_step(model: keras.Model, batch: Any) -> tf.Tensor:
+    """Takes a `test_step`, and returns what the model put out in it; Keras hands that to `compute_metrics` alone.
+
+    Of a model that puts out several tensors, the first.
+    """
+    seen: list[Any] = []
+
+    def compute_metrics(x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        seen.append(y_pred)
+        return keras.Model.compute_metrics(model, x, y, y_pred, sample_weight)
+
+    model.compute_metrics = compute_metrics
+    try:
+        model.test_step(batch)
+    finally:
+        del model.compute_metrics
+    return tf.nest.flatten(seen)[0]
+
+
 def open_shape(variable: keras.Variable, shape: Sequence[int | None]) -> None:
     """Lets a variable take values of other shapes; what is traced from now on does not rely on the present one.
 

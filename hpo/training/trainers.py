@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 import keras
@@ -14,12 +13,12 @@ from hpo.config.training_rules import has_schedule
 from hpo.data.dataset import Array, Dataset
 from hpo.data.generated import epoch_of
 from hpo.models import Built
-from hpo.training.augmentation import Augment, augment_for, augment_steps
+from hpo.training.augmentation import augment_for
 from hpo.training.class_weights import sample_weights, weights_by_class
-from hpo.training.compiling import labels_for
 from hpo.training.epoch_callback import Leaving, Stopped, Watch
+from hpo.training.fit_trainer import FitTrainer
 from hpo.training.global_settings import traced
-from hpo.training.graph import EVALUATION_BATCH, GraphLoop, Weighted
+from hpo.training.graph import GraphLoop, Weighted
 from hpo.training.kept_weights import finalize
 from hpo.training.learning_rate import Plateau, rates_of, reductions, schedules
 from hpo.training.messages import Job
@@ -28,6 +27,7 @@ from hpo.training.state import Hidden, TrainingState
 from hpo.training.template import Templates
 from hpo.training.testing import Scored, evaluated
 from hpo.training.user_callbacks import own_callbacks, sees_batches
+from hpo.training.whole_part import Figures, figures_of
 
 _TEMPLATES = Templates()
 
@@ -71,17 +71,19 @@ def trainer_for(job: Job, built: Built, dataset: Dataset) -> Iterator[tuple[Trai
         if isinstance(built.model, keras.Sequential) and not built.model.built:
             built.model.build((None, *dataset.info.input_shape))
 
+    figures = figures_of(job.training, built.model, dataset.info)
+
     def make_loop(model: keras.Model) -> GraphLoop:
-        return GraphLoop(model, dataset, weights, augment)
+        return GraphLoop(model, dataset, weights, augment, keeps_outputs=figures is not None)
 
     with _way(job, built.model, reason, bool(callbacks), make_loop) as way:
         if way.loop is None:
             moving = [*schedules(job.training, built.model), *plateaus]
-            yield _FitTrainer(job, built, dataset, [*moving, *callbacks], augment), way.note
+            yield FitTrainer(job, built, dataset, [*moving, *callbacks], augment, figures), way.note
             return
         if way.loop.augment is not None:
             way.loop.augment.begin(job.seed)
-        yield _GraphTrainer(job, way, dataset, plateaus, callbacks), way.note
+        yield _GraphTrainer(job, way, dataset, plateaus, callbacks, figures), way.note
 
 
 def _why_fit(built: Built, dataset: Dataset, callbacks: Sequence[Any]) -> str | None:
@@ -122,7 +124,8 @@ def _way(
     reason: str | None = "callbacks may change the model"
     with ExitStack() as stack:
         if why_fit is None and not observed:
-            data = f"{job.data} {job.training.class_weight} {job.augmentation} {traced()}"
+            kept = bool(job.training.whole_metrics)
+            data = f"{job.data} {job.training.class_weight} {job.augmentation} {traced()} {kept}"
             lent = stack.enter_context(_TEMPLATES.lent(model, data, make_loop, moving))
             if lent.template is not None:
                 yield _Way(lent.template.model, lent.template.loop, settings=lent.template.settings)
@@ -144,10 +147,17 @@ def _way(
 
 class _GraphTrainer:
     def __init__(
-        self, job: Job, way: _Way, dataset: Dataset, plateaus: Sequence[Plateau], callbacks: Sequence[Any]
+        self,
+        job: Job,
+        way: _Way,
+        dataset: Dataset,
+        plateaus: Sequence[Plateau],
+        callbacks: Sequence[Any],
+        figures: Figures | None,
     ) -> None:
         assert way.loop is not None
         self.plateaus = plateaus
+        self._figures = figures
         self._job = job
         self._way = way
         self._model = way.model
@@ -179,7 +189,7 @@ class _GraphTrainer:
                 rates = None if self._rates is None else self._rates.of_epoch(epoch)
                 logs = self._train(epoch, watch.check, rates)
                 callbacks.on_test_begin()
-                validation = self._loop.evaluate("validation", watch.check)
+                validation = self._evaluate("validation", watch.check)
                 callbacks.on_test_end(validation)
                 callbacks.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in validation.items()})
                 if self._model.stop_training:
@@ -206,93 +216,10 @@ class _GraphTrainer:
         for variable, value in zip(self._model.weights, weights, strict=True):
             # The variable's own `assign` would insist on the shape that a template was made with.
             variable.value.assign(value)
-        return evaluated(self._dataset.info.extra_tests, lambda name: self._loop.evaluate(name, lambda _: None))
+        return evaluated(self._dataset.info.extra_tests, lambda name: self._evaluate(name, lambda _: None))
 
-
-class _FitTrainer:
-    plateaus: Sequence[Plateau] = ()
-
-    def __init__(self, job: Job, built: Built, dataset: Dataset, callbacks: list[Any], augment: Augment | None) -> None:
-        self._job = job
-        self._built = built
-        self._dataset = dataset
-        self._callbacks = callbacks
-        self._augment = augment
-        self._epoch = 0
-
-    def state(self) -> TrainingState:
-        whose = "Keras's" if self._built.fit is None else "the HyperModel's own"
-        raise Hidden(f"{whose} fit trains it")
-
-    def fit(self, watch: Watch) -> Leaving:
-        model, training = self._built.model, self._job.training
-        # Keras's own loop has TensorFlow shuffle the samples.
-        tf.random.set_seed(self._job.seed)
-        if self._augment is not None:
-            augment_steps(model, self._augment)
-        watch.beside = self._callbacks
-        x, y = self._part("training") if self._dataset.batches is None else (self._fresh(), None)
-        validation: Any = self._part("validation")
-        options: dict[str, Any]
-        if y is not None:
-            options = {"batch_size": training.batch_size, "validation_batch_size": EVALUATION_BATCH}
-            options["sample_weight"] = sample_weights(
-                training.class_weight, self._dataset.training.y, self._dataset.info
-            )
-        else:
-            if self._dataset.stream is not None:
-                validation = validation[0]
-            options = {"shuffle": False}  # the pipeline's own concern
-            options["class_weight"] = weights_by_class(training.class_weight, self._dataset.info)
-        # Defaults rather than arguments, since a HyperModel's own fit may pass options of its own.
-        model.fit = partial(model.fit, **options)
-        fit = model.fit if self._built.fit is None else partial(self._built.fit, model)
-        try:
-            fit(
-                x, y, epochs=training.epochs, verbose=0, callbacks=[*self._callbacks, watch], validation_data=validation
-            )
-        except Stopped as stopped:
-            return stopped.reason
-        return watch.ended or "epochs"
-
-    def test(self, weights: list[Any]) -> Scored:
-        self._built.model.set_weights(weights)
-        size = EVALUATION_BATCH if self._dataset.stream is None else None
-
-        def evaluate(name: str) -> dict[str, Any]:
-            x, y = self._part(name)
-            return dict(self._built.model.evaluate(x, y, batch_size=size, verbose=0, return_dict=True))
-
-        return evaluated(self._dataset.info.extra_tests, evaluate, own_fit=self._built.fit is not None)
-
-    def _fresh(self) -> tf.data.Dataset:
-        """The generated batches of the epoch that is under way, whenever it is run through."""
-        model, info = self._built.model, self._dataset.info
-        self._callbacks = [keras.callbacks.LambdaCallback(on_epoch_begin=self._count), *self._callbacks]
-
-        def batches() -> Iterator[tuple[Any, Any]]:
-            for x, y in epoch_of(self._dataset, self._job.training.batch_size, self._job.seed, self._epoch):
-                yield info.scaling.apply(x), labels_for(model, y, info)
-
-        kinds = tuple(tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in self._part("training"))
-        fresh = tf.data.Dataset.from_generator(batches, output_signature=kinds)
-        return fresh.apply(tf.data.experimental.assert_cardinality(info.steps(self._job.training.batch_size)))
-
-    def _count(self, epoch: int, logs: Any = None) -> None:
-        self._epoch = epoch
-
-    def _part(self, name: str) -> tuple[Any, Any]:
-        """Features, scaled, and labels; or the user's own pipeline of both, and None."""
-        info = self._dataset.info
-        if self._dataset.stream is None:
-            part = self._dataset.part(name)
-            return info.scaling.apply(part.x), labels_for(self._built.model, part.y, info)
-        pipeline: Any = self._dataset.stream(name, self._job.training.batch_size)  # type: ignore[arg-type]
-        scaling = info.scaling
-        if scaling.method == "none":
-            return pipeline, None
-
-        def scale(x: Any, y: Any) -> tuple[Any, Any]:
-            return (tf.cast(x, tf.float32) - scaling.offset) * scaling.factor, y
-
-        return pipeline.map(scale, num_parallel_calls=1), None
+    def _evaluate(self, name: str, between: Callable[[float], None]) -> dict[str, float]:
+        found = self._loop.evaluate(name, between)
+        if self._figures is not None and self._loop.outputs is not None:
+            found |= self._figures(self._dataset.part(name).y, self._loop.outputs)
+        return found

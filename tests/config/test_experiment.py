@@ -62,7 +62,7 @@ tracking: http://localhost:5000
     assert experiment.training.epochs == 10
     assert isinstance(experiment.training.epochs, int)
     assert experiment.training.early_stopping is None
-    assert experiment.training.metrics == ("auc",)
+    assert [metric.name for metric in experiment.training.metrics] == ["auc"]
     assert experiment.study.sampler.options == {"n_startup_trials": 3}
     assert experiment.study.timeout == 5400
     assert experiment.study.enqueue == ({"depth": 2},)
@@ -94,7 +94,7 @@ def test_a_short_form_is_lengthened_where_a_key_inside_is_set(tmp_path):
         ("training.momentum=1", "training.momentum: must be below 1, got 1"),
         ("training.nesterov=yes", "training.nesterov: must be true or false, got 'yes'"),
         ("training.metrics=auc", "training.metrics: must be a list, got 'auc'"),
-        ("training.metrics=[auc, 1]", "training.metrics[1]: must be text, got 1"),
+        ("training.metrics=[auc, 1]", "training.metrics[1]: must be a name or a mapping, got 1"),
         ("training.early_stopping=3", "training.early_stopping: must be a mapping, got 3"),
         ("training=", "training: must be a mapping, got nothing"),
         ("name=", "name: must be text, got nothing"),

@@ -339,8 +339,10 @@ def test_settings_follow_sets(tmp_path):
 
 
 def test_training_with_a_configuration():
-    training = training_with(TrainingSpec(metrics=("auc",)), {"training.epochs": 3, "batch_size": 64.0, "depth": 2})
-    assert (training.epochs, training.batch_size, training.metrics) == (3, 64, ("auc",))
+    training = training_with(
+        TrainingSpec.model_validate({"metrics": ["auc"]}), {"training.epochs": 3, "batch_size": 64.0, "depth": 2}
+    )
+    assert (training.epochs, training.batch_size, training.model_dump()["metrics"]) == (3, 64, ("auc",))
     assert training_with(training, {"early_stopping": False}).early_stopping is None
 
 

@@ -29,8 +29,9 @@ def refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "table.csv").write_text(TABLE)
 
-    def of(training="epochs: 1", parameter="depth: 1", target="kind"):
+    def of(training="epochs: 1", parameter="depth: 1", target="kind", objective="val_loss", table="table.csv"):
         text = EXPERIMENT.replace("TARGET", target).replace("PARAMETER", parameter).replace("TRAINING", training)
+        text = text.replace("val_loss", objective).replace("table.csv", table)
         (tmp_path / "exp.yaml").write_text(text)
         plan = load_plan("exp.yaml")
         try:
@@ -59,3 +60,28 @@ def test_classes_that_the_data_lack(refused):
     assert refused(parameter=one.replace("SPAM", "7")) == [
         "exp.yaml:6: search_space.parameters.weight: there is no class 7; valid: ham, spam"
     ]
+
+
+def test_metrics_that_the_task_has_not(refused):
+    every = "metrics: [auc, {name: recall, threshold: 0.3}, balanced_accuracy]"
+    assert refused(every, objective="val_balanced_accuracy") == []
+    assert refused(every, target="a") == [
+        f"exp.yaml:9: training.metrics[{index}]: only classification has {name}, and the task is regression"
+        for index, name in enumerate(["auc", "recall", "balanced_accuracy"])
+    ]
+    assert refused("metrics: [r2, rmse]", target="a", objective="val_r2") == []
+    assert refused("metrics: [r2]") == [
+        "exp.yaml:9: training.metrics[0]: only regression has r2, and the task is classification"
+    ]
+
+
+def test_what_needs_two_classes_or_all_of_them(refused, tmp_path):
+    rows = "".join(f"{number},{number % 3},{'abc'[number % 3]}\n" for number in range(30))
+    (tmp_path / "three.csv").write_text(f"a,b,kind\n{rows}")
+    three = {"table": "three.csv", "target": "kind, validation: 2, stratify: false"}
+    assert refused("metrics: [{name: f1_score, average: binary}]", **three) == [
+        "exp.yaml:9: training.metrics[0]: f1_score: average binary needs two classes, and the data have 3"
+    ]
+    (undefined,) = refused("metrics: [auc, pr_auc]", objective="val_auc", **three)
+    assert undefined.startswith("exp.yaml:7: objective: val_auc is not defined, since the validation part has no")
+    assert refused("metrics: [auc, pr_auc]", objective="val_pr_auc", **three) == []

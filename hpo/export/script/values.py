@@ -18,6 +18,7 @@ from hpo.data.function import FunctionStream
 from hpo.errors import UserError
 from hpo.export.script.keras_code import layer_as_code, layers_as_code
 from hpo.export.script.tolerance import tolerance
+from hpo.export.script.whole_code import whole_as_code
 from hpo.loop.jobs import make_job, sections, variants_of
 from hpo.models import keras_tuner
 from hpo.models.built import Built
@@ -57,6 +58,7 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
     keras.utils.set_random_seed(job.seed)
     built = models.build(job.model, job.params, info, job.import_paths, job.declared)
     compiled = None if built.model.compiled else _compiling(built.model, job, dataset)
+    _refuse(bool(built.fit and training.whole_metrics), "metrics of a whole part beside a HyperModel's own fit make")
     own_paths = [path for path in (spec.function, job.model, *(training.callbacks or ())) if path and ":" in path]
     own = _own_code(own_paths, plan.folders, taken)
     return {
@@ -74,6 +76,7 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
         "compiled": compiled,
         "labels": _labels(built.model, dataset),
         "class_weight": _class_weight(training, dataset),
+        "whole": whole_as_code(training.whole_metrics, built.model, info),
         "tolerance": tolerance(exported, info),
         **_reading(spec, dataset, plan.folders),
         **_feeding(job, built, dataset),

@@ -1,0 +1,124 @@
+"""Metrics of a whole part: computed from all its predictions together, as scikit-learn computes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from hpo.config.mistakes import show
+from hpo.config.section import Shorthand
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A metric of a whole part."""
+
+    name: str
+    of_classes: bool
+    """Whether it is of classes; else it is of numbers."""
+    options: tuple[str, ...] = ()
+    of_ranks: bool = False
+    """Whether it is computed from probabilities, class by class against the rest; else from the predicted classes."""
+
+
+_KINDS = (
+    Kind("balanced_accuracy", True, ("threshold",)),
+    Kind("f1_score", True, ("average", "threshold")),
+    Kind("macro_f1", True, ("threshold",)),
+    Kind("precision", True, ("average", "threshold")),
+    Kind("recall", True, ("average", "threshold")),
+    Kind("auc", True, ("curve", "average"), of_ranks=True),
+    Kind("pr_auc", True, ("average",), of_ranks=True),
+    Kind("r2", False),
+    Kind("rmse", False),
+)
+WHOLE_METRICS = tuple(kind.name for kind in _KINDS)
+"""Their names; f1 and r2_score are further ones."""
+_BY_NAME: Mapping[str, Kind] = {
+    **{kind.name.replace("_", ""): kind for kind in _KINDS},
+    "f1": _KINDS[1],
+    "r2score": _KINDS[7],
+}
+
+
+def whole_metric(name: str) -> Kind | None:
+    """The metric of a whole part of that name, which may be spelled as a class, F1Score; None if there is none."""
+    return _BY_NAME.get(name.lower().replace("_", ""))
+
+
+class MetricSpec(Shorthand):
+    """A metric, with options where it has some."""
+
+    short_key = "name"
+
+    name: str
+    """The metric's name. Example: auc"""
+    average: Literal["binary", "macro", "micro", "weighted"] | None = None
+    """How the figures of several classes become one, for precision, recall, f1_score, auc and pr_auc.
+    Values: binary: only the second of two classes counts; macro: the mean over the classes; micro: from the counts of
+    all classes together; weighted: the mean over the classes, by their number of samples.
+    Default: binary for two classes, macro for more. Example: weighted"""
+    curve: Literal["ROC", "PR"] | None = None
+    """The curve under which auc measures the area. Values: ROC: true against false positives; PR: precision against
+    recall, as average precision. Default: ROC. Example: PR"""
+    threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The probability above which a sample counts as the second of two classes. Unit: probability.
+    Default: the more probable class. Example: 0.3"""
+    log_as: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")] | None = None
+    """The name in logs, where one metric is listed several times. Default: its own name. Example: f1_weighted"""
+
+    @model_validator(mode="after")
+    def _has_its_options(self) -> Self:
+        kind = whole_metric(self.name)
+        takes = kind.options if kind else ()
+        for option in ("average", "curve", "threshold"):
+            value = getattr(self, option)
+            if value is not None and option not in takes:
+                rule = f"it takes {', '.join(takes)}" if takes else "write its name alone"
+                raise ValueError(f"{self.name} takes no {option}, got {show(value)}; {rule}")
+        if kind is not None and kind.of_ranks and self.average in ("binary", "micro"):
+            raise ValueError(f"{self.name}: average must be macro or weighted, got {show(self.average)}")
+        if self.threshold is not None and self.average not in (None, "binary"):
+            raise ValueError(f"threshold needs average binary, got {show(self.average)}")
+        if kind is None and self.log_as is not None:
+            raise ValueError(f"{self.name} takes no log_as; write its name alone")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> str | dict[str, Any]:
+        options = {key: value for key, value in handler(self).items() if value is not None}
+        return options if len(options) > 1 else self.name
+
+    @property
+    def kind(self) -> Kind | None:
+        """The metric of a whole part that it is; None for one of Keras's own."""
+        return whole_metric(self.name)
+
+    @property
+    def logged(self) -> str:
+        """The name in logs."""
+        return self.log_as or self.name
+
+    @property
+    def needs_all_classes(self) -> bool:
+        """Whether it is not defined on a part that lacks a class: the area under an ROC curve."""
+        return self.kind is not None and self.kind.name == "auc" and self.curve != "PR"
+
+    @property
+    def needs_two_classes(self) -> str | None:
+        """The option that only two classes allow, if it is set."""
+        return "threshold" if self.threshold is not None else "average" if self.average == "binary" else None
+
+
+def named_once(metrics: tuple[MetricSpec, ...]) -> tuple[MetricSpec, ...]:
+    """The same metrics.
+
+    Raises:
+        ValueError: two that differ would be logged by one name.
+    """
+    seen: dict[str, MetricSpec] = {}
+    for spec in metrics:
+        if seen.setdefault(spec.logged, spec) != spec:
+            raise ValueError(f"{spec.logged} is listed twice; give one of them another name in the logs with log_as")
+    return metrics

@@ -1,0 +1,133 @@
+"""The slower way to train a model: by Keras's `fit`, or by that of a HyperModel."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from hpo.data.dataset import Dataset
+from hpo.data.generated import epoch_of
+from hpo.models import Built
+from hpo.training.augmentation import Augment, augment_steps
+from hpo.training.class_weights import sample_weights, weights_by_class
+from hpo.training.compiling import labels_for
+from hpo.training.epoch_callback import Leaving, Stopped, Watch
+from hpo.training.graph import EVALUATION_BATCH
+from hpo.training.learning_rate import Plateau
+from hpo.training.messages import Job
+from hpo.training.state import Hidden, TrainingState
+from hpo.training.testing import Scored, evaluated
+from hpo.training.whole_part import Figures, WholeInFit, predicted
+
+
+class FitTrainer:
+    """See `trainers.Trainer`."""
+
+    plateaus: Sequence[Plateau] = ()
+
+    def __init__(
+        self,
+        job: Job,
+        built: Built,
+        dataset: Dataset,
+        callbacks: list[Any],
+        augment: Augment | None,
+        figures: Figures | None,
+    ) -> None:
+        self._job = job
+        self._built = built
+        self._dataset = dataset
+        self._callbacks = callbacks
+        self._augment = augment
+        self._figures = figures
+        self._epoch = 0
+
+    def state(self) -> TrainingState:
+        """Raises Hidden: nobody knows what a `fit` keeps."""
+        whose = "Keras's" if self._built.fit is None else "the HyperModel's own"
+        raise Hidden(f"{whose} fit trains it")
+
+    def fit(self, watch: Watch) -> Leaving:
+        """See `trainers.Trainer`."""
+        model, training = self._built.model, self._job.training
+        # Keras's own loop has TensorFlow shuffle the samples.
+        tf.random.set_seed(self._job.seed)
+        if self._augment is not None:
+            augment_steps(model, self._augment)
+        watch.beside = self._callbacks
+        x, y = self._part("training") if self._dataset.batches is None else (self._fresh(), None)
+        validation: Any = self._part("validation")
+        options: dict[str, Any]
+        if y is not None:
+            options = {"batch_size": training.batch_size, "validation_batch_size": EVALUATION_BATCH}
+            options["sample_weight"] = sample_weights(
+                training.class_weight, self._dataset.training.y, self._dataset.info
+            )
+        else:
+            if self._dataset.stream is not None:
+                validation = validation[0]
+            options = {"shuffle": False}  # the pipeline's own concern
+            options["class_weight"] = weights_by_class(training.class_weight, self._dataset.info)
+        # Defaults rather than arguments, since a HyperModel's own fit may pass options of its own.
+        model.fit = partial(model.fit, **options)
+        if self._figures is not None:
+            whole = WholeInFit(self._figures, validation, EVALUATION_BATCH)
+            self._callbacks = [whole, *self._callbacks]
+            model.fit = whole.beside(model.fit)
+        fit = model.fit if self._built.fit is None else partial(self._built.fit, model)
+        try:
+            fit(
+                x, y, epochs=training.epochs, verbose=0, callbacks=[*self._callbacks, watch], validation_data=validation
+            )
+        except Stopped as stopped:
+            return stopped.reason
+        return watch.ended or "epochs"
+
+    def test(self, weights: list[Any]) -> Scored:
+        """See `trainers.Trainer`."""
+        self._built.model.set_weights(weights)
+        size = EVALUATION_BATCH if self._dataset.stream is None else None
+
+        def evaluate(name: str) -> dict[str, Any]:
+            x, y = self._part(name)
+            found = dict(self._built.model.evaluate(x, y, batch_size=size, verbose=0, return_dict=True))
+            if self._figures is not None:
+                data = x if y is None else (x, y)
+                found |= self._figures(*predicted(self._built.model, data, EVALUATION_BATCH))
+            return found
+
+        return evaluated(self._dataset.info.extra_tests, evaluate, own_fit=self._built.fit is not None)
+
+    def _fresh(self) -> tf.data.Dataset:
+        """The generated batches of the epoch that is under way, whenever it is run through."""
+        model, info = self._built.model, self._dataset.info
+        self._callbacks = [keras.callbacks.LambdaCallback(on_epoch_begin=self._count), *self._callbacks]
+
+        def batches() -> Iterator[tuple[Any, Any]]:
+            for x, y in epoch_of(self._dataset, self._job.training.batch_size, self._job.seed, self._epoch):
+                yield info.scaling.apply(x), labels_for(model, y, info)
+
+        kinds = tuple(tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in self._part("training"))
+        fresh = tf.data.Dataset.from_generator(batches, output_signature=kinds)
+        return fresh.apply(tf.data.experimental.assert_cardinality(info.steps(self._job.training.batch_size)))
+
+    def _count(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+
+    def _part(self, name: str) -> tuple[Any, Any]:
+        """Features, scaled, and labels; or the user's own pipeline of both, and None."""
+        info = self._dataset.info
+        if self._dataset.stream is None:
+            part = self._dataset.part(name)
+            return info.scaling.apply(part.x), labels_for(self._built.model, part.y, info)
+        pipeline: Any = self._dataset.stream(name, self._job.training.batch_size)  # type: ignore[arg-type]
+        scaling = info.scaling
+        if scaling.method == "none":
+            return pipeline, None
+
+        def scale(x: Any, y: Any) -> tuple[Any, Any]:
+            return (tf.cast(x, tf.float32) - scaling.offset) * scaling.factor, y
+
+        return pipeline.map(scale, num_parallel_calls=1), None
