@@ -85,7 +85,7 @@ def apart(one: str, other: str) -> bool:
 
 
 @pytest.mark.parametrize("name", SINGLE)
-def test_a_mistake_is_told_once_at_its_line(tmp_path: Path, name: str) -> None:
+def test_a_mistake_is_reported_once_with_its_line(tmp_path: Path, name: str) -> None:
     told = [line for line in complaints(tmp_path, name) if "study.enqueue[0]: must be a mapping" not in line]
     (line,) = told
     place, _, said = line.partition(": ")
@@ -95,7 +95,7 @@ def test_a_mistake_is_told_once_at_its_line(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SINGLE)
-def test_of_any_two_mistakes_both_are_told(tmp_path: Path, name: str) -> None:
+def test_any_two_mistakes_are_both_reported(tmp_path: Path, name: str) -> None:
     later = itertools.dropwhile(lambda other: other != name, SINGLE)
     for other in later:
         if apart(name, other) and not depends(name, other):
@@ -105,7 +105,7 @@ def test_of_any_two_mistakes_both_are_told(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["unknown dataset", "near metric", "unknown optimizer", "sampler", "trials", "model"])
-def test_what_is_set_on_the_command_line_is_told_beside_the_file(tmp_path: Path, name: str) -> None:
+def test_mistakes_on_the_command_line_are_reported_with_those_of_the_file(tmp_path: Path, name: str) -> None:
     for other in SINGLE:
         if apart(name, other) and not depends(name, other):
             told = complaints(tmp_path, other, assigned=name)
@@ -126,7 +126,7 @@ def depends(one: str, other: str) -> bool:
     return other in blind.get(one, ()) or one in blind.get(other, ())
 
 
-def test_broken_assignments_and_values_that_cannot_be_read_are_told_beside_the_rest(tmp_path: Path) -> None:
+def test_unreadable_assignments_and_values_are_reported_with_the_other_mistakes(tmp_path: Path) -> None:
     file = tmp_path / "x.yaml"
     file.write_text("name: a\nname: b\ndataset: irris\nsearch_space: {model: mlp, parameters: {width: .nan}}\n"
                     "objective: val_accuracy\ntraining: {epochs: !x 3}\n")  # fmt: skip

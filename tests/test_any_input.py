@@ -102,7 +102,7 @@ def experiments(draw: st.DrawFn) -> dict[str, Any]:
 
 @few
 @given(experiments())
-def test_an_experiment_is_read_or_its_mistakes_are_told(data: dict[str, Any]) -> None:
+def test_an_experiment_is_read_or_its_mistakes_are_reported(data: dict[str, Any]) -> None:
     complains(load_plan, data)
 
 
@@ -132,7 +132,7 @@ def test_any_text_as_a_file(tmp_path: Path, text: str) -> None:
 @few
 @example(data={"\x85": "a\x85b"}, block=True)
 @given(values, st.booleans())
-def test_what_is_written_is_read_again(tmp_path: Path, data: Any, block: bool) -> None:
+def test_what_is_written_is_read_back_unchanged(tmp_path: Path, data: Any, block: bool) -> None:
     file = tmp_path / "x.yaml"
     file.write_text(to_yaml({"key": data}, block=block), encoding="utf-8")
     read = complains(read_yaml, file)
@@ -206,6 +206,6 @@ def test_assignments_into_lists_and_names_are_refused(assignment: str) -> None:
         load_plan(tiny(study={"enqueue": [{"depth": 1}]}), [assignment])
 
 
-def test_nothing_is_an_experiment_without_all_that_is_required() -> None:
+def test_an_experiment_without_a_required_key_is_refused() -> None:
     with pytest.raises(FileMistakes, match=r"(?s)name: is required.*search_space: is required.*objective: is required"):
         load_plan({})

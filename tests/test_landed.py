@@ -33,7 +33,7 @@ def typed(*arguments):
     return done.stdout
 
 
-def test_it_is_read(landed):
+def test_a_study_of_earlier_code_is_read(landed):
     studies = json.loads(typed("list", "--json"))["studies"]
     assert [(one["study"], one["states"]) for one in studies] == [("landed", {"complete": 5})]
     assert json.loads(typed("show", "landed", "--json"))["states"] == {"complete": 5}
@@ -46,7 +46,7 @@ def test_it_is_read(landed):
     assert read_exported(landed / "best.yaml").study == "landed"
 
 
-def test_it_goes_on_and_is_confirmed_further(landed):
+def test_a_study_of_earlier_code_goes_on_and_is_confirmed_further(landed):
     (before,) = read_studies(["landed"], landed / "mlruns")
     ran: Result = hpo.run("exp.yaml", overrides=["study.trials=6", "engine=serial"], home=landed / "mlruns")
     assert ran.trials[:5] == before.trials

@@ -151,7 +151,7 @@ def test_windows_is_refused_by_name(monkeypatch, capsys) -> None:
     assert "not on Windows itself" in capsys.readouterr().err
 
 
-def test_threads_that_cannot_be_limited_any_more_are_told_of(caplog) -> None:
+def test_a_warning_says_that_threads_cannot_be_limited_any_more(caplog) -> None:
     import tensorflow as tf
 
     from hpo.training.process import limit_threads

@@ -25,7 +25,7 @@ def space_of(experiment_file: Path) -> SearchSpace:
     return parse_space(document.below("search_space"), experiment.training, experiment.dataset)
 
 
-def test_what_is_shipped():
+def test_which_files_are_shipped():
     assert {"digits_mlp", "mnist_mlp"} <= {path.stem for path in EXPERIMENTS}
     assert {"mlp", "mlp_layers", "optimizers", "cnn"} <= {path.stem for path in SPACES}
 

@@ -19,7 +19,7 @@ Write = Callable[[str, str], Path]
     "arguments",
     [["--help"], ["list", "datasets"], ["list", "models"], ["schema", "experiment"], ["run", "missing.yaml"]],
 )
-def test_what_needs_no_training_imports_neither_tensorflow_nor_mlflow(arguments: list[str]) -> None:
+def test_commands_without_training_import_neither_tensorflow_nor_mlflow(arguments: list[str]) -> None:
     code = (
         "import sys\nsys.argv = ['hpo', *sys.argv[1:]]\nfrom hpo.cli.main import command\n"
         "command()\n"
@@ -59,7 +59,7 @@ def test_all_mistakes_of_both_files_at_once_and_nothing_is_created(
         (["ui", "none", "--port", "1"], "mlflow.db: no such file"),
     ],
 )
-def test_what_is_not_there_is_a_mistake_of_the_users(command: Command, arguments: list[str], message: str) -> None:
+def test_missing_files_and_studies_are_user_errors(command: Command, arguments: list[str], message: str) -> None:
     told = command(*arguments)
     assert told.returncode == 2, told.stderr
     assert message in told.stderr

@@ -27,7 +27,7 @@ def said(path, width=80):
     return "\n".join(explanation(find(path), width))
 
 
-def test_all_that_both_files_and_the_models_and_optuna_know_is_there():
+def test_keys_of_both_files_of_models_and_of_optuna_are_explained():
     definitions = json_schema("experiment")["$defs"]
     for section, spec in (("training", "TrainingSpec"), ("study", "StudySpec")):
         assert {f"{section}.{key}" for key in definitions[spec]["properties"]} <= set(KEYS)

@@ -150,7 +150,7 @@ def test_facts_go_on_below_themselves() -> None:
     ]  # fmt: skip
 
 
-def test_what_varies_most_comes_first() -> None:
+def test_columns_that_vary_most_come_first() -> None:
     assert by_variation({"a": [1, 1, None], "b": [1, 2, 3], "c": ["x", "y", "x"]}) == ["b", "c", "a"]
 
 

@@ -21,7 +21,7 @@ LOW, HIGH, BOTH = Interval(low=2), Interval(high=3), Interval(low=2, high=3)
         ([], [], [None, 1]),
     ],
 )
-def test_what_meets_a_condition(condition, yes, no):
+def test_which_values_meet_a_condition(condition, yes, no):
     assert all(holds(condition, value) for value in yes)
     assert not any(holds(condition, value) for value in no)
 

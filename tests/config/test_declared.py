@@ -91,7 +91,7 @@ def test_one_name_under_several_conditions():
         assert ("wide" in settings) == (settings["units"] in (8, 9, 16))
 
 
-def test_what_always_exists_hides_its_namesake():
+def test_an_unconditional_parameter_hides_a_conditional_one_of_the_same_name():
     units = number("Int", "units", 1, 9)
     found = space(choice("a", [1, 2]), units, number("Int", "units", 20, 30, [("a", [1])]))
     assert set(found.parameters) == {"a", "units"}
@@ -130,7 +130,7 @@ def test_names_and_choices_that_nothing_can_hold_are_refused(name, values, rule)
         Declared.from_config("own:make", config)
 
 
-def test_what_two_trials_declare_side_by_side_is_all_known():
+def test_parameters_that_two_parallel_trials_declare_are_all_kept():
     first, second = choice("a", [1, 2]), choice("b", [1, 2], [("a", [2])])
     known = declared(first)
     wider = known.widened(declared(first, choice("c", [3]))).widened(declared(first, second))

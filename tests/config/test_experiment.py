@@ -163,7 +163,7 @@ def test_durations(written, expected):
     [0, -1, "0", "-5m", "0h", True, None, [], "", " ", "m", "10 minutes", "1m30", "30m1h", "1 0m", "1d", float("nan"),
      float("inf"), "inf", "nan", 10**400, "9" * 400 + "h"],
 )  # fmt: skip
-def test_what_is_no_duration(written):
+def test_invalid_durations(written):
     with pytest.raises(ValueError, match="must be a duration above zero such as 90, 90s, 10m or 1h30m, got"):
         seconds(written)
 

@@ -24,7 +24,7 @@ SPACE = {
 }
 
 
-def test_what_a_trial_resolved_to_is_logged_kept_shown_and_exported(tmp_path):
+def test_resolved_settings_are_logged_stored_shown_and_exported(tmp_path):
     experiment = tiny(
         dataset={"name": "iris", "scaling": "minmax"}, search_space=SPACE, engine="serial",
         training={"epochs": 1, "schedule": {"name": "constant", "warmup_epochs": 0}},

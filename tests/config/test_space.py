@@ -96,7 +96,7 @@ def test_no_grid_of_uncountable_parameters(tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_what_a_random_study_proposes_has_no_complaints(tmp_path, seed):
+def test_proposals_of_a_random_study_are_valid(tmp_path, seed):
     spaces = [
         parse(tmp_path, NESTED),
         space_of(tmp_path, LISTS),
@@ -158,7 +158,7 @@ def test_choices_that_are_lists_survive_a_database(tmp_path):
         assert space.complaints(space.suggest(FixedTrial(trial.params))) == {}
 
 
-def test_what_optuna_sees_of_a_configuration(tmp_path):
+def test_a_configuration_as_optuna_stores_it(tmp_path):
     space = space_of(tmp_path, "{a: 1, b: {type: categorical, choices: [[1], x]}, c: {type: int, low: 1, high: 2}}")
     assert space.to_optuna({"a": 1, "b": [1], "c": 2}) == {"b": "[1]", "c": 2}
 
@@ -432,7 +432,7 @@ def test_examples_are_the_extremes_and_then_draws_that_the_space_allows(tmp_path
     assert {config["optimizer"] for config in found[2:]} == {"adam", "sgd", "rmsprop"}
 
 
-def test_what_must_hold_for_a_parameter_is_said_once_for_each_way(tmp_path):
+def test_the_conditions_of_a_parameter_are_listed_once_for_each_alternative(tmp_path):
     space = parse(tmp_path, NESTED)
     assert [parent for parent, _ in space.all_conditions("nesterov")] == ["momentum", "optimizer"]
     assert list(space.all_conditions("depth")) == []

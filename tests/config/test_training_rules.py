@@ -69,12 +69,12 @@ def test_the_file_alone_tells(name: str) -> None:
         {"loss": "mean_squared_error", "label_smoothing": 0.0},
     ],
 )
-def test_what_goes_together(training: dict[str, Any]) -> None:
+def test_settings_that_go_together(training: dict[str, Any]) -> None:
     assert list(disagreements(TrainingSpec.model_validate(training))) == []
     load_plan(tiny(training=training))
 
 
-def test_of_a_space_some_combinations_are_invalid() -> None:
+def test_some_combinations_of_a_space_may_be_invalid() -> None:
     schedule = {"type": "categorical", "choices": ["constant", "exponential"], "sets": "schedule.name"}
     space = {**tiny()["search_space"]["parameters"], "schedule": schedule}
     plan = load_plan(tiny(search_space={"model": "mlp", "parameters": space}, training={"reduce_on_plateau": True}))
@@ -85,7 +85,7 @@ def test_of_a_space_some_combinations_are_invalid() -> None:
         make_job(plan, {**others, "schedule": "exponential"}, 0, lambda _: Path())
 
 
-def test_what_all_combinations_of_a_space_lack_is_a_mistake_of_the_file() -> None:
+def test_a_setting_that_all_combinations_lack_is_a_mistake_in_the_file() -> None:
     warm = {"type": "float", "low": 0.0, "high": 2.0, "sets": "schedule.warmup_epochs"}
     space = {"model": "mlp", "parameters": {"warm": warm}}
     with pytest.raises(FileMistakes, match=r"training\.schedule: exponential needs decay_rate"):

@@ -156,7 +156,7 @@ def test_line_ends_and_byte_order_mark(tmp_path):
     assert document.where(("b",)).endswith(":2")
 
 
-def test_what_cannot_be_read(tmp_path):
+def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(NotFound, match=r"none.yaml: no such file"):
         read_yaml(tmp_path / "none.yaml")
     with pytest.raises(FileMistakes, match=r"cannot be read: Is a directory"):

@@ -73,7 +73,7 @@ def test_a_stop_before_the_first_epoch_leaves_no_score(engine, job_of, await_eve
     assert await_event(engine, Finished)[-1] == Finished(5, "interrupt", None)
 
 
-def test_nothing_is_heard_of_a_killed_trial(engine, job_of, await_event, drive):
+def test_a_killed_trial_sends_no_more_events(engine, job_of, await_event, drive):
     engine.submit(job_of(6, "slow", epochs=9))
     await_event(engine, Started)
     engine.kill(6)
@@ -152,7 +152,7 @@ def test_a_trial_that_cannot_pause_trains_through(engine, job_of, await_event, d
     assert kinds(drive(engine)) == [EpochDone, Finished]
 
 
-def test_what_a_model_declares(engine, job_of, iris):
+def test_parameters_that_a_model_declares_are_sent(engine, job_of, iris):
     job = job_of(0)
     found = engine.discover("engine_models:tuned", iris, job.import_paths)
     assert [one["config"]["name"] for one in found.config["space"]] == ["units"]

@@ -72,7 +72,7 @@ def test_a_choice_that_cannot_be_made(view: StudyView) -> None:
 
 
 @pytest.mark.parametrize("name", ["best.yaml", "best.json"])
-def test_a_file_says_what_was_confirmed_and_comes_back_as_it_was(
+def test_an_exported_file_has_the_confirmation_and_is_read_back_unchanged(
     confirmed: StudyView, tmp_path: Path, name: str
 ) -> None:
     trial = choose(confirmed, Which())[0]
@@ -104,7 +104,7 @@ def test_the_test_score_of_those_that_were_not_chosen_stays_unseen(confirmed: St
         (Targets(to=Path("no/such/best.yaml")), "there is no folder .*no/such; create it first"),
     ],
 )
-def test_what_cannot_be_written_is_refused_before_anything_is(
+def test_unwritable_targets_are_refused_before_anything_is_written(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, targets: Targets, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

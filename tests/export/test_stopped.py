@@ -26,7 +26,7 @@ FINALIST = Confirmed(0.1, chosen=False, validation=SCORE)
         (None, None, None, None),
     ],
 )
-def test_where_further_runs_end(ended_by: str | None, confirmed: Any, stopped: int | None, limit: int | None) -> None:
+def test_epochs_of_further_runs(ended_by: str | None, confirmed: Any, stopped: int | None, limit: int | None) -> None:
     objective = SimpleNamespace(metric="val_loss")
     plan: Any = SimpleNamespace(experiment=SimpleNamespace(objective=objective))
     one = Exported("s", 3, plan, {}, 7, 5, {"val_loss": 0.25, "ended_by": ended_by}, "0" * 32, confirmed=confirmed)

@@ -15,7 +15,7 @@ from hpo.plan.plan import load_plan
 BROKEN = "import keras\n\ndef build(params, dataset):\n    return keras.Sequential(params['none'])\n"
 
 
-def test_where_all_trials_failed_the_command_fails_and_says_what_and_how_to_see_more(
+def test_if_all_trials_failed_the_command_fails_with_the_reason_and_how_to_see_more(
     command: Command, write: Callable[[str, str], Path], tmp_path: Path
 ) -> None:
     write("broken_model.py", BROKEN)

@@ -195,7 +195,7 @@ def test_only_the_best_model_is_kept(url, tmp_path):
 
 @pytest.mark.parametrize("order", [(0.3, 0.5), (0.5, 0.3), (0.5, 0.5)])
 @pytest.mark.parametrize("length", [(2, 1), (1, 2), (1, 1)])
-def test_of_two_that_run_at_the_same_time_the_better_model_is_kept(url, tmp_path, order, length):
+def test_the_better_of_two_parallel_trials_keeps_its_model(url, tmp_path, order, length):
     models = tmp_path / "models" / "s"
 
     def script(job):
@@ -209,7 +209,7 @@ def test_of_two_that_run_at_the_same_time_the_better_model_is_kept(url, tmp_path
     assert [path.name for path in models.iterdir()] == [f"trial-{best.number:04}.keras"]
 
 
-def test_a_model_of_which_its_worker_said_nothing_is_not_kept(url, tmp_path, monkeypatch):
+def test_a_model_that_its_worker_did_not_report_is_deleted(url, tmp_path, monkeypatch):
     monkeypatch.setattr("hpo.loop.coordinator._GRACE", 0.2)
     models = tmp_path / "models" / "s"
     models.mkdir(parents=True)

@@ -38,7 +38,7 @@ def test_a_target_is_reached_by_what_equals_it(url, objective, values, trials):
     assert (ran.ending, len(ran.trials)) == ("target", trials)
 
 
-def test_of_a_loss_the_least_is_the_best_and_its_model_is_kept(url, tmp_path):
+def test_the_lowest_loss_is_the_best_and_its_model_is_kept(url, tmp_path):
     values = [0.5, 0.3, 0.4, 0.3, 0.2, 0.6]
     ran = run(url, lambda job: [values[job.trial]], trials=6, objective=LOSS)
     assert ran.log.bests == [0.5, 0.3, 0.3, 0.3, 0.2, 0.2]
@@ -67,7 +67,7 @@ def fixed(name: str) -> Declared:
     return Declared({"space": [{"class_name": "Fixed", "config": {"name": name, "value": 1}}], "values": {name: 1}})
 
 
-def test_what_a_model_declares_as_it_starts_and_as_it_ends_is_passed_on(url):
+def test_parameters_that_a_model_declares_at_its_start_or_end_are_passed_on(url):
     def script(job):
         yield Started(job.trial, 1, 17, declared=fixed("a") if job.trial == 0 else None, note="alone")
         yield 0.5
@@ -126,7 +126,7 @@ def test_the_message_of_a_failure_stands_above_its_traceback(url):
     assert [trial.failure.text for trial in ran.trials[:3]] == ["no\n\nTraceback", "not so", "gone\n\nits words"]
 
 
-def test_what_is_said_of_a_trial_that_was_ended_already_is_not_heard(url, monkeypatch):
+def test_events_of_a_trial_that_has_ended_are_ignored(url, monkeypatch):
     """An event that was on its way as its trial was killed."""
     kill, late = ScriptedEngine.kill, []
     events = ScriptedEngine.events
@@ -205,7 +205,7 @@ def test_a_pruned_trial_stops_alone(url):
     assert [len(trial.curves["val_accuracy"]) for trial in ran.trials] == [3, 2]
 
 
-def test_of_two_workers_one_trial_that_takes_too_long_is_ended_alone(url):
+def test_with_two_workers_only_the_trial_that_takes_too_long_is_ended(url):
     ran = run(
         url, lambda job: [0.4, None] if job.trial == 1 else endless_for(0.6), workers=2, trials=2, trial_timeout=0.4
     )
@@ -254,7 +254,7 @@ def test_a_worker_that_tests_a_trial_short_of_the_target_takes_the_next(url):
 # Folds
 
 
-def test_what_folds_tell_the_pruner_begins_with_the_first_that_has_ended(url):
+def test_the_pruner_gets_values_from_the_end_of_the_first_fold_on(url):
     def script(job):
         yield InFold(0.1, 1)
         yield InFold(0.5, 1, ended=True)

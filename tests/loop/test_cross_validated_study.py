@@ -193,7 +193,7 @@ def defined(experiment: dict[str, Any], home: Path) -> Definition:
     return definition_of(plan, variants_of(plan).base.info)
 
 
-def test_what_is_beside_the_digest_is_part_of_the_study(tmp_path: Path) -> None:
+def test_settings_beside_the_data_digest_identify_the_study_too(tmp_path: Path) -> None:
     dataset = {"name": "digits", "limit": 50}
     plain = defined(tiny(dataset=dataset), tmp_path)
     assert plain.identity["dataset"].keys() == {"name", "digest", "scaling"}

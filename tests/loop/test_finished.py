@@ -31,7 +31,9 @@ def plan_of(experiment: dict[str, Any], home: Path, *overrides: str) -> Plan:
     return load_plan(experiment, overrides, home)
 
 
-def test_it_says_how_to_add_trials_and_starts_no_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_study_says_how_to_add_trials_and_starts_no_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     experiment = recorded(tmp_path)
     monkeypatch.setattr("hpo.loop.jobs.prepared", None)
     monkeypatch.setattr("hpo.data.load", None)
@@ -45,7 +47,9 @@ def test_it_says_how_to_add_trials_and_starts_no_workers(tmp_path: Path, monkeyp
     assert "workers" not in said
 
 
-def test_what_is_not_over_or_not_the_same_goes_on_as_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_that_is_unfinished_or_changed_goes_on_as_usual(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     experiment = recorded(tmp_path, dataset={"name": "iris", "limit": 60})
     over = finished(plan_of(experiment, tmp_path))
     assert over is not None
@@ -60,7 +64,7 @@ def test_what_is_not_over_or_not_the_same_goes_on_as_ever(tmp_path: Path, monkey
     assert finished(load_plan(experiment, home=tmp_path / "none")) is None
 
 
-def test_what_waits_and_what_a_kill_left_running_goes_on_as_ever(tmp_path: Path) -> None:
+def test_waiting_trials_and_those_that_a_kill_left_running_go_on_as_usual(tmp_path: Path) -> None:
     experiment = recorded(tmp_path)
     theirs = optuna.load_study(study_name="tiny", storage=f"sqlite:///{tmp_path}/optuna.db")
     theirs.ask()

@@ -27,7 +27,7 @@ def names(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.iterdir())
 
 
-def test_a_model_goes_with_what_a_killed_worker_wrote_of_it(tmp_path: Path) -> None:
+def test_the_partial_files_of_a_killed_worker_are_removed(tmp_path: Path) -> None:
     touched(tmp_path, "trial-0003.keras", "trial-0003.4711.keras", "trial-0030.keras")
     models = folder_of(tmp_path)
     for _ in range(2):
@@ -35,7 +35,7 @@ def test_a_model_goes_with_what_a_killed_worker_wrote_of_it(tmp_path: Path) -> N
     assert names(tmp_path) == ["trial-0030.keras"]
 
 
-def test_what_failed_trials_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+def test_only_files_of_failed_trials_are_removed(tmp_path: Path) -> None:
     touched(tmp_path, "trial-0001.keras", "trial-0001.9.keras", "trial-0002.keras", "trial-0003.keras", "mine.keras")
     trials = [TrialRecord(1, "failed", {}, 0, 1), TrialRecord(2, "complete", {}, 0, 2)]
     folder_of(tmp_path, trials)
@@ -53,7 +53,7 @@ def test_a_model_that_was_beaten_as_its_coordinator_was_killed_is_removed(tmp_pa
     assert names(tmp_path) == ["trial-0000.keras", "trial-0002.keras", "trial-0003.keras"]
 
 
-def test_a_folder_that_is_none_ends_no_study(tmp_path: Path) -> None:
+def test_a_models_folder_that_is_a_file_or_missing_does_not_end_the_study(tmp_path: Path) -> None:
     (tmp_path / "models").touch()
     for name in ("models", "missing"):
         folder_of(tmp_path / name).trial_ended(TrialRecord(1, "failed", {}, 0, 1), None)

@@ -32,7 +32,7 @@ def test_on_a_terminal_in_place() -> None:
     assert text.endswith("\x1b[2K"), "and gone with the waiting"
 
 
-def test_where_nothing_is_left_nothing_is_said() -> None:
+def test_no_message_if_no_runs_are_left_to_log() -> None:
     console = Console(file=io.StringIO(), force_terminal=True)
     with Progress(console, Objective(metric="val_accuracy"), 5, None).logging():
         pass

@@ -66,7 +66,7 @@ def test_a_trial_that_failed_says_why_and_has_no_score(
     assert (record.state, record.failure, record.value) == ("failed", failure, None)
 
 
-def test_what_is_cut_short_says_that_it_was_not_tested(trial: RunningTrial) -> None:
+def test_a_trial_that_is_cut_short_has_a_note_that_it_was_not_tested(trial: RunningTrial) -> None:
     trial.stop("deadline", 1.0)
     assert trial.cut_short(20.0) == Finished(3, "deadline", None)
     trial.take_epoch(done(1, 0.5, last=True))

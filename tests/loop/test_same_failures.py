@@ -23,12 +23,12 @@ def test_three_in_a_row_with_the_same_error_are_too_many() -> None:
     assert complaint(bug, bug, None, bug, bug) is None
 
 
-def test_what_is_worded_differently_each_time_counts_by_its_reason() -> None:
+def test_failures_with_varying_messages_are_counted_by_reason() -> None:
     dead = [Failure("killed", f"pid {number}") for number in range(3)]
     assert complaint(*dead, succeeded=True) == "3 configurations in a row failed with the same error: killed"
 
 
-def test_what_says_something_of_the_configuration_counts_until_a_trial_succeeds() -> None:
+def test_failures_due_to_configurations_count_until_a_trial_succeeds() -> None:
     lost = Failure("nonfinite", "loss is nan")
     assert complaint(lost, lost, lost) is not None
     assert complaint(lost, lost, lost, succeeded=True) is None
@@ -36,7 +36,7 @@ def test_what_says_something_of_the_configuration_counts_until_a_trial_succeeds(
     assert complaint(bug, bug, lost, bug, succeeded=True) is None
 
 
-def test_of_configurations_that_make_no_model_it_takes_thirty() -> None:
+def test_thirty_configurations_without_a_model_end_the_study() -> None:
     invalid = Failure("invalid", "too deep")
     assert complaint(*[invalid] * 29) is None
     assert complaint(*[invalid] * 30) is not None

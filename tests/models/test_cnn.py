@@ -29,7 +29,7 @@ def kinds(model):
     return [type(layer).__name__ for layer in model.layers]
 
 
-def test_the_same_as_ever_where_nothing_new_is_said(cnn):
+def test_without_new_keys_the_network_is_unchanged(cnn):
     keras.utils.clear_session()  # which numbers the names of layers anew
     model = cnn(blocks=2, filters=4, kernel=5, batch_normalization=True, pooling="average", dense=7, dropout=0.5)
     plain = cnn(blocks=1, activation="leaky_relu", dense=0, dropout=0.5)
@@ -156,7 +156,7 @@ def test_a_sigmoid_for_two_classes_is_one_unit(cnn):
         ({"convolutions_1": 0}, "convolutions_1", "convolutions_1 must be a whole number of at least 1, got 0"),
     ],
 )
-def test_what_makes_no_network_is_refused_before_it_is_built(info_of, params, key, message):
+def test_impossible_networks_are_refused_before_they_are_built(info_of, params, key, message):
     for refuse in (check, build):
         with pytest.raises(InvalidModel) as caught:
             refuse("cnn", params, info_of((12, 10, 1)))
@@ -164,7 +164,7 @@ def test_what_makes_no_network_is_refused_before_it_is_built(info_of, params, ke
         assert caught.value.key == key
 
 
-def test_what_is_said_to_fit_does(info_of):
+def test_networks_that_pass_the_check_can_be_built(info_of):
     """Keras builds what the arithmetic lets pass, and puts out what it says, to the last pixel."""
     found = []
     for kernel, pool, convolutions, padding in itertools.product((1, 3, 4), (1, 2, 3), (1, 2), ("same", "valid")):

@@ -24,7 +24,7 @@ def test_a_default_that_is_written_out_changes_nothing(model, key, info_of):
 
 
 @pytest.mark.parametrize(("model", "key"), FIELDS)
-def test_nothing_that_cannot_be_is_taken(model, key, info_of):
+def test_impossible_values_are_refused(model, key, info_of):
     with pytest.raises(InvalidModel, match=key.removeprefix("block_")):
         PLANS[model]({"activation": "leaky_relu", key: object()}, info_of((8, 8, 1), classes=3))
 

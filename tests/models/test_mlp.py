@@ -31,7 +31,7 @@ def weights_of(model):
     return [layer.get_weights() for layer in model.layers if isinstance(layer, keras.layers.Dense)]
 
 
-def test_the_same_as_ever_where_nothing_new_is_said(mlp):
+def test_without_new_keys_the_network_is_unchanged(mlp):
     keras.utils.clear_session()  # which numbers the names of layers anew
     model = mlp(depth=2, width=5, width_2=3, activation="tanh", activation_1="leaky_relu", dropout_1=0.25)
     keras.utils.clear_session()

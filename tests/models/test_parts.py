@@ -125,5 +125,5 @@ def test_refused_values(info_of, params, key, message):
     assert pickle.loads(pickle.dumps(caught.value)).key == key
 
 
-def test_nothing_is_known_of_models_by_import_path(info_of):
+def test_keys_of_models_by_import_path_are_unknown(info_of):
     check("package.module:function", {"depth": -1}, info_of((4,)))

@@ -51,7 +51,7 @@ def project(tmp_path):
     return tmp_path / "project"
 
 
-def test_all_that_comes_after_a_run_finds_data_and_code_from_another_folder(project, tmp_path, monkeypatch):
+def test_later_commands_find_data_and_code_from_another_folder(project, tmp_path, monkeypatch):
     monkeypatch.chdir(project)
     hpo.run("experiments/exp.yaml", home=tmp_path / "home")
     monkeypatch.chdir(tmp_path / "other")
@@ -66,7 +66,7 @@ def test_all_that_comes_after_a_run_finds_data_and_code_from_another_folder(proj
     assert again.value == best.value
 
 
-def test_what_was_moved_is_found_from_the_working_directory_or_named(project, tmp_path, monkeypatch):
+def test_moved_files_are_found_from_the_working_directory_or_named_in_an_error(project, tmp_path, monkeypatch):
     monkeypatch.chdir(project)
     view = kept(project)
     moved = shutil.move(project, tmp_path / "moved")

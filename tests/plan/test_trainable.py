@@ -39,14 +39,14 @@ def test_a_kernel_larger_than_its_input_names_its_line_and_nothing_is_created(co
         ({"dataset": "iris", "search_space": {"model": "mlp", "parameters": {"turn": TURN}}}, "rotation"),
     ],
 )
-def test_what_no_configuration_allows_is_a_mistake(tmp_path, changes, message):
+def test_a_setting_that_no_configuration_allows_is_a_mistake(tmp_path, changes, message):
     experiment = tiny(dataset=IMAGES, engine="serial") | changes
     with pytest.raises(FileMistakes, match=message):
         hpo.run(experiment, home=tmp_path / "home")
     assert not (tmp_path / "home").exists()
 
 
-def test_where_some_are_possible_the_others_fail_in_no_time(tmp_path):
+def test_impossible_configurations_fail_at_once_if_others_are_possible(tmp_path):
     kernels = {"type": "categorical", "choices": [3, 11]}
     experiment = tiny(
         dataset=IMAGES,

@@ -101,7 +101,7 @@ def test_a_model_function_has_ranges_for_what_it_looks_up(with_model: Path) -> N
     assert "models.py" not in names(created)
 
 
-def test_a_range_that_says_nothing_of_its_parameter_is_named(with_model: Path) -> None:
+def test_a_guessed_range_is_marked(with_model: Path) -> None:
     created = create_project(with_model, Wanted(model="mine:mystery"))
     assert created.guessed == ("zeta",)
     assert "# a guess" in (with_model / "search_space.yaml").read_text()
@@ -127,7 +127,7 @@ def test_a_model_that_is_not_there(with_model: Path, model: str, message: str) -
     assert [path.name for path in with_model.iterdir()] == ["mine.py"]
 
 
-def test_what_is_there_stays(folder: Path) -> None:
+def test_existing_files_are_kept(folder: Path) -> None:
     (folder / "models.py").write_text("mine = 1\n")
     with pytest.raises(UserError, match=r"has models.py already; name another folder: hpo init FOLDER"):
         create_project(folder, Wanted())

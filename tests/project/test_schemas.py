@@ -102,7 +102,7 @@ def test_shipped_files_are_valid(path):
         ("search_space", 3),
     ],
 )  # fmt: skip
-def test_what_cannot_be_an_experiment_is_refused(path, value):
+def test_the_schema_refuses_invalid_experiments(path, value):
     parts = path.split(".")
     start = {**EXPERIMENT, "objective": {"metric": "val_loss"}} if len(parts) > 1 else EXPERIMENT
     start = {**start, "dataset": {"name": "digits"}} if parts[0] == "dataset" and len(parts) > 1 else start
@@ -133,7 +133,7 @@ def test_what_cannot_be_an_experiment_is_refused(path, value):
         {"model": "mlp", "parameters": {"depth": 2, "dropout": {"type": "boolean", "when": {"depth": {}}}}},
     ],
 )  # fmt: skip
-def test_what_cannot_be_a_search_space_is_refused(space):
+def test_the_schema_refuses_invalid_search_spaces(space):
     assert list(SCHEMAS["search-space"].iter_errors(space))
     refused_by_both({**EXPERIMENT, "search_space": space})
 
@@ -150,7 +150,7 @@ def test_what_cannot_be_a_search_space_is_refused(space):
         {"model": "cnn", "parameters": {"blocks": {"type": "constant", "value": [{"filters": 8}]}, "kernel_2": 3}},
     ],
 )  # fmt: skip
-def test_what_can_be_a_search_space_is_not(space):
+def test_the_schema_accepts_valid_search_spaces(space):
     assert [error.message for error in SCHEMAS["search-space"].iter_errors(space)] == []
     assert SCHEMAS["experiment"].is_valid({**EXPERIMENT, "search_space": space})
     load_plan({**EXPERIMENT, "search_space": space})
@@ -197,7 +197,7 @@ VALUES = st.one_of(
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(PATHS), VALUES), min_size=1, max_size=2))
-def test_what_the_schema_refuses_hpo_refuses_too(changes):
+def test_hpo_refuses_what_the_schema_refuses(changes):
     experiment = {**EXPERIMENT, "dataset": {"name": "digits"}}
     for path, value in changes:
         try:
@@ -231,7 +231,7 @@ def test_other_short_forms():
     assert any("discriminator" in form for form in parameter)
 
 
-def test_editors_are_told_bounds_defaults_examples_and_what_values_mean():
+def test_the_schema_has_bounds_defaults_examples_and_the_meaning_of_values():
     definitions = json_schema("experiment")["$defs"]
     epochs = definitions["TrainingSpec"]["properties"]["epochs"]
     assert epochs["description"] == "The most epochs that a trial trains. Unit: epochs."

@@ -129,7 +129,7 @@ def test_an_axis_of_curves_leaves_out_first_epochs_that_are_far_off(tmp_path):
     assert "minallowed" not in axis
 
 
-def test_states_are_told_apart_and_failures_seen(store):
+def test_states_look_different_and_failures_are_visible(store):
     source = read_source(store, "wild")
     names = {trace["name"]: trace for trace in traces(history(source))}
     assert set(names) - {"best so far"} == {"complete", "failed", source.choice.name}

@@ -48,7 +48,7 @@ def test_the_best_models_predictions_agree_with_its_score(view):
     assert sure == sorted(sure, reverse=True)
 
 
-def test_what_is_missing_is_said(view):
+def test_the_report_names_missing_parts(view):
     gone = [replace(trial, model_file="/nowhere/model.keras") for trial in view.trials]
     assert predictions(view, gone).reason == "The best model was not saved, or its file is gone."
     changed = replace(view, identity={**view.identity, "dataset": {**view.identity["dataset"], "digest": "0"}})
@@ -58,7 +58,7 @@ def test_what_is_missing_is_said(view):
     assert re.search(r"cannot be shown: .*nowhere\.npz", predictions(lost, best).reason)
 
 
-def test_a_broken_model_file_is_said(view, tmp_path):
+def test_the_report_names_a_broken_model_file(view, tmp_path):
     broken = tmp_path / "model.keras"
     broken.write_bytes(b"")
     best = replace(view.trials[0], model_file=str(broken))

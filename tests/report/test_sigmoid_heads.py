@@ -16,7 +16,7 @@ SPACE = {"model": "mlp", "parameters": {"depth": 1, "learning_rate": 0.02, "outp
 
 
 @pytest.mark.parametrize(("data", "kind"), [("breast_cancer", "probability"), ("iris", "output")])
-def test_what_is_predicted_has_the_accuracy_that_was_measured(tmp_path, data, kind):
+def test_predictions_have_the_accuracy_that_was_measured(tmp_path, data, kind):
     experiment = tiny(dataset=data, search_space=SPACE, training={"epochs": 8}, study={"trials": 1}, engine="serial")
     hpo.run(experiment, home=tmp_path)
     view = read_study(f"sqlite:///{tmp_path}/optuna.db", "tiny")

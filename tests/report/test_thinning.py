@@ -18,7 +18,7 @@ def test_few_trials_are_all_shown_without_a_word():
     assert (len(thinned.numbers), thinned.note) == (400, "")
 
 
-def test_of_many_the_best_and_some_at_random_are_shown_and_counted():
+def test_of_many_trials_the_best_and_a_random_sample_are_shown_and_counted():
     thinned = thin(trials(9871), 400, "curves")
     assert thinned.note == "400 of 9,871 curves: the best 100 and 300 drawn at random"
     assert len(thinned.numbers) == 400
@@ -29,7 +29,7 @@ def test_of_many_the_best_and_some_at_random_are_shown_and_counted():
     assert thin(trials(9871), 400, "curves") == thinned
 
 
-def test_what_must_be_shown_is_shown_and_counted():
+def test_trials_that_must_be_shown_are_shown_and_counted():
     many = trials(1000)
     thinned = thin(many, 40, "points", keep=[many[0], *many[990:]])
     assert set(range(990, 1000)) <= thinned.numbers

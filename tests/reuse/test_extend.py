@@ -174,7 +174,7 @@ def test_a_setting_of_training_becomes_the_value_of_a_new_parameter(home: Path) 
         ),
     ],
 )
-def test_what_would_not_compare_is_refused_and_nothing_created(
+def test_incomparable_changes_are_refused_and_nothing_is_created(
     home: Path, changes: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):

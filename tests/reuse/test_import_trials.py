@@ -73,7 +73,7 @@ def past(*records: TrialRecord, source: str = "old") -> list[Past]:
     return [Past(source, str(record.number), record) for record in records]
 
 
-def test_what_is_carried_is_added_once_and_numbered_on(url: str) -> None:
+def test_imported_trials_are_added_once_and_numbered_after_the_others(url: str) -> None:
     space = definition().space
     first = past(ended(4), ended(5, origin=4, attempt=1))
     carry(url, "s", space, "val_accuracy", first)
@@ -88,7 +88,7 @@ def test_what_is_carried_is_added_once_and_numbered_on(url: str) -> None:
     assert read_study(url, "s").trials[6].origin == 6
 
 
-def test_what_is_merely_observed_is_no_trial_of_the_study(url: str) -> None:
+def test_observed_results_do_not_count_as_trials_of_the_study(url: str) -> None:
     for _ in range(2):
         observe(url, "s", definition().space, "val_accuracy", past(ended(4)))
     assert len(read_study(url, "s").trials) == 2

@@ -28,7 +28,7 @@ def test_the_trials_of_a_random_search() -> None:
     assert first.epochs is None
 
 
-def test_of_hyperband_the_epochs_are_known() -> None:
+def test_the_epochs_of_hyperband_trials_are_read() -> None:
     trials = read_project(PROJECTS / "hyperband")
     assert sorted({trial.epochs for trial in trials}) == [1, 2, 4]
 

@@ -141,7 +141,7 @@ def test_missing_runs_are_logged_and_the_rest_is_left_alone(home: Path) -> None:
     assert look(home) == before
 
 
-def test_what_a_kill_left_running_is_ended(home: Path) -> None:
+def test_runs_that_a_kill_left_running_are_ended(home: Path) -> None:
     """A trial, a confirming run, and the study's own run."""
     from mlflow import MlflowClient
 
@@ -198,7 +198,7 @@ def test_a_study_that_cannot_be_logged_gets_a_message(home: Path, tmp_path: Path
         log_again("told", home=home)
 
 
-def test_the_command_says_what_there_is(home: Path, tmp_path: Path, command: Command) -> None:
+def test_the_command_reports_how_many_runs_it_repaired(home: Path, tmp_path: Path, command: Command) -> None:
     told = command("log", "told", "--tracking-uri", f"sqlite:///{tmp_path}/other/mlflow.db", "--home", home, "--json")
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout)["mended"] == 9

@@ -54,7 +54,7 @@ def test_strictly_nothing_is_missing_and_nothing_left_over(known: dict[str, Any]
     assert str(caught.value) == reason
 
 
-def test_what_is_merely_known_may_be_silent_on_constants_and_say_more() -> None:
+def test_known_results_may_lack_constants_and_have_further_keys() -> None:
     more = {**without("activation"), "tuner/epochs": 3}
     assert fitted(space(), more, {}, strict=False) == KNOWN
     adam = {**KNOWN, "optimizer": "adam"}
@@ -111,7 +111,7 @@ def ended(number: int, **more: Any) -> TrialRecord:
     return replace(TrialRecord(number, "complete", KNOWN, 7, number), **told)
 
 
-def test_of_a_study_what_ran_and_fits_is_taken_and_the_rest_is_counted_by_its_reason() -> None:
+def test_trials_that_ran_and_fit_are_taken_and_the_others_are_counted_by_reason() -> None:
     trials = [
         ended(0),
         ended(1, state="running", value=None),
@@ -139,12 +139,14 @@ def test_by_another_objective_a_trial_has_the_best_of_that_curve() -> None:
 
 @pytest.mark.parametrize(("strict", "listed"), [(True, {ENQUEUED: {"depth": 2}}), (False, {})])
 @pytest.mark.parametrize(("same", "noted"), [(True, {"completed_rung_0": 0.3}), (False, {})])
-def test_what_goes_with_a_trial(strict: bool, listed: dict[str, Any], same: bool, noted: dict[str, Any]) -> None:
+def test_results_that_are_taken_over_with_a_trial(
+    strict: bool, listed: dict[str, Any], same: bool, noted: dict[str, Any]
+) -> None:
     (one,) = gathered(ended(0), strict=strict, same=same).past
     assert (one.attributes, one.system) == (listed, noted)
 
 
-def test_of_a_keras_tuner_project_only_what_was_trained_to_the_end_is_taken(tmp_path: Path) -> None:
+def test_only_completed_trials_of_a_keras_tuner_project_are_taken(tmp_path: Path) -> None:
     def tuned(name: str, epochs: int | None = 3, status: str = "COMPLETED", *scores: float) -> KerasTunerTrial:
         values = KNOWN if epochs is None else {**KNOWN, "tuner/epochs": epochs}
         return KerasTunerTrial(name, status, values, {"val_accuracy": scores} if scores else {})

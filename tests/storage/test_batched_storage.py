@@ -99,7 +99,7 @@ def test_epochs_are_written_within_a_trial(url: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "qmc", "cmaes", "nsga2"])
-def test_what_is_read_back_is_what_was_in_memory(url: str, sampler: str) -> None:
+def test_the_database_holds_what_was_in_memory(url: str, sampler: str) -> None:
     """All that samplers and pruners keep in trials is in the database: a study that was stopped goes on alike."""
     one, parts = url, url.replace("optuna.db", "other.db")
     whole = run(one, two_epochs, trials=8, sampler=sampler, pruner="successive_halving")
@@ -139,7 +139,7 @@ def test_a_draft_that_is_not_kept_was_never_there(url: str) -> None:
     assert len(optuna.load_study(study_name="s", storage=url).trials) == 3
 
 
-def test_what_was_given_out_does_not_change_afterwards(url: str) -> None:
+def test_returned_trials_do_not_change_afterwards(url: str) -> None:
     run(url, two_epochs, trials=1)
     storage = BatchedStorage(RDBStorage(url))
     study = storage.get_study_id_from_name("s")

@@ -120,7 +120,7 @@ def test_a_lock_waits_for_a_server_that_restarts(postgres_server):
     assert PASSWORD not in said[0]
 
 
-def test_what_says_that_a_store_is_away(url, tmp_path):
+def test_errors_that_mean_that_a_store_is_away(url, tmp_path):
     def error(url: str, sql: str = "SELECT 1", **options: object) -> DBAPIError:
         with pytest.raises(DBAPIError) as caught, create_engine(url, **options).connect() as connection:
             connection.exec_driver_sql(sql)

@@ -37,7 +37,7 @@ def test_keys_of_trials(study: optuna.Study) -> None:
     assert compat.key_of(frozen) == 17, LOOK + "the key of a trial cannot be set, see set_key"
 
 
-def test_a_sampler_sees_the_trials_told_since(study: optuna.Study) -> None:
+def test_a_sampler_sees_trials_that_ended_meanwhile(study: optuna.Study) -> None:
     def seen() -> int:
         # As samplers of Optuna read the trials.
         return len(study._get_trials(deepcopy=False, use_cache=True))
@@ -50,7 +50,7 @@ def test_a_sampler_sees_the_trials_told_since(study: optuna.Study) -> None:
     assert seen() == before + 1, LOOK + "Optuna keeps what it read elsewhere, see forget_read_trials"
 
 
-def test_what_an_enqueued_trial_is_to_have(study: optuna.Study) -> None:
+def test_the_fixed_parameters_of_an_enqueued_trial(study: optuna.Study) -> None:
     study.enqueue_trial({"x": 1})
     (waiting,) = study.get_trials()
     assert waiting.system_attrs == {compat.FIXED_PARAMS: {"x": 1}}, LOOK + "see FIXED_PARAMS"
@@ -59,7 +59,7 @@ def test_what_an_enqueued_trial_is_to_have(study: optuna.Study) -> None:
     assert trial.suggest_int("x", 0, 3) == 2, LOOK + "see FIXED_PARAMS"
 
 
-def test_what_successive_halving_notes_of_a_trial(study: optuna.Study) -> None:
+def test_the_rungs_that_successive_halving_stores_for_a_trial(study: optuna.Study) -> None:
     study.pruner = SuccessiveHalvingPruner(min_resource=1)
     trial = study.ask()
     trial.report(0.5, 1)

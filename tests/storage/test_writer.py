@@ -47,7 +47,7 @@ def failing(times: int, then: Callable[[], Any] = lambda: 7, error: Exception = 
     return do
 
 
-def test_what_is_posted_is_done_in_order_and_what_is_called_comes_after_it(write: Writer) -> None:
+def test_posted_tasks_are_done_in_order_and_calls_after_them(write: Writer) -> None:
     done: list[int] = []
     for number in range(5):
         write.post(partial(done.append, number))
@@ -57,7 +57,7 @@ def test_what_is_posted_is_done_in_order_and_what_is_called_comes_after_it(write
     assert write.answers
 
 
-def test_what_fails_while_the_store_is_away_is_done_again_and_both_is_said_once(write: Writer, said: list[str]) -> None:
+def test_failed_writes_are_repeated_and_each_outage_and_return_is_reported_once(write: Writer, said: list[str]) -> None:
     done: list[str] = []
     write.post(failing(2, lambda: done.append("first")))
     write.post(lambda: done.append("second"))
@@ -69,13 +69,13 @@ def test_what_fails_while_the_store_is_away_is_done_again_and_both_is_said_once(
     ]
 
 
-def test_what_is_over_soon_goes_unsaid(write: Writer, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_outage_is_not_reported(write: Writer, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "_WARN_AFTER", 60.0)
     assert write.call(failing(1)) == 7
     assert said == []
 
 
-def test_what_is_tried_once_is_not_done_again(write: Writer) -> None:
+def test_a_call_that_is_tried_once_is_not_repeated(write: Writer) -> None:
     with pytest.raises(NotNow):
         write.try_call(failing(1))
     # It is known to be away now, and asked again a little later.
@@ -88,7 +88,7 @@ def test_what_is_tried_once_is_not_done_again(write: Writer) -> None:
     assert write.try_call(lambda: 9) == 9
 
 
-def test_what_is_slow_counts_as_away_and_as_back_once_it_answers(write: Writer, said: list[str]) -> None:
+def test_a_slow_store_counts_as_away_until_it_answers(write: Writer, said: list[str]) -> None:
     go = threading.Event()
     with pytest.raises(NotNow):
         write.try_call(lambda: go.wait(5))

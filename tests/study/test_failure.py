@@ -5,7 +5,7 @@ import pytest
 from hpo.study.failure import Failure, runs_again
 
 
-def test_a_failure_is_told_in_a_line_or_in_full() -> None:
+def test_a_failure_as_one_line_and_in_full() -> None:
     bug = Failure("error", "m.py:3: ValueError: no\nsuch thing\n", "Traceback ...\n")
     assert (str(bug), bug.line) == ("error: m.py:3: ValueError: no", "m.py:3: ValueError: no")
     assert bug.text == "m.py:3: ValueError: no\nsuch thing\n\nTraceback ..."
@@ -19,7 +19,7 @@ def test_a_failure_is_told_in_a_line_or_in_full() -> None:
         (None, 0, False),
     ],
 )  # fmt: skip
-def test_what_was_given_back_is_run_again_and_what_died_as_often_as_retries_say(
+def test_interrupted_trials_run_again_and_crashed_ones_up_to_retries(
     reason: str | None, deaths: int, again: bool
 ) -> None:
     assert runs_again(reason, deaths, retries=2) is again

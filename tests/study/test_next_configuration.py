@@ -44,7 +44,7 @@ def test_a_space_of_one_configuration_is_run_once_whatever_the_time(url):
     assert run(url, flat, timeout=60, space=nothing, name="nothing").configs == [{}]
 
 
-def test_what_the_file_lists_is_passed_over_where_it_was_tried(url):
+def test_configurations_listed_in_the_file_are_skipped_if_they_were_tried(url):
     whole = {"kind": "b", "rate": 0.1}
     listed = [whole, {"kind": "b", "rate": 0.1, "fixed": 7}, {"kind": "a"}, {"kind": "a", "size": 2}, {"kind": "a"}]
     spec: dict[str, Any] = {"enqueue": listed, "space": SMALL}
@@ -53,7 +53,7 @@ def test_what_the_file_lists_is_passed_over_where_it_was_tried(url):
     assert keys(run(url, flat, trials=20, **spec)) == ALL
 
 
-def test_what_others_enqueue_takes_another_value_where_it_may_and_else_fails(url):
+def test_an_enqueued_duplicate_gets_other_values_if_possible_and_fails_otherwise(url):
     spec: dict[str, Any] = {"space": SMALL}
     run(url, flat, trials=1, enqueue=[{"kind": "a", "size": 1}], **spec)
     theirs = optuna.load_study(study_name="s", storage=url)

@@ -143,7 +143,7 @@ def test_the_view_is_what_was_run(url):
     assert first.seconds is not None
 
 
-def test_nothing_that_is_not_finite_is_kept(url):
+def test_nonfinite_values_are_not_stored(url):
     def script(job):
         return {1: [math.inf], 2: [0.3, -math.inf], 3: [math.nan]}.get(job.trial, [0.5])
 

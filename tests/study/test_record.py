@@ -53,7 +53,7 @@ def folded(**more):
     return record(0, 0.6, best_epoch=3, fold_best_epochs=(2, 3, 5), curves=FOLDED, fold_lengths=(2, 2, 1), **more)
 
 
-def test_of_folds_each_counts_by_its_best_epoch():
+def test_each_fold_counts_by_its_best_epoch():
     trial = folded()
     assert trial.best == {"val_accuracy": pytest.approx(0.6), "accuracy": pytest.approx(2 / 3)}
     assert trial.deviations == {"val_accuracy": pytest.approx(0.3), "accuracy": pytest.approx(0.230940)}
@@ -86,7 +86,7 @@ def test_the_best_trial_is_the_first_of_the_ranked():
     assert best_trial([record(0, None, "pruned")], HIGHER) is None
 
 
-def test_what_nobody_goes_on_with_is_lost_and_everything_else_stays():
+def test_only_running_trials_are_marked_as_lost():
     running = record(3, None, "running", best_epoch=1)
     gone = lost(running)
     assert (gone.state, gone.failure) == ("failed", Failure("lost", "its coordinator was killed"))
@@ -102,7 +102,7 @@ def test_the_outcome_of_a_trial_is_its_state_or_why_it_failed():
     assert (record(3).reason, record(3).outcome) == (None, "complete")
 
 
-def test_what_there_is_to_say_of_a_trial():
+def test_the_remarks_on_a_trial():
     assert (record(3).label, record(3).remarks) == ("trial 3", [])
     assert record(9, confirms=Confirms(3, 2)).label == "trial 3 seed 2"
     assert record(3, test_note="none", model_note="large").remarks == ["test scores: none", "model: large"]

@@ -58,7 +58,7 @@ def test_random_goes_on_as_if_nothing_had_died(url, tmp_path):
     assert [trial.params for trial in ran.trials if trial.state == "complete"] == undisturbed
 
 
-def test_what_waits_in_optunas_queue_does_not_stand_in_the_way_of_a_second_try(url):
+def test_waiting_trials_in_optunas_queue_do_not_block_a_retry(url):
     run(url, lambda job: [Lost(job.trial, "killed", "SIGKILL")], trials=1, retries=0)
     optuna.load_study(study_name="s", storage=url).enqueue_trial({"depth": 3})
     ran = run(url, flat, trials=1, retries=1)

@@ -25,7 +25,7 @@ def stored(attributes: Any = None, state: TrialState = TrialState.COMPLETE) -> o
     return create_trial(state=state, value=value, user_attrs={**known, **(attributes or {})})
 
 
-def test_what_is_written_of_a_trial_is_what_is_read() -> None:
+def test_a_trial_is_read_as_it_was_written() -> None:
     trial = stored()
     trial.number = 4
     read = record_of(trial)
@@ -67,7 +67,7 @@ def test_a_failure_counts_in_whatever_state_optuna_keeps_it(
     assert reason_of(create_trial(state=TrialState.FAIL)) is None
 
 
-def test_of_a_trial_that_was_killed_as_it_began_what_is_known_counts() -> None:
+def test_a_trial_that_was_killed_at_its_start_keeps_what_was_written() -> None:
     distribution = optuna.distributions.IntDistribution(1, 3)
     trial = create_trial(
         state=TrialState.RUNNING, params={"depth": 3}, distributions={"depth": distribution},
@@ -76,7 +76,7 @@ def test_of_a_trial_that_was_killed_as_it_began_what_is_known_counts() -> None:
     assert (record_of(trial).params, record_of(trial).seed) == ({"rate": 0.1, "depth": 3}, 0)
 
 
-def test_what_waits_or_is_merely_observed_is_no_trial() -> None:
+def test_waiting_and_observed_trials_are_not_listed() -> None:
     waiting, observed = create_trial(state=TrialState.WAITING), stored({"hpo:observed": {}})
     assert len(records_of([waiting, stored(), observed])) == 1
 

@@ -45,7 +45,7 @@ def test_listed_configurations_come_first_and_the_sampler_completes_them(url):
     assert [config["depth"] for config in added.configs].count(3) == sum(c["depth"] == 3 for c in ran.configs[1:])
 
 
-def test_what_a_plain_optuna_user_enqueues_is_run(url):
+def test_trials_enqueued_with_plain_optuna_are_run(url):
     run(url, flat, trials=1)
     plain = optuna.load_study(study_name="s", storage=url)
     plain.enqueue_trial({"depth": 3, "learning_rate": 0.02, "widths": "[8, 4]"}, user_attrs={"by": "hand"})
@@ -58,7 +58,7 @@ def test_what_a_plain_optuna_user_enqueues_is_run(url):
 
 
 @pytest.mark.parametrize("spec", [{"trials": 5}, {"timeout": 60}, {"timeout": 60, "sampler": "grid"}])
-def test_all_that_somebody_enqueued_is_run_to_the_last(url, spec):
+def test_all_enqueued_trials_are_run(url, spec):
     space = {"model": "mlp", "parameters": {"depth": {"type": "int", "low": 1, "high": 5}}}
     run(url, flat, trials=1, space=space, enqueue=[{"depth": 3}], sampler=spec.get("sampler", "random"))
     for depth in (5, 1, 4):
@@ -84,7 +84,7 @@ def test_the_files_list_is_run_to_its_last_with_as_many_trials(url):
         ({"widths": "[9]"}, "'[9]' not in"),
     ],
 )
-def test_what_the_space_does_not_allow_fails_and_the_study_goes_on(url, params, error):
+def test_enqueued_values_outside_the_space_fail_and_the_study_goes_on(url, params, error):
     run(url, flat, trials=1)
     optuna.load_study(study_name="s", storage=url).enqueue_trial(params)
     ran = run(url, flat, trials=3)

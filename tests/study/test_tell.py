@@ -25,7 +25,7 @@ def url(tmp_path):
     ("reason", "state"),
     [("nonfinite", "PRUNED"), ("invalid", "PRUNED"), ("timeout", "PRUNED"), ("error", "FAIL"), ("interrupted", "FAIL")],
 )
-def test_a_failure_of_the_configuration_is_told_as_pruned_without_a_value(url, reason, state):
+def test_a_failure_due_to_the_configuration_is_stored_as_pruned_without_a_value(url, reason, state):
     def script(job):
         return [0.9, Failed(job.trial, reason, "no")] if job.trial == 1 else [0.5]
 
@@ -49,7 +49,7 @@ def test_running_out_of_memory_counts_once_it_is_not_tried_again(url):
     assert run(url, flat, trials=2).engine.jobs == []
 
 
-def test_what_lacks_parameters_or_lies_outside_the_space_teaches_nothing(url):
+def test_trials_without_parameters_or_outside_the_space_stay_failed(url):
     run(url, flat, trials=1)
     theirs = optuna.load_study(study_name="s", storage=url)
     theirs.enqueue_trial({"widths": "[9]"})
@@ -112,7 +112,7 @@ def test_tpe_keeps_away_from_where_trials_diverge(url):
         ("RUNNING", "nonfinite", {1: 0.9}, ("RUNNING", {1: 0.9})),
     ],
 )
-def test_what_samplers_see_of_an_ended_trial(state, failure, values, seen):
+def test_ended_trials_as_samplers_see_them(state, failure, values, seen):
     result = {"hpo:result": {"failure": failure}} if failure is not None else {}
     trial = optuna.trial.create_trial(
         state=optuna.trial.TrialState[state], user_attrs=result, intermediate_values=values
@@ -124,7 +124,7 @@ def test_what_samplers_see_of_an_ended_trial(state, failure, values, seen):
 
 @pytest.mark.parametrize("instructive", [True, False])
 @pytest.mark.parametrize("failure", ["nonfinite", "invalid", "timeout", "out_of_memory", "error", "lost"])
-def test_only_what_says_something_of_the_configuration_is_told_as_pruned(failure, instructive):
+def test_only_failures_due_to_the_configuration_are_stored_as_pruned(failure, instructive):
     failed = TrialRecord(0, "failed", {}, 0, 0, failure=Failure(failure))
     teaches = instructive and failure not in ("error", "lost")
     assert optuna_state(failed, instructive).name == ("PRUNED" if teaches else "FAIL")

@@ -41,7 +41,7 @@ def _own_temporary_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", None)
 
 
-def test_it_is_gone_at_the_end_whatever_happened(tmp_path):
+def test_the_scratch_folder_is_removed_at_the_end_of_the_process(tmp_path):
     with contextlib.suppress(ValueError), scratch_folder() as folder:
         (folder / "data").mkdir()
         (folder / "data" / "x").write_text("1")
@@ -55,7 +55,7 @@ def test_none_but_the_user_may_read_it():
         assert folder.stat().st_mode & 0o077 == 0
 
 
-def test_that_of_a_killed_run_is_removed_and_that_of_a_living_one_stays():
+def test_the_folder_of_a_killed_run_is_removed_and_that_of_a_living_one_kept():
     killed, living = process(HOLD), process(HOLD)
     try:
         assert killed.stdout is not None
@@ -91,7 +91,7 @@ scratch._delete(folder)
         assert not left.exists()
 
 
-def test_that_of_an_earlier_version_is_removed_once_its_process_is_gone(tmp_path):
+def test_the_folder_of_an_earlier_version_is_removed_after_its_process_has_ended(tmp_path):
     (tmp_path / f"hpo-run-{os.getpid()}-abc").mkdir()
     (tmp_path / "hpo-run-999999999-abc").mkdir()
     with scratch_folder():

@@ -20,7 +20,7 @@ from hpo.training.messages import EpochDone, Failed, Finished, Lost, Started, cl
 HOSTILE = "\x1b[31mred\udc80\0[red]x[/red] [link=http://evil]y[/link] <b> :smile: \u202eabc"
 
 
-def test_what_acts_is_spelled_out() -> None:
+def test_control_characters_are_escaped() -> None:
     assert visible("a\x1b[2J\udc80\0\u202e\x9b\ttab\nline") == r"a\x1b[2J\udc80\x00\u202e\x9b" + "\ttab\nline"
     assert clean("100%\r\n50%\r") == "100%\n50%\n"
     assert encodable({"a\udc80": ["b\0", 1, None, "c"]}) == {r"a\udc80": [r"b\x00", 1, None, "c"]}
@@ -36,7 +36,7 @@ def test_a_long_text_keeps_its_beginning_and_its_end() -> None:
     assert shortened("abc", 2) == "ab"
 
 
-def test_what_the_users_code_says_is_clean_once_it_is_heard() -> None:
+def test_text_from_the_users_code_is_cleaned_on_arrival() -> None:
     failed = cleaned(Failed(0, "error", HOSTILE * 1000, HOSTILE * 100_000))
     assert isinstance(failed, Failed)
     lost = cleaned(Lost(0, "killed", HOSTILE * 1000, HOSTILE * 100_000))

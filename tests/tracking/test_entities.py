@@ -139,7 +139,7 @@ def test_records_in_the_order_of_their_ends():
     assert [one.number for one in entities.by_end([late, running, same, early])] == [1, 3, 0]
 
 
-def test_what_is_said_of_a_trial():
+def test_the_description_of_a_trials_run():
     def note(record: TrialRecord, objective: Objective = ACCURACY) -> str:
         found = {tag.key: tag.value for tag in entities.state_tags(record, objective)}
         return found["mlflow.note.content"]
@@ -153,7 +153,7 @@ def test_what_is_said_of_a_trial():
     assert tags == {"hpo.state", "hpo.ended_by", "mlflow.note.content"}
 
 
-def test_a_run_of_a_trial_and_one_that_confirms_are_told_apart():
+def test_runs_of_trials_and_confirming_runs_are_distinguished():
     trial, seed = complete(12), complete(7, confirms=Confirms(3, 2))
     assert (entities.run_name(trial), entities.run_name(seed)) == ("trial-0012", "confirm-0003-seed-2")
     assert entities.role_tags(trial) == {"hpo.role": "trial", "hpo.trial": "12"}
@@ -177,7 +177,7 @@ def test_params_are_what_a_trial_resolved_to_or_what_earlier_code_knew():
     }  # fmt: skip
 
 
-def test_what_was_confirmed_stands_with_its_interval():
+def test_a_confirmed_score_is_logged_with_its_interval():
     score = Estimate(mean=0.8, deviation=0.1, low=0.7, high=0.9, seeds=3)
     one = Finalist(
         trial=3, searched=0.9, values={1: 0.8}, validation=score, p_value=None, tied=True, model_parameters=1, seconds=1

@@ -36,7 +36,7 @@ def until(condition: Any) -> None:
         time.sleep(0.02)
 
 
-def test_a_locked_database_is_warned_of_once_and_told_later(uri, home, capfd):
+def test_a_locked_database_causes_one_warning_and_is_written_later(uri, home, capfd):
     warnings: list[str] = []
     log = opened(uri, home, warnings)
     log.ready()
@@ -129,7 +129,7 @@ def test_a_database_that_cannot_be_made_is_tried_again(tmp_path, empty_database)
     assert len(warnings) == 1
 
 
-def test_what_mlflow_logs_stays_off_the_terminal(uri, home, capfd):
+def test_log_output_of_mlflow_stays_off_the_terminal(uri, home, capfd):
     with quiet():
         client = connect(uri)
         database = sqlite3.connect(home / "mlflow.db")

@@ -36,7 +36,7 @@ def test_until_trials_have_ended_what_may_vary_is_shown():
     assert (found.columns(), found.axes()) == (["width", "rate"], ["width", "rate"])
 
 
-def test_what_is_the_same_in_all_trials_is_no_column():
+def test_parameters_that_never_vary_are_no_columns():
     trials = [trial(n, n / 10, width=n, rate=0.1, declared_by_the_model=n % 2, depth=3 - n) for n in range(3)]
     found = varied(*trials, declared=["depth", "rate", "width"])
     assert found.columns() == ["depth", "width", "declared_by_the_model"]
@@ -71,7 +71,7 @@ def test_failed_trials_lack_a_score_and_take_no_axis_away():
     assert varied(*trials, trial(4, 0.9, "failed")).axes() == ["width"]
 
 
-def test_of_many_parameters_the_most_telling_are_axes():
+def test_of_many_parameters_the_most_influential_are_axes():
     chance = random.Random(0)
     trials = []
     for number in range(60):
@@ -84,7 +84,7 @@ def test_of_many_parameters_the_most_telling_are_axes():
     assert axes == sorted(axes)
 
 
-def test_names_are_those_that_mlflow_is_told():
+def test_columns_have_the_names_that_are_logged():
     found = varied(*(trial(n, 0.1, **{"größe|x": n, "dotted.name": {"inner": n}}) for n in range(2)))
     assert found.columns() == ["dotted.name.inner", "gr__e_x"]
 

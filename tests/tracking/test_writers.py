@@ -132,7 +132,7 @@ def test_the_tables_are_written_as_mlflow_writes_them(uri, tmp_path, monkeypatch
     assert [*dict.fromkeys(errors)] == sorted(["ValueError: no\n\nTraceback ...", "lone \\udc80 surrogate, \\x00 zero"])
 
 
-def test_what_is_not_known_is_left_to_the_client(tmp_path, empty_database, monkeypatch):
+def test_unknown_databases_are_left_to_the_client(tmp_path, empty_database, monkeypatch):
     url = f"sqlite:///{shutil.copy(empty_database, tmp_path / 'mlflow.db')}"
     client = connect(url)
     experiment = client.get_experiment_by_name("Default")

@@ -87,7 +87,7 @@ def test_noise_has_its_deviation_on_any_samples() -> None:
     assert difference.mean() == pytest.approx(0, abs=0.02)
 
 
-def test_what_enters_is_zero_before_scaling_unless_told_otherwise() -> None:
+def test_pixels_that_enter_an_image_are_zero_before_scaling_by_default() -> None:
     scaling = Scaling("standard", np.array(33.0, np.float32), np.array(1 / 78, np.float32))
     augment = Augment(Augmentation(translation=0.5), info_of((8, 8, 1), scaling), 0)
     seen = np.asarray(augment(np.full((50, 8, 8, 1), 2.0, np.float32)))

@@ -30,7 +30,7 @@ def test_a_weight_for_each_sample(info):
     assert sample_weights({"1": 3.0}, y, info).dtype == np.float32
 
 
-def test_what_has_no_classes_has_no_weights_of_classes(info):
+def test_data_without_classes_has_no_class_weights(info):
     with pytest.raises(InvalidModel, match="class_weight: there is no class 3; valid: setosa, versicolor, virginica"):
         sample_weights({"0": 1.0, "3": 1.0}, np.array([0]), info)
     assert weights_by_class(None, info) is None
@@ -63,6 +63,6 @@ def test_a_callback_of_the_users_is_called_after_each_epoch(run_job):
     assert line.curves["learning_rate"] == pytest.approx([0.04, 0.02, 0.01])
 
 
-def test_what_is_no_callback_says_so(run_job):
+def test_an_object_that_is_no_callback_is_refused(run_job):
     failed = run_job(training={"callbacks": ["own_code:no_callback"]}).last
     assert failed.message == "own_code:no_callback: must make a keras.callbacks.Callback, made 'nothing'"

@@ -64,7 +64,7 @@ def test_metrics_that_keras_knows_are_reported(digits, metric):
         ),
     ],
 )
-def test_what_keras_does_not_know_makes_the_model_invalid(digits, training, message):
+def test_names_unknown_to_keras_make_the_model_invalid(digits, training, message):
     with pytest.raises(InvalidModel) as raised:
         compiled(digits, **training)
     assert str(raised.value) == message

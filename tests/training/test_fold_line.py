@@ -47,7 +47,7 @@ def test_epochs_are_numbered_on_and_only_the_last_fold_ends_the_trial():
     ]
 
 
-def test_what_else_is_said_goes_through_and_stops_are_the_trials():
+def test_other_events_pass_unchanged_and_a_stop_ends_the_whole_trial():
     line = Line()
     fold = FoldLine(line, 2, 2, 4, first=False)
     fold.emit(Finished(7, "epochs", 1))

@@ -90,7 +90,7 @@ def _seen(module: Any) -> tuple[Any, ...]:
     )
 
 
-def test_what_a_module_sets_as_it_is_imported_holds_in_each_run(module_of: ModuleOf, run: Callable[..., Any]) -> None:
+def test_settings_made_at_import_hold_in_each_run(module_of: ModuleOf, run: Callable[..., Any]) -> None:
     path = module_of("sets_at_import", AT_IMPORT)
     set_then = ("mixed_bfloat16", False, 1e-3, "dense_1", "1", "raise", True)
     assert [run(path, _seen) for _ in range(3)] == [set_then] * 3
@@ -99,14 +99,18 @@ def test_what_a_module_sets_as_it_is_imported_holds_in_each_run(module_of: Modul
     assert np.geterr()["divide"] != "raise"
 
 
-def test_what_is_imported_while_the_model_is_explored_holds_too(module_of: ModuleOf, tmp_path: Path, run: Any) -> None:
+def test_settings_of_modules_imported_while_the_model_is_explored_hold_too(
+    module_of: ModuleOf, tmp_path: Path, run: Any
+) -> None:
     path = module_of("explored_first", AT_IMPORT)
     run_fresh([path], [str(tmp_path)], True, lambda: keras.mixed_precision.set_global_policy("float64"))
     assert keras.config.dtype_policy().name == "float32"
     assert run(path, _seen)[:2] == ("mixed_bfloat16", False)
 
 
-def test_what_others_imported_holds_as_their_thread_has_it(module_of: ModuleOf, tmp_path: Path, run: Any) -> None:
+def test_settings_of_modules_imported_earlier_hold_as_in_the_importing_thread(
+    module_of: ModuleOf, tmp_path: Path, run: Any
+) -> None:
     path = module_of("imported_before", AT_IMPORT)
     with pytest.MonkeyPatch.context() as patched:
         patched.syspath_prepend(tmp_path)
@@ -162,7 +166,7 @@ def _everything(module: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("clears", [False, True])
-def test_what_a_run_sets_ends_with_it(module_of: ModuleOf, run: Callable[..., Any], clears: bool) -> None:
+def test_settings_of_a_run_end_with_it(module_of: ModuleOf, run: Callable[..., Any], clears: bool) -> None:
     path = module_of(f"plain_{clears}", "")
 
     def trial(module: Any) -> None:
@@ -232,7 +236,7 @@ def state():
 """
 
 
-def test_what_a_run_changes_in_the_users_module_is_undone(module_of: ModuleOf, run: Callable[..., Any]) -> None:
+def test_changes_of_a_run_to_the_users_module_are_undone(module_of: ModuleOf, run: Callable[..., Any]) -> None:
     path = module_of("keeps_state", STATE)
     fresh = run(path, lambda module: module.state())
     changed = run(path, lambda module: module.change())

@@ -120,7 +120,7 @@ class OwnStep(Subclassed):
         return super().train_step(data)
 
 
-def test_what_cannot_train_inside_the_graph_says_why() -> None:
+def test_the_reason_why_a_model_cannot_train_in_the_graph() -> None:
     model = OwnStep()
     model.compile("adam", "mse")
     assert needs_fit(model) == "the model has a train_step of its own"

@@ -67,7 +67,7 @@ def test_settings_of_tensorflow_can_be_taken_back() -> None:
     assert tf.config.optimizer.get_experimental_options() == before, LOOK + "see set_optimizer_options"
 
 
-def test_what_is_kerass_own() -> None:
+def test_which_classes_and_functions_are_kerass_own() -> None:
     class Own(keras.layers.Dense):
         pass
 
@@ -134,7 +134,7 @@ def test_a_variable_takes_other_shapes() -> None:
     assert variable.numpy().shape == (5, 7), LOOK + "see open_shape"
 
 
-def test_what_is_excluded_from_weight_decay() -> None:
+def test_weights_that_are_excluded_from_weight_decay() -> None:
     optimizer = keras.optimizers.AdamW()
     assert not compat.excludes_from_weight_decay(optimizer), LOOK + "see excludes_from_weight_decay"
     optimizer.exclude_from_weight_decay(var_names=["bias"])

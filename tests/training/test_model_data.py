@@ -64,7 +64,7 @@ def test_a_saved_model_knows_its_data_and_loads_in_plain_keras(tmp_path: Path) -
     assert keras.saving.load_model(path).input_shape == (None, 4)
 
 
-def test_a_model_that_others_saved_says_nothing_of_its_data(tmp_path: Path) -> None:
+def test_a_model_saved_elsewhere_has_no_description_of_its_data(tmp_path: Path) -> None:
     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(tmp_path / "m.keras")
     assert read_info(tmp_path / "m.keras") is None
     assert predict(tmp_path / "m.keras", np.ones((5, 3), np.int64)).shape == (5, 2)
@@ -76,7 +76,7 @@ def test_samples_of_another_shape(tmp_path: Path) -> None:
         predict(path, np.ones((5, 8, 8)))
 
 
-def test_what_is_no_model(tmp_path: Path) -> None:
+def test_files_that_are_no_model(tmp_path: Path) -> None:
     (tmp_path / "m.keras").write_text("no model")
     with pytest.raises(ModelError, match=r"m\.keras: cannot be"):
         predict(tmp_path / "m.keras", np.ones((1, 3)))

@@ -124,7 +124,7 @@ def test_out_of_memory_has_a_reason_of_its_own(run_job):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, own_code.OwnInterrupt])
-def test_whatever_the_code_raises_fails_the_trial_alone(run_job, error):
+def test_any_exception_of_the_users_code_fails_only_its_trial(run_job, error):
     failed = run_job("own_code:raises", params={"error": error}).last
     assert failed.reason == "error"
     assert failed.message.endswith(error.__name__)

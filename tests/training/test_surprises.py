@@ -60,7 +60,7 @@ def test_an_error_of_the_users_own_is_the_trials(run_job):
     assert 'own_code.py", line' in failed.traceback
 
 
-def test_what_model_fit_would_call_of_a_models_own_is_heard():
+def test_overridden_methods_that_model_fit_calls_are_called():
     class Fits(keras.Sequential):
         def fit(self, *args, **options):
             return super().fit(*args, **options)

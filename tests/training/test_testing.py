@@ -33,7 +33,7 @@ def test_each_part_is_tested_by_itself(extra: list[str], scores: dict[str, float
     assert evaluated(extra, evaluate) == Scored(scores, note)
 
 
-def test_an_own_fit_is_said() -> None:
+def test_a_note_names_the_models_own_fit() -> None:
     assert evaluated([], evaluate, own_fit=True).note == OWN_FIT
     assert evaluated(["left"], evaluate, own_fit=True).note == f"{OWN_FIT}; test_left failed: SystemExit: enough"
 

@@ -120,7 +120,7 @@ def test_a_stop_before_the_first_epoch_leaves_no_score(run_job, recorder, tmp_pa
         ({"model": "own_code:lost_in_validation"}, "val_loss is nan after epoch 1"),
     ],
 )
-def test_what_is_not_finite_fails_the_trial_and_is_never_reported(run_job, job, message):
+def test_nonfinite_values_fail_the_trial_and_are_not_reported_to_the_pruner(run_job, job, message):
     line = run_job(objective="val_loss", **job)
     assert (type(line.last), line.last.reason) == (Failed, "nonfinite")
     assert re.fullmatch(message, line.last.message)
@@ -138,7 +138,7 @@ def test_the_same_job_gives_the_same_curves_bit_for_bit_whatever_ran_before(run_
     assert first.curves != other.curves
 
 
-def test_what_one_trial_sets_is_not_seen_by_the_next(run_job):
+def test_global_settings_of_a_trial_do_not_reach_the_next(run_job):
     before = run_job(training={"epochs": 1})
     half = [run_job("own_code:half_precise", training={"epochs": 1}) for _ in range(2)]
     assert half[0].last == half[1].last

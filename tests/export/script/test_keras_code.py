@@ -37,7 +37,7 @@ def test_the_code_of_a_model_builds_it_again(name):
     assert [float(loss) for loss in model.losses] == [float(loss) for loss in again.losses]
 
 
-def test_what_is_as_keras_has_it_is_left_out_and_long_lists_are_short():
+def test_defaults_of_keras_are_left_out_and_long_lists_are_shortened():
     code = layers_as_code(build("mlp", MODELS["mlp"], info_of((8, 8, 1))).model)
     assert code[5] == "layers.Rescaling(1.0, offset=[0.0] * 64 + [1.0])"
     assert code[6] == (

@@ -252,7 +252,7 @@ def test_a_script_ends_by_saying_that_its_score_is_another(exported: Callable[..
         names["main"]()
 
 
-def test_what_a_score_is_allowed_to_be(exported: Callable[..., Exported]) -> None:
+def test_the_tolerance_of_an_exported_script(exported: Callable[..., Exported]) -> None:
     file = exported("iris", value=0.95)
     info = load(file.plan.experiment.dataset, file.plan.folders).info
     guess = tolerance(file, info)
