@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks import decisions_real
 from hpo.statistics.choice import Candidates, Choice, choose, compared
 from hpo.statistics.race import Rule, entrants, rounds
 from hpo.statistics.two_way import Floats
@@ -190,7 +191,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.decisions_hold", description=__doc__)
     parser.add_argument("--repeats", type=int, default=8_000, help="simulated studies for each figure: %(default)s")
     parser.add_argument("--only", default="", help="figures whose name has these words")
+    decisions_real.add_options(parser)
     options = parser.parse_args()
+    if options.real is not None:
+        decisions_real.measure(options)
+        return
     began = time.monotonic()
     for row in table(options.repeats, options.only):
         print("| " + " | ".join(row.values()) + " |", flush=True)
