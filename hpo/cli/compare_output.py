@@ -9,6 +9,7 @@ from rich.console import Console
 from hpo.cli.json_output import finite
 from hpo.cli.trial_output import result
 from hpo.compare.compare import parameter_columns as columns_of_parameters
+from hpo.compare.sentences import noise_floor_sentence, study_sentences
 from hpo.compare.summary import StudySummary, differences, summaries
 from hpo.text.tables import Column, by_variation, fits, parameter_columns, print_settings, print_table
 from hpo.text.values import NOTHING, count, duration, score, setting
@@ -23,10 +24,10 @@ _LINES = 100
 # Ranks of columns: where there is no room, columns of larger rank are left out first. Scores, which are not named
 # here, are kept.
 _RANKS = {
-    "confirmed_mean": 1, "behind": 3, "confirmed_low": 6, "confirmed_high": 6, "beyond_noise": 6, "seconds": 5,
-    "model_parameters": 7,
+    "confirmed_mean": 1, "verdict": 1, "noise_floors_behind": 1, "behind": 6, "confirmed_low": 6, "confirmed_high": 6,
+    "seconds": 5, "model_parameters": 7,
 }  # fmt: skip
-_HEADINGS = {"seconds": "time", "model_parameters": "size"}
+_HEADINGS = {"seconds": "time", "model_parameters": "size", "noise_floors_behind": "floors behind"}
 
 
 def print_comparison(out: Console, views: "Sequence[StudyView]", frame: "pd.DataFrame", wide: bool = False) -> None:
@@ -35,26 +36,25 @@ def print_comparison(out: Console, views: "Sequence[StudyView]", frame: "pd.Data
         _print_studies(out, summaries(views), wide)
         _print_differences(out, differences(views), [view.name for view in views], wide)
     _print_trials(out, frame, columns_of_parameters(views), wide)
-    for view in views:
-        if view.confirmation is not None:
-            out.print(
-                f"Noise floor of {view.name}: {score(view.confirmation.noise_floor)} from seed to seed; "
-                "a single run that is behind by less cannot be told apart from the best."
-            )
+    if "noise_floors_behind" in frame.columns:
+        out.print("floors behind: how many noise floors a single run is behind the best single run.")
+    for sentence in filter(None, map(noise_floor_sentence, views)):
+        out.print(sentence)
 
 
 def comparison_json(views: "Sequence[StudyView]", frame: "pd.DataFrame") -> dict[str, Any]:
-    """The comparison for programs: `trials`, `studies`, and `differences` in their definitions."""
+    """The comparison for programs: `trials`, `studies`, `sentences`, and `differences` in their definitions."""
+    lines = summaries(views)
     rows = frame.astype(object).to_dict(orient="records")
     return {
         "trials": [{str(name): finite(value) for name, value in row.items()} for row in rows],
-        "studies": [asdict(line) for line in summaries(views)],
+        "studies": [asdict(line) for line in lines],
+        "sentences": [*study_sentences(lines), *filter(None, map(noise_floor_sentence, views))],
         "differences": differences(views),
     }
 
 
 def _print_studies(out: Console, lines: Sequence[StudySummary], wide: bool) -> None:
-    noise = {True: " beyond noise", False: " within noise", None: ""}
     columns = [
         Column("study", [line.study for line in lines], text=True),
         Column("objective", [line.metric for line in lines], 5, text=True),
@@ -64,13 +64,24 @@ def _print_studies(out: Console, lines: Sequence[StudySummary], wide: bool) -> N
         Column("time", [duration(round(line.seconds)) for line in lines], 4),
         Column("mean by trials", [score(line.by_trials) for line in lines], 7),
         Column("mean by time", [score(line.by_time) for line in lines], 6),
+        Column("behind", [score(line.behind) for line in lines], 3),
+        Column("floors behind", [_floors(line.noise_floors_behind) for line in lines], 8),
         Column("confirmed", [score(line.confirmed) for line in lines], 1),
-        Column("behind", [f"{score(line.behind)}{noise[line.beyond_noise]}" for line in lines], 1, text=True),
+        Column("by confirmed means", [line.verdict or NOTHING for line in lines], 1, text=True),
     ]
     left_out = print_table(out, columns, title="Studies", wide=wide)
     if not {"mean by trials", "mean by time"} <= set(left_out):
-        out.print("mean by trials, by time: the best score so far, averaged over the length of the shortest study.")
+        out.print(
+            "mean by trials, by time: the best score so far, averaged from where every study has one to the length of "
+            "the shortest study."
+        )
+    for sentence in study_sentences(lines):
+        out.print(sentence)
     out.print()
+
+
+def _floors(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.1f}"
 
 
 def _print_differences(out: Console, found: Mapping[str, Mapping[str, Any]], names: Sequence[str], wide: bool) -> None:
@@ -129,8 +140,8 @@ def _result_columns(frame: "pd.DataFrame", others: Sequence[str]) -> Iterator[Co
             yield Column("epoch", epochs, 4)
         else:
             rank = _RANKS.get(name, 2 if name in tests[:1] else 8 if name in tests else 0)
-            cells = [result(name, one) for one in values]
-            yield Column(_HEADINGS.get(name, name), cells, rank, text=name == "study")
+            cells = [_floors(one) if name == "noise_floors_behind" else result(name, one) for one in values]
+            yield Column(_HEADINGS.get(name, name), cells, rank, text=name in ("study", "verdict"))
 
 
 def _as_set(column: "pd.Series[Any]") -> list[Any]:

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from hpo.study.record import TrialRecord
 
 CONFIRMED = ("confirmed_mean", "confirmed_low", "confirmed_high")
-NOISE = ("behind", "beyond_noise")
+VERDICT = "verdict"
+NOISE = ("behind", "noise_floors_behind")
 _FIRST = ("study", "trial", "state")
 _COST = ("best_epoch", "epochs", "seconds", "model_parameters")
-_TAKEN = {*_FIRST, *_COST, *CONFIRMED, *NOISE, "failure"}
+_TAKEN = {*_FIRST, *_COST, *CONFIRMED, VERDICT, *NOISE, "failure"}
 
 
 def compare(
@@ -33,9 +34,12 @@ def compare(
 
     - study, trial, state, and the objective. With k-fold cross-validation also `<objective>_std`, the objective's
       standard deviation from fold to fold.
-    - If a study was confirmed: for finalists `confirmed_mean` and its 95% interval from `confirmed_low` to
-      `confirmed_high`. For all trials `behind`, by how much the trial is worse than the best of the table, and
-      `beyond_noise`, whether that is more than the noise floor, which is the deviation from seed to seed.
+    - If a study was confirmed: for finalists `confirmed_mean`, its 95% interval from `confirmed_low` to
+      `confirmed_high`, and `verdict`: chosen, cannot be told apart, worse, or why there is none. For all trials
+      `behind`, by how much the single run is worse than the best one of the table, and `noise_floors_behind`, the same
+      in noise floors: standard deviations from seed to seed, from the confirming runs. It is empty where the noise
+      floor is unknown. Single runs have no verdict: the last of 30 equal configurations is some 4 noise floors behind
+      the best.
     - best_epoch, epochs, seconds, model_parameters.
     - One column for each parameter. A parameter with the name of another column is called `params.<name>`.
     - test_<metric>, which are never used for ranking, and failure.
@@ -107,7 +111,7 @@ def table(views: "Sequence[StudyView]") -> "pd.DataFrame":
     if floors:
         frame = _with_noise(frame, objectives, floors)
     # Puts columns in order: pandas would put parameters that only some trials have last, behind the test scores.
-    confirmed = [name for name in CONFIRMED if name in frame.columns]
+    confirmed = [name for name in (*CONFIRMED, VERDICT) if name in frame.columns]
     scores = [name for metric in objectives for name in (metric, f"{metric}_std") if name in frame.columns]
     first = [*_FIRST, *scores, *confirmed, *(name for name in NOISE if floors), *_COST]
     last = [*sorted(name for name in frame.columns if name.startswith("test_")), "failure"]
@@ -151,21 +155,27 @@ def _column(name: str, taken: set[str]) -> str:
     return f"params.{name}" if name in taken or name.startswith("test_") else name
 
 
-def _confirmed(view: "StudyView", trial: "TrialRecord") -> dict[str, float]:
-    finalists = view.confirmation.finalists if view.confirmation is not None else ()
-    estimate = next((one.validation for one in finalists if one.trial == trial.number), None)
-    return {} if estimate is None else dict(zip(CONFIRMED, (estimate.mean, estimate.low, estimate.high), strict=True))
+def _confirmed(view: "StudyView", trial: "TrialRecord") -> dict[str, float | str]:
+    from hpo.statistics.decision import verdict
+
+    confirmation = view.confirmation
+    finalists = confirmation.finalists if confirmation is not None else ()
+    finalist = next((one for one in finalists if one.trial == trial.number), None)
+    if confirmation is None or finalist is None:
+        return {}
+    estimate = finalist.validation
+    found = () if estimate is None else zip(CONFIRMED, (estimate.mean, estimate.low, estimate.high), strict=True)
+    return {**dict(found), VERDICT: verdict(finalist, confirmation)}
 
 
 def _with_noise(
     frame: "pd.DataFrame", objectives: "Mapping[str, Objective]", floors: Mapping[str, float]
 ) -> "pd.DataFrame":
-    """Adds how far each trial is behind the best with its objective, and whether that exceeds the noise floor.
+    """Adds how far each trial is behind the best with its objective, in units of the score and in noise floors.
 
-    If both studies have a noise floor, the larger one counts. If neither has one, the answer is None.
+    The noise floor is the larger one of the trial's study and the best trial's; nothing is added where one is unknown.
     """
     import numpy as np
-    import pandas as pd
 
     known = frame["study"].map(floors).to_numpy(dtype=float)
     behind, floor = np.full(len(frame), np.nan), np.full(len(frame), np.nan)
@@ -175,7 +185,6 @@ def _with_noise(
         if scored.any():
             best = int(np.nanargmax(scores))
             behind[scored] = (scores[best] - scores)[scored]
-            floor[scored] = np.fmax(known, known[best])[scored]
-    decidable = ~np.isnan(behind) & ~np.isnan(floor)
-    beyond = [bool(far) if known else None for far, known in zip(behind > floor, decidable, strict=True)]
-    return frame.assign(behind=behind, beyond_noise=pd.Series(beyond, index=frame.index, dtype=object))
+            floor[scored] = np.maximum(known, known[best])[scored]
+    floor[floor == 0] = np.nan
+    return frame.assign(behind=behind, noise_floors_behind=behind / floor)

@@ -1,15 +1,19 @@
 """Several studies side by side: their best scores, how soon they reached them, and how their definitions differ."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from hpo.compare.best_so_far import Ended, Floats, ahead, averages
 from hpo.config.resolved import flat
-from hpo.config.score import Score
+from hpo.statistics.between_studies import compared_studies
 from hpo.study.record import TrialRecord, best_trial
 
 if TYPE_CHECKING:
+    from hpo.config.experiment import Objective
     from hpo.study.read import StudyView
 
 
@@ -28,45 +32,38 @@ class StudySummary:
     seconds: float
     """Wall time in which at least one trial ran."""
     by_trials: float | None
-    """The best score so far, averaged over the first n trials; n is the number of trials of the shortest study."""
+    """The best score so far, averaged over trials: from the one by which every study has a score to the last one of the
+    shortest study."""
+    by_trials_ahead: float | None
+    """The share of resampled orders of the trials in which `by_trials` is the best of all studies; see
+    `hpo.compare.best_so_far`. None with no other study of the same objective."""
     by_time: float | None
-    """The best score so far, averaged over the first t seconds; t is the time that the shortest study ran."""
+    """The same averaged over seconds in which at least one trial ran."""
+    by_time_ahead: float | None
+    """The share of resampled orders in which `by_time` is the best."""
     confirmed: float | None
-    """Validation mean of the chosen finalist over its seeds."""
+    """The score to expect of the chosen finalist, from its confirming runs."""
+    confirmed_behind: float | None
+    """By how much that is worse than the best of the studies; None unless at least two are confirmed."""
+    confirmed_p_value: float | None
+    """The p-value of the hypothesis that the choices of both are equally good, corrected for all pairs of studies."""
+    verdict: str | None
+    """best, worse or cannot be told apart, by confirmed means; None unless at least two studies are confirmed."""
     noise_floor: float | None
-    """Standard deviation of the objective from seed to seed."""
+    """Standard deviation of the objective from seed to seed, from the confirming runs."""
     behind: float | None
-    """By how much `best` is worse than that of the best study with the same objective."""
-    beyond_noise: bool | None
-    """Whether `behind` exceeds the larger noise floor of the two studies; None where neither is known."""
-
-
-@dataclass(frozen=True)
-class _Steps:
-    """A best-so-far curve: from `moments[i]` on the best score is `best[i]`."""
-
-    moments: Sequence[float]
-    best: Sequence[float]
-    length: float
-
-    def mean(self, horizon: float, before: float) -> float:
-        """The curve's average from 0 to `horizon`; its value is `before` until the first moment."""
-        ends = [*(min(moment, horizon) for moment in self.moments), horizon]
-        area = before * ends[0]
-        area += sum(best * (end - start) for start, end, best in zip(ends, ends[1:], self.best, strict=False))
-        return area / horizon
+    """By how much `best` is worse than that of the best study. Both are single runs, so this is no verdict."""
+    noise_floors_behind: float | None
+    """`behind` in noise floors, the larger one of the two studies; None unless both are known."""
 
 
 def summaries(views: "Sequence[StudyView]") -> list[StudySummary]:
-    """One line for each study.
-
-    The best-so-far curve is averaged over the same width for all studies with the same objective: that of the shortest
-    study, so that no study gains by running longer. The average has the units of the objective. Until a study has its
-    first score, its curve has the worst of the studies' first scores.
-    """
-    by_trials = {view.name: _over_trials(view) for view in views}
-    by_time = {view.name: _over_time(view) for view in views}
-    return [_summary(view, _rivals(view, views), by_trials, by_time) for view in views]
+    """One line for each study, compared with the studies that have the same objective."""
+    lines: dict[str, StudySummary] = {}
+    for view in views:
+        if view.name not in lines:
+            lines |= _lines([other for other in views if other.objective == view.objective])
+    return [lines[view.name] for view in views]
 
 
 def differences(views: "Sequence[StudyView]") -> dict[str, dict[str, Any]]:
@@ -81,56 +78,72 @@ def differences(views: "Sequence[StudyView]") -> dict[str, dict[str, Any]]:
     }
 
 
-def _rivals(view: "StudyView", views: "Sequence[StudyView]") -> "list[StudyView]":
-    return [other for other in views if other.objective == view.objective]
-
-
-def _summary(
-    view: "StudyView",
-    rivals: "Sequence[StudyView]",
-    by_trials: Mapping[str, _Steps],
-    by_time: Mapping[str, _Steps],
-) -> StudySummary:
-    confirmation, best = view.confirmation, best_trial(view.trials, view.objective)
+def _lines(rivals: "Sequence[StudyView]") -> dict[str, StudySummary]:
+    """Study -> its line, for all studies with the same objective."""
+    objective = rivals[0].objective
+    sign = objective.merit(1)
+    by_trials = {view.name: _over_trials(view) for view in rivals}
+    by_time = {view.name: _over_time(view) for view in rivals}
+    trial_means, time_means = averages(by_trials, whole=True), averages(by_time)
+    trials_ahead, time_ahead = ahead(by_trials), ahead(by_time)
+    confirmed = {view.name: view.confirmation for view in rivals if view.confirmation is not None}
+    beside = compared_studies(confirmed, sign)
     leader = max(rivals, key=_merit)
-    score, top = _best(view), _best(leader)
-    behind = top.lead(score) if score is not None and top is not None else None
-    floors = [one.confirmation.noise_floor for one in (view, leader) if one.confirmation is not None]
-    chosen = confirmation.estimate if confirmation is not None else None
-    names = [one.name for one in rivals]
-    return StudySummary(
-        study=view.name,
-        metric=view.objective.metric,
-        best=best.value if best is not None else None,
-        trial=best.number if best is not None else None,
-        trials=int(by_trials[view.name].length),
-        seconds=by_time[view.name].length,
-        by_trials=_mean(view, by_trials, names),
-        by_time=_mean(view, by_time, names),
-        confirmed=chosen.mean if chosen is not None else None,
-        noise_floor=confirmation.noise_floor if confirmation is not None else None,
-        behind=behind,
-        beyond_noise=behind > max(floors) if floors and behind is not None else None,
-    )
+    found = {}
+    for view in rivals:
+        best, top = best_trial(view.trials, objective), best_trial(leader.trials, objective)
+        behind = None if best is None or top is None else _lead(top, best, objective)
+        floors = [_floor(one) for one in (view, leader)]
+        chosen = view.confirmation.estimate if view.confirmation is not None else None
+        compared = beside.get(view.name)
+        found[view.name] = StudySummary(
+            study=view.name,
+            metric=objective.metric,
+            best=best.value if best is not None else None,
+            trial=best.number if best is not None else None,
+            trials=len(by_trials[view.name].merits),
+            seconds=by_time[view.name].length,
+            by_trials=_signed(sign, trial_means.get(view.name)),
+            by_trials_ahead=trials_ahead.get(view.name),
+            by_time=_signed(sign, time_means.get(view.name)),
+            by_time_ahead=time_ahead.get(view.name),
+            confirmed=chosen.mean if chosen is not None else None,
+            confirmed_behind=compared.behind if compared is not None else None,
+            confirmed_p_value=compared.p_value if compared is not None else None,
+            verdict=compared.verdict if compared is not None else None,
+            noise_floor=_floor(view),
+            behind=behind,
+            noise_floors_behind=in_floors(behind, *floors),
+        )
+    return found
 
 
-def _mean(view: "StudyView", curves: Mapping[str, _Steps], rivals: Sequence[str]) -> float | None:
-    begun = [curves[name] for name in rivals if curves[name].best]
-    if not curves[view.name].best:
+def in_floors(behind: float | None, *floors: float | None) -> float | None:
+    """A difference in noise floors, the largest one; None where one of them is unknown or all are 0."""
+    known = [floor for floor in floors if floor is not None]
+    if behind is None or len(known) < len(floors) or not max(known):
         return None
-    worst = min(begun, key=lambda curve: view.objective.merit(curve.best[0])).best[0]
-    horizon = min(curve.length for curve in begun)
-    return curves[view.name].mean(horizon, worst) if horizon > 0 else None
+    return behind / max(known)
 
 
-def _best(view: "StudyView") -> Score | None:
-    best = best_trial(view.trials, view.objective)
-    return None if best is None else best.score(view.objective)
+def _floor(view: "StudyView") -> float | None:
+    return None if view.confirmation is None else view.confirmation.noise_floor
+
+
+def _lead(top: TrialRecord, best: TrialRecord, objective: "Objective") -> float | None:
+    one, other = top.score(objective), best.score(objective)
+    return None if one is None or other is None else one.lead(other)
+
+
+def _signed(sign: int, merit: float | None) -> float | None:
+    """A merit as a score."""
+    return None if merit is None else sign * merit
 
 
 def _merit(view: "StudyView") -> float:
-    best = _best(view)
-    return float("-inf") if best is None else best.merit
+    best = best_trial(view.trials, view.objective)
+    score = None if best is None else best.score(view.objective)
+    return float("-inf") if score is None else score.merit
 
 
 def _ended(view: "StudyView") -> list[TrialRecord]:
@@ -138,12 +151,12 @@ def _ended(view: "StudyView") -> list[TrialRecord]:
     return sorted(ended, key=lambda trial: (trial.ended, trial.number))
 
 
-def _over_trials(view: "StudyView") -> _Steps:
+def _over_trials(view: "StudyView") -> Ended:
     ended = _ended(view)
-    return _steps(view, zip(range(1, len(ended) + 1), ended, strict=True), len(ended))
+    return Ended(_merits(view, ended), np.arange(1.0, len(ended) + 1))
 
 
-def _over_time(view: "StudyView") -> _Steps:
+def _over_time(view: "StudyView") -> Ended:
     """The curve over seconds in which at least one trial ran; pauses between runs of a study do not count."""
     ended = _ended(view)
     spans = sorted((trial.started.timestamp(), trial.ended.timestamp()) for trial in ended)  # type: ignore[union-attr]
@@ -161,19 +174,12 @@ def _over_time(view: "StudyView") -> _Steps:
             elapsed += busy[span][1] - busy[span][0]
             span += 1
         clock[trial.number] = elapsed + moment - busy[span][0]
-    total = sum(end - start for start, end in busy)
-    return _steps(view, ((clock[trial.number], trial) for trial in ended), total)
+    return Ended(_merits(view, ended), np.array([clock[trial.number] for trial in ended]))
 
 
-def _steps(view: "StudyView", ended: "Iterator[tuple[float, TrialRecord]]", length: float) -> _Steps:
-    moments: list[float] = []
-    best: list[Score] = []
-    for moment, trial in ended:
-        score = trial.score(view.objective)
-        if score is not None and score.better_than(best[-1] if best else None):
-            moments.append(moment)
-            best.append(score)
-    return _Steps(moments, [score.value for score in best], length)
+def _merits(view: "StudyView", ended: Sequence[TrialRecord]) -> Floats:
+    scores = [trial.score(view.objective) for trial in ended]
+    return np.array([-np.inf if score is None else score.merit for score in scores])
 
 
 def _definition(view: "StudyView") -> dict[str, Any]:

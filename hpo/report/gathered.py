@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hpo.compare.summary import differences
+from hpo.compare.sentences import study_sentences
+from hpo.compare.summary import differences, summaries
 from hpo.report import charts, course, figures
 from hpo.report.answer import Answer, answer
 from hpo.report.charts import Failures, Spent
@@ -116,6 +117,8 @@ class Overview:
     over_time: Drawing | Missing
     differences: Sequence[tuple[str, Sequence[str]]]
     """(key of the experiment or search space, its value in each study), where they differ."""
+    sentences: Sequence[str]
+    """Which study is better, and how sure that is."""
 
 
 def overview(sources: Sequence[Source]) -> Overview:
@@ -125,4 +128,4 @@ def overview(sources: Sequence[Source]) -> Overview:
         (key, [setting(values[view.name]) if view.name in values else NOTHING for view in views])
         for key, values in differences(views).items()
     ]
-    return Overview(course.over_time(sources), rows)
+    return Overview(course.over_time(sources), rows, list(study_sentences(summaries(views))))

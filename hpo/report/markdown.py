@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from hpo.compare.sentences import study_sentences
+from hpo.compare.summary import summaries
 from hpo.report.answer import answer
 from hpo.report.charts import failures
 from hpo.report.copied_commands import USUAL, Stores
@@ -16,8 +18,10 @@ _TOP = 5
 
 
 def markdown(sources: Sequence[Source], stores: Stores = USUAL) -> str:
-    """The answer of each study and its best trials."""
-    return "\n".join("\n".join(_study(source, stores)) for source in sources)
+    """The answer of each study and its best trials; of several studies first which is better, and how sure that is."""
+    together = [escaped(line) for line in study_sentences(summaries([source.view for source in sources]))]
+    first = ["\n\n".join(together) + "\n"] if together else []
+    return "\n".join([*first, *("\n".join(_study(source, stores)) for source in sources)])
 
 
 def _study(source: Source, stores: Stores) -> list[str]:

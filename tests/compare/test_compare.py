@@ -79,34 +79,34 @@ def test_where_and_top_choose_among_the_ranked(store: str) -> None:
     assert frame["val_accuracy"].is_monotonic_decreasing
 
 
-def test_a_known_noise_floor_says_which_differences_exceed_it(store: str, tmp_path: Path) -> None:
+def test_a_known_noise_floor_measures_differences_and_finalists_have_verdicts(store: str, tmp_path: Path) -> None:
     url = copied(store, tmp_path)
     first, second = confirm(url, "s", floor=0.05)
     frame = hpo.compare("s", storage=url)
     assert list(frame.columns[:9]) == [
         "study", "trial", "state", "val_accuracy", "confirmed_mean", "confirmed_low", "confirmed_high",
-        "behind", "beyond_noise",
+        "verdict", "behind",
     ]  # fmt: skip
     assert frame["trial"].tolist()[:2] == [first, second]
     assert frame["confirmed_mean"].tolist()[:2] == [0.45, 0.45]
     assert frame["confirmed_mean"].isna().sum() == 6
     best = frame["val_accuracy"].max()
     assert frame["behind"].tolist() == [best - score for score in frame["val_accuracy"]]
-    assert frame["beyond_noise"].tolist() == [bool(gap > 0.05) for gap in frame["behind"]]
-    assert {True, False} <= set(frame["beyond_noise"])
+    assert frame["noise_floors_behind"].tolist() == pytest.approx([gap / 0.05 for gap in frame["behind"]])
+    assert frame["verdict"].tolist()[:2] == ["cannot be told apart", "chosen"]
+    assert frame["verdict"].isna().sum() == 6
 
 
-def test_a_study_without_a_floor_is_measured_by_that_of_the_best_or_not_at_all(store: str, tmp_path: Path) -> None:
+def test_trials_are_measured_by_the_larger_of_two_floors_or_not_at_all(store: str, tmp_path: Path) -> None:
     url = copied(store, tmp_path)
     best = hpo.compare("s", "other", storage=url)["study"][0]
     (worse,) = {"s", "other"} - {best}
     confirm(url, worse, floor=0.01)
     frame = hpo.compare("s", "other", storage=url)
-    assert all(known is None for known in frame.loc[frame["study"] == best, "beyond_noise"])
-    assert all(known is not None for known in frame.loc[frame["study"] == worse, "beyond_noise"])
+    assert frame["noise_floors_behind"].isna().all(), "that of the best trial's study is unknown"
     confirm(url, best, floor=10.0)
     frame = hpo.compare("s", "other", storage=url)
-    assert set(frame["beyond_noise"]) == {False}, "the larger floor of the two counts"
+    assert frame["noise_floors_behind"].max() < 0.1, "the larger floor of the two counts"
 
 
 def test_of_a_loss_the_least_is_best(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_of_a_loss_the_least_is_best(tmp_path: Path) -> None:
     scored = frame["val_loss"].dropna()
     assert scored.is_monotonic_increasing
     assert frame["behind"].dropna().tolist() == [score - scored.min() for score in scored]
-    assert all(known is None for known in frame.loc[frame["val_loss"].isna(), "beyond_noise"])
+    assert frame.loc[frame["val_loss"].isna(), "noise_floors_behind"].isna().all()
 
 
 def test_a_parameter_with_the_name_of_a_column_does_not_replace_it(tmp_path: Path) -> None:

@@ -85,14 +85,16 @@ def test_columns_stand_in_one_order_and_parameters_with_taken_names_say_so() -> 
     ]  # fmt: skip
 
 
-def test_what_is_behind_by_no_more_than_the_floor_is_not_beyond_it() -> None:
+def test_single_runs_are_measured_in_noise_floors() -> None:
     frame = table([replace(study("s", trial(0, 0.5), trial(1, 1.0), trial(2, 0.25), trial(3, None), floor=0.5))])
     assert frame["behind"].tolist()[:3] == [0.0, 0.5, 0.75]
-    assert frame["beyond_noise"].tolist() == [False, False, True, None]
+    assert frame["noise_floors_behind"].tolist()[:3] == [0.0, 1.0, 1.5]
+    assert frame["noise_floors_behind"].isna().tolist() == [False, False, False, True]
+    assert frame["verdict"].tolist()[:2] == ["chosen", "cannot be told apart"]
     assert frame["confirmed_mean"].tolist()[0] == 0.45
     assert frame["confirmed_mean"].isna().tolist() == [False, True, True, True]
-    assert list(frame.columns)[3:9] == [
-        "val_accuracy", "confirmed_mean", "confirmed_low", "confirmed_high", "behind", "beyond_noise",
+    assert list(frame.columns)[3:10] == [
+        "val_accuracy", "confirmed_mean", "confirmed_low", "confirmed_high", "verdict", "behind", "noise_floors_behind",
     ]  # fmt: skip
 
 
@@ -101,11 +103,10 @@ def test_of_two_floors_the_larger_counts_and_of_losses_the_least_is_best() -> No
     rest = study("rest", trial(0, 0.3), trial(1, 0.5), metric="val_loss", floor=0.01)
     frame = table([best, rest])
     assert frame["behind"].tolist() == pytest.approx([0, 0.2, 0.4])
-    assert frame["beyond_noise"].tolist() == [False, False, True]
-    unknown = table([replace(best, confirmation=None), rest])
-    assert unknown["beyond_noise"].tolist() == [None, True, True]
+    assert frame["noise_floors_behind"].tolist() == pytest.approx([0, 2 / 3, 4 / 3])
+    assert table([replace(best, confirmation=None), rest])["noise_floors_behind"].isna().all()
     accuracy = table([ONE, replace(rest, confirmation=None), best])
-    assert accuracy["beyond_noise"].tolist()[:4] == [None] * 4
+    assert accuracy["noise_floors_behind"].isna().tolist() == [True] * 6 + [False]
     assert [round(gap, 6) for gap in accuracy["behind"].dropna()] == [0, 0.2, 0.4, 0.2, 0.4, 0]
 
 
