@@ -53,25 +53,30 @@ def main() -> None:
     prepare()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         trees = [Tree(_CHECKOUT, Path(folder) / f"tree-{number}") for number in range(options.jobs)]
-        chosen = [mutant for module in options.modules for mutant in drawn(module, options.sample, options.seed)]
-        killed = dict(tried(chosen, trees, limits(options.modules, trees[0])))
-    _report(chosen, killed)
+        killed: dict[Mutant, bool] = {}
+        for module in options.modules:
+            if (limit := limit_of(module, trees[0])) is not None:
+                killed |= tried(list(drawn(module, options.sample, options.seed)), trees, limit)
+    _report(killed)
 
 
-def limits(modules: Sequence[str], tree: Tree) -> dict[str, float]:
-    """Module -> how long its tests may take, in seconds: several times what they take with nothing changed."""
-    seconds: dict[str, float] = {}
-    for file in dict.fromkeys(file for module in modules for file in TESTS[module]):
-        running = tree.start([file], limit=600)
-        while (passed := running.ended()) is None:
-            time.sleep(0.05)
-        if not passed:
-            raise SystemExit(f"{file} fails with nothing changed:\n{running.log.read_text()[-3000:]}")
-        seconds[file] = time.monotonic() - running.began
-    return {module: 30 + 4 * sum(seconds[file] for file in TESTS[module]) for module in modules}
+def limit_of(module: str, tree: Tree) -> float | None:
+    """How long a module's tests may take, in seconds: several times what they take with nothing changed.
+
+    None if they fail with nothing changed, so that they show nothing.
+    """
+    running = tree.start(TESTS[module], limit=600)
+    while (passed := running.ended()) is None:
+        time.sleep(0.05)
+    if not passed:
+        print(
+            f"{module} is left out: its tests fail with nothing changed:\n{running.log.read_text()[-3000:]}", flush=True
+        )
+        return None
+    return 30 + 4 * (time.monotonic() - running.began)
 
 
-def tried(chosen: Sequence[Mutant], trees: Sequence[Tree], limit: dict[str, float]) -> Iterator[tuple[Mutant, bool]]:
+def tried(chosen: Sequence[Mutant], trees: Sequence[Tree], limit: float) -> Iterator[tuple[Mutant, bool]]:
     """Each mutant, and whether a test failed, in the order in which that is known."""
     waiting, free = list(reversed(chosen)), list(trees)
     running: list[tuple[Mutant, Tree, Running, contextlib.ExitStack]] = []
@@ -79,7 +84,7 @@ def tried(chosen: Sequence[Mutant], trees: Sequence[Tree], limit: dict[str, floa
         while waiting and free:
             mutant, tree, stack = waiting.pop(), free.pop(), contextlib.ExitStack()
             stack.enter_context(tree.changed(f"hpo/{mutant.module}", mutant.source))
-            running.append((mutant, tree, tree.start(TESTS[mutant.module], limit[mutant.module]), stack))
+            running.append((mutant, tree, tree.start(TESTS[mutant.module], limit), stack))
         time.sleep(0.02)
         for one in list(running):
             mutant, tree, tests, stack = one
@@ -98,8 +103,8 @@ def _line(mutant: Mutant, tests: Running, passed: bool) -> str:
     return f"{'SURVIVED' if passed else 'killed'}{by} {seconds:.1f} s {mutant.module} {mutant.change}"
 
 
-def _report(chosen: Sequence[Mutant], killed: dict[Mutant, bool]) -> None:
-    of, dead = Counter(mutant.module for mutant in chosen), Counter(one.module for one in chosen if killed[one])
+def _report(killed: dict[Mutant, bool]) -> None:
+    of, dead = Counter(mutant.module for mutant in killed), Counter(one.module for one in killed if killed[one])
     print("\n| module | mutants | killed |\n|---|---|---|")
     for module, count in of.items():
         print(f"| {module} | {count} | {dead[module]} |")
