@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from hpo.config.dataset import Augmentation, DatasetSpec, ExtraTest, Validation
 from hpo.config.engines import ENGINES, engine_meanings
 from hpo.config.objective import Monitor, Objective
-from hpo.config.section import WHOLE, Count, Duration, Section, Seed, Shorthand
+from hpo.config.section import WHOLE, Count, Duration, Section, Seed, Shorthand, switch
 from hpo.config.training import EarlyStopping, ReduceOnPlateau, Schedule, TrainingSpec
 from hpo.config.valid_parts import Examined, examine
 from hpo.config.yaml_file import Document
@@ -68,6 +68,17 @@ class Pruner(Named):
     bounds. Example: median"""
 
 
+class Checkpointing(Section):
+    """How trials leave checkpoints, from which they go on after a pause, a crash or a kill."""
+
+    seconds: Duration = 30.0
+    """How long a trial trains between two checkpoints. A trial that pauses leaves one in any case.
+    Unit: seconds, or a text such as 2m. Example: 10"""
+    megabytes: Count = 2000
+    """How much room all checkpoints of the study may take. Beyond that those of the worst trials are deleted, and these
+    begin again if they go on. Unit: megabytes. Example: 500"""
+
+
 class StudySpec(Section):
     """How trials are proposed, stopped, counted and stored."""
 
@@ -91,6 +102,9 @@ class StudySpec(Section):
     """Seed of everything random in the study. Each trial derives its own from this and its number. Example: 1"""
     retries: Annotated[int, Field(ge=0), WHOLE] = 1
     """How often a configuration is tried again after its worker process died. Unit: times. Example: 2"""
+    checkpoints: Annotated[Checkpointing | None, switch(Checkpointing)] = Checkpointing()
+    """How trials leave checkpoints, in the home folder; `false` keeps none: a trial that is killed begins again.
+    Example: {seconds: 10}"""
     trial_timeout: Duration | None = None
     """Time limit for a single trial. A trial that takes longer fails with reason timeout.
     Unit: seconds, or a text such as 10m. Default: no limit. Example: 5m"""

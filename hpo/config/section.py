@@ -100,6 +100,17 @@ class Section(BaseModel):
         return schema
 
 
+def switch(section: type[Section]) -> BeforeValidator:
+    """Lets `true` switch a section on, with its defaults, and `false` switch it off."""
+
+    def read(value: object) -> object:
+        if isinstance(value, bool):
+            return section() if value else None
+        return value
+
+    return BeforeValidator(read, json_schema_input_type=section | bool | None)
+
+
 class Shorthand(Section):
     """A section with a short form: the value of one of its keys may be written instead of the whole mapping."""
 

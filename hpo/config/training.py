@@ -2,12 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeFloat, PositiveFloat, WithJsonSchema
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, WithJsonSchema
 
 from hpo.config.class_weight import Weights
 from hpo.config.mistakes import show
 from hpo.config.objective import Monitor
-from hpo.config.section import WHOLE, BelowOne, Count, Section, Shorthand
+from hpo.config.section import WHOLE, BelowOne, Count, Section, Shorthand, switch
 from hpo.config.whole_metrics import MetricSpec, named_once
 from hpo.errors import nearest
 
@@ -86,17 +86,6 @@ class ReduceOnPlateau(Section):
     """The metric to watch. Default: the objective. Example: val_loss"""
 
 
-def _switch(section: type[Section]) -> BeforeValidator:
-    """Lets `true` switch a section on, with its defaults, and `false` switch it off."""
-
-    def read(value: object) -> object:
-        if isinstance(value, bool):
-            return section() if value else None
-        return value
-
-    return BeforeValidator(read, json_schema_input_type=section | bool | None)
-
-
 class TrainingSpec(Section):
     """How one model is trained. A parameter of the search space that has the name of a key here sets that key."""
 
@@ -104,7 +93,7 @@ class TrainingSpec(Section):
     """The most epochs that a trial trains. Unit: epochs. Example: 50"""
     batch_size: Count = 32
     """How many samples each gradient step uses. Unit: samples. Example: 64"""
-    early_stopping: Annotated[EarlyStopping | None, _switch(EarlyStopping)] = EarlyStopping()
+    early_stopping: Annotated[EarlyStopping | None, switch(EarlyStopping)] = EarlyStopping()
     """When to stop a trial that no longer improves; `false` trains all epochs. Example: {patience: 5}"""
     optimizer: Annotated[str, AfterValidator(_known_optimizer), WithJsonSchema(_OPTIMIZER_SCHEMA)] = "adam"
     """The name of a Keras optimizer. Example: sgd"""
@@ -140,7 +129,7 @@ class TrainingSpec(Section):
     schedule: Schedule | None = None
     """How the learning rate changes while a model trains: a name, or a mapping of keys. Default: constant.
     Example: {name: cosine, warmup_epochs: 1}"""
-    reduce_on_plateau: Annotated[ReduceOnPlateau | None, _switch(ReduceOnPlateau)] = None
+    reduce_on_plateau: Annotated[ReduceOnPlateau | None, switch(ReduceOnPlateau)] = None
     """Lowers the learning rate when the objective stops improving; `true` takes the defaults. Default: off.
     Example: {factor: 0.5, patience: 2}"""
     label_smoothing: BelowOne | None = None

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpo.config.score import Score
+from hpo.loop.checkpoints_folder import CheckpointsFolder
 from hpo.loop.coordinator import Budget, Coordinator, Ending, Observer
 from hpo.loop.definition import definition_of
 from hpo.loop.jobs import Jobs, Prepared, SaveTo
@@ -54,10 +56,22 @@ def run_study(study: Study, ready: Prepared, began: float, observers: Sequence[O
     budget = Budget(plan.trials, deadline, spec.target, spec.trial_timeout)
     folder = plan.home / "models" / plan.experiment.name
     models = ModelsFolder(folder, study.trials(), plan.experiment.objective, lambda: study.store.drain(0))
+    checkpoints = CheckpointsFolder(checkpoints_of(plan), spec.checkpoints, plan.experiment.objective, running(study))
     try:
-        return drive(study, ready, budget, (models, *observers), models.save_to)
+        return drive(study, ready, budget, (models, checkpoints, *observers), models.save_to, checkpoints)
     finally:
         models.drop_beaten()
+        checkpoints.close()
+
+
+def checkpoints_of(plan: Plan) -> Path:
+    """The folder of a study's checkpoints."""
+    return plan.home / "checkpoints" / plan.experiment.name
+
+
+def running(study: Study) -> set[int]:
+    """The numbers of the trials that have not ended."""
+    return {trial.number for trial in study.trials() if trial.state == "running"}
 
 
 def drive(
@@ -66,12 +80,13 @@ def drive(
     budget: Budget,
     observers: Sequence[Observer],
     save_to: Callable[[TrialRecord, Score | None], SaveTo | None] = lambda trial, best: None,
+    checkpoints: CheckpointsFolder | None = None,
 ) -> Ending:
-    """Trains the trials of a record: a study, a confirmation or a retraining; `save_to`: see `Jobs`.
+    """Trains the trials of a record: a study, a confirmation or a retraining; `save_to` and `checkpoints`: see `Jobs`.
 
     Raises:
         StudyFailed, StoreAway, Interrupted: see `run_study`.
     """
-    jobs = Jobs(ready, record, save_to)
+    jobs = Jobs(ready, record, save_to, checkpoints)
     objective = ready.plan.experiment.objective
     return Coordinator(record, ready.engine, objective, budget, jobs.make, tuple(observers)).run()

@@ -31,6 +31,7 @@ from hpo.training.messages import Job
 
 if TYPE_CHECKING:
     from hpo.data.dataset import DatasetInfo
+    from hpo.loop.checkpoints_folder import CheckpointsFolder
     from hpo.loop.record import Record
     from hpo.study.record import TrialRecord
 
@@ -205,9 +206,14 @@ class Jobs:
     """Makes the jobs of a record's trials."""
 
     def __init__(
-        self, ready: Prepared, record: "Record", save_to: "Callable[[TrialRecord, Score | None], SaveTo | None]"
+        self,
+        ready: Prepared,
+        record: "Record",
+        save_to: "Callable[[TrialRecord, Score | None], SaveTo | None]",
+        checkpoints: "CheckpointsFolder | None" = None,
     ) -> None:
         """`save_to`: returns where to save the model of a trial, given the best score so far; None: nowhere."""
+        self._checkpoints = checkpoints
         self._ready = ready
         self._record = record
         self._save_to = save_to
@@ -228,4 +234,6 @@ class Jobs:
             running = {known.number for known in self._record.trials() if known.state == "running"}
             self._folders = {number: folder for number, folder in self._folders.items() if number in running}
             data.drop(needed=self._folders.values())
+        if self._checkpoints is not None:
+            job = replace(job, checkpoints=self._checkpoints.policy, resume=self._checkpoints.of(trial))
         return replace(job, trial=trial.number)

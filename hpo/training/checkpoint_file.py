@@ -104,6 +104,12 @@ def found_in(folder: Path) -> dict[int, list[Checkpoint]]:
     return {trial: sorted(several, key=lambda one: -one.epochs) for trial, several in found.items()}
 
 
+def trials_in(folder: Path) -> set[int]:
+    """The trials of which there is a checkpoint in a folder, or what a worker that died had written of one."""
+    names = (_NAME.fullmatch(path.name) or _UNFINISHED.fullmatch(path.name) for path in _files(folder))
+    return {int(name[1]) for name in names if name is not None}
+
+
 def delete(folder: Path, trial: int, keep: Sequence[Checkpoint] = ()) -> None:
     """Deletes the checkpoints of a trial, and those that a worker which died left unfinished."""
     kept = {Path(one.file).name for one in keep}

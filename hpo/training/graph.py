@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import keras
 import numpy as np
@@ -19,6 +18,7 @@ from hpo.data.dataset import Array, Dataset, Scaling
 from hpo.training import keras_compat
 from hpo.training.augmentation import Augment
 from hpo.training.compiling import labels_for
+from hpo.training.state import Traced
 
 PIECE_SECONDS = 0.2
 """How long the graph runs between two looks at whether to stop, about."""
@@ -83,6 +83,7 @@ class GraphLoop:
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self._traced: set[bool] = set()
+        self._known: dict[bool, Traced] = {}
         self.pace: dict[str, float] = {}
         """Seconds a step of training and of evaluation; empty for a model that has not run."""
         number = tf.TensorSpec([], tf.int64)
@@ -121,9 +122,12 @@ class GraphLoop:
             keras_compat.trace(self._train_at_rates if moving else self._train)
             self._traced.add(moving)
 
-    def traced(self, moving: bool = False) -> Any:
+    def traced(self, moving: bool = False) -> Traced:
         """The traced graph of training."""
-        return keras_compat.trace(self._train_at_rates if moving else self._train)
+        if moving not in self._known:
+            graph = keras_compat.trace(self._train_at_rates if moving else self._train)
+            self._known[moving] = Traced(graph.captured_inputs, keras_compat.keeps_state(graph))
+        return self._known[moving]
 
     @property
     def samples(self) -> list[tf.Variable]:

@@ -1,6 +1,7 @@
 """The state of a model that trains in a loop of the graph: all that its next step depends on, as arrays."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -8,17 +9,28 @@ import tensorflow as tf
 
 from hpo.data.dataset import Array
 from hpo.training.checkpoint_file import Unusable
-from hpo.training.keras_compat import keeps_state
 
 
 class Hidden(Exception):
     """A model has state that cannot be read or set. The text says which."""
 
 
+@dataclass(frozen=True)
+class Traced:
+    """What is known of a traced graph of training."""
+
+    captured: Sequence[Any]
+    """The tensors from outside that it uses; a variable stands there as its handle."""
+    stateful: Sequence[str]
+    """The operations whose state is in no variable."""
+
+
 class TrainingState:
     """The variables of a model: weights, statistics, seeds, the optimizer's, its learning rate, its augmentation's."""
 
-    def __init__(self, model: keras.Model, traced: Any, beside: Sequence[Any], settings: Iterable[tf.Variable]) -> None:
+    def __init__(
+        self, model: keras.Model, traced: Traced, beside: Sequence[Any], settings: Iterable[tf.Variable]
+    ) -> None:
         """The state of a compiled model.
 
         Args:
@@ -33,11 +45,11 @@ class TrainingState:
         found = {id(one): one for one in (*model.variables, *model.optimizer.variables, *beside)}
         self._variables = [one.value for one in found.values()]
         self._weights = [one.value for one in model.weights]
-        if kept := keeps_state(traced):
-            raise Hidden(f"the model's own code uses an operation with state of its own, {kept[0]}")
+        if traced.stateful:
+            raise Hidden(f"the model's own code uses an operation with state of its own, {traced.stateful[0]}")
         known = [*self._variables, *settings, *(one.value for one in model.metrics_variables)]
         handles = {id(one.handle) for one in known}
-        if any(one.dtype == tf.resource and id(one) not in handles for one in traced.captured_inputs):
+        if any(one.dtype == tf.resource and id(one) not in handles for one in traced.captured):
             raise Hidden("the model's own code has variables that Keras does not know")
 
     def read(self) -> list[tf.Tensor]:

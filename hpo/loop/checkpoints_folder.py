@@ -1,0 +1,109 @@
+"""The folder of a study's checkpoints, from which trials go on that paused, or whose worker or coordinator died."""
+
+import contextlib
+import time
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpo.study.failure import RETRIED
+from hpo.study.record import TrialRecord
+from hpo.training import checkpoint_file
+from hpo.training.messages import Checkpoint, Checkpoints, EpochDone
+
+if TYPE_CHECKING:
+    from hpo.config.experiment import Checkpointing, Objective
+
+# How often its size is looked at, in seconds.
+_BETWEEN_LOOKS = 5.0
+
+
+class CheckpointsFolder:
+    """Finds the checkpoint of a trial, deletes those of ended trials, and keeps the rest small; an observer.
+
+    The name of a checkpoint tells its trial and its digest, so that the folder alone says what there is.
+    """
+
+    def __init__(
+        self, folder: Path, spec: "Checkpointing | None", objective: "Objective", running: Collection[int]
+    ) -> None:
+        """Deletes what earlier runs left.
+
+        Args:
+            folder: the study's own.
+            spec: how often checkpoints are written, and how large they may be together; None: there are none.
+            objective: by which trials are compared where there is no room for all checkpoints.
+            running: the trials that may go on.
+        """
+        self._folder = folder
+        self._spec = spec
+        self._objective = objective
+        self._dead: dict[int, Checkpoint] = {}
+        self._looked = time.monotonic()
+        for trial in checkpoint_file.trials_in(folder):
+            if spec is None or trial not in running:
+                checkpoint_file.delete(folder, trial)
+
+    @property
+    def policy(self) -> Checkpoints | None:
+        """Where and how often trials leave checkpoints."""
+        return None if self._spec is None else Checkpoints(str(self._folder), self._spec.seconds)
+
+    def of(self, trial: TrialRecord) -> Checkpoint | None:
+        """The checkpoint that a trial goes on from: its own, or that of the attempt before whose worker died."""
+        own = checkpoint_file.found_in(self._folder).get(trial.number)
+        return own[0] if own else self._dead.get(trial.origin)
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """Nothing ends."""
+
+    def epoch_done(self, record: TrialRecord, event: EpochDone) -> None:
+        """Makes room from time to time."""
+        if time.monotonic() - self._looked > _BETWEEN_LOOKS:
+            self._looked = time.monotonic()
+            self._make_room()
+
+    def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
+        """Nothing ends."""
+
+    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        """Deletes the trial's checkpoints; the last one of a worker that died is kept for the next attempt."""
+        if record.reason in RETRIED:
+            found = checkpoint_file.found_in(self._folder).get(record.number)
+            if found:
+                self._dead[record.origin] = found[0]
+                return
+        earlier = self._dead.pop(record.origin, None)
+        checkpoint_file.delete(self._folder, record.number)
+        if earlier is not None:
+            with contextlib.suppress(OSError):
+                Path(earlier.file).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Removes the folder if no trial can go on."""
+        with contextlib.suppress(OSError):
+            self._folder.rmdir()
+            self._folder.parent.rmdir()
+
+    def _make_room(self) -> None:
+        """Deletes checkpoints of the worst trials while all of them take too much room; these would begin again."""
+        if self._spec is None:
+            return
+        several = [one for trial in checkpoint_file.found_in(self._folder).values() for one in trial]
+        excess = sum(one.bytes for one in several) - self._spec.megabytes * 2**20
+        for one in sorted(several, key=self._merit) if excess > 0 else ():
+            if excess <= 0:
+                break
+            with contextlib.suppress(OSError):
+                Path(one.file).unlink(missing_ok=True)
+            excess -= one.bytes
+
+    def _merit(self, checkpoint: Checkpoint) -> float:
+        """The best score of a trial so far, higher is better."""
+        try:
+            state = checkpoint_file.read_state(Path(checkpoint.file))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return float("-inf")
+        score = self._objective.score_of(state["curves"], state["fold_lengths"])
+        return float("-inf") if score is None else score.merit

@@ -1,0 +1,93 @@
+"""The folder of a study's checkpoints: found by trial, swept, and kept small."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hpo.config.experiment import Checkpointing, Objective
+from hpo.loop.checkpoints_folder import CheckpointsFolder
+from hpo.study.failure import Failure
+from hpo.study.record import TrialRecord, failed
+from hpo.training import checkpoint_file
+from hpo.training.messages import EpochDone
+
+OBJECTIVE = Objective(metric="val_loss", direction="minimize")
+
+
+def trial(number, **more):
+    return TrialRecord(number, "complete", {}, 0, **{"origin": number, **more})
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(number, epochs, loss=1.0, size=10):
+        state = {"curves": {"val_loss": [loss] * epochs}, "fold_lengths": []}
+        noise = np.random.default_rng(number).bytes(size)
+        return checkpoint_file.write(tmp_path, number, epochs, state, {"a/0": np.frombuffer(noise, np.uint8)})
+
+    return write
+
+
+def folder_of(tmp_path, running=(), **spec):
+    return CheckpointsFolder(tmp_path, Checkpointing(**spec), OBJECTIVE, running)
+
+
+def test_a_trial_goes_on_from_its_latest_checkpoint(tmp_path, write):
+    write(3, 2)
+    latest = write(3, 5)
+    assert folder_of(tmp_path, {3}).of(trial(3)) == latest
+    assert folder_of(tmp_path, {3}).of(trial(4)) is None
+    assert os.path.getsize(latest.file) == latest.bytes
+
+
+def test_what_no_running_trial_needs_is_deleted(tmp_path, write):
+    kept = write(3, 2)
+    write(4, 2)
+    (tmp_path / ".trial-0005.17.npz").write_bytes(b"torn")
+    (tmp_path / "notes.txt").write_text("mine")
+    folder_of(tmp_path, {3})
+    assert {file.name for file in tmp_path.iterdir()} == {kept.file.rpartition("/")[2], "notes.txt"}
+    CheckpointsFolder(tmp_path, None, OBJECTIVE, {3})
+    assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_the_checkpoints_of_a_trial_end_with_it(tmp_path, write):
+    folder = folder_of(tmp_path)
+    write(3, 2)
+    folder.trial_ended(trial(3), None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_attempt_goes_on_where_a_worker_died(tmp_path, write):
+    folder = folder_of(tmp_path)
+    left = write(3, 2)
+    folder.trial_ended(failed(trial(3), Failure("killed")), None)
+    retry = trial(4, origin=3, attempt=1)
+    assert folder.of(retry) == left
+    own = write(4, 3)
+    assert folder.of(retry) == own
+    folder.trial_ended(retry, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_worst_trials_make_room(tmp_path, write, monkeypatch):
+    monkeypatch.setattr("hpo.loop.checkpoints_folder._BETWEEN_LOOKS", 0.0)
+    folder = folder_of(tmp_path, megabytes=1)
+    for number, loss in enumerate((0.2, 0.9, 0.5)):
+        write(number, 1, loss, size=400_000)
+    folder.epoch_done(trial(0), EpochDone(0, 1, {}))
+    assert checkpoint_file.trials_in(tmp_path) == {0, 2}
+
+
+def test_a_damaged_checkpoint_is_recognized(tmp_path, write):
+    one = write(3, 2)
+    assert checkpoint_file.read(one)[1].keys() == {"a/0"}
+    with open(one.file, "r+b") as file:
+        file.seek(100)
+        file.write(b"\xff\x00")
+    with pytest.raises(checkpoint_file.Unusable, match="damaged"):
+        checkpoint_file.read(one)
+    with pytest.raises(checkpoint_file.Unusable, match="gone"):
+        checkpoint_file.read(replace(one, file=one.file + "x"))
