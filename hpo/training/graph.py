@@ -7,7 +7,6 @@ about PIECE_SECONDS, between which it can be stopped. With the same order of sam
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 import keras
@@ -19,6 +18,7 @@ from hpo.training import keras_compat
 from hpo.training.augmentation import Augment
 from hpo.training.compiling import labels_for
 from hpo.training.state import Traced
+from hpo.training.tensors import Tensors, shared
 
 PIECE_SECONDS = 0.2
 """How long the graph runs between two looks at whether to stop, about."""
@@ -31,26 +31,6 @@ FRESH_BYTES = 1 << 24
 
 Weighted = tuple[Array, Array, Array | None]
 """A batch: unscaled x, y, and sample weights, if any."""
-
-# TensorFlow ends the process when a tensor's memory does not begin at a multiple of this many bytes.
-_ALIGNMENT = 64
-
-
-@dataclass(frozen=True)
-class _Tensors:
-    x: tf.Tensor
-    y: tf.Tensor
-    weights: tf.Tensor | None
-
-    def open(self) -> "_Tensors":
-        """The same in variables that take any number of samples."""
-        return _Tensors(*(None if one is None else _variable(one) for one in (self.x, self.y, self.weights)))
-
-    def assign(self, *arrays: Array | None) -> None:
-        """Other samples, for tensors that are open."""
-        for variable, array in zip((self.x, self.y, self.weights), arrays, strict=True):
-            if variable is not None:
-                variable.assign(array)
 
 
 class GraphLoop:
@@ -77,7 +57,7 @@ class GraphLoop:
         self.outputs: Array | None = None
         """What the model put out in the last evaluation, in the order of the samples."""
         training = self._tensors("training", weights)
-        self._parts: dict[str, _Tensors] = {"training": training if dataset.batches is None else training.open()}
+        self._parts: dict[str, Tensors] = {"training": training if dataset.batches is None else training.open()}
         part = self._parts["training"]
         self._make_variables()
         if not model.optimizer.built:
@@ -259,12 +239,12 @@ class GraphLoop:
     def _figures(self) -> dict[str, float]:
         return {name: np.asarray(value).item() for name, value in self._model.get_metrics_result().items()}
 
-    def _tensors(self, name: str, weights: Array | None) -> _Tensors:
+    def _tensors(self, name: str, weights: Array | None) -> Tensors:
         part = self._dataset.part(name)
         y = labels_for(self._model, part.y, self._dataset.info)
         if y.dtype == np.float64:
             y = y.astype(np.float32)  # as Keras does with arrays
-        return _Tensors(_shared(part.x), _shared(y), None if weights is None else tf.constant(weights, tf.float32))
+        return Tensors(shared(part.x), shared(y), None if weights is None else tf.constant(weights, tf.float32))
 
     def _scaled(self, x: tf.Tensor) -> tf.Tensor:
         return scaled(x, self._dataset.info.scaling)
@@ -279,10 +259,6 @@ def _joined(batches: Iterable[Weighted]) -> Iterator[Weighted]:
         yield np.concatenate(x), np.concatenate(y), None if weights[0] is None else np.concatenate(weights)
 
 
-def _variable(tensor: tf.Tensor) -> tf.Variable:
-    return tf.Variable(tensor, shape=tf.TensorShape([None, *tensor.shape[1:]]), trainable=False)
-
-
 def scaled(x: tf.Tensor, scaling: Scaling) -> tf.Tensor:
     """`Scaling.apply` in the graph."""
     if scaling.method == "none":
@@ -291,14 +267,3 @@ def scaled(x: tf.Tensor, scaling: Scaling) -> tf.Tensor:
     wide = x.dtype if x.dtype == tf.float64 else tf.float32
     offset, factor = tf.constant(scaling.offset, wide), tf.constant(scaling.factor, wide)
     return tf.cast((tf.cast(x, wide) - offset) * factor, tf.float32)
-
-
-def _shared(array: Array) -> tf.Tensor:
-    """An array as a tensor over the same memory: all workers map one prepared file, and none copies it."""
-    if isinstance(array, np.memmap):
-        # DLPack takes no read-only arrays. Mapped copy-on-write, the pages stay shared, since nobody writes.
-        array = np.load(str(array.filename), mmap_mode="c", allow_pickle=False)
-    array = np.ascontiguousarray(array)
-    if array.ctypes.data % _ALIGNMENT:
-        return tf.constant(array)
-    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
