@@ -11,7 +11,7 @@ import pytest
 
 from hpo.config.score import Score
 from hpo.data import open_prepared
-from hpo.training.messages import EpochDone, Failed, Finished, Started
+from hpo.training.messages import NO_CHECKPOINTS, EpochDone, Failed, Finished, Started
 
 # TensorFlow's tensors and NumPy 2: nothing that hpo could mend.
 pytestmark = [
@@ -28,7 +28,7 @@ def after_one_epoch(run_job):
 
 def test_a_trial_reports_its_start_each_epoch_with_all_curves_and_its_test_scores(run_job):
     started, *epochs, finished = run_job(training={"epochs": 3}).events
-    assert started == Started(7, os.getpid(), 64 * 8 + 8 + 8 * 10 + 10)
+    assert started == Started(7, os.getpid(), 64 * 8 + 8 + 8 * 10 + 10, trains_through=NO_CHECKPOINTS)
     assert [epoch.epoch for epoch in epochs] == [1, 2, 3]
     assert all(set(epoch.metrics) == CURVES for epoch in epochs)
     assert [epoch.metrics["learning_rate"] for epoch in epochs] == pytest.approx([0.01] * 3)
