@@ -107,3 +107,5 @@ def predict(
     write(found, output)
     if found.ignored:
         console(stderr=True).print(f"columns that the model does not know: {', '.join(found.ignored)}", markup=False)
+    for note in found.notes:
+        console(stderr=True).print(f"note: {note}", markup=False, soft_wrap=True)

@@ -23,7 +23,31 @@ def _share_or_number(value: float) -> float:
     return value
 
 
+TABLE_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
+"""The endings of tables, in small letters."""
+FILE_ENDINGS = (".npz", *TABLE_ENDINGS)
+
 Size = Annotated[float, Field(gt=0), AfterValidator(_share_or_number), WithJsonSchema(_SIZE_SCHEMA)]
+
+
+# Pydantic counts characters before it knows of the name tab.
+_SEPARATOR_SCHEMA = {"type": "string", "anyOf": [{"minLength": 1, "maxLength": 1}, {"const": "tab"}]}
+
+
+def _stem(path: str) -> str:
+    name = Path(path).name
+    return name[: -len(".csv.gz")] if name.lower().endswith((".csv.gz", ".tsv.gz")) else Path(path).stem
+
+
+def _one_character(value: str) -> str:
+    if value == "tab":
+        return "\t"
+    if len(value) != 1:
+        raise ValueError(f"must be one character, or tab, got {value!r}")
+    return value
+
+
+Names = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class Validation(Shorthand):
@@ -120,13 +144,38 @@ class DatasetSpec(Shorthand):
     """A dataset that hpo knows (`hpo list datasets`), or a name for your own. Default: from the path.
     Example: digits"""
     path: str | None = None
-    """Your data: a folder of IDX files, or a .npz, .csv or .parquet file. A relative path starts from the working
-    directory or from the experiment's folder. Default: none. Example: data/houses.csv"""
+    """Your data: a folder of IDX files, a .npz file, or a table: .csv, .tsv (also .gz) or .parquet. A relative path
+    starts from the working directory or from the experiment's folder. Default: none. Example: data/houses.csv"""
     function: str | None = None
     """Your data: import path `package.module:function` of a function that returns the parts; see docs/files.md.
     Default: none. Example: "mydata:load\""""
     target: str | None = None
-    """The column to predict, for .csv and .parquet files. Default: none. Example: price"""
+    """The column to predict, for tables. Default: none. Example: price"""
+    drop: Names = ()
+    """Columns of a table that are no inputs, such as identifiers. Example: [id, name]"""
+    missing: Literal["impute", "refuse"] = "impute"
+    """What happens where values of a table are missing. Values: impute: numbers and dates are replaced by the median of
+    the training part, texts by its most frequent one, and an input of zeros and ones says where; refuse: the table is
+    refused. Example: refuse"""
+    categories: Literal["one_hot", "ordinal", "hashing"] = "one_hot"
+    """What texts in a table become. Values: one_hot: an input of zeros and ones for each of the `max_categories` most
+    frequent ones of a column, and one for all others; ordinal: the number of the text in alphabetical order; hashing:
+    `max_categories` inputs of zeros and ones, onto which all texts are spread by a hash. Example: hashing"""
+    max_categories: Annotated[int, Field(ge=2), WHOLE] = 20
+    """How many texts of a column have an input of their own, for one_hot, or how many inputs there are, for hashing.
+    Unit: texts. Example: 50"""
+    categorical: Names = ()
+    """Columns of a table whose numbers are names, such as codes. They are treated as texts. Example: [district]"""
+    dates: dict[str, str] | None = None
+    """How dates are written in a column of a table, by Python's strptime codes. A date becomes days since 1970-01-01,
+    year, month, day and weekday (Monday is 0), and the hour where times are given. Default: found from the values.
+    Example: {sold: "%d/%m/%Y"}"""
+    separator: Annotated[str, AfterValidator(_one_character), WithJsonSchema(_SEPARATOR_SCHEMA)] | None = None
+    """What separates the columns of a text table: one character, or tab. Default: found from the file. Example: ";\""""
+    decimal: Literal[".", ","] | None = None
+    """The decimal sign of a text table. Values: .: a point; ,: a comma. Default: found from the file. Example: ",\""""
+    encoding: str | None = None
+    """The encoding of a text table, by Python's name. Default: utf-8, or else cp1252. Example: latin-1"""
     task: Literal["classification", "regression"] | None = None
     """What is predicted. Values: classification: one of several classes; regression: a number.
     Default: found from the labels. Example: regression"""
@@ -169,8 +218,8 @@ class DatasetSpec(Shorthand):
             return value
         if ":" in name:
             return {**value, "function": name, "name": name.rpartition(":")[2]}
-        if "/" in name or Path(name).suffix in (".npz", ".csv", ".parquet"):
-            return {**value, "path": name, "name": Path(name).stem}
+        if "/" in name or name.lower().endswith(FILE_ENDINGS):
+            return {**value, "path": name, "name": _stem(name)}
         return value
 
     @model_validator(mode="after")
@@ -193,4 +242,4 @@ class DatasetSpec(Shorthand):
     @property
     def label(self) -> str:
         """The dataset's name in messages and logs."""
-        return hidden(self.name or Path(self.path or "").stem or str(self.function))
+        return hidden(self.name or _stem(self.path or "") or str(self.function))

@@ -19,6 +19,11 @@ _KEPT = 8
 _APART = {"augmentation", "extra_tests"}
 # Keys by which the test part is drawn, where the data bring none.
 _OF_THE_TEST_PART = ("limit", "test", "stratify", "shuffle", "seed")
+# Keys by which the data are read, which happens once.
+_OF_READING = (
+    "name", "path", "function", "target", "drop", "missing", "categories", "max_categories", "categorical", "dates",
+    "separator", "decimal", "encoding",
+)  # fmt: skip
 
 
 class Variants:
@@ -77,6 +82,12 @@ class Variants:
         self.check(spec)
         if _preparation(spec) == _preparation(self.spec):
             return self.base
+        changed = [key for key in _OF_READING if getattr(spec, key) != getattr(self.spec, key)]
+        if spec.validation.column != self.spec.validation.column:
+            changed.append("validation.group" if spec.validation.group else "validation.time")
+        if changed:
+            names = ", ".join(f"dataset.{key}" for key in changed)
+            raise InvalidSettings(f"{names} must be the same for all trials of a study: the data are read once")
         try:
             found = prepare(self._raw, spec, self._hint)
         except DataError as error:

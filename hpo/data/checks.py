@@ -65,8 +65,8 @@ def check_types(x: Values, y: Values) -> None:
         raise DataError(f"{y.place}: targets must have shape (samples,) or (samples, outputs), got {y.array.shape}")
 
 
-def check_part(part: RawPart) -> None:
-    """Checks one part of arrays completely.
+def check_part(part: RawPart, may_miss: bool = False) -> None:
+    """Checks one part of arrays completely; features may be NaN if they `may_miss`, and are then finite otherwise.
 
     Raises:
         DataError: wrong types or shapes, unequal lengths, no samples, NaN or infinite values.
@@ -79,7 +79,7 @@ def check_part(part: RawPart) -> None:
         )
     if not len(x.array):
         raise DataError(f"{x.place}: must have at least one sample, got none")
-    for values in (x, y):
+    for values in (y,) if may_miss else (x, y):
         check = FiniteCheck(values.place)
         for chunk in chunks(values.array):
             check.update(chunk)

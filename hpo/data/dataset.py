@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import PlainSerializer, PlainValidator
 
+from hpo.data.column import Column, feature_names
+
 Array = npt.NDArray[Any]
 Task = Literal["classification", "regression"]
 PartName = Literal["training", "validation", "test"]
@@ -62,15 +64,6 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of a table that is a feature, or several."""
-
-    name: str
-    categories: tuple[str, ...] | None = None
-    """The names that may stand in it, a feature of zeros and ones for each; None for numbers and truth values."""
-
-
-@dataclass(frozen=True)
 class Draw:
     """One division of the training data, which gives a part, or the folds of k-fold cross-validation."""
 
@@ -121,6 +114,12 @@ class DatasetInfo:
     """What the classes are called, where the data say so."""
     columns: tuple[Column, ...] = ()
     """The columns of a table in the order of its file, without the target. The order of features is `feature_names`."""
+    fill: tuple[float, ...] | None = None
+    """What stands for a missing value in each feature of a table; None: missing values are refused."""
+    by_column: bool = False
+    """Whether a saved model takes the columns of a table by their names, as they came; else an array of features."""
+    table_format: Mapping[str, str] = field(default_factory=dict)
+    """How the section says that a table's text is written: `separator`, `decimal`, `encoding`."""
     draws: tuple[Draw, ...] = ()
     """How the parts that the data did not bring came about, in this order."""
     folds: int | None = None
@@ -146,10 +145,8 @@ class DatasetInfo:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """What the features of a table are called: columns of numbers first, then a feature for each category."""
-        numbers = [column.name for column in self.columns if column.categories is None]
-        named = [(column.name, one) for column in self.columns for one in column.categories or ()]
-        return (*numbers, *(f"{name}_{one}" for name, one in named))
+        """What the features of a table are called, in their order; see `hpo.data.column`."""
+        return feature_names(self.columns)
 
     @property
     def class_labels(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hpo.config.dataset import TABLE_ENDINGS
 from hpo.config.experiment import DatasetSpec
 from hpo.data.checks import check_part, check_same_shape
 from hpo.data.dataset import Array, Dataset, DatasetInfo, Part, PartName
@@ -19,6 +20,9 @@ from hpo.data.repeated import count_repeated, repeated_note, row_hashes
 from hpo.data.scaling import Moments, check_range, default_method
 from hpo.data.source_data import RawDataset, RawGenerated, RawPipelines, as_images, chunks
 from hpo.data.split import split, split_notes
+from hpo.data.table_features import filled, fitted_fill
+from hpo.data.table_file import is_table
+from hpo.data.tables import read_table
 from hpo.errors import DataError
 
 Raw = RawDataset | RawPipelines | RawGenerated
@@ -80,16 +84,16 @@ def read(spec: DatasetSpec, folders: Sequence[Path]) -> Raw:
         path = find(spec.path, folders)
         if path.is_dir():
             raw = read_idx_folder(path)
-        elif path.suffix == ".npz":
+        elif path.suffix.lower() == ".npz":
             raw = read_npz(path)
-        elif path.suffix in (".csv", ".parquet"):
-            from hpo.data.tables import read_table
-
+        elif is_table(path):
             raw = read_table(path, spec)
         else:
-            raise DataError(f"{path}: must be a folder of IDX files, a .npz, a .csv or a .parquet file")
+            raise DataError(
+                f"{path}: must be a folder of IDX files, a .npz file, or a table: {', '.join(TABLE_ENDINGS)}"
+            )
     if spec.target is not None and not (isinstance(raw, RawDataset) and raw.is_table):
-        raise DataError(f"{raw.source}: target: {spec.target} names a column, which only .csv and .parquet have")
+        raise DataError(f"{raw.source}: target: {spec.target} names a column, which only tables have")
     if spec.validation.column is not None and not (isinstance(raw, RawDataset) and raw.is_table):
         key = "time" if spec.validation.group is None else "group"
         rule = f"{spec.validation.column} names a column of a table, and {spec.label} is none"
@@ -102,7 +106,7 @@ def _from_arrays(raw: RawDataset, spec: DatasetSpec, hint: TaskHint | None) -> l
     """One dataset, or one for each fold."""
     given = raw.parts()
     for raw_part in given.values():
-        check_part(raw_part)
+        check_part(raw_part, may_miss=raw.is_table)
     check_same_shape({part.x.place: part.x.array.shape[1:] for part in given.values()})
     targets = {name: part.y for name, part in given.items()}
     labels = read_labels(targets, spec.task, raw.is_table, raw.class_names, hint)
@@ -128,6 +132,7 @@ def _from_arrays(raw: RawDataset, spec: DatasetSpec, hint: TaskHint | None) -> l
             hashes["test"] if rows.test is None else hashes["training"][rows.test],
         )
         notes = (
+            *raw.notes,
             f"the target of {source} {labels.note}" if labels.note else None,
             *split_notes(spec, rows, raw.split_by),
             repeated_note(repeated, dataset.info.sizes, raw.is_table),
@@ -138,7 +143,14 @@ def _from_arrays(raw: RawDataset, spec: DatasetSpec, hint: TaskHint | None) -> l
 
 
 def _fitted(raw: RawDataset, spec: DatasetSpec, labels: Labels, parts: Mapping[PartName, Part]) -> Dataset:
-    """A dataset of these parts, its scaling fitted on the training part."""
+    """A dataset of these parts, its scaling and what stands for missing values fitted on the training part."""
+    # Of what was read: what is filled in depends on the training part, and trials that divide the data otherwise are
+    # to be compared.
+    digests = {name: part_digest(part) for name, part in parts.items()}
+    fill = None
+    if raw.is_table and spec.missing == "impute":
+        fill = fitted_fill(parts["training"].x, raw.columns)
+        parts = {name: replace(part, x=filled(part.x, fill)) for name, part in parts.items()}
     x = parts["training"].x
     moments = Moments(x.shape[1:])
     for chunk in chunks(x):
@@ -150,9 +162,17 @@ def _fitted(raw: RawDataset, spec: DatasetSpec, labels: Labels, parts: Mapping[P
         # A table's columns of whole numbers are measures, as its others are.
         _Inputs(x.shape[1:], x.dtype, moments, numbered=x.dtype.kind in "bui" and not raw.is_table),
         {name: len(part) for name, part in parts.items()},
-        {name: part_digest(part) for name, part in parts.items()},
+        digests,
     )
-    info = replace(info, columns=raw.columns, steps_per_epoch=spec.steps_per_epoch)
+    given = {"separator": spec.separator, "decimal": spec.decimal, "encoding": spec.encoding}
+    info = replace(
+        info,
+        columns=raw.columns,
+        fill=fill,
+        by_column=any(not column.is_number or column.may_miss for column in raw.columns),
+        table_format={key: value for key, value in given.items() if value is not None},
+        steps_per_epoch=spec.steps_per_epoch,
+    )
     return Dataset(info, parts["training"], parts["validation"], parts["test"], batches=raw.batches)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hpo.data.dataset import Array, Batches, Column, PartName
+from hpo.data.column import Column
+from hpo.data.dataset import Array, Batches, PartName
 
 _CHUNK = 1 << 22
 """Numbers looked at in one go, so that no float copy of a whole dataset is ever made."""
@@ -41,6 +42,8 @@ class RawDataset:
     """Whether the targets are a column of a table, whose whole numbers may be any names of classes."""
     columns: tuple[Column, ...] = ()
     """The columns of a table that its features were made from."""
+    notes: tuple[str, ...] = ()
+    """What was told from a table's file that its section does not say."""
     split_by: Array | None = None
     """The column of a table by which its parts are divided, shape (n,): groups of any type, or times as numbers."""
     batches: Batches | None = None

@@ -201,6 +201,9 @@ def split_notes(spec: DatasetSpec, rows: Rows, by: Array | None) -> Iterator[str
     if spec.validation.group is not None and by is not None:
         counts = ", ".join(f"{name} {len(np.unique(by[part]))}" for name, part in own.items())
         yield f"parts hold whole groups of column {spec.validation.group}, which {inputs}; groups: {counts}"
+    elif not spec.shuffle:
+        counts = ", ".join(f"{name} {len(part)}" for name, part in own.items())
+        yield f"parts follow each other in the order of the samples: {counts}"
     elif spec.validation.time is not None and by is not None:
         spans = ", ".join(f"{name} {by[part].min()} to {by[part].max()}" for name, part in own.items())
         yield f"parts follow each other by column {spec.validation.time}, which {inputs}: {spans}"

@@ -1,210 +1,192 @@
-"""Tables: .csv and .parquet files with a column to predict."""
+"""Tables with a column to predict: .csv and .tsv files, also gzipped, and Parquet."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hpo.config.dataset import DatasetSpec
-from hpo.data.dataset import Array, Column
+from hpo.data.column import Column
+from hpo.data.dataset import Array, DatasetInfo
 from hpo.data.source_data import RawDataset, RawPart, Values
+from hpo.data.table_columns import columns_of, dates, kind_of, numbers, texts
+from hpo.data.table_features import Encoded, encode, filled
+from hpo.data.table_file import Format, TableFile, read_table_file
 from hpo.errors import DataError, nearest
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
-_MOST_CATEGORIES = 20
-"""A column of names with more distinct ones than this is an identifier or a text, and no category."""
+
+@dataclass(frozen=True)
+class TableSamples:
+    """The rows of a table for a model that was trained on such columns."""
+
+    features: Array
+    """Shape (rows, features), nothing missing."""
+    columns: Mapping[str, Array]
+    """As `Encoded.columns`."""
+    ignored: Sequence[str]
+    """Columns that are not among those of the model, the target's for one."""
+    notes: Sequence[str]
+    """What was missing or unknown, and what was told from the file."""
 
 
 def read_table(path: Path, spec: DatasetSpec) -> RawDataset:
-    """Reads a .csv or .parquet file; `target` names the column to predict, all others are features.
+    """Reads a table; `target` names the column to predict, and all others that are not dropped are features.
 
-    Columns of numbers stay as they are, truth values become 0 and 1, and columns of at most 20 names are
-    one-hot encoded.
+    Numbers stay as they are, truth values become 0 and 1, texts categories, dates several numbers. Features are NaN
+    where a value is missing.
 
     Raises:
-        DataError: it cannot be read, the target is not among its columns, a value is missing, or a column
-            holds what is neither number, truth value nor one of a few names.
+        DataError: it cannot be read, lacks a column that the section names, or has one that cannot be learnt from.
     """
-    frame, target, by = _read(path), spec.target, spec.validation.column
-    names = [str(name) for name in frame.columns]
-    frame.columns = names
+    table = read_table_file(path, Format(spec.separator, spec.decimal, spec.encoding), spec.categorical)
+    names, target, by = [str(name) for name in table.frame.columns], spec.target, spec.validation.column
     if target is None:
         raise DataError(f"{path}: a table needs target:, the column to predict; columns: {', '.join(names)}")
     if target not in names:
-        raise DataError(f"{path}: has no column {target!r}; {nearest(target, names)}")
-    if len(names) < 2:
+        raise DataError(f"{path}: has no column {target!r}; {nearest(target, names)}", ("dataset", "target"))
+    _check_named(path, names, spec)
+    left_out = {target, *spec.drop, *([by] if by is not None and not spec.validation.as_input else [])}
+    inputs = [name for name in names if name not in left_out]
+    if not inputs:
         raise DataError(f"{path}: needs columns besides {target!r} to predict it from, has none")
-    if path.suffix == ".csv" and names[0] == "Unnamed: 0":
+    if table.text is not None and inputs[0] == names[0] == "Unnamed: 0":
         raise DataError(
-            f"{path}: its first column has no name; if it is the row number that pandas adds, "
-            "write the file with to_csv(index=False), else name it"
+            f"{path}: its first column has no name; if it is the row number that pandas adds, write the file with "
+            'to_csv(index=False), or set drop: ["Unnamed: 0"]; else name it'
         )
-    frame = _complete(path, frame)
-    split_by = None
-    if by is not None:
-        if by not in names:
-            raise DataError(f"{path}: has no column {by!r}; {nearest(by, names)}", _key_of_by(spec))
-        split_by = _groups(frame[by]) if spec.validation.group is not None else _times(path, frame[by])
-    features = frame.drop(columns=[target] if by is None or spec.validation.as_input else [target, by])
-    columns = columns_of(path, features)
-    x = Values(encode(path, features, columns), str(path))
-    y = Values(_targets(path, frame[target]), f"{path}: column {target!r}")
-    return RawDataset(str(path), RawPart(x, y), is_table=True, columns=columns, split_by=split_by)
+    columns = columns_of(table, inputs, spec)
+    encoded = encode(table, columns)
+    y = Values(_targets(table, target), f"{path}: column {target!r}")
+    notes = (*table.notes, *_notes(encoded, columns))
+    part = RawPart(Values(encoded.features, str(path)), y)
+    return RawDataset(str(path), part, is_table=True, columns=columns, split_by=_split_by(table, spec), notes=notes)
 
 
-def _key_of_by(spec: DatasetSpec) -> tuple[str, ...]:
-    return ("dataset", "validation", "time" if spec.validation.group is None else "group")
+def _check_named(path: Path, names: Sequence[str], spec: DatasetSpec) -> None:
+    keys: Mapping[tuple[str, ...], Sequence[str]] = {
+        ("drop",): spec.drop,
+        ("categorical",): spec.categorical,
+        ("dates",): tuple(spec.dates or ()),
+        ("validation", "time" if spec.validation.group is None else "group"): [
+            spec.validation.column or spec.target or ""
+        ],
+    }
+    for key, wanted in keys.items():
+        for name in wanted:
+            if name not in names:
+                raise DataError(f"{path}: has no column {name!r}; {nearest(name, names)}", ("dataset", *key))
+    if spec.target in spec.drop:
+        raise DataError(f"{path}: {spec.target} is the target, which cannot be dropped", ("dataset", "drop"))
 
 
-def _groups(column: "pd.Series") -> Array:
-    """A number for each distinct value."""
-    codes, _ = column.factorize(sort=True)
-    return np.asarray(codes)
+def _notes(encoded: Encoded, columns: Sequence[Column]) -> Iterator[str]:
+    """What was decided about columns that the section does not say."""
+    if encoded.missing:
+        counts = ", ".join(f"{name} {count}" for name, count in encoded.missing.items())
+        yield (
+            f"values are missing ({counts}): numbers and dates are filled with the median of the training part, texts "
+            "with its most frequent one, and an input says where; dataset.missing: refuse refuses them"
+        )
+    for column in columns:
+        if column.has_other:
+            count = len(column.categories or ())
+            yield (
+                f"column {column.name} holds more than {count} texts: the {count} most frequent are categories, all "
+                "others one more; dataset.max_categories or categories say otherwise"
+            )
+    dated = [column.name for column in columns if column.date_format is not None]
+    if dated:
+        yield f"dates in {', '.join(dated)} become days, year, month, day and weekday; dataset.categorical keeps texts"
 
 
-def _times(path: Path, column: "pd.Series") -> Array:
-    """Times as numbers or `datetime64`, which NumPy sorts.
+def _split_by(table: TableFile, spec: DatasetSpec) -> Array | None:
+    """A number for each group, or the time of each row as a number or `datetime64`; None where rows are drawn."""
+    by = spec.validation.column
+    if by is None:
+        return None
+    place = f"{table.path}: column {by!r}"
+    missing = table.frame[by].isna().to_numpy()
+    if missing.any():
+        raise DataError(f"{place}: must have a value in every row, {table.row(int(missing.argmax()))} has none")
+    if spec.validation.group is not None:
+        codes, _ = table.frame[by].factorize(sort=True)
+        return np.asarray(codes)
+    kind, form = kind_of(table, by, spec)
+    if kind == "text":
+        example = f"{table.frame[by].iloc[0]!s:.40}"
+        raise DataError(
+            f"{place}: times must be numbers or dates such as 2024-01-31, got {example}; dates: says how dates are "
+            "written",
+            ("dataset", "validation", "time"),
+        )
+    values = numbers(table, by) if kind == "number" else dates(table, by, form)
+    return np.asarray(values.to_numpy())
 
-    Raises:
-        DataError: the column holds neither numbers nor dates.
-    """
+
+def _targets(table: TableFile, target: str) -> Array:
     import pandas as pd
 
-    if column.dtype.kind in "iufM":
-        return column.to_numpy()
-    try:
-        return pd.to_datetime(column, format="ISO8601").to_numpy()
-    except (ValueError, TypeError) as error:
+    column, place = table.frame[target], f"{table.path}: column {target!r}"
+    inferred = pd.api.types.infer_dtype(column, skipna=True)
+    plain = {"boolean": np.bool_, "integer": np.int64, "floating": np.float64, "mixed-integer-float": np.float64}
+    values = texts(table, target) if inferred in ("string", "categorical") else column
+    missing = values.isna().to_numpy()
+    if missing.any():
         raise DataError(
-            f"{path}: column {column.name!r}: times must be numbers or dates such as 2024-01-31: {error}",
-            ("dataset", "validation", "time"),
-        ) from None
+            f"{place}: must have a value in every row, {int(missing.sum())} are missing, the first in "
+            f"{table.row(int(missing.argmax()))}; what is to be predicted is not filled"
+        )
+    if inferred in ("string", "categorical"):
+        return values.to_numpy(dtype=np.str_)
+    if inferred not in plain:
+        raise DataError(f"{place}: a target must hold numbers, truth values or texts, got {inferred}")
+    return column.to_numpy(dtype=plain[inferred])
 
 
-def read_features(path: Path, columns: Sequence[Column]) -> tuple[Array, list[str]]:
-    """Reads the features of a table for a model that was trained on such columns.
+def read_features(path: Path, info: DatasetInfo) -> TableSamples:
+    """Reads the features of a table for a model that was trained on such columns, which are found by name.
 
-    Columns are found by name, in any order. Returns the features, shape (rows, features), and the names of
-    columns that are not among them, the target's for one.
+    Texts that are none of a column's categories are no mistake: they count as other, or as none.
 
     Raises:
-        DataError: it cannot be read, a column is missing, or holds what the training data did not.
+        DataError: it cannot be read, a column is missing, holds what it did not in training, or lacks values that the
+            model cannot fill.
     """
-    frame = _read(path)
-    frame.columns = [str(name) for name in frame.columns]
-    wanted = [column.name for column in columns]
-    if missing := [name for name in wanted if name not in frame.columns]:
-        others = [name for name in frame.columns if name not in wanted]
+    columns, wanted = info.columns, [column.name for column in info.columns]
+    as_text = [column.name for column in columns if not column.is_number]
+    table = read_table_file(path, Format(**info.table_format), as_text)
+    names = [str(name) for name in table.frame.columns]
+    if missing := [name for name in wanted if name not in names]:
+        others = [name for name in names if name not in wanted]
         raise DataError(
             f"{path}: the model was trained on columns {', '.join(wanted)}; missing: {', '.join(missing)}; "
             + (f"{missing[0]}: {nearest(missing[0], others)}" if others else "the file has no others")
         )
-    repeated = frame.columns[frame.columns.duplicated()].unique()
+    repeated = table.frame.columns[table.frame.columns.duplicated()].unique()
     if len(repeated):
         raise DataError(f"{path}: each column must have a name of its own, and there are several {', '.join(repeated)}")
-    if not len(frame):
+    if not len(table.frame):
         raise DataError(f"{path}: must have at least one row, has none")
-    ignored = [name for name in frame.columns if name not in wanted]
-    return encode(path, _complete(path, frame[wanted]), columns), ignored
+    encoded = encode(table, columns)
+    if encoded.missing and info.fill is None:
+        name, count = next(iter(encoded.missing.items()))
+        row = int(table.frame[name].isna().to_numpy().argmax())
+        rule = f"must have a value in every row, {count} are missing, the first in {table.row(row)}"
+        raise DataError(f"{path}: column {name!r}: {rule}")
+    ignored = [name for name in names if name not in wanted]
+    notes = [*table.notes, *_told_of(encoded, columns)]
+    return TableSamples(filled(encoded.features, info.fill), encoded.columns, ignored, notes)
 
 
-def _complete(path: Path, frame: "pd.DataFrame") -> "pd.DataFrame":
-    for name in frame.columns:
-        missing = frame[name].isna().to_numpy()
-        if missing.any():
-            raise DataError(
-                f"{path}: column {name!r}: must have a value in every row, {int(missing.sum())} are missing "
-                f"(empty or NaN), the first in row {int(missing.argmax())} (counted from 0)"
-            )
-    return frame
-
-
-def _read(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-
-    try:
-        # In one go, so that a column has one type throughout.
-        return pd.read_csv(path, low_memory=False) if path.suffix == ".csv" else pd.read_parquet(path)
-    except (OSError, ValueError) as error:  # the errors of pandas and pyarrow are ValueErrors
-        raise DataError(f"{path}: cannot be read as {path.suffix}: {error}") from None
-
-
-def columns_of(path: Path, frame: "pd.DataFrame") -> tuple[Column, ...]:
-    """The columns of a table's features, and the categories of those that hold names.
-
-    Raises:
-        DataError: a column holds what is neither number, truth value nor one of a few names.
-    """
-    columns = []
-    for name in frame.columns:
-        categories = None
-        if _kind(path, frame[name]) == "names":
-            distinct = frame[name].nunique()
-            if distinct > _MOST_CATEGORIES:
-                raise DataError(
-                    f"{path}: column {name!r}: a column of names may have at most {_MOST_CATEGORIES} different "
-                    f"ones, got {distinct}, such as {frame[name].iloc[0]!s:.40}; leave it out or encode it"
-                )
-            categories = tuple(str(one) for one in frame[name].astype("category").cat.categories)
-        columns.append(Column(name, categories))
-    return tuple(columns)
-
-
-def encode(path: Path, frame: "pd.DataFrame", columns: Sequence[Column]) -> Array:
-    """A table's features as numbers, shape (rows, features), float64, in the order of `DatasetInfo.feature_names`.
-
-    Raises:
-        DataError: a column of numbers holds names, or one of names holds others than its categories.
-    """
-    import pandas as pd
-
-    frame, named = frame.copy(), []
-    for column in columns:
-        kind = _kind(path, frame[column.name])
-        if column.categories is None:
-            if kind == "names":
-                got = f"{frame[column.name].iloc[0]!s:.40}"
-                raise DataError(f"{path}: column {column.name!r}: must hold numbers, holds names, such as {got}")
-            continue
-        values = frame[column.name].astype(str)
-        unknown = ~values.isin(column.categories).to_numpy()
-        if unknown.any():
-            raise DataError(
-                f"{path}: column {column.name!r}: must hold one of {', '.join(column.categories)}, got "
-                f"{values.iloc[int(unknown.argmax())]!s:.40} in row {int(unknown.argmax())} (counted from 0)"
-            )
-        frame[column.name] = pd.Categorical(values, categories=list(column.categories))
-        named.append(column.name)
-    if named:
-        frame = pd.get_dummies(frame, columns=named)
-    return frame.to_numpy(dtype=np.float64)
-
-
-def _targets(path: Path, column: "pd.Series") -> Array:
-    kind = _kind(path, column)
-    if kind == "names":
-        return column.astype(str).to_numpy(dtype=np.str_)
-    return column.to_numpy(dtype={"booleans": np.bool_, "integers": np.int64, "fractions": np.float64}[kind])
-
-
-def _kind(path: Path, column: "pd.Series") -> str:
-    import pandas as pd
-
-    kinds = {
-        "string": "names",
-        "categorical": "names",
-        "boolean": "booleans",
-        "integer": "integers",
-        "floating": "fractions",
-        "mixed-integer-float": "fractions",
-    }
-    inferred = pd.api.types.infer_dtype(column)
-    if inferred not in kinds:
-        raise DataError(
-            f"{path}: column {column.name!r}: must hold numbers, truth values or names, got {inferred}; "
-            "leave it out or turn it into numbers"
-        )
-    return kinds[inferred]
+def _told_of(encoded: Encoded, columns: Sequence[Column]) -> Iterator[str]:
+    for name, count in encoded.missing.items():
+        yield f"column {name}: {count} missing values are filled as in training"
+    others = {column.name for column in columns if column.has_other}
+    for name, (count, first) in encoded.unknown.items():
+        counts_as = "as other" if name in others else "as none of its categories"
+        yield f"column {name}: {count} rows hold a text that is no category, such as {first}, and count {counts_as}"

@@ -1,28 +1,31 @@
 """Reads samples to predict from tables, arrays and pictures, in the same way as training data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpo.config.dataset import TABLE_ENDINGS
 from hpo.errors import DataError, NotFound
 
 if TYPE_CHECKING:
     from hpo.data.dataset import Array, DatasetInfo
 
-_TABLES, _PICTURES = (".csv", ".parquet"), (".png", ".jpg", ".jpeg")
+_PICTURES = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
 class Samples:
     """Samples to predict."""
 
-    x: "Array"
-    """Shape (n, *input_shape), not scaled."""
+    x: "Array | Mapping[str, Array]"
+    """Shape (n, *input_shape), not scaled; for a model that takes the columns of a table, each by its name."""
     files: Sequence[str] = field(default_factory=tuple)
     """The names of pictures; empty for other input."""
     ignored: Sequence[str] = field(default_factory=tuple)
     """Columns of a table that the model does not use."""
+    notes: Sequence[str] = field(default_factory=tuple)
+    """What was missing or unknown in a table, and what was told from its file."""
 
 
 def read_samples(source: Path, info: "DatasetInfo | None") -> Samples:
@@ -36,10 +39,10 @@ def read_samples(source: Path, info: "DatasetInfo | None") -> Samples:
         raise NotFound(f"{source}: no such file or folder")
     if source.is_dir() or source.suffix.lower() in _PICTURES:
         return _pictures(source, info)
-    if source.suffix in _TABLES:
+    if source.name.lower().endswith(TABLE_ENDINGS):
         return _rows(source, info)
     if source.suffix not in (".npy", ".npz"):
-        raise DataError(f"{source}: must be .csv, .parquet, .npy, .npz, .png, .jpg or a folder of pictures")
+        raise DataError(f"{source}: must be {', '.join(TABLE_ENDINGS)}, .npy, .npz, .png, .jpg or a folder of pictures")
     x = _array(source)
     shape = info.input_shape if info is not None else x.shape[1:]
     # As in training: grey images may lack the dimension of their one channel.
@@ -58,8 +61,9 @@ def _rows(source: Path, info: "DatasetInfo | None") -> Samples:
     if info is None or not info.columns:
         known = f"samples of shape {info.input_shape}" if info else "data that its file does not describe"
         raise DataError(f"{source}: the model was not trained on a table, but on {known}; give it a .npy or .npz file")
-    x, ignored = read_features(source, info.columns)
-    return Samples(_finite(x, source), ignored=ignored)
+    found = read_features(source, info)
+    x = found.columns if info.by_column else _finite(found.features, source)
+    return Samples(x, ignored=found.ignored, notes=found.notes)
 
 
 def _array(source: Path) -> "Array":

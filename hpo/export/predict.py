@@ -30,6 +30,8 @@ class Predictions:
     """A row for each sample. Columns: file (for pictures); class and probabilities of classes, or predicted numbers."""
     ignored: Sequence[str] = field(default_factory=tuple)
     """Columns of the input that the model does not know."""
+    notes: Sequence[str] = field(default_factory=tuple)
+    """What was missing or unknown in a table, and what was told from its file."""
 
 
 def predict(
@@ -39,7 +41,7 @@ def predict(
 
     Args:
         model: a .keras file, or `models:/NAME@champion`, `models:/NAME/VERSION` of the model registry.
-        source: .csv or .parquet with the columns of the training data, in any order; .npy, or .npz with a single
+        source: a table with the columns of the training data, in any order; .npy, or .npz with a single
             array or one named x; a picture, or a folder of pictures, in the order of their names.
         home: the folder of the store: HPO_HOME or ./mlruns where not given.
         uri: MLflow tracking URI of the registry, where it is not the home folder's.
@@ -58,7 +60,7 @@ def predict(
             from hpo.training import predict as trained
 
             outputs = trained.predict(file, samples.x, batch_size)
-    return Predictions(_table(outputs, samples, info), samples.ignored)
+    return Predictions(_table(outputs, samples, info), samples.ignored, samples.notes)
 
 
 def write(found: Predictions, path: Path | None) -> None:

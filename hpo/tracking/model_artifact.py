@@ -34,7 +34,7 @@ class KerasModel:
     trial: int
     """Number of its trial."""
     example: Array | None = None
-    """A few samples as they came, shape (n, *input_shape)."""
+    """A few samples as they came, shape (n, *input_shape); none for a model that takes the columns of a table."""
 
 
 def log_model(client: MlflowClient, run: Run, model: KerasModel) -> str:
@@ -77,8 +77,8 @@ def _signature(data: DatasetInfo) -> ModelSignature:
 
 
 def _example(model: KerasModel) -> "Array | pd.DataFrame | None":
-    if model.example is None or not model.data.columns:
-        return None if model.example is None else model.example.astype("float32")
+    if model.example is None or model.data.by_column or not model.data.columns:
+        return None if model.data.by_column or model.example is None else model.example.astype("float32")
     import pandas as pd
 
     return pd.DataFrame(model.example, columns=list(model.data.feature_names))

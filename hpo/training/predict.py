@@ -1,6 +1,7 @@
 """What a saved model says of samples: features as they came, for its scaling is inside."""
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -9,18 +10,25 @@ import tensorflow as tf
 
 from hpo.data.dataset import Array
 from hpo.errors import ModelError
+from hpo.training.table_inputs import OF_COLUMNS, input_name
 
 
-def predict(model_file: Path, x: Array, batch_size: int = 512) -> Array:
+def predict(model_file: Path, x: Array | Mapping[str, Array], batch_size: int = 512) -> Array:
     """The outputs of a saved model, shape (n, outputs), in float32.
 
-    `x` has shape (n, *input_shape), unscaled, in the type in which it came. Loading runs no code that the file
-    brings along.
+    `x` has shape (n, *input_shape), unscaled, in the type in which it came. For a model that takes the columns of a
+    table it may be these, name -> shape (n,), as `hpo.data.table_features.Encoded` has them. Loading runs no code that
+    the file brings along.
 
     Raises:
         ModelError: the file is no Keras model, needs code of its own, or takes samples of another shape.
     """
     model = _load(model_file)
+    if isinstance(x, Mapping):
+        return _of_columns(model, x, batch_size)
+    if model.name == OF_COLUMNS:
+        # What takes the features, behind what makes them of columns.
+        model = model.layers[-1]
     shape = tf.TensorShape(model.input_shape[1:])
     if not shape.is_compatible_with(x.shape[1:]):
         raise ModelError(f"{model_file}: the model takes samples of shape {tuple(shape)}, got {x.shape[1:]}")
@@ -32,6 +40,22 @@ def predict(model_file: Path, x: Array, batch_size: int = 512) -> Array:
 
     traced = tf.function(outputs, input_signature=[tf.TensorSpec([None, *x.shape[1:]], dtype)])
     pieces = [traced(x[start : start + batch_size].astype(dtype)) for start in range(0, len(x), batch_size)]
+    return np.concatenate([np.asarray(piece) for piece in pieces])
+
+
+def _of_columns(model: keras.Model, columns: Mapping[str, Array], batch_size: int) -> Array:
+    named = {input_name(name): values for name, values in columns.items()}
+    kinds = {name: tf.float64 if values.dtype.kind == "f" else tf.string for name, values in named.items()}
+
+    def outputs(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+        return tf.cast(model(batch, training=False), tf.float32)
+
+    traced = tf.function(outputs, input_signature=[{name: tf.TensorSpec([None, 1], kinds[name]) for name in named}])
+    rows = len(next(iter(named.values())))
+    pieces = []
+    for start in range(0, rows, batch_size):
+        chosen = {name: values[start : start + batch_size].tolist() for name, values in named.items()}
+        pieces.append(traced({name: tf.constant(values, kinds[name])[:, None] for name, values in chosen.items()}))
     return np.concatenate([np.asarray(piece) for piece in pieces])
 
 

@@ -1,4 +1,4 @@
-"""Saving the model of a trial: its scaling in front, whole or not at all, and whether it can be loaded again."""
+"""Saving the model of a trial: with its preprocessing, whole or not at all, and whether it can be loaded again."""
 
 import json
 import os
@@ -11,12 +11,13 @@ from typing import Any
 
 import keras
 
-from hpo.data.dataset import Dataset
+from hpo.data.dataset import Dataset, DatasetInfo
 from hpo.errors import ModelError
 from hpo.system.private_files import private_folder
 from hpo.training.crossentropy import is_own
 from hpo.training.failures import one_line
 from hpo.training.model_data import write_info
+from hpo.training.table_inputs import OF_COLUMNS, features_of_columns
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def save(model: keras.Model, dataset: Dataset, path: Path) -> Saved:
     temporary = path.with_name(f"{path.stem}.{os.getpid()}.keras")
     try:
         private_folder(path.parent)
-        with_scaling(model, dataset).save(temporary)
+        with_preprocessing(model, dataset.info).save(temporary)
         write_info(temporary, dataset.info)
         note = _why_not_loadable(temporary)
         temporary.replace(path)
@@ -113,8 +114,8 @@ def _leave_out_own_metrics(model: keras.Model, config: dict[str, Any] | None) ->
         model.compile_from_config(config)
 
 
-def with_scaling(model: keras.Model, dataset: Dataset) -> keras.Model:
-    """The model with the dataset's scaling in front: it takes the features as they came.
+def with_preprocessing(model: keras.Model, info: DatasetInfo) -> keras.Model:
+    """The model with what it takes to use it in front: it takes the features as they came, or a table's columns.
 
     It is compiled as the model was, but without metrics of hpo, and not at all with a loss or metric that the user's
     code alone knows: a file that named one could not be loaded elsewhere, and predictions need none.
@@ -122,24 +123,35 @@ def with_scaling(model: keras.Model, dataset: Dataset) -> keras.Model:
     Raises:
         ModelError: the model takes other features than those of the dataset.
     """
-    scaling, config = dataset.info.scaling, model.get_compile_config()
+    config = model.get_compile_config()
     _leave_out_own_metrics(model, config)
     try:
         keras.saving.deserialize_keras_object(config)
     except (TypeError, ValueError):
         model.compiled = False
+    whole = _with_columns(_with_scaling(model, info), info)
+    if whole is not model and model.compiled:
+        whole.compile_from_config(config)
+    return whole
+
+
+def _with_scaling(model: keras.Model, info: DatasetInfo) -> keras.Model:
+    scaling, shape = info.scaling, info.input_shape
     if scaling.method == "none":
         return model
-    shape = dataset.info.input_shape
     # Large numbers in tables, timestamps for one, lose in float32 what tells them apart.
     dtype = "float32" if len(shape) >= 3 else "float64"
     factor, offset = scaling.factor.astype(dtype), scaling.offset.astype(dtype)
     rescale = keras.layers.Rescaling(factor, -offset * factor, dtype=dtype, name="scaling")
     try:
-        whole = keras.Sequential([keras.Input(shape, dtype=dtype), rescale, model], name="scaled")
+        return keras.Sequential([keras.Input(shape, dtype=dtype), rescale, model], name="scaled")
     except ValueError as error:
         rule = f"the scaling cannot be put in front of it, since it does not take samples of shape {shape}"
         raise ModelError(f"{rule}: {one_line(error)}") from error
-    if model.compiled:
-        whole.compile_from_config(config)
-    return whole
+
+
+def _with_columns(model: keras.Model, info: DatasetInfo) -> keras.Model:
+    if not info.by_column:
+        return model
+    table = features_of_columns(info)
+    return keras.Model(table.input, model(table(table.input)), name=OF_COLUMNS)

@@ -1,16 +1,22 @@
 """Tables: the target, categories, and what cannot be learnt from."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from tiny_info import info_of
 
 from hpo.config.experiment import DatasetSpec
 from hpo.data import Dataset, load
-from hpo.data.dataset import Column
-from hpo.data.tables import columns_of, encode, read_features
+from hpo.data.column import Column
+from hpo.data.dataset import DatasetInfo
+from hpo.data.table_columns import columns_of
+from hpo.data.table_features import encode
+from hpo.data.table_file import TableFile
+from hpo.data.tables import read_features
 from hpo.errors import DataError
 
 N = 120
@@ -81,22 +87,25 @@ def test_task_overrides(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rooms": [None, None] + [1.0] * (N - 2)}, "'rooms': .* 2 are missing .* the first in row 0"),
-        ({"town": ["Ulm"] * (N - 1) + [None]}, f"'town': .* 1 are missing .* the first in row {N - 1}"),
-        ({"price": [1.0, None] + [1.0] * (N - 2)}, "'price': .* 1 are missing .* the first in row 1"),
-        ({"size": [np.inf] + [1.0] * (N - 1)}, "must be finite numbers .* got 1 .* the first in row 0"),
+        ({"rooms": [None, None] + [1.0] * (N - 2)}, "'rooms': .* 2 are missing, the first in line 2; missing: impute"),
+        ({"town": ["Ulm"] * (N - 1) + [None]}, f"'town': .* 1 are missing, the first in line {N + 1}"),
+        ({"price": [1.0, None] + [1.0] * (N - 2)}, "'price': .* 1 are missing, the first in line 3"),
+        ({"size": [np.inf] + [1.0] * (N - 1)}, "must be finite numbers .* got 1 .* the first in line 2"),
+        ({"rooms": [1] * (N - 1) + ["2a"]}, f"'rooms': line {N + 1} holds 2a, and all but 1 of {N} values are numbers"),
+        ({"town": ["03/04/2024", "05/06/2023"] * (N // 2)}, "'town': day and month cannot be told apart, as in 03/04"),
+        ({"rooms": [None] * N}, r"'rooms': has no value; drop: \[rooms\]"),
         ({"price": [1e300] * N}, f"column 'price': all values must be finite numbers .* got {N}"),
-        ({"town": [f"house {i}" for i in range(N)]}, "'town': .* at most 20 .* got 120, such as house 0"),
+        ({"town": [f"house {i}" for i in range(N)]}, r"'town': has another text in each row.*drop: \[town\]"),
     ],
 )
 def test_columns_that_cannot_be_learnt(tmp_path: Path, change: dict[str, list], message: str) -> None:
     with pytest.raises(DataError, match=rf"houses\.csv.*{message}"):
-        read(tmp_path, FRAME.assign(**change))
+        read(tmp_path, FRAME.assign(**change), missing="refuse")
 
 
-def test_dates_are_refused(tmp_path: Path) -> None:
-    frame = FRAME.assign(sold=pd.date_range("2020-01-01", periods=N))
-    with pytest.raises(DataError, match="column 'sold': must hold numbers, truth values or names, got datetime64"):
+def test_what_is_neither_number_nor_text_nor_date_is_refused(tmp_path: Path) -> None:
+    frame = FRAME.assign(lasted=pd.to_timedelta(np.arange(N), unit="D"))
+    with pytest.raises(DataError, match=r"'lasted': must hold numbers, truth values, texts or dates, got timedelta"):
         read(tmp_path, frame, ".parquet")
 
 
@@ -113,7 +122,7 @@ def test_target_that_is_missing(tmp_path: Path) -> None:
 
 def test_row_numbers_are_no_feature(tmp_path: Path) -> None:
     FRAME.to_csv(tmp_path / "houses.csv")
-    with pytest.raises(DataError, match=r"first column has no name.*to_csv\(index=False\)"):
+    with pytest.raises(DataError, match=r"first column has no name.*to_csv\(index=False\).*drop"):
         load(DatasetSpec(path="houses.csv", target="price"), [tmp_path])
 
 
@@ -128,9 +137,14 @@ COLUMNS = (Column("size", None), Column("town", ("Bonn", "Jena", "Ulm")), Column
 TABLE = pd.DataFrame({"old": ["yes", "no", "no"], "kind": [1, 2, 3], "town": ["Ulm", "Ulm", "Bonn"], "size": [4, 5, 6]})
 
 
+def described(columns: tuple[Column, ...] = COLUMNS) -> DatasetInfo:
+    return replace(info_of((6,)), columns=columns)
+
+
 def features(folder: Path, frame: pd.DataFrame, columns: tuple[Column, ...] = COLUMNS) -> tuple[np.ndarray, list[str]]:
     frame.to_csv(folder / "f.csv", index=False)
-    return read_features(folder / "f.csv", columns)
+    found = read_features(folder / "f.csv", described(columns))
+    return found.features, list(found.ignored)
 
 
 def test_features_are_found_by_name_in_the_order_of_training(tmp_path: Path) -> None:
@@ -142,12 +156,12 @@ def test_features_are_found_by_name_in_the_order_of_training(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("row", [0, 1, 2])
-def test_one_unknown_category_in_any_row_is_refused(tmp_path: Path, row: int) -> None:
-    town = TABLE["town"].where(np.arange(3) != row, "Köln")
-    message = rf"f\.csv: column 'town': must hold one of Bonn, Jena, Ulm, got Köln in row {row} \(counted from 0\)"
-    with pytest.raises(DataError, match=message):
-        features(tmp_path, TABLE.assign(town=town))
-    with pytest.raises(DataError, match=rf"'old': must have a value in every row, 1 are missing .* row {row} "):
+def test_one_unknown_category_in_any_row_is_none_of_them(tmp_path: Path, row: int) -> None:
+    known, _ = features(tmp_path, TABLE)
+    x, _ = features(tmp_path, TABLE.assign(town=TABLE["town"].where(np.arange(3) != row, "Köln")))
+    known[row, 1:4] = 0
+    np.testing.assert_array_equal(x, known)
+    with pytest.raises(DataError, match=rf"'old': must have a value in every row, 1 are missing.* line {row + 2}"):
         features(tmp_path, TABLE.assign(old=TABLE["old"].where(np.arange(3) != row, None)))
 
 
@@ -158,12 +172,12 @@ def test_features_that_are_not_those_of_training(tmp_path: Path) -> None:
         features(tmp_path, TABLE.rename(columns={"town": "twn"}).drop(columns="old"))
     with pytest.raises(DataError, match="missing: town, old; the file has no others"):
         features(tmp_path, TABLE[["size"]])
-    with pytest.raises(DataError, match="'size': must hold numbers, holds names, such as big"):
+    with pytest.raises(DataError, match="'size': must hold numbers, line 2 holds big"):
         features(tmp_path, TABLE.assign(size="big"))
     # A CSV file's are told apart by pandas.
     TABLE.rename(columns={"kind": "size"}).iloc[:, 1:].to_csv(tmp_path / "f.csv", index=False)
     with pytest.raises(DataError, match=r"missing: old; old: valid: size\.1"):
-        read_features(tmp_path / "f.csv", COLUMNS)
+        read_features(tmp_path / "f.csv", described())
     with pytest.raises(DataError, match="must have at least one row"):
         features(tmp_path, TABLE[:0])
     # Numbers that are categories are read as such.
@@ -171,18 +185,23 @@ def test_features_that_are_not_those_of_training(tmp_path: Path) -> None:
     np.testing.assert_array_equal(x, np.eye(3))
 
 
-@pytest.mark.parametrize(("names", "fits"), [(20, True), (21, False)])
-def test_up_to_twenty_names_are_categories(names: int, fits: bool) -> None:
-    frame = pd.DataFrame({"n": [1.5] * names, "town": [f"t{number:02}" for number in range(names)]})
-    if not fits:
-        with pytest.raises(DataError, match="'town': a column of names may have at most 20 different ones, got 21"):
-            columns_of(Path("t.csv"), frame)
-        return
-    columns = columns_of(Path("t.csv"), frame)
-    assert columns == (Column("n", None), Column("town", tuple(sorted(frame["town"]))))
-    x = encode(Path("t.csv"), frame, columns)
-    assert x.shape == (20, 21)
-    assert x.dtype == np.float64
+def table_of(frame: pd.DataFrame) -> TableFile:
+    return TableFile(Path("t.parquet"), frame)
+
+
+@pytest.mark.parametrize("names", [20, 21])
+def test_up_to_twenty_texts_are_categories_and_the_others_are_one_more(names: int) -> None:
+    # The first ones are the most frequent.
+    towns = [f"t{number:02}" for number in range(names) for _ in range(names + 1 - number)]
+    frame = pd.DataFrame({"n": 1.5, "town": towns})
+    columns = columns_of(table_of(frame), ["n", "town"], DatasetSpec(name="t"))
+    kept = tuple(f"t{number:02}" for number in range(20))
+    assert columns == (Column("n"), Column("town", kept, has_other=names > 20))
+    x = encode(table_of(frame), columns).features
+    assert (x.shape, x.dtype) == ((len(towns), 1 + names), np.float64)
+    assert (x[:, 1:].sum(axis=1) == 1).all()
+    few = columns_of(table_of(frame), ["town"], DatasetSpec(name="t", max_categories=2))
+    assert few == (Column("town", ("t00", "t01"), has_other=True),)
 
 
 def test_a_table_of_two_columns_is_enough_and_parquet_may_have_unnamed_ones(tmp_path: Path) -> None:

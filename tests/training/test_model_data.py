@@ -6,16 +6,17 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from hpo import models
 from hpo.config.experiment import DatasetSpec, TrainingSpec
 from hpo.data import Dataset, load
-from hpo.data.dataset import Column
+from hpo.data.column import Column
 from hpo.errors import ModelError
 from hpo.training.compiling import compile_model
 from hpo.training.model_data import read_info, write_info
 from hpo.training.predict import predict
-from hpo.training.saving import with_scaling
+from hpo.training.saving import with_preprocessing
 
 
 def saved(folder: Path, dataset: Dataset, name: str = "mlp") -> tuple[keras.Model, Path]:
@@ -25,7 +26,7 @@ def saved(folder: Path, dataset: Dataset, name: str = "mlp") -> tuple[keras.Mode
     compile_model(model, TrainingSpec(), dataset.info)
     model.optimizer.build(model.trainable_variables)  # as training does
     path = folder / "m.keras"
-    with_scaling(model, dataset).save(path)
+    with_preprocessing(model, dataset.info).save(path)
     write_info(path, dataset.info)
     return model, path
 
@@ -61,7 +62,8 @@ def test_a_saved_model_knows_its_data_and_loads_in_plain_keras(tmp_path: Path) -
     assert info.columns == (Column("size"), Column("town", ("Bonn", "Jena", "Ulm")))
     assert info.feature_names == ("size", "town_Bonn", "town_Jena", "town_Ulm")
     assert (info.digest, info.draws) == (dataset.info.digest, dataset.info.draws)
-    assert keras.saving.load_model(path).input_shape == (None, 4)
+    model = keras.saving.load_model(path)
+    assert model({"size": tf.ones((2, 1)), "town": tf.constant([["Ulm"], ["Oslo"]])}).shape == (2, 1)
 
 
 def test_a_model_saved_elsewhere_has_no_description_of_its_data(tmp_path: Path) -> None:

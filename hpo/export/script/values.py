@@ -52,6 +52,7 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
     dataset = variants_of(plan).dataset(spec)
     info = dataset.info
     _refuse(dataset.batches is not None, f"{info.name}: generated data make")
+    _refuse(info.by_column or any(draw.method != "shuffled" or draw.pooled for draw in info.draws), "such data make")
     plan = replace(plan, declared=models.discover(plan.space.model, info, plan.folders))
     job = make_job(plan, exported.parameters, exported.seed, lambda _: Path())
     training = job.training
