@@ -127,6 +127,12 @@ def confirm(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
             min=0,
         ),
     ] = None,
+    splits: Annotated[
+        bool,
+        typer.Option(
+            "--splits", help="Draw another split into training and validation (or other folds) with each seed."
+        ),
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(help="How many models train at the same time. [default: as in the study]", min=1)
     ] = None,
@@ -154,8 +160,8 @@ def confirm(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     from hpo.text.console import console
 
     confirmed = confirm_study(
-        study, numbers(trials) if trials else top, seeds, race=race, margin=margin, workers=workers,
-        timeout=timeout, home=home, storage=storage, tracking_uri=uri, console=console(stderr=json),
+        study, numbers(trials) if trials else top, seeds, race=race, margin=margin, splits=splits,
+        workers=workers, timeout=timeout, home=home, storage=storage, tracking_uri=uri, console=console(stderr=json),
     )  # fmt: skip
     print_json(confirmed_json(confirmed)) if json else print_confirmed(console(), confirmed, wide)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpo.errors import HpoError, NotFound, UserError
+from hpo.errors import DataError, HpoError, NotFound, UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hpo.confirm.confirming import Confirming
     from hpo.data.dataset import DatasetInfo
     from hpo.loop.coordinator import Ending
+    from hpo.loop.jobs import Prepared
     from hpo.plan.plan import Plan
     from hpo.study.confirmation import Confirmation
     from hpo.study.read import StudyView
@@ -45,6 +46,7 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
     *,
     race: bool = True,
     margin: float | None = None,
+    splits: bool = False,
     workers: int | None = None,
     timeout: str | float | None = None,
     home: str | Path | None = None,
@@ -64,6 +66,8 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
         race: whether only finalists still in the race get more than the first seeds; see `hpo.statistics.race`.
         margin: the cheapest finalist whose mean is at most this much worse than the best is chosen, in the objective's
             unit; by default the one with the best mean.
+        splits: whether each seed draws a split into training and validation, or folds, of its own; the test part stays
+            as it is. Such runs are a confirmation of their own, beside that with the study's split.
         workers: runs at a time; by default the experiment's engine.workers.
         timeout: seconds, or `10m`; runs that are not finished by then are trained by the next call.
         home: the folder for everything that the call writes; by default HPO_HOME, or else ./mlruns.
@@ -72,7 +76,8 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
         console: where progress is shown; by default nowhere.
 
     Raises:
-        UserError: there is no such study or trial, or its data have changed; nothing was changed.
+        UserError: there is no such study or trial, its data have changed, or their split cannot be redrawn; nothing
+            was changed.
         StudyFailed: too many runs in a row failed with the same error.
         StoreAway: the store of the study was locked, full or unreachable for too long; the same call continues.
         HpoError: no finalist has two runs with a score.
@@ -93,14 +98,14 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
     (view,) = read_studies([study], home, storage)
     options = {"engine.workers": workers, "study.timeout": timeout, "tracking.uri": tracking_uri}
     plan = plan_of_study(view, options, home)
-    wanted = Wanted(chosen_finalists(view, finalists), seeds, plan.experiment.study.retries, race, margin)
+    wanted = Wanted(chosen_finalists(view, finalists), seeds, plan.experiment.study.retries, race, margin, splits)
     deadline = None if timeout is None else began + (plan.experiment.study.timeout or 0.0)
     # Shows warnings before there is a display.
     warn = Progress(console, view.objective, None, None).warn
     with sole_coordinator(view.storage, study, warn) as lock:
         record = Confirming(view.storage, study, wanted, lock, warn)
         record.recover()
-        before = _scored(record)
+        before = record.scored
         ended: Ending = "done"
         try:
             found = None if record.owed else _found(view, record)
@@ -110,7 +115,7 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
             record.discard_if_unused()
         if found is None:
             raise HpoError(_too_little(study, record, ended))
-        trained, seconds = _scored(record) - before, time.monotonic() - began
+        trained, seconds = record.scored - before, time.monotonic() - began
         return Confirmed(study, ended, found, view.objective, trained, plan.home, seconds)
 
 
@@ -169,6 +174,8 @@ def _train(
         opening.start_workers()
         with prepared(replace(plan, declared=record.declared), max(1, record.owed)) as ready:
             _same_data(view, ready.info)
+            if record.splits:
+                _check_splits(ready)
             with tracked(plan, ready.info, True, progress) as log:
                 opening.close()
                 with progress.shown(record.trials()):
@@ -181,10 +188,6 @@ def _train(
 
 def _found(view: "StudyView", record: "Confirming") -> "Confirmation | None":
     return record.confirmation(view.trials, view.confirmation)
-
-
-def _scored(record: "Confirming") -> int:
-    return sum(run.state == "complete" for run in record.trials())
 
 
 def _other_versions(view: "StudyView") -> "Iterator[str]":
@@ -204,6 +207,13 @@ def _same_data(view: "StudyView", info: "DatasetInfo") -> None:
             f"the data of study {view.name} have changed since: their digest was {then} and is {now}, so new scores "
             "could not be compared with its trials'; restore the data, or run the experiment again with another --name"
         )
+
+
+def _check_splits(ready: "Prepared") -> None:
+    try:
+        ready.data.check_redrawn(ready.plan.experiment.dataset.validation_seed + 1)
+    except DataError as error:
+        raise UserError(f"splits: {error}; confirm without splits") from None
 
 
 def _too_little(study: str, record: "Confirming", ended: "Ending") -> str:

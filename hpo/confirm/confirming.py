@@ -59,12 +59,15 @@ class Confirming:
         self._id = self._storage.get_study_id_from_name(self._study.study_name)
         self._ids: dict[int, int] = {}
         self._study.set_user_attr(CONFIRMS, study)
+        self.splits = wanted.splits
+        """Whether each seed has a split into training and validation of its own."""
         earlier = [record_of(trial) for number, trial in self._trials.items() if number in self.finalists]
         self._wanted = wanted.joined(earlier, self._objective)
         self._rule = self._wanted.rule(self._objective)
         taken = {trial.user_attrs.get(JOB, {}).get("seed") for trial in self._trials.values()}
-        self._seeds = dict(enumerate(fresh_seeds(identity["seed"], taken, self._rule.rounds[-1].seeds), 1))
-        self._seeds |= {run.confirms.ordinal: run.seed for run in self.trials() if run.confirms}
+        drawn = fresh_seeds(identity["seed"], taken, self._rule.rounds[-1].seeds, self.splits)
+        self._seeds = dict(enumerate(drawn, 1))
+        self._seeds |= {run.confirms.ordinal: run.seed for run in self._own() if run.confirms}
 
     @property
     def store(self) -> Writer:
@@ -90,7 +93,12 @@ class Confirming:
     @property
     def finalists(self) -> set[int]:
         """The numbers of the trials that any run confirms, including runs of earlier calls."""
-        return {run.confirms.trial for run in self.trials() if run.confirms}
+        return {run.confirms.trial for run in self._own() if run.confirms}
+
+    @property
+    def scored(self) -> int:
+        """The number of runs with a score."""
+        return sum(run.state == "complete" for run in self._own())
 
     @property
     def exhausted(self) -> bool:
@@ -171,12 +179,17 @@ class Confirming:
                 optuna.delete_study(study_name=self._study.study_name, storage=self._storage)
 
     def _runs(self) -> ConfirmingRuns:
-        return ConfirmingRuns(self._wanted, self._rule, self.trials())
+        splits = self._seeds if self._wanted.splits else {}
+        return ConfirmingRuns(self._wanted, self._rule, self._own(), splits)
+
+    def _own(self) -> list[TrialRecord]:
+        """The runs with the study's split, or those with splits of their own, whichever are wanted."""
+        return [run for run in self.trials() if run.confirms and (run.confirms.split is not None) == self.splits]
 
     def _begin(self, owed: Confirms, earlier: Sequence[TrialRecord]) -> TrialRecord:
         trial, seed = self._trials[owed.trial], self._seeds[owed.ordinal]
         config = next(one.params for one in self._wanted.finalists if one.number == owed.trial)
-        attributes: dict[str, Any] = {JOB: {"config": dict(config), "seed": seed}, CONFIRMS: asdict(owed)}
+        attributes: dict[str, Any] = {JOB: {"config": dict(config), "seed": seed}, CONFIRMS: _stored(owed)}
         if earlier:
             attributes[RETRY] = {"origin": earlier[0].number, "attempt": len(earlier)}
         number = self._create(trial, attributes)
@@ -200,10 +213,18 @@ class Confirming:
         return begun.number
 
 
-def fresh_seeds(seed: int, taken: set[Any], count: int) -> list[int]:
-    """Seeds drawn from the study's seed by NumPy's SeedSequence; none of the study's trials had one of them."""
+def _stored(owed: Confirms) -> dict[str, int]:
+    """What a run confirms, as earlier versions read it where it has the study's split."""
+    return {name: value for name, value in asdict(owed).items() if value is not None}
+
+
+def fresh_seeds(seed: int, taken: set[Any], count: int, splits: bool = False) -> list[int]:
+    """Seeds drawn from the study's seed by NumPy's SeedSequence; none of the study's trials had one of them.
+
+    `splits`: those of the confirmation in which each seed has a split of its own.
+    """
     import numpy as np
 
     # The spawn key separates them from the seeds of trials, which are drawn from the study's seed as well.
-    drawn = np.random.SeedSequence(seed, spawn_key=(1,)).generate_state(count + len(taken))
+    drawn = np.random.SeedSequence(seed, spawn_key=(2 if splits else 1,)).generate_state(count + len(taken))
     return [int(word) for word in dict.fromkeys(drawn) if int(word) not in taken][:count]

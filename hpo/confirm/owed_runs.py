@@ -1,7 +1,7 @@
 """The runs of a confirmation: which are owed, which have ended, and how far the race of the finalists has come."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from hpo.config.experiment import Objective
@@ -26,6 +26,8 @@ class Wanted:
     """Whether only finalists still in the race get more than the first seeds."""
     margin: float | None = None
     """The cheapest finalist whose mean is at most this much worse than the best is chosen; None: the best mean."""
+    splits: bool = False
+    """Whether each seed has a split into training and validation of its own."""
 
     def joined(self, earlier: Sequence[TrialRecord], objective: Objective) -> "Wanted":
         """Adds the finalists of earlier calls, which race against those of this call; the best searched score is first.
@@ -36,7 +38,7 @@ class Wanted:
             return self
         known = {one.number: one for one in (*self.finalists, *earlier)}
         order = sorted(known.values(), key=lambda one: (-objective.merit(one.value or 0.0), one.number))
-        return Wanted(order, self.seeds, self.retries, self.race, self.margin)
+        return replace(self, finalists=order)
 
     def rule(self, objective: Objective) -> Rule:
         """The rule of the race: its rounds, and which finalists enter the next round."""
@@ -51,7 +53,10 @@ class ConfirmingRuns:
     wanted: Wanted
     rule: Rule
     runs: Sequence[TrialRecord]
-    """All confirming runs, in the order in which they began."""
+    """The confirming runs with the study's split, or those with splits of their own, in the order in which they
+    began."""
+    splits: Mapping[int, int] = field(default_factory=dict)
+    """Ordinal -> the seed of its own split; empty: all runs have the study's split."""
 
     @cached_property
     def attempts(self) -> Mapping[Confirms, Sequence[TrialRecord]]:
@@ -109,20 +114,25 @@ class ConfirmingRuns:
         seeds = {pair.ordinal: run.seed for pair, run in self.ended.items()}
         now = max(seeds, default=0)
         looks: tuple[int, ...] = ()
-        if earlier is not None:
+        other: tuple[int, ...] = ()
+        if earlier is not None and earlier.splits != self.wanted.splits:
+            looks, other = earlier.other_looks, earlier.looks or ()
+        elif earlier is not None:
+            other = earlier.other_looks
             before = max((len(one.values) + len(one.failures) for one in earlier.finalists), default=0)
             looks = (before,) if earlier.looks is None else earlier.looks
         if not self.left and now > max(looks, default=0):
             looks = (*looks, now)
         looked = [one for one in looks if one < now]
         first = looked[-1] if looked else 0
-        return Basis({seed for ordinal, seed in seeds.items() if ordinal > first}, self.wanted.margin, looks)
+        fresh = {seed for ordinal, seed in seeds.items() if ordinal > first}
+        return Basis(fresh, self.wanted.margin, looks, other, self.wanted.splits)
 
     def _pairs(self) -> Iterator[Confirms]:
         for members, given in zip(self.entered, self.rule.rounds, strict=False):
             for ordinal in range(1, given.seeds + 1):
                 for trial in members:
-                    yield Confirms(trial, ordinal)
+                    yield Confirms(trial, ordinal, self.splits.get(ordinal))
 
     @property
     def _later(self) -> int:

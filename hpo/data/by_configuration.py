@@ -155,6 +155,19 @@ class PreparedVariants:
         self._made.move_to_end(key)
         return self._made[key]
 
+    def check_redrawn(self, seed: int) -> None:
+        """Checks that another seed of the validation part makes another one.
+
+        Raises:
+            DataError: it does not: the data bring that part, or its samples are the latest ones.
+        """
+        base = self._variants.base.info
+        if self._variants.dataset(redrawn(self._variants.spec, seed)).info.digest == base.digest:
+            raise DataError(
+                f"the split of {base.name} into training and validation is fixed: the data bring a validation part, or "
+                "it is taken in their order; no other can be drawn"
+            )
+
     @property
     def crowded(self) -> bool:
         """Whether there are more folders than are to be kept."""
@@ -168,6 +181,11 @@ class PreparedVariants:
             if self.crowded and folder not in needed:
                 del self._made[key]
                 shutil.rmtree(folder)
+
+
+def redrawn(spec: DatasetSpec, seed: int) -> DatasetSpec:
+    """The section with its validation part, or its folds, drawn by another seed; the test part stays as it is."""
+    return spec.model_copy(update={"validation": spec.validation.model_copy(update={"seed": seed})})
 
 
 def _invalid(error: DataError) -> InvalidSettings:

@@ -17,7 +17,7 @@ from hpo.config.resolved import Resolved
 from hpo.config.score import Score
 from hpo.config.space import dataset_with, sets_section, training_with
 from hpo.config.training_rules import disagreements
-from hpo.data.by_configuration import PreparedVariants, Variants
+from hpo.data.by_configuration import PreparedVariants, Variants, redrawn
 from hpo.engines import Engine
 from hpo.engines.table import make_engine
 from hpo.errors import DataError, FileMistakes, InvalidSettings
@@ -162,8 +162,11 @@ def make_job(
     seed: int,
     folder: Callable[[DatasetSpec], Path],
     save_to: SaveTo | None = None,
+    split: int | None = None,
 ) -> Job:
     """The job of one configuration, as trial 0; `folder` returns the folder of the data for a dataset section.
+
+    `split`: the seed of another split into training and validation; None: that of the section.
 
     Raises:
         InvalidSettings: a section of the experiment does not allow a value, or a combination of values.
@@ -171,6 +174,7 @@ def make_job(
     from hpo.data.shared_folder import decided_in
 
     training, dataset = sections(plan, params)
+    dataset = dataset if split is None else redrawn(dataset, split)
     for wrong in disagreements(training):
         raise InvalidSettings(f"training.{'.'.join(wrong.key)}: {wrong.message}")
     space = plan.whole_space
@@ -228,7 +232,8 @@ class Jobs:
         plan, data = self._ready.plan, self._ready.data
         if self._record.declared is not None:
             plan = replace(plan, declared=self._record.declared)
-        job = make_job(plan, trial.params, trial.seed, data.folder, self._save_to(trial, best))
+        split = trial.confirms.split if trial.confirms else None
+        job = make_job(plan, trial.params, trial.seed, data.folder, self._save_to(trial, best), split)
         self._folders[trial.number] = Path(job.data)
         if data.crowded:
             running = {known.number for known in self._record.trials() if known.state == "running"}

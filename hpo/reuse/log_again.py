@@ -95,7 +95,7 @@ def _status(view: "StudyView", confirming: "Sequence[TrialRecord]") -> "Status":
     from hpo.study.failure import GIVEN_BACK
 
     latest = {record.origin: record for record in view.trials}
-    again = {(record.confirms.trial, record.confirms.ordinal): record for record in confirming if record.confirms}
+    again = {record.confirms: record for record in confirming if record.confirms}
     if any(record.state == "running" or record.reason in GIVEN_BACK for record in (*latest.values(), *again.values())):
         return "interrupted"
     study = view.experiment.get("study") or {}

@@ -44,8 +44,9 @@ def sentences(confirmation: Confirmation, objective: Objective) -> Iterator[str]
     if difference is not None:
         how = "overstated" if difference >= 0 else "understated"
         yield f"The search {how} it by {score(abs(difference))}: its score there was {score(winner.searched)}."
+    between = "and split to the next" if confirmation.splits else "to seed"
     yield (
-        f"Noise floor: {score(confirmation.noise_floor)}, the standard deviation from seed to seed; "
+        f"Noise floor: {score(confirmation.noise_floor)}, the standard deviation from seed {between}; "
         "differences of single trials below it say nothing."
     )
     yield from _reservations(confirmation)
@@ -54,13 +55,14 @@ def sentences(confirmation: Confirmation, objective: Objective) -> Iterator[str]
 def basis(confirmation: Confirmation) -> str:
     """The seeds that the interval of the chosen finalist is computed from, in words."""
     winner, expected = confirmation.winner, confirmation.expected
+    splits = ", each with a split of its own" if confirmation.splits else ""
     if expected is None or len(confirmation.finalists) < 2:
-        return _seeds(len(winner.values))
+        return f"{_seeds(len(winner.values))}{splits}"
     # The better of two is not flattered: see `Selected`.
     chosen = "" if len(confirmation.finalists) < 3 else ", the choice allowed for"
     if expected.seeds < len(winner.values):
-        return f"the {_seeds(expected.seeds)} since the last look{chosen}"
-    return f"{_seeds(expected.seeds)}{chosen}"
+        return f"the {_seeds(expected.seeds)} since the last look{splits}{chosen}"
+    return f"{_seeds(expected.seeds)}{splits}{chosen}"
 
 
 def comparisons(confirmation: Confirmation) -> Iterator[str]:

@@ -55,6 +55,10 @@ class Basis:
     best mean is chosen."""
     looks: tuple[int, ...] = ()
     """See `Confirmation.looks`."""
+    other_looks: tuple[int, ...] = ()
+    """See `Confirmation.other_looks`."""
+    splits: bool = False
+    """See `Confirmation.splits`."""
 
 
 def cost_of(model_parameters: int | None, seconds: float | None) -> tuple[float, float]:
@@ -94,6 +98,8 @@ def confirmation_of(finalists: Sequence[Runs], objective: Objective, basis: Basi
         margin=basis.margin,
         may_cost=choice.may_cost,
         looks=basis.looks,
+        other_looks=basis.other_looks,
+        splits=basis.splits,
         test=_test(finalists, choice.chosen, candidates),
     )
 

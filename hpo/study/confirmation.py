@@ -73,6 +73,10 @@ class Confirmation(_Record):
     looks: tuple[int, ...] | None = None
     """The number of seeds at each time that results were shown, where seeds were added later; the last number is the
     present one. None in records of earlier versions."""
+    other_looks: tuple[int, ...] = ()
+    """The looks at the other confirmation of the study: with redrawn splits, or without."""
+    splits: bool = False
+    """Whether each seed had a split into training and validation of its own, drawn by that seed."""
     test: Mapping[str, Estimate]
     """Test metric -> its estimate over the seeds of the chosen finalist, computed after the choice was made."""
 

@@ -27,6 +27,8 @@ class Confirms:
     """Number of the finalist's trial in the study."""
     ordinal: int
     """Which seed it is, counted from 1; all finalists have the same seeds."""
+    split: int | None = None
+    """The seed of its own split into training and validation; None: it has the study's split."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class TrialRecord:
         """The name of the trial, or of the confirming run, in messages."""
         if self.confirms is None:
             return f"trial {self.number}"
-        return f"trial {self.confirms.trial} seed {self.confirms.ordinal}"
+        split = "" if self.confirms.split is None else " and split"
+        return f"trial {self.confirms.trial} seed{split} {self.confirms.ordinal}"
 
     @property
     def reason(self) -> str | None:

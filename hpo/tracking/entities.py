@@ -136,7 +136,8 @@ def _note(record: TrialRecord, objective: Objective) -> str:
     if test is not None:
         parts.append(f"on the test part {score(test)}")
     if record.confirms is not None:
-        parts.append(f"seed {record.confirms.ordinal} of trial {record.confirms.trial}")
+        split = "" if record.confirms.split is None else " and split"
+        parts.append(f"seed{split} {record.confirms.ordinal} of trial {record.confirms.trial}")
     if record.attempt:
         again = "the run" if record.confirms else f"the configuration of trial {record.origin}"
         parts.append(f"attempt {record.attempt + 1} at {again}")
@@ -226,7 +227,8 @@ def run_name(record: TrialRecord) -> str:
     """The name of the run in the UI."""
     if record.confirms is None:
         return f"trial-{record.number:04d}"
-    return f"confirm-{record.confirms.trial:04d}-seed-{record.confirms.ordinal}"
+    kind = "seed" if record.confirms.split is None else "split"
+    return f"confirm-{record.confirms.trial:04d}-{kind}-{record.confirms.ordinal}"
 
 
 def dataset_inputs(info: DatasetInfo) -> list[DatasetInput]:
