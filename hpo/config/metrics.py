@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Literal
 
-from hpo.config.whole_metrics import WHOLE_METRICS
+from hpo.config.metric_kinds import WHOLE_METRICS
 
 Direction = Literal["maximize", "minimize"]
 

@@ -1,50 +1,12 @@
 """Metrics of a whole part: computed from all its predictions together, as scikit-learn computes them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from hpo.config.metric_kinds import Kind, whole_metric
 from hpo.config.mistakes import show
 from hpo.config.section import Shorthand
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A metric of a whole part."""
-
-    name: str
-    of_classes: bool
-    """Whether it is of classes; else it is of numbers."""
-    options: tuple[str, ...] = ()
-    of_ranks: bool = False
-    """Whether it is computed from probabilities, class by class against the rest; else from the predicted classes."""
-
-
-_KINDS = (
-    Kind("balanced_accuracy", True, ("threshold",)),
-    Kind("f1_score", True, ("average", "threshold")),
-    Kind("macro_f1", True, ("threshold",)),
-    Kind("precision", True, ("average", "threshold")),
-    Kind("recall", True, ("average", "threshold")),
-    Kind("auc", True, ("curve", "average"), of_ranks=True),
-    Kind("pr_auc", True, ("average",), of_ranks=True),
-    Kind("r2", False),
-    Kind("rmse", False),
-)
-WHOLE_METRICS = tuple(kind.name for kind in _KINDS)
-"""Their names; f1 and r2_score are further ones."""
-_BY_NAME: Mapping[str, Kind] = {
-    **{kind.name.replace("_", ""): kind for kind in _KINDS},
-    "f1": _KINDS[1],
-    "r2score": _KINDS[7],
-}
-
-
-def whole_metric(name: str) -> Kind | None:
-    """The metric of a whole part of that name, which may be spelled as a class, F1Score; None if there is none."""
-    return _BY_NAME.get(name.lower().replace("_", ""))
 
 
 class MetricSpec(Shorthand):
