@@ -5,8 +5,8 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,8 @@ class TableFile:
     text: str | None = None
     """The whole file, if it is text."""
     separator: str = ","
+    options: Mapping[str, str] = field(default_factory=dict)
+    """How a text file was read: the options of pandas's read_csv that are not its defaults."""
     notes: tuple[str, ...] = ()
     """What was told from the file, and could have been meant otherwise."""
 
@@ -77,12 +79,13 @@ def read_table_file(path: Path, form: Format, as_text: Collection[str] = ()) -> 
         for name in frame.columns.intersection(list(as_text)):
             frame[name] = frame[name].astype(str).where(frame[name].notna())
         return TableFile(path, frame)
-    text, encoding_note = _decoded(path, form.encoding)
-    separator = form.separator or _separator(path, text)
-    frame = _parsed(path, text, separator, form.decimal or ".", as_text)
+    text, encoding, encoding_note = _decoded(path, form.encoding)
+    separator, decimal = form.separator or _separator(path, text), form.decimal or "."
+    frame = _parsed(path, text, separator, decimal, as_text)
     decimal_note = None
     if form.decimal is None and separator != "," and _has_decimal_commas(frame):
-        frame = _parsed(path, text, separator, ",", as_text)
+        decimal = ","
+        frame = _parsed(path, text, separator, decimal, as_text)
         decimal_note = f"{path.name}: numbers are read with a decimal comma; dataset.decimal says otherwise"
     separator_note = None
     if form.separator is None and separator != ("\t" if ".tsv" in path.name.lower() else ","):
@@ -90,11 +93,14 @@ def read_table_file(path: Path, form: Format, as_text: Collection[str] = ()) -> 
         separator_note = f"{path.name}: columns are separated by a {name}; dataset.separator says otherwise"
     zeros = _with_leading_zeros(path, text, separator, frame)
     notes = (encoding_note, separator_note, decimal_note, *zeros)
-    return TableFile(path, frame, text, separator, tuple(note for note in notes if note is not None))
+    usual = {"sep": ",", "decimal": ".", "encoding": "utf-8"}
+    used = {"sep": separator, "decimal": decimal, "encoding": encoding}
+    options = {name: value for name, value in used.items() if value != usual[name]}
+    return TableFile(path, frame, text, separator, options, tuple(note for note in notes if note is not None))
 
 
-def _decoded(path: Path, encoding: str | None) -> tuple[str, str | None]:
-    """The text of a file, and a note where its encoding is a guess."""
+def _decoded(path: Path, encoding: str | None) -> tuple[str, str, str | None]:
+    """The text of a file, its encoding, and a note where that is a guess."""
     try:
         content = path.read_bytes()
         content = gzip.decompress(content) if path.name.lower().endswith(".gz") else content
@@ -102,7 +108,7 @@ def _decoded(path: Path, encoding: str | None) -> tuple[str, str | None]:
         raise DataError(f"{path}: cannot be read as {''.join(path.suffixes)}: {error}") from None
     marked = next((name for mark, name in _BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
     try:
-        return content.decode(encoding or marked), None
+        return content.decode(encoding or marked).removeprefix("\ufeff"), encoding or marked, None
     except LookupError:
         raise DataError(
             f"unknown encoding {encoding}; Python's names, such as cp1252", ("dataset", "encoding")
@@ -117,7 +123,8 @@ def _decoded(path: Path, encoding: str | None) -> tuple[str, str | None]:
         text = content.decode("cp1252")
     except UnicodeDecodeError:
         raise DataError(f"{rule}, nor in cp1252; set dataset.encoding to what wrote it") from None
-    return text, f"{path.name}: is no UTF-8 and is read as cp1252 (Western Windows); dataset.encoding says otherwise"
+    note = f"{path.name}: is no UTF-8 and is read as cp1252 (Western Windows); dataset.encoding says otherwise"
+    return text, "cp1252", note
 
 
 def _separator(path: Path, text: str) -> str:

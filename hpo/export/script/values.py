@@ -15,8 +15,10 @@ from hpo.config.training_rules import has_schedule
 from hpo.data.dataset import Dataset, PartName, class_numbers
 from hpo.data.files import find, idx_files
 from hpo.data.function import FunctionStream
+from hpo.data.table_file import is_table
 from hpo.errors import UserError
 from hpo.export.script.keras_code import layer_as_code, layers_as_code
+from hpo.export.script.table_code import table_values
 from hpo.export.script.tolerance import tolerance
 from hpo.export.script.whole_code import whole_as_code
 from hpo.loop.jobs import make_job, sections, variants_of
@@ -52,7 +54,6 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
     dataset = variants_of(plan).dataset(spec)
     info = dataset.info
     _refuse(dataset.batches is not None, f"{info.name}: generated data make")
-    _refuse(info.by_column or any(draw.method != "shuffled" or draw.pooled for draw in info.draws), "such data make")
     plan = replace(plan, declared=models.discover(plan.space.model, info, plan.folders))
     job = make_job(plan, exported.parameters, exported.seed, lambda _: Path())
     training = job.training
@@ -122,14 +123,14 @@ def _reading(spec: DatasetSpec, dataset: Dataset, folders: Sequence[Path]) -> di
     elif info.source not in ("scikit-learn", "keras.datasets"):
         path = find(spec.path, folders) if spec.path is not None else Path(info.source)
         files = idx_files(path) if path.is_dir() else {}
-        reader = "idx" if files else path.suffix
+        reader = "idx" if files else "table" if is_table(path) else path.suffix.lower()
     from_files = spec.path is not None or spec.function is not None
     return {
         "reader": reader,
         "path": path and str(path.absolute()),
         "files": {key: file.name.removesuffix(".gz") for key, file in files.items()},
         "given": [suffix for part, suffix in _SUFFIXES.items() if part not in drawn],
-        "named_columns": [column.name for column in info.columns if column.categories is not None],
+        "table": table_values(spec, info, path) if path is not None and reader == "table" else {},
         "named_classes": not info.one_hot and bool(info.class_names) and (bool(info.columns) or from_files),
     }
 

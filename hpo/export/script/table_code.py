@@ -1,0 +1,90 @@
+"""A table as lines of a plain script: how it is read, and how its columns become features."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpo.config.dataset import DatasetSpec
+from hpo.data.column import Column, in_order
+from hpo.data.dataset import DatasetInfo
+from hpo.data.table_columns import kind_of
+from hpo.data.table_file import Format, TableFile, read_table_file
+
+_KINDS: Mapping[str, Callable[[Column], bool]] = {
+    "dates": lambda column: column.date_format is not None,
+    "hashes": lambda column: bool(column.hashed),
+    "categories": lambda column: bool(column.categories),
+}
+
+
+def table_values(spec: DatasetSpec, info: DatasetInfo, path: Path) -> dict[str, Any]:
+    """Name in the template -> value."""
+    file = read_table_file(path, Format(spec.separator, spec.decimal, spec.encoding), spec.categorical)
+    texts = [column.name for column in info.columns if not column.is_number]
+    if spec.target is not None and file.frame[spec.target].dtype.kind not in "biuf":
+        texts.append(spec.target)
+    fill = None
+    if info.fill is not None and any(column.may_miss for column in info.columns):
+        fill = np.round(info.fill, 12).tolist()
+    return {
+        "read": _read(file.text is not None, file.options, texts),
+        "columns": list(_columns(info, file.text is not None)),
+        "missing": [place for place, column in _places(info) if column.may_miss],
+        "fill": fill,
+        "by": _by(file, spec),
+        "uses": {kind: any(map(is_kind, info.columns)) for kind, is_kind in _KINDS.items()},
+    }
+
+
+def _places(info: DatasetInfo) -> Iterator[tuple[int, Column]]:
+    """The place of the first feature of each column."""
+    place = 0
+    for column in in_order(info.columns):
+        yield place, column
+        place += len(column.features)
+
+
+def _read(is_text: bool, options: Mapping[str, str], texts: list[str]) -> str:
+    if not is_text:
+        return "pd.read_parquet(DATA)"
+    given = "".join(f", {name}={value!r}" for name, value in options.items())
+    typed = f", dtype={dict.fromkeys(texts, 'str')!r}" if texts else ""
+    return f"pd.read_csv(DATA, low_memory=False, keep_default_na=False, na_values=['']{given}{typed})"
+
+
+def _columns(info: DatasetInfo, is_text: bool) -> Iterator[str]:
+    """An expression for each block of features, shape (n, features), NaN where a value is missing."""
+    columns = in_order(info.columns)
+    numbers = [column.name for column in columns if column.is_number]
+    if numbers:
+        yield f'table[{numbers!r}].apply(pd.to_numeric, errors="coerce").to_numpy("float64")'
+    for column in columns:
+        if column.date_format is not None:
+            yield f"date_features(table[{column.name!r}], {column.date_format!r}, hours={column.has_hours})"
+        elif not column.is_number:
+            yield _category(column, is_text)
+
+
+def _category(column: Column, is_text: bool) -> str:
+    table = f"table[{column.name!r}]" + ("" if is_text else ".astype(object).map(str, na_action='ignore')")
+    if column.hashed:
+        return f"hashed({table}, {column.hashed})"
+    return (
+        f"by_category({table}, {list(column.categories or ())!r}, ordinal={column.ordinal}, other={column.has_other})"
+    )
+
+
+def _by(file: TableFile, spec: DatasetSpec) -> str | None:
+    """An expression for the values by which the parts are divided; None where they are drawn at random."""
+    if not spec.shuffle:
+        return "np.arange(len(table))"
+    name = spec.validation.column
+    if name is None:
+        return None
+    if spec.validation.group is not None:
+        return f"table[{name!r}].factorize(sort=True)[0]"
+    kind, form = kind_of(file, name, spec)
+    column = f"table[{name!r}]"
+    return f"{column}.to_numpy()" if kind == "number" else f"pd.to_datetime({column}, format={form!r}).to_numpy()"
