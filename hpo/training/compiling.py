@@ -1,7 +1,7 @@
 """Compiling a model as the training section says, and labels in the form that its loss takes."""
 
 import inspect
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -14,7 +14,8 @@ from hpo.config.training_rules import SMOOTHED_LOSSES, plain_name
 from hpo.data.dataset import Array, DatasetInfo
 from hpo.errors import nearest
 from hpo.models import InvalidModel
-from hpo.training.crossentropy import Crossentropy
+from hpo.training.crossentropy import Crossentropy, OfLogits
+from hpo.training.heads import Head, head_of, loss_name, needs_logits
 
 _OPTIMIZER_KEYS = (
     "learning_rate", "momentum", "nesterov", "weight_decay", "rho", "beta_1", "beta_2", "epsilon", "clipnorm",
@@ -27,32 +28,6 @@ _TAKES_NUMBERS = "sparsecategoricalcrossentropy"
 _OTHER_LOSSES = ("circle", "ctc", "loss")
 
 
-@dataclass(frozen=True)
-class Head:
-    """The last layer of a model."""
-
-    activation: str | None
-    """Keras's name; None where it is not known."""
-    units: int | None
-    """Numbers that the model puts out for a sample; None where it is not known."""
-
-
-def head_of(model: keras.Model) -> Head:
-    """The head of a Sequential or functional model; nothing is known of others, and of several outputs."""
-    try:
-        shape = model.output_shape
-    except (AttributeError, ValueError):
-        shape = None
-    units = shape[-1] if isinstance(shape, tuple) else None
-    last = model
-    while isinstance(last, keras.Sequential) or (isinstance(last, keras.Model) and hasattr(last, "outputs")):
-        if not last.layers:
-            return Head(None, units)
-        last = last.layers[-1]
-    activation = "softmax" if isinstance(last, keras.layers.Softmax) else getattr(last, "activation", None)
-    return Head(getattr(activation, "__name__", activation), units or getattr(last, "units", None))
-
-
 def compile_model(
     model: keras.Model, training: TrainingSpec, info: DatasetInfo, plain_loss: PlainLoss | None = None
 ) -> None:
@@ -61,12 +36,14 @@ def compile_model(
     `plain_loss` is added to the metrics.
 
     The loss, where none is named, goes with the model's head: cross-entropy over the classes (softmax), of each
-    class by itself (sigmoid), or the mean squared error (regression).
+    class by itself (sigmoid), or the mean squared error (regression). Of a head without an activation it takes logits.
 
     Raises:
-        InvalidModel: an optimizer, loss or metric that Keras does not know, or a key that it does not take.
+        InvalidModel: a head that does not fit the targets; an optimizer, loss or metric that Keras does not know, or a
+            key that it does not take.
     """
-    loss = _loss(model, training, info)
+    head = head_of(model)
+    loss = _loss(head, training, info)
     metric = "accuracy" if info.task == "classification" else "mae"
     # Those of a whole part are computed beside Keras's: see `whole_part`.
     others = [spec.name for spec in training.metrics if spec.kind is None]
@@ -77,7 +54,8 @@ def compile_model(
     for name in metrics:
         if name not in (*_METRICS_OF_COMPILE, CROSSENTROPY):
             _look_up("metrics", keras.metrics, name)
-    made = [Crossentropy() if name == CROSSENTROPY else name for name in metrics]
+    logits = bool(not isinstance(loss, str) and loss.get_config().get("from_logits"))
+    made = _metrics(metrics, head, logits)
     try:
         model.compile(optimizer=_optimizer(training), loss=loss, metrics=made)
     except (ValueError, TypeError) as error:
@@ -92,30 +70,36 @@ def _look_up(key: str, module: Any, name: str) -> None:
         raise InvalidModel(f"{key}: Keras knows no {name!r}; {nearest(name, names)}") from None
 
 
-def _loss(model: keras.Model, training: TrainingSpec, info: DatasetInfo) -> Any:
-    name = training.loss or _loss_of_head(head_of(model), info)
-    _look_up("loss", keras.losses, name)
-    if not training.label_smoothing:
-        return name
-    if info.classes is None:
-        raise InvalidModel("label_smoothing: only classification has classes, and the task is regression")
+def _loss(head: Head, training: TrainingSpec, info: DatasetInfo) -> Any:
+    if training.loss is not None:
+        _look_up("loss", keras.losses, training.loss)
+    name, options = loss_name(head, training.loss, info), dict[str, Any]()
+    if needs_logits(head, name):
+        options["from_logits"] = True
     kind = SMOOTHED_LOSSES.get(plain_name(name))
-    if kind is None:
-        raise InvalidModel(f"label_smoothing: {name} takes no label smoothing; leave it out, or take another loss")
-    return getattr(keras.losses, kind)(label_smoothing=training.label_smoothing)
+    if training.label_smoothing:
+        if info.classes is None:
+            raise InvalidModel("label_smoothing: only classification has classes, and the task is regression")
+        if kind is None:
+            raise InvalidModel(f"label_smoothing: {name} takes no label smoothing; leave it out, or take another loss")
+        options["label_smoothing"] = training.label_smoothing
+    elif plain_name(name) == _TAKES_NUMBERS:
+        kind = "SparseCategoricalCrossentropy"
+    return getattr(keras.losses, str(kind))(**options) if options else name
 
 
-def _loss_of_head(head: Head, info: DatasetInfo) -> str:
-    if info.classes is None:
-        return "mean_squared_error"
-    if head.activation == "sigmoid":
-        if head.units == 1 and info.classes != 2:
-            raise InvalidModel(
-                f"one sigmoid unit can predict two classes only, and {info.name} has {info.classes}; "
-                "use one unit for each class"
-            )
-        return "binary_crossentropy"
-    return "categorical_crossentropy" if info.one_hot else "sparse_categorical_crossentropy"
+def _metrics(names: Sequence[str], head: Head, logits: bool) -> list[Any]:
+    """Metrics as `model.compile` takes them: of logits, those that need probabilities see probabilities."""
+    made: list[Any] = []
+    for name in names:
+        metric = Crossentropy() if name == CROSSENTROPY else name
+        if logits and name in _METRICS_OF_COMPILE:
+            # Which of several classes has the largest number is the same for logits.
+            metric = keras.metrics.BinaryAccuracy(name=name, threshold=0.0) if head.units == 1 else name
+        elif logits:
+            metric = OfLogits(metric)
+        made.append(metric)
+    return made
 
 
 def _optimizer(training: TrainingSpec) -> Any:

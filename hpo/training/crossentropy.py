@@ -55,6 +55,46 @@ def crossentropy(y: Any, predicted: Any) -> Any:
     return -ops.sum(ops.cast(y, "float32") * log, axis=-1)
 
 
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class OfLogits(keras.metrics.Metric):  # type: ignore[misc]
+    """A metric of Keras's for a model that puts out logits: it sees the probabilities that they stand for."""
+
+    def __init__(self, metric: Any, name: str | None = None, dtype: Any = None) -> None:
+        """`metric`: as `model.compile` takes it, a name for one."""
+        name = name or (metric if isinstance(metric, str) else None)
+        found = keras.metrics.get(metric)
+        if not isinstance(found, keras.metrics.Metric):
+            found = keras.metrics.MeanMetricWrapper(found, name=name, dtype=dtype)
+        super().__init__(name=name or found.name, dtype=dtype)
+        self._metric = found
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Takes in a batch."""
+        single = y_pred.shape[-1] == 1
+        if single and len(y_true.shape) < len(y_pred.shape):
+            y_true = keras.ops.expand_dims(y_true, -1)
+        probabilities = keras.ops.sigmoid(y_pred) if single else keras.ops.softmax(y_pred)
+        self._metric.update_state(y_true, probabilities, sample_weight=sample_weight)
+
+    def result(self) -> Any:
+        """The metric's."""
+        return self._metric.result()
+
+    def reset_state(self) -> None:
+        """The metric's."""
+        self._metric.reset_state()
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        metric = keras.saving.serialize_keras_object(self._metric)
+        return {"metric": metric, "name": self.name, "dtype": self.dtype}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "OfLogits":
+        """The metric again."""
+        return cls(keras.saving.deserialize_keras_object(config["metric"]), config["name"], config["dtype"])
+
+
 def is_own(part: Mapping[str, Any]) -> bool:
-    """Whether a part of a serialized configuration is this metric."""
-    return part.get("registered_name") == f"{_PACKAGE}>{Crossentropy.__name__}"
+    """Whether a part of a serialized configuration is one of these metrics."""
+    return part.get("registered_name") in (f"{_PACKAGE}>{Crossentropy.__name__}", f"{_PACKAGE}>{OfLogits.__name__}")

@@ -3,6 +3,7 @@
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from hpo.data.dataset import DatasetInfo
 from hpo.data.info_json import info_as_json, info_from_json
@@ -10,15 +11,26 @@ from hpo.data.info_json import info_as_json, info_from_json
 _MEMBER = "hpo.json"
 
 
-def write_info(model_file: Path, info: DatasetInfo) -> None:
-    """Adds what is known of the data to a saved model, which Keras loads as before."""
+def write_info(model_file: Path, info: DatasetInfo, logits: bool = False) -> None:
+    """Adds what is known of the data to a saved model, which Keras loads as before.
+
+    `logits`: whether the model puts out logits, of which softmax or sigmoid makes probabilities.
+    """
     with zipfile.ZipFile(model_file, "a") as archive:
-        archive.writestr(_MEMBER, json.dumps({"format": 1, "data": info_as_json(info)}, indent=1))
+        archive.writestr(_MEMBER, json.dumps({"format": 1, "data": info_as_json(info), "logits": logits}, indent=1))
 
 
 def read_info(model_file: Path) -> DatasetInfo | None:
-    """What `write_info` wrote; None where a model was saved by others, or again since."""
+    """What `write_info` wrote of the data; None where a model was saved by others, or again since."""
+    content = _content(model_file)
+    return info_from_json(content["data"]) if content else None
+
+
+def puts_out_logits(model_file: Path) -> bool:
+    """Whether a saved model is known to put out logits."""
+    return bool(_content(model_file).get("logits"))
+
+
+def _content(model_file: Path) -> dict[str, Any]:
     with zipfile.ZipFile(model_file) as archive:
-        if _MEMBER not in archive.namelist():
-            return None
-        return info_from_json(json.loads(archive.read(_MEMBER))["data"])
+        return json.loads(archive.read(_MEMBER)) if _MEMBER in archive.namelist() else {}

@@ -10,11 +10,12 @@ import tensorflow as tf
 
 from hpo.data.dataset import Array
 from hpo.errors import ModelError
+from hpo.training.model_data import puts_out_logits
 from hpo.training.table_inputs import OF_COLUMNS, input_name
 
 
 def predict(model_file: Path, x: Array | Mapping[str, Array], batch_size: int = 512) -> Array:
-    """The outputs of a saved model, shape (n, outputs), in float32.
+    """The outputs of a saved model, shape (n, outputs), in float32; of one that puts out logits, their probabilities.
 
     `x` has shape (n, *input_shape), unscaled, in the type in which it came. For a model that takes the columns of a
     table it may be these, name -> shape (n,), as `hpo.data.table_features.Encoded` has them. Loading runs no code that
@@ -35,8 +36,11 @@ def predict(model_file: Path, x: Array | Mapping[str, Array], batch_size: int = 
     # Keras would round float64 to float32 before the scaling takes the difference of large numbers.
     dtype = "float64" if x.dtype == np.float64 else "float32"
 
+    logits = puts_out_logits(model_file)
+
     def outputs(batch: tf.Tensor) -> tf.Tensor:
-        return tf.cast(model(batch, training=False), tf.float32)
+        found = tf.cast(model(batch, training=False), tf.float32)
+        return (tf.sigmoid(found) if found.shape[-1] == 1 else tf.nn.softmax(found)) if logits else found
 
     traced = tf.function(outputs, input_signature=[tf.TensorSpec([None, *x.shape[1:]], dtype)])
     pieces = [traced(x[start : start + batch_size].astype(dtype)) for start in range(0, len(x), batch_size)]

@@ -21,7 +21,7 @@ def diabetes(prepared):
 
 
 def compiled(info, **training):
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(info.outputs)])
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(info.outputs, "softmax" if info.classes else None)])
     compile_model(model, TrainingSpec.model_validate(training), info)
     return model
 

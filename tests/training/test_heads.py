@@ -6,9 +6,11 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
 from hpo.config.experiment import TrainingSpec
+from hpo.config.loss_parts import PlainLoss
 from hpo.data import open_prepared
 from hpo.models import InvalidModel
-from hpo.training.compiling import compile_model, head_of, labels_for
+from hpo.training.compiling import compile_model, labels_for
+from hpo.training.heads import head_of
 from hpo.training.messages import Finished
 
 # TensorFlow's tensors and NumPy 2: nothing that hpo could mend.
@@ -78,9 +80,88 @@ def test_the_head_chooses_the_loss_and_the_loss_the_labels(tumours, irises):
     for model in (compiled(irises, 3, "sigmoid"), compiled(irises, 3, "sigmoid", loss="mean_squared_error")):
         assert labels_for(model, three, irises).tolist() == one_hot
     with pytest.raises(
-        InvalidModel, match="one sigmoid unit can predict two classes only, and iris has 3; use one unit"
+        InvalidModel, match="1 unit with activation sigmoid, and iris has 3 classes, which needs 3 units"
     ):
         compiled(irises, 1, "sigmoid")
+
+
+def with_head(make, info, **training):
+    model = make()
+    compile_model(model, TrainingSpec.model_validate(training), info)
+    return model
+
+
+def softmax_by_operation():
+    x = keras.Input((4,))
+    return keras.Model(x, keras.ops.softmax(keras.layers.Dense(3)(x)))
+
+
+LOGITS = {
+    "one unit": (lambda: network(keras.layers.Dense(1)), 2, "binary_crossentropy", True),
+    "a unit a class": (lambda: network(keras.layers.Dense(3)), 3, "sparse_categorical_crossentropy", True),
+    "behind a reshape": (lambda: network(keras.layers.Dense(3), keras.layers.Reshape((3,))), 3, "sparse", True),
+    "softmax as an operation": (softmax_by_operation, 3, "sparse_categorical_crossentropy", False),
+    "softmax as a layer": (lambda: network(keras.layers.Softmax()), 3, "sparse_categorical_crossentropy", False),
+    "one sigmoid unit": (lambda: network(keras.layers.Dense(1, "sigmoid")), 2, "binary_crossentropy", False),
+}
+
+
+@pytest.mark.parametrize("name", LOGITS)
+def test_heads_without_an_activation_put_out_logits(tumours, irises, name):
+    make, classes, loss, logits = LOGITS[name]
+    for training in ({}, {"label_smoothing": 0.1}, *([{"loss": loss}] if loss in keras.losses.__dict__ else [])):
+        model = with_head(make, tumours if classes == 2 else irises, **training)
+        from_logits = getattr(model.loss, "get_config", dict)().get("from_logits", False)
+        assert from_logits == logits
+        if not training:
+            assert str(getattr(model.loss, "name", model.loss)).startswith(loss)
+
+
+UNFIT = {
+    "one unit": (lambda: network(keras.layers.Dense(1)), "1 unit with no activation, and iris has 3 classes"),
+    "too few units": (lambda: network(keras.layers.Dense(2)), "2 units with no activation.*needs 3 units with softmax"),
+    "another activation": (lambda: network(keras.layers.Dense(3, "relu")), "3 units with activation relu"),
+    "sequences": (
+        lambda: keras.Sequential([keras.Input((4,)), keras.layers.Reshape((4, 1)), keras.layers.Dense(3, "softmax")]),
+        r"shape \(4, 3\) with activation softmax, and iris has 3 classes, one for each sample",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_heads_that_do_not_fit_the_classes_are_refused(irises, name):
+    make, message = UNFIT[name]
+    with pytest.raises(InvalidModel, match=f"the model's head does not fit the target: it has {message}"):
+        with_head(make, irises)
+
+
+def test_heads_that_keras_would_stretch_to_the_numbers_are_refused(tumours, prepared):
+    with pytest.raises(InvalidModel, match=r"1 unit with activation softmax, and breast_cancer has 2 classes.*or"):
+        with_head(lambda: network(keras.layers.Dense(1, "softmax")), tumours)
+    with pytest.raises(InvalidModel, match="1 unit with activation sigmoid"):
+        with_head(lambda: network(keras.layers.Dense(1, "sigmoid")), tumours, loss="sparse_categorical_crossentropy")
+    diabetes = open_prepared(prepared(name="diabetes")).info
+    with pytest.raises(InvalidModel, match="3 units with no activation, and the target of diabetes has 1 number"):
+        with_head(lambda: network(keras.layers.Dense(3)), diabetes)
+
+
+def test_metrics_of_logits_are_those_of_probabilities(tumours, irises):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 4)).astype("float32")
+    for info, units, activation, metric in (
+        (tumours, 1, "sigmoid", "mae"),
+        (irises, 3, "softmax", "sparse_top_k_categorical_accuracy"),
+    ):
+        y = rng.integers(0, info.classes, 60)
+        found = []
+        for head in (None, activation):
+            keras.utils.set_random_seed(1)
+            model = network(keras.layers.Dense(units, head))
+            compile_model(model, TrainingSpec(metrics=(metric,)), info, PlainLoss("mse"))
+            found.append(model.evaluate(x, labels_for(model, y, info)[:, None], verbose=0, return_dict=True))
+        assert found[0].keys() == found[1].keys() == {"loss", "accuracy", metric, "crossentropy"}
+        assert list(found[0].values()) == pytest.approx(list(found[1].values()), abs=1e-5)
+        assert found[0]["loss"] == pytest.approx(found[0]["crossentropy"], abs=1e-5)
 
 
 def test_smoothing_goes_with_cross_entropy_alone(tumours, irises):

@@ -29,7 +29,9 @@ from hpo.system.imports import load_object
 from hpo.text.values import score
 from hpo.training.augmentation import layers_of
 from hpo.training.class_weights import sample_weights, weights_by_class
-from hpo.training.compiling import compile_model, head_of, labels_for, optimizer_options
+from hpo.training.compiling import compile_model, labels_for, optimizer_options
+from hpo.training.crossentropy import Crossentropy, OfLogits
+from hpo.training.heads import head_of
 from hpo.training.learning_rate import decay_epochs_of
 from hpo.training.messages import Job
 
@@ -174,20 +176,30 @@ def _compiling(model: keras.Model, job: Job, dataset: Dataset) -> dict[str, Any]
     compile_model(model, training, dataset.info, job.plain_loss)
     config = model.get_compile_config()
     optimizer, loss = type(model.optimizer).__name__, config["loss"]
-    smoothed = not isinstance(loss, str) and f"keras.losses.{loss['class_name']}"
+    set_up = {} if isinstance(loss, str) else loss["config"]
+    options = {key: set_up[key] for key in ("from_logits", "label_smoothing") if set_up.get(key)}
     return {
         "optimizer": _call(f"keras.optimizers.{optimizer}", optimizer_options(training)),
-        "loss": _call(smoothed, {"label_smoothing": training.label_smoothing}) if smoothed else repr(loss),
-        "metrics": [repr(name) if isinstance(name, str) else _metric(model, dataset) for name in config["metrics"]],
+        "loss": _call(f"keras.losses.{loss['class_name']}", options) if options else repr(loss),
+        "metrics": [repr(one) if isinstance(one, str) else _metric(one, model, dataset) for one in config["metrics"]],
     }
 
 
-def _metric(model: keras.Model, dataset: Dataset) -> str:
-    """The cross-entropy of the true labels as a metric of Keras, for labels in the form that the loss takes."""
+def _metric(metric: Mapping[str, Any], model: keras.Model, dataset: Dataset) -> str:
+    """The cross-entropy of the true labels as a metric of Keras, for labels in the form that the loss takes.
+
+    Of logits the accuracy, too.
+    """
+    if metric["class_name"] == keras.metrics.BinaryAccuracy.__name__:
+        return _call("keras.metrics.BinaryAccuracy", {key: metric["config"][key] for key in ("name", "threshold")})
+    logits = {"from_logits": True} if metric["class_name"] == OfLogits.__name__ else {}
+    inner = metric["config"]["metric"] if logits else metric
+    what = f"the metric {inner['config']['name']} of a head without an activation makes"
+    _refuse(inner["class_name"] != Crossentropy.__name__, what)
     binary = head_of(model).units == 1
     one_hot = _labels(model, dataset) == "one-hot" or (_labels(model, dataset) != "numbers" and dataset.info.one_hot)
     kind = "Binary" if binary else "Categorical" if one_hot else "SparseCategorical"
-    return f"keras.metrics.{kind}Crossentropy(name={CROSSENTROPY!r})"
+    return _call(f"keras.metrics.{kind}Crossentropy", {"name": CROSSENTROPY, **logits})
 
 
 def _call(function: str, arguments: Mapping[str, Any]) -> str:

@@ -1,0 +1,149 @@
+"""The head of a model: what it puts out for a sample, the loss that goes with it, and whether it fits the targets."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from hpo.config.training_rules import plain_name
+from hpo.data.dataset import DatasetInfo
+from hpo.models import InvalidModel
+from hpo.training.keras_compat import is_functional, operation_of_output
+
+_PROBABILITIES = ("softmax", "sparsemax")
+_EACH = ("sigmoid", "hard_sigmoid", "sparse_sigmoid")
+# The softmax of a logarithm of a softmax is that softmax.
+_LOGITS = ("linear", "log_softmax")
+# These only give another shape, or leave their input as it is when nothing is trained.
+_PASSING = (
+    keras.layers.Dropout, keras.layers.Flatten, keras.layers.Reshape, keras.layers.Identity, keras.layers.Permute,
+)  # fmt: skip
+_BINARY = ("binarycrossentropy", "bce", "binaryfocalcrossentropy")
+_CATEGORICAL = ("categoricalcrossentropy", "sparsecategoricalcrossentropy", "categoricalfocalcrossentropy")
+
+
+@dataclass(frozen=True)
+class Head:
+    """The last layer of a model."""
+
+    activation: str | None
+    """Keras's name; None where it is not known."""
+    units: int | None
+    """Numbers that the model puts out for a sample, or for each of its steps; None where it is not known."""
+    shape: tuple[int | None, ...] | None = None
+    """Of what the model puts out for a sample; None where it is not known."""
+
+    @property
+    def is_logits(self) -> bool:
+        """Whether it puts out numbers of which softmax or sigmoid would make probabilities."""
+        return self.activation in _LOGITS
+
+    def __str__(self) -> str:
+        units = f"{self.units} unit{'' if self.units == 1 else 's'}"
+        if self.shape is not None and len(self.shape) != 1:
+            units = f"shape {self.shape}"
+        return f"{units} with {'no activation' if self.activation == 'linear' else f'activation {self.activation}'}"
+
+
+def head_of(model: keras.Model) -> Head:
+    """The head of a Sequential or functional model; nothing is known of others, and of several outputs."""
+    try:
+        shape = model.output_shape
+    except (AttributeError, ValueError):
+        shape = None
+    known = isinstance(shape, tuple) and all(size is None or isinstance(size, int) for size in shape)
+    units = shape[-1] if known and shape else None
+    last = _last(model)
+    return Head(_activation(last), units or getattr(last, "units", None), tuple(shape[1:]) if known else None)
+
+
+def _passes(operation: Any) -> bool:
+    """Whether a layer leaves the numbers of its input as they are, in another shape perhaps."""
+    return type(operation) in _PASSING
+
+
+def _last(model: keras.Model) -> Any:
+    """The layer, or operation of Keras, that makes the numbers which a model puts out."""
+    last: Any = model
+    while True:
+        if isinstance(last, keras.Sequential):
+            layers = [layer for layer in last.layers if not _passes(layer)]
+            if not layers:
+                return None
+            last = layers[-1]
+        elif isinstance(last, keras.Model) and is_functional(last):
+            last = operation_of_output(last, _passes)
+        else:
+            return last
+
+
+def _activation(last: Any) -> str | None:
+    """The activation of a layer, or of one of Keras's operations, by Keras's name."""
+    if isinstance(last, keras.layers.Softmax):
+        return "softmax"
+    if isinstance(last, keras.layers.Layer):
+        found = getattr(last, "activation", None)
+        return getattr(found, "__name__", found)
+    names = {plain_name(name): name for name in (*_PROBABILITIES, *_EACH, "log_softmax")}
+    return names.get(plain_name(type(last).__name__))
+
+
+def loss_name(head: Head, named: str | None, info: DatasetInfo) -> str:
+    """The loss that goes with a head, unless one is named.
+
+    Raises:
+        InvalidModel: the head does not fit the targets; the message says what it has, and what they need.
+    """
+    if info.classes is None:
+        _check_numbers(head, info)
+        return named or "mean_squared_error"
+    if named is None or plain_name(named) in (*_BINARY, *_CATEGORICAL):
+        _check_classes(head, named, info)
+    if named is not None:
+        return named
+    if head.activation in _EACH or (head.units == 1 and head.shape in (None, (1,))):
+        return "binary_crossentropy"
+    return "categorical_crossentropy" if info.one_hot else "sparse_categorical_crossentropy"
+
+
+def needs_logits(head: Head, loss: str) -> bool:
+    """Whether a loss must be told that the head puts out logits."""
+    return head.is_logits and plain_name(loss) in (*_BINARY, *_CATEGORICAL)
+
+
+def _check_numbers(head: Head, info: DatasetInfo) -> None:
+    # Keras would stretch the shape of one to that of the other, and compare each number with all.
+    if head.shape is not None and head.shape not in ((info.outputs,), (None,), *([()] if info.outputs == 1 else [])):
+        numbers = "1 number" if info.outputs == 1 else f"{info.outputs} numbers"
+        raise _unfit(head, info, f"the target of {info.name} has {numbers} a sample", f"{info.outputs} units")
+
+
+def _check_classes(head: Head, named: str | None, info: DatasetInfo) -> None:
+    classes = info.classes or 0
+    needs = f"{classes} units with softmax, or with no activation"
+    if classes == 2:
+        needs += ", or 1 unit with sigmoid or no activation"
+    target = f"{info.name} has {classes} classes"
+    if head.activation is not None and head.activation not in (*_PROBABILITIES, *_EACH, *_LOGITS):
+        raise _unfit(head, info, target, needs)
+    if head.shape is not None and len(head.shape) != 1:
+        raise _unfit(head, info, f"{target}, one for each sample", needs)
+    units = head.units
+    if units is None:
+        return
+    if units == 1:
+        categorical = named is not None and plain_name(named) in _CATEGORICAL
+        if classes != 2 or head.activation in _PROBABILITIES or categorical:
+            raise _unfit(head, info, target, needs)
+    elif units < classes or (units > classes and (info.one_hot or head.activation in _EACH)):
+        raise _unfit(head, info, target, needs)
+
+
+def _unfit(head: Head, info: DatasetInfo, target: str, needs: str) -> InvalidModel:
+    return InvalidModel(f"the model's head does not fit the target: it has {head}, and {target}, which needs {needs}")
+
+
+def is_trained_on_logits(model: keras.Model) -> bool:
+    """Whether a compiled model's loss takes its outputs for logits, which are no probabilities yet."""
+    config = model.loss.get_config() if isinstance(model.loss, keras.losses.Loss) else {}
+    return bool(config.get("from_logits"))
