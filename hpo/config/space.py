@@ -232,7 +232,7 @@ def section_with(spec: _Spec, section: str, settings: Mapping[str, Any]) -> _Spe
         pydantic.ValidationError: a value that the section does not allow.
     """
     changes = {path: value for key, value in settings.items() if (path := in_section(key, section))}
-    return type(spec).model_validate(_changed(spec.model_dump(), changes)) if changes else spec
+    return type(spec).model_validate(_changed(spec.model_dump(exclude_unset=True), changes)) if changes else spec
 
 
 def sets_section(key: str) -> bool:

@@ -26,9 +26,10 @@ _SCHEDULE_NEEDS: Mapping[str, Mapping[str, float]] = {
     "exponential": {"decay_rate": 0.9},
     "step": {"decay_rate": 0.5, "decay_epochs": 5},
 }
-_CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
+CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
+"""Keys of which only one may be set."""
 
-DISAGREEING = ("schedule", "reduce_on_plateau", *_CLIPPING, "label_smoothing", "loss")
+DISAGREEING = ("schedule", "reduce_on_plateau", *CLIPPING, "label_smoothing", "loss")
 """The keys of the training section that `disagreements` compares."""
 
 
@@ -48,10 +49,10 @@ def disagreements(training: TrainingSpec) -> Iterator[Disagreement]:
     if training.reduce_on_plateau is not None and has_schedule(training):
         message = "cannot be used with a schedule, since both set the learning rate; leave one of them out"
         yield Disagreement(("reduce_on_plateau",), message)
-    clipping = [key for key in _CLIPPING if getattr(training, key) is not None]
+    clipping = [key for key in CLIPPING if getattr(training, key) is not None]
     if len(clipping) > 1:
         given = " and ".join(f"{key} {getattr(training, key):g}" for key in clipping)
-        message = f"only one of {', '.join(_CLIPPING)} may be set, got {given}"
+        message = f"only one of {', '.join(CLIPPING)} may be set, got {given}"
         yield Disagreement((clipping[-1],), message)
     if training.label_smoothing and training.loss and plain_name(training.loss) not in SMOOTHED_LOSSES:
         message = f"{training.loss} takes no label smoothing; leave it out, or take another loss"

@@ -48,9 +48,9 @@ class Engine(ABC):
         """Ends a trial at once, as far as the engine can; it sends no more events."""
 
     @abstractmethod
-    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Declared:
+    def discover(self, model: str, data: str, import_paths: Sequence[str], jobs: Sequence[Job] = ()) -> Declared:
         """The parameters that a KerasTuner model declares, found by building it with several values; see
-        `hpo.models.discover`."""
+        `hpo.models.discover`. With `jobs`, these are examined instead; see `hpo.training.process.discover`."""
 
     @abstractmethod
     def close(self) -> None:

@@ -147,11 +147,11 @@ class LocalEngine(Engine):
             if worker.trial == trial:
                 self._replace(worker)
 
-    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Declared:
+    def discover(self, model: str, data: str, import_paths: Sequence[str], jobs: Sequence[Job] = ()) -> Declared:
         """The parameters that a KerasTuner model declares; a worker finds them, since it has imported TensorFlow."""
         self._start_workers()
         worker = self._workers[0]
-        self._begin(worker, Discover(model, data, import_paths))
+        self._begin(worker, Discover(model, data, import_paths, jobs))
         while True:
             try:
                 with notes_while_waiting(lambda: f"still exploring the model {model}"):

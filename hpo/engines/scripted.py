@@ -123,7 +123,7 @@ class ScriptedEngine(Engine):
         """Drops a trial."""
         self._trials.pop(trial, None)
 
-    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Declared:
+    def discover(self, model: str, data: str, import_paths: Sequence[str], jobs: Sequence[Job] = ()) -> Declared:
         """Finds nothing: scripts declare no parameters."""
         return NOTHING_DECLARED
 

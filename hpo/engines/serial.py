@@ -79,14 +79,14 @@ class SerialEngine(Engine):
         if trial == self._trial:
             self._drop()
 
-    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Declared:
+    def discover(self, model: str, data: str, import_paths: Sequence[str], jobs: Sequence[Job] = ()) -> Declared:
         """The parameters that a KerasTuner model declares."""
         with without_import_messages():
             from hpo.training.process import discover, limit_threads
 
         limit_threads(self._threads)
         try:
-            return discover(model, data, import_paths)
+            return discover(model, data, import_paths, jobs)
         except SystemExit as error:
             raise HpoError(f"{model}: while the model was explored, it left with exit({error.code!r})") from error
 

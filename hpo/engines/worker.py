@@ -44,6 +44,8 @@ class Discover:
     model: str
     data: str
     import_paths: Sequence[str]
+    jobs: Sequence[Job] = ()
+    """Configurations that the model must serve."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +142,12 @@ class _Worker:
         from hpo.training.process import discover
 
         try:
-            self._send(Discovered(discover(order.model, order.data, order.import_paths, own_process=True)))
+            found = discover(order.model, order.data, order.import_paths, order.jobs, own_process=True)
+            self._send(Discovered(found))
         except HpoError as error:
-            self._send(Discovered(None, type(error)(str(error))))
+            plain = type(error)(str(error))
+            vars(plain).update(vars(error))
+            self._send(Discovered(None, plain))
         except Exception:
             self._send(Discovered(None, HpoError(traceback.format_exc())))
 

@@ -1,7 +1,7 @@
 """From a plan to jobs: the engine started, the data prepared, a job for each configuration."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +15,15 @@ from hpo.config.loss_parts import logged_plain_loss
 from hpo.config.mistakes import explain
 from hpo.config.resolved import Resolved
 from hpo.config.score import Score
-from hpo.config.space import dataset_with, sets_section, training_with
+from hpo.config.space import dataset_with, in_section, sets_section, training_with
 from hpo.config.training_rules import disagreements
 from hpo.data.by_configuration import PreparedVariants, Variants, redrawn
 from hpo.engines import Engine
 from hpo.engines.table import make_engine
-from hpo.errors import DataError, FileMistakes, InvalidSettings
+from hpo.errors import DataError, FileMistakes, HpoError, InvalidSettings
 from hpo.plan.data_rules import wrong_in_experiment, wrong_in_space
 from hpo.plan.plan import Plan
-from hpo.plan.trainable import refuse_impossible
+from hpo.plan.trainable import mistake_of, refuse_impossible
 from hpo.system.platforms import refuse_other_backends
 from hpo.system.scratch import scratch_folder
 from hpo.text.credentials import hidden_in
@@ -128,12 +128,51 @@ def check_space(plan: Plan, variants: Variants) -> None:
 
 
 def _explored(plan: Plan, engine: Engine, folder: Path) -> Plan:
-    """The plan with the parameters that its model declares: none for models of hpo."""
+    """The plan with the parameters that its model declares: none for models of hpo.
+
+    Raises:
+        FileMistakes: a model of the user cannot be trained as the training section says.
+    """
     if plan.declared is not None:
         return plan
-    own = models.keys(plan.space.model) is not None
-    found = NOTHING_DECLARED if own else engine.discover(plan.space.model, str(folder), import_paths(plan))
-    return replace(plan, declared=found)
+    model, paths = plan.space.model, import_paths(plan)
+    if models.keys(model) is not None:
+        return replace(plan, declared=NOTHING_DECLARED)
+    plan = replace(plan, declared=engine.discover(model, str(folder), paths))
+    if jobs := examined(plan, folder):
+        with refused_at_their_keys(plan):
+            engine.discover(model, str(folder), paths, jobs)
+    return plan
+
+
+@contextmanager
+def refused_at_their_keys(plan: Plan) -> Iterator[None]:
+    """What a block says of a user's model becomes mistakes of the files.
+
+    Raises:
+        FileMistakes: the block raised InvalidModel.
+    """
+    try:
+        yield
+    except models.InvalidModel as error:
+        raise FileMistakes(mistake_of(plan, line) for line in str(error).splitlines()) from None
+    except HpoError:
+        # The model may be built with other values, or its trial says why not.
+        return
+
+
+def examined(plan: Plan, folder: Path) -> list[Job]:
+    """Jobs of the smallest model that show whether the training section suits a user's model.
+
+    The second one has the values of the largest model for the training section alone.
+    """
+    smallest, largest = plan.space.extremes()
+    of_training = {key: value for key, value in largest.items() if in_section(plan.space.target(key), "training")}
+    found = []
+    for config in (smallest, {**smallest, **of_training}):
+        with suppress(InvalidSettings):
+            found.append(make_job(plan, config, 0, lambda spec: folder))
+    return found
 
 
 def import_paths(plan: Plan) -> tuple[str, ...]:

@@ -10,8 +10,9 @@ from hpo.config.experiment import TrainingSpec
 from hpo.config.section import Section
 from hpo.errors import ModelError, nearest
 from hpo.models import cnn, keras_tuner, mlp
-from hpo.models.built import Built, InvalidModel
+from hpo.models.built import Built, InvalidModel, NotApplied
 from hpo.models.discovery import discover
+from hpo.models.read_params import ReadParams
 from hpo.system.imports import load_object
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "KNOWN",
     "Built",
     "InvalidModel",
+    "NotApplied",
     "build",
     "check",
     "described",
@@ -106,4 +108,6 @@ def build(
     hypermodel = keras_tuner.hypermodel_of(model, found, info)
     if hypermodel is not None:
         return keras_tuner.build(model, hypermodel, params, declared)
-    return Built(keras_tuner.checked_model(model, found(dict(params), info)))
+    given = ReadParams(dict(params))
+    network = keras_tuner.checked_model(model, found(given, info))
+    return Built(network, reads=frozenset(given.read))

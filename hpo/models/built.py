@@ -22,6 +22,10 @@ class InvalidModel(ModelError):
         self.key = key
 
 
+class NotApplied(InvalidModel):
+    """A key of the training section that has no effect on a model which comes compiled, whatever its value is."""
+
+
 def _nothing() -> None:
     return None
 
@@ -37,3 +41,5 @@ class Built:
     Raises InvalidModel where it raised FailedTrialError."""
     declared: Callable[[], Declared | None] = _nothing
     """Returns the hyperparameters that `build` and `fit` declared so far; None if all of them were known before."""
+    reads: frozenset[str] = frozenset()
+    """The keys of the configuration that the code of the model has read, and has done with what it will."""

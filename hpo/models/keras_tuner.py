@@ -81,7 +81,8 @@ def build(
         return Declared.from_config(model, hp.get_config()) if len(hp.space) > known else None
 
     own_fit = type(hypermodel).fit is not HyperModel.fit
-    return Built(network, fit if own_fit else None, new_declarations)
+    reads = frozenset(one.name for one in hp.space)
+    return Built(network, fit if own_fit else None, new_declarations, reads)
 
 
 def checked_model(model: str, network: Any) -> "keras.Model":

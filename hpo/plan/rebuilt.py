@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpo.config.experiment import TrainingSpec
 from hpo.plan.plan import Plan, load_plan
 
 if TYPE_CHECKING:
@@ -42,5 +43,13 @@ def plan_of(
         FileMistakes: all mistakes of the experiment at once.
     """
     overrides = [f"{key}={value}" for key, value in (options or {}).items() if value is not None]
-    plan = load_plan(experiment, overrides, home, kept=True)
+    plan = load_plan(_as_set(experiment), overrides, home, kept=True)
     return replace(plan, folders=tuple(dict.fromkeys((*map(Path, folders), *plan.folders))))
+
+
+def _as_set(experiment: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The experiment without an optimizer that is the default: a model may come compiled with another one."""
+    training = experiment.get("training")
+    if not isinstance(training, Mapping) or training.get("optimizer") != TrainingSpec().optimizer:
+        return experiment
+    return {**experiment, "training": {key: value for key, value in training.items() if key != "optimizer"}}

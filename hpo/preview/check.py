@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.errors import InvalidSettings, Mistake, ModelError
+from hpo.plan.trainable import mistake_of
 from hpo.study.failure import Failure
 from hpo.system.platforms import refuse_other_backends
 from hpo.system.tensorflow_import import without_import_messages
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 
 # Failures that may concern one configuration only.
 _OF_CONFIGURATION = ("invalid", "nonfinite", "out_of_memory")
-# Keys that an error during training may name.
-_NAMED = (
-    ("objective",), ("training", "early_stopping", "monitor"), ("training", "reduce_on_plateau", "monitor"),
-    ("training", "schedule"), ("training", "callbacks"), ("training", "class_weight"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -113,8 +109,8 @@ def check(
     plan = as_begun(load_plan(experiment, overrides, home))
     refuse_other_backends()
     with without_import_messages():
-        from hpo.training.process import limit_threads
-    from hpo.loop.jobs import check_space, variants_of
+        from hpo.training.process import examine, limit_threads
+    from hpo.loop.jobs import check_space, examined, refused_at_their_keys, variants_of
     from hpo.models import discover
 
     variants = variants_of(plan)
@@ -122,6 +118,8 @@ def check(
     check_space(plan, variants)
     limit_threads(plan.experiment.engine.threads_per_worker)
     plan = replace(plan, declared=discover(plan.space.model, dataset.info, plan.folders))
+    with refused_at_their_keys(plan):
+        examine(examined(plan, Path()), dataset.info)
     configurations = dict(zip(("smallest", "largest"), plan.whole_space.extremes(), strict=True))
     tried = {size: _tried(plan, variants, config) for size, config in configurations.items()}
     _refuse(plan, experiment, tried, traceback)
@@ -164,7 +162,7 @@ def _refuse(
     wrong = [one for one in failed if one.reason not in _OF_CONFIGURATION]
     if not wrong and (len(failed) < len(tried) or {one.reason for one in failed} != {"invalid"}):
         return
-    mistakes = dict.fromkeys(str(_mistake(plan, one.message or "-")) for one in wrong or failed)
+    mistakes = dict.fromkeys(str(mistake_of(plan, one.message or "-")) for one in wrong or failed)
     lines = list(mistakes)
     if traceback:
         lines += [one.traceback.strip() for one in wrong if one.traceback]
@@ -172,12 +170,3 @@ def _refuse(
         more = "traceback=True" if isinstance(experiment, Mapping) else f"hpo check {experiment} --traceback"
         lines.append(f"{more} shows the traceback")
     raise ModelError("\n".join(lines))
-
-
-def _mistake(plan: "Plan", error: str) -> Mistake:
-    """An error as a mistake at the key of the experiment that it names, if it names one."""
-    for key in _NAMED:
-        name = ".".join(key).removeprefix("training.")
-        if error.startswith(f"{name}: "):
-            return plan.documents["experiment"].mistake(key, error.removeprefix(f"{name}: "))
-    return Mistake("", "", error)

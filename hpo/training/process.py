@@ -6,9 +6,13 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from hpo import models
-from hpo.config.declared import Declared
+from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.data import open_prepared
+from hpo.data.dataset import DatasetInfo
+from hpo.training.compiled_model import adopt_training
+from hpo.training.compiling import compile_model
 from hpo.training.fresh_process import run_fresh
+from hpo.training.messages import Job
 
 _LOG = logging.getLogger("hpo")
 
@@ -29,11 +33,52 @@ def limit_threads(count: int) -> None:
         )
 
 
-def discover(model: str, data: str, import_paths: Sequence[str], own_process: bool = False) -> Declared:
+def discover(
+    model: str, data: str, import_paths: Sequence[str], jobs: Sequence[Job] = (), own_process: bool = False
+) -> Declared:
     """What a model declares, see `hpo.models.discover`; found as a trial is trained, see `run_fresh`.
+
+    With `jobs`, their models are built and compiled instead, to find before any trial what no trial could do.
 
     Raises:
         ModelError: the model cannot be found or built.
+        InvalidModel: none of the jobs can be compiled as its training section says.
+        NotApplied: a key of the training section has no effect.
     """
     info = open_prepared(data).info
-    return run_fresh([model], import_paths, own_process, lambda: models.discover(model, info, import_paths))
+
+    def explore() -> Declared:
+        if jobs:
+            examine(jobs, info)
+            return NOTHING_DECLARED
+        return models.discover(model, info, import_paths)
+
+    return run_fresh([model], import_paths, own_process, explore)
+
+
+def examine(jobs: Sequence[Job], info: DatasetInfo) -> None:
+    """Builds and compiles the models of jobs on data of which so much is known.
+
+    Raises:
+        InvalidModel, NotApplied: see `discover`.
+    """
+    refused: list[models.InvalidModel] = []
+    idle: dict[str, None] = {}
+    for job in jobs:
+        try:
+            built = models.build(job.model, job.params, info, job.import_paths, job.declared)
+            if built.model.compiled:
+                adopt_training(built, job.training)
+            else:
+                compile_model(built.model, job.training, info, job.plain_loss)
+        except models.NotApplied as error:
+            idle |= dict.fromkeys(str(error).splitlines())
+        except models.InvalidModel as error:
+            refused.append(error)
+        except (Exception, SystemExit):
+            # Whatever the user's code raises, a trial says with its traceback.
+            continue
+    if idle:
+        raise models.NotApplied("\n".join(idle))
+    if refused and len(refused) == len(jobs):
+        raise refused[0]

@@ -23,6 +23,7 @@ from hpo.data.dataset import Dataset, DatasetInfo
 from hpo.data.shared_folder import fold_folder
 from hpo.models import Built
 from hpo.training.checkpoint_file import Unusable
+from hpo.training.compiled_model import adopt_training
 from hpo.training.compiling import compile_model
 from hpo.training.epoch_callback import Leaving, Nonfinite, Watch
 from hpo.training.failures import one_line, reason_of
@@ -204,7 +205,9 @@ def _built(job: Job, dataset: Dataset) -> Built:
     """The compiled model of a job."""
     _set_seeds(job.seed, foreign=bool(_import_paths(job, dataset)))
     built = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared)
-    if not built.model.compiled:
+    if built.model.compiled:
+        adopt_training(built, job.training)
+    else:
         compile_model(built.model, job.training, dataset.info, job.plain_loss)
     return built
 

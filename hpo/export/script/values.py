@@ -29,6 +29,7 @@ from hpo.system.imports import load_object
 from hpo.text.values import score
 from hpo.training.augmentation import layers_of
 from hpo.training.class_weights import sample_weights, weights_by_class
+from hpo.training.compiled_model import adopt_training
 from hpo.training.compiling import compile_model, labels_for, optimizer_options
 from hpo.training.crossentropy import Crossentropy, OfLogits
 from hpo.training.heads import head_of
@@ -61,6 +62,7 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
     training = job.training
     keras.utils.set_random_seed(job.seed)
     built = models.build(job.model, job.params, info, job.import_paths, job.declared)
+    adopted = adopt_training(built, training) if built.model.compiled else {}
     compiled = None if built.model.compiled else _compiling(built.model, job, dataset)
     _refuse(bool(built.fit and training.whole_metrics), "metrics of a whole part beside a HyperModel's own fit make")
     own_paths = [path for path in (spec.function, job.model, *(training.callbacks or ())) if path and ":" in path]
@@ -78,6 +80,7 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
         "scaled": info.scaling.method != "none",
         "model": _model(job, built, dataset, own["called"]),
         "compiled": compiled,
+        "adopted": adopted,
         "labels": _labels(built.model, dataset),
         "class_weight": _class_weight(training, dataset),
         "whole": whole_as_code(training.whole_metrics, built.model, info),
