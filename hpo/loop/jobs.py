@@ -164,10 +164,11 @@ def refused_at_their_keys(plan: Plan) -> Iterator[None]:
 def examined(plan: Plan, folder: Path) -> list[Job]:
     """Jobs of the smallest model that show whether the training section suits a user's model.
 
-    The second one has the values of the largest model for the training section alone.
+    The second one has the last values of what sets keys of the training section.
     """
     smallest, largest = plan.space.extremes()
-    of_training = {key: value for key, value in largest.items() if in_section(plan.space.target(key), "training")}
+    last = {key: (plan.space.parameters[key].values() or [value])[-1] for key, value in largest.items()}
+    of_training = {key: value for key, value in last.items() if in_section(plan.space.target(key), "training")}
     found = []
     for config in (smallest, {**smallest, **of_training}):
         with suppress(InvalidSettings):

@@ -50,8 +50,9 @@ def _wrong(model: keras.Model, training: TrainingSpec, read: set[str]) -> Iterat
     config: Mapping[str, Any] = model.get_compile_config() or {}
     known = [*_names([config.get("metrics"), config.get("weighted_metrics")])]
     for metric in training.metrics:
-        if "metrics" not in read and metric not in known:
-            yield "metrics", metric, f"with the metrics {', '.join(known) or 'none'}"
+        # Those of a whole part are computed beside Keras's.
+        if metric.kind is None and "metrics" not in read and metric.name not in known:
+            yield "metrics", metric.name, f"with the metrics {', '.join(known) or 'none'}"
 
 
 def _names(metrics: Any) -> Iterator[str]:

@@ -25,8 +25,13 @@ def predict(model_file: Path, x: Array | Mapping[str, Array], batch_size: int = 
         ModelError: the file is no Keras model, needs code of its own, or takes samples of another shape.
     """
     model = _load(model_file)
-    if isinstance(x, Mapping):
-        return _of_columns(model, x, batch_size)
+    found = _of_columns(model, x, batch_size) if isinstance(x, Mapping) else _of_array(model_file, model, x, batch_size)
+    if not puts_out_logits(model_file):
+        return found
+    return np.asarray(tf.sigmoid(found) if found.shape[-1] == 1 else tf.nn.softmax(found))
+
+
+def _of_array(model_file: Path, model: keras.Model, x: Array, batch_size: int) -> Array:
     if model.name == OF_COLUMNS:
         # What takes the features, behind what makes them of columns.
         model = model.layers[-1]
@@ -36,11 +41,8 @@ def predict(model_file: Path, x: Array | Mapping[str, Array], batch_size: int = 
     # Keras would round float64 to float32 before the scaling takes the difference of large numbers.
     dtype = "float64" if x.dtype == np.float64 else "float32"
 
-    logits = puts_out_logits(model_file)
-
     def outputs(batch: tf.Tensor) -> tf.Tensor:
-        found = tf.cast(model(batch, training=False), tf.float32)
-        return (tf.sigmoid(found) if found.shape[-1] == 1 else tf.nn.softmax(found)) if logits else found
+        return tf.cast(model(batch, training=False), tf.float32)
 
     traced = tf.function(outputs, input_signature=[tf.TensorSpec([None, *x.shape[1:]], dtype)])
     pieces = [traced(x[start : start + batch_size].astype(dtype)) for start in range(0, len(x), batch_size)]

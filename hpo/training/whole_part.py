@@ -12,6 +12,7 @@ from hpo.config.experiment import TrainingSpec
 from hpo.config.whole_metrics import MetricSpec
 from hpo.data.dataset import Array, DatasetInfo
 from hpo.errors import ModelError
+from hpo.training.heads import is_trained_on_logits
 
 Figures = Callable[[Array, Array], dict[str, float]]
 """From what is true of samples, and what a model puts out for them, to the metrics of a whole part."""
@@ -62,14 +63,8 @@ def figures_of(training: TrainingSpec, model: keras.Model, info: DatasetInfo) ->
     metrics = training.whole_metrics
     if not metrics:
         return None
-    logits = takes_logits(model)
+    logits = is_trained_on_logits(model)
     return lambda y, outputs: whole_figures(metrics, y, outputs, info, logits)
-
-
-def takes_logits(model: keras.Model) -> bool:
-    """Whether a compiled model's loss takes its outputs for logits, which are no probabilities yet."""
-    config = model.loss.get_config() if isinstance(model.loss, keras.losses.Loss) else {}
-    return bool(config.get("from_logits"))
 
 
 def whole_figures(

@@ -10,7 +10,7 @@ from hpo.config.loss_parts import PlainLoss
 from hpo.data import open_prepared
 from hpo.models import InvalidModel
 from hpo.training.compiling import compile_model, labels_for
-from hpo.training.heads import head_of
+from hpo.training.heads import head_of, is_trained_on_logits
 from hpo.training.messages import Finished
 
 # TensorFlow's tensors and NumPy 2: nothing that hpo could mend.
@@ -111,8 +111,7 @@ def test_heads_without_an_activation_put_out_logits(tumours, irises, name):
     make, classes, loss, logits = LOGITS[name]
     for training in ({}, {"label_smoothing": 0.1}, *([{"loss": loss}] if loss in keras.losses.__dict__ else [])):
         model = with_head(make, tumours if classes == 2 else irises, **training)
-        from_logits = getattr(model.loss, "get_config", dict)().get("from_logits", False)
-        assert from_logits == logits
+        assert is_trained_on_logits(model) == logits
         if not training:
             assert str(getattr(model.loss, "name", model.loss)).startswith(loss)
 
@@ -157,7 +156,7 @@ def test_metrics_of_logits_are_those_of_probabilities(tumours, irises):
         for head in (None, activation):
             keras.utils.set_random_seed(1)
             model = network(keras.layers.Dense(units, head))
-            compile_model(model, TrainingSpec(metrics=(metric,)), info, PlainLoss("mse"))
+            compile_model(model, TrainingSpec.model_validate({"metrics": [metric]}), info, PlainLoss("mse"))
             found.append(model.evaluate(x, labels_for(model, y, info)[:, None], verbose=0, return_dict=True))
         assert found[0].keys() == found[1].keys() == {"loss", "accuracy", metric, "crossentropy"}
         assert list(found[0].values()) == pytest.approx(list(found[1].values()), abs=1e-5)

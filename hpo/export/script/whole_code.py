@@ -7,8 +7,8 @@ import keras
 
 from hpo.config.whole_metrics import MetricSpec
 from hpo.data.dataset import DatasetInfo
-from hpo.training.compiling import head_of
-from hpo.training.whole_part import call_of, takes_logits
+from hpo.training.heads import head_of, is_trained_on_logits
+from hpo.training.whole_part import call_of
 
 
 def whole_as_code(metrics: Sequence[MetricSpec], model: keras.Model, info: DatasetInfo) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def whole_as_code(metrics: Sequence[MetricSpec], model: keras.Model, info: Datas
     one_unit = head_of(model).units == 1
     activation = "sigmoid" if one_unit else "softmax"
     calls = {spec.logged: _call(spec, info.classes, one_unit) for spec in metrics}
-    return {"calls": calls, "logits": activation if metrics and takes_logits(model) else None}
+    return {"calls": calls, "logits": activation if metrics and is_trained_on_logits(model) else None}
 
 
 def _call(spec: MetricSpec, classes: int | None, one_unit: bool) -> str:
