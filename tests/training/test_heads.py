@@ -1,5 +1,7 @@
 """The loss, the labels and the accuracy that go with a model's head; smoothed labels; clipped gradients."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -109,7 +111,8 @@ LOGITS = {
 @pytest.mark.parametrize("name", LOGITS)
 def test_heads_without_an_activation_put_out_logits(tumours, irises, name):
     make, classes, loss, logits = LOGITS[name]
-    for training in ({}, {"label_smoothing": 0.1}, *([{"loss": loss}] if loss in keras.losses.__dict__ else [])):
+    named: list[dict[str, Any]] = [{"loss": loss}] if hasattr(keras.losses, loss) else []
+    for training in ({}, {"label_smoothing": 0.1}, *named):
         model = with_head(make, tumours if classes == 2 else irises, **training)
         assert is_trained_on_logits(model) == logits
         if not training:
