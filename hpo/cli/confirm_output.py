@@ -6,6 +6,7 @@ from rich.console import Console
 
 from hpo.config.experiment import Objective
 from hpo.statistics.decision import overstated, sentences, verdict
+from hpo.statistics.sampling import clause, tested
 from hpo.study.confirmation import Confirmation
 from hpo.text.tables import Column, print_table
 from hpo.text.values import NOTHING, count, duration, interval, number, score
@@ -62,10 +63,15 @@ def confirmed_json(confirmed: "Confirmed") -> dict[str, Any]:
 
 
 def confirmation_json(confirmation: Confirmation, objective: Objective) -> dict[str, Any]:
-    """A confirmation as it is stored, with the verdicts and the decision that follow from it."""
+    """A confirmation as it is stored, with the verdicts and the decision that follow from it.
+
+    Intervals of test scores cover the sampling of examples too, where that is known.
+    """
     finalists = [
         {**one.model_dump(mode="json"), "verdict": verdict(one, confirmation), "overstated": overstated(one, objective)}
         for one in confirmation.finalists
     ]
     decision = list(sentences(confirmation, objective))
-    return {**confirmation.model_dump(mode="json"), "finalists": finalists, "decision": decision}
+    scores = {name: estimate.model_dump(mode="json") for name, (estimate, _) in tested(confirmation).items()}
+    stored = confirmation.model_dump(mode="json")
+    return {**stored, "test": scores, "sampling": clause(confirmation), "finalists": finalists, "decision": decision}

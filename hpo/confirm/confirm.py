@@ -187,7 +187,15 @@ def _train(
 
 
 def _found(view: "StudyView", record: "Confirming") -> "Confirmation | None":
-    return record.confirmation(view.trials, view.confirmation)
+    found = record.confirmation(view.trials, view.confirmation)
+    return None if found is None else found.model_copy(update={"examples": _examples(view)})
+
+
+def _examples(view: "StudyView") -> "dict[str, int]":
+    """The number of validation and of test examples; with folds, every training example is held out once."""
+    sizes = view.data.get("sizes") or {}
+    held_out = sizes.get("validation", 0) + (sizes.get("training", 0) if view.data.get("folds") else 0)
+    return {name: size for name, size in (("validation", held_out), ("test", sizes.get("test", 0))) if size}
 
 
 def _other_versions(view: "StudyView") -> "Iterator[str]":

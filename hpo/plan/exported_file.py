@@ -12,6 +12,7 @@ from hpo.config.yaml_file import Document, read_yaml, to_yaml
 from hpo.errors import FileMistakes, Mistake
 from hpo.plan.plan import Plan
 from hpo.plan.rebuilt import plan_of, plan_of_study
+from hpo.statistics.sampling import clause, tested
 from hpo.study.confirmation import Estimate
 from hpo.study.read import StudyView
 from hpo.study.record import TrialRecord
@@ -31,7 +32,10 @@ class Confirmed:
     validation: Estimate | None = None
     """The objective over seeds; None for a trial that was no finalist."""
     test: Mapping[str, Estimate] = field(default_factory=dict)
-    """Test metric -> its estimate over seeds; set only for the chosen trial."""
+    """Test metric -> its estimate over seeds, with the sampling of its examples where that is known; set only for the
+    chosen trial."""
+    sampling: str | None = None
+    """What the interval of `validation` leaves out, in words; None where each seed had a split of its own."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,10 @@ def _confirmed(view: StudyView, trial: TrialRecord) -> dict[str, Any]:
     estimate = confirmation.estimate if chosen else finalist and finalist.validation
     if estimate is not None:
         found["validation"] = estimate.model_dump()
+    if chosen and (part := clause(confirmation)) is not None:
+        found["sampling"] = part
     if chosen:
-        found["test"] = {name: estimate.model_dump() for name, estimate in confirmation.test.items()}
+        found["test"] = {name: estimate.model_dump() for name, (estimate, _) in tested(confirmation).items()}
     return found
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from hpo.report.charts import failures
 from hpo.report.choice import choice_of
 from hpo.report.copied_commands import USUAL, Stores
-from hpo.statistics.decision import basis, comparisons
+from hpo.statistics.decision import basis, comparisons, tests, with_clause
 from hpo.study.read import StudyView
 from hpo.study.record import TrialRecord, best_trial, count_states, ranked
 from hpo.text.cleaning import cut
-from hpo.text.values import count, counts, duration, interval, listing, score, setting
+from hpo.text.values import count, counts, duration, interval, score, setting
 
 _LETTERS = 160
 """The most characters of an error's message in a headline."""
@@ -113,13 +113,13 @@ def _confirmed(view: StudyView) -> list[str]:
     lines = []
     if estimate is not None:
         within = f", 95% interval {interval(estimate.low, estimate.high)}"
-        lines.append(f"Trained again over {basis(found)}, {metric} is {score(estimate.mean)} on average{within}.")
+        line = f"Trained again over {basis(found)}, {metric} is {score(estimate.mean)} on average{within}"
+        lines.append(f"{with_clause(line, found)}.")
         lines.append(f"In its single run during the search it had {score(winner.searched)}.")
     lines.extend(comparisons(found))
     lines.append(f"From seed to seed the score varies by {score(found.noise_floor)} (standard deviation, pooled).")
     if found.test:
-        tests = [f"{name} {score(e.mean)} ({interval(e.low, e.high)})" for name, e in found.test.items()]
-        lines.append(f"On the test part, which was used only after the choice: {listing(tests)}.")
+        lines.append(tests(found))
     best = best_trial(view.trials, view.objective)
     if best is not None and best.number not in {finalist.trial for finalist in found.finalists}:
         lines.append(f"Trial {best.number} scored {score(best.value)} in the search and was not among the finalists.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from hpo.errors import UserError
 from hpo.statistics.decision import verdict
+from hpo.statistics.sampling import clause
 from hpo.system.versions import versions
 from hpo.system.whole_files import replaced
 
@@ -107,7 +108,7 @@ def render(parts: "Sequence[StudyPart]", together: "Overview | None") -> str:
     )  # fmt: skip
     for name in ("score", "interval", "number", "count", "counts", "duration", "percent", "listing"):
         environment.filters[name] = getattr(values, name)
-    environment.filters |= {"cut": cut, "verdict": verdict, "for_script": for_script}
+    environment.filters |= {"cut": cut, "verdict": verdict, "clause": clause, "for_script": for_script}
     environment.globals["NOTHING"] = values.NOTHING
     environment.tests["drawing"] = lambda value: isinstance(value, Drawing)
     folder = Path(__file__).parent

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from hpo.config.experiment import Objective
+from hpo.statistics.sampling import clause, tested
 from hpo.study.confirmation import LEVEL, Confirmation, Estimate, Finalist
 from hpo.text.cleaning import markdown as escaped
 from hpo.text.values import NOTHING, count, duration, interval, listing, number, score
@@ -35,11 +36,11 @@ def sentences(confirmation: Confirmation, objective: Objective) -> Iterator[str]
     """The decision, most important first."""
     winner, expected = confirmation.winner, confirmation.estimate
     if expected is not None:
-        yield f"Use trial {winner.trial}: {confirmation.metric} {with_interval(expected)}, {basis(confirmation)}."
+        expectation = f"{confirmation.metric} {with_interval(expected)}, {basis(confirmation)}"
+        yield f"Use trial {winner.trial}: {with_clause(expectation, confirmation)}."
     yield from comparisons(confirmation)
     if confirmation.test:
-        scores = listing(f"{name} {with_interval(value)}" for name, value in confirmation.test.items())
-        yield f"On the test part, looked at after the choice: {scores}."
+        yield tests(confirmation)
     difference = _overstated(winner, expected, objective)
     if difference is not None:
         how = "overstated" if difference >= 0 else "understated"
@@ -50,6 +51,24 @@ def sentences(confirmation: Confirmation, objective: Objective) -> Iterator[str]
         "differences of single trials below it say nothing."
     )
     yield from _reservations(confirmation)
+
+
+def tests(confirmation: Confirmation) -> str:
+    """The test scores of the chosen finalist, with intervals of its seeds and of the sampling of examples."""
+    found = tested(confirmation)
+    scores = listing(f"{name} {with_interval(value)}" for name, (value, _) in found.items())
+    without = [name for name, (_, sampled) in found.items() if not sampled]
+    covered = ""
+    if len(without) < len(found):
+        but = f", but for {listing(without)} the seeds alone" if without else ""
+        covered = f"; seeds and the sampling of {count(confirmation.examples['test'])} examples together{but}"
+    return f"On the test part, looked at after the choice: {scores}{covered}."
+
+
+def with_clause(text: str, confirmation: Confirmation) -> str:
+    """A text about the validation interval, with the clause that says what the interval leaves out."""
+    part = clause(confirmation)
+    return text if part is None else f"{text}; {part}"
 
 
 def basis(confirmation: Confirmation) -> str:

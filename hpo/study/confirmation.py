@@ -77,6 +77,9 @@ class Confirmation(_Record):
     """The looks at the other confirmation of the study: with redrawn splits, or without."""
     splits: bool = False
     """Whether each seed had a split into training and validation of its own, drawn by that seed."""
+    examples: Mapping[str, int] = {}
+    """validation, test -> the number of examples that a score is measured on; with folds, those of all folds. Empty in
+    records of earlier versions."""
     test: Mapping[str, Estimate]
     """Test metric -> its estimate over the seeds of the chosen finalist, computed after the choice was made."""
 

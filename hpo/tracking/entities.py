@@ -20,6 +20,7 @@ from hpo.config.experiment import Objective
 from hpo.config.resolved import flat
 from hpo.config.score import Score
 from hpo.data.dataset import DatasetInfo
+from hpo.statistics.sampling import tested
 from hpo.study.confirmation import Confirmation, Estimate
 from hpo.study.record import TrialRecord
 from hpo.text.cleaning import LONGEST_ERROR, clean, markdown
@@ -199,7 +200,7 @@ def confirmed(confirmation: Confirmation) -> dict[str, float]:
     values = {"noise_floor": confirmation.noise_floor}
     if chosen is not None:
         values |= mean_and_interval(confirmation.metric, chosen)
-    for name, found in confirmation.test.items():
+    for name, (found, _) in tested(confirmation).items():
         values |= mean_and_interval(f"test_{name}", found)
     return values
 
