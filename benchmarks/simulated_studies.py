@@ -201,13 +201,13 @@ class PausingStudy:
         number = len(self._trials)
         config = self._schedule.propose(number, 0, {}) if self._schedule.proposes else self._sampled(number)
         if isinstance(self._task, Surrogate):
-            trial = _Pausing(config, self._task.train([config])[0], step.until)
+            trial = _Pausing(config, self._task.train([config])[0], self._schedule.first)
         else:
             row = nearest_row(self._task, config, self._taken)
             config = dict(zip(self._task.space, map(float, self._task.table[row]), strict=True))
-            trial = _Pausing(config, self._task.sample()[row], step.until)
+            trial = _Pausing(config, self._task.sample()[row], self._schedule.first)
         self._trials.append(trial)
-        self._history.begin(number, config, step.until)
+        self._history.begin(number, config, self._schedule.first)
         return number
 
     def _sampled(self, number: int) -> Mapping[str, Any]:
@@ -227,7 +227,7 @@ class PausingStudy:
     def _epoch(self, number: int) -> float:
         """Hands an epoch to the schedule, by hpo's rules; returns its score."""
         trial, history = self._trials[number], self._history
-        score, seconds = float(trial.curve.scores[trial.epoch]), trial.next_cost
+        score, seconds = float(trial.curve.scores[trial.epoch]), float(trial.curve.costs[trial.epoch])
         trial.epoch += 1
         if not np.isfinite(score):
             trial.state = TrialState.FAIL

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hpo.config.experiment import Objective
-    from hpo.loop.coordinator import Ending
+    from hpo.loop.budget import Ending
     from hpo.loop.jobs import Prepared
     from hpo.loop.progress import Opening
     from hpo.plan.plan import Plan

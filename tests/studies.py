@@ -19,7 +19,7 @@ from hpo.config.space import SearchSpace
 from hpo.data.by_configuration import PreparedVariants
 from hpo.data.dataset import DatasetInfo, Scaling
 from hpo.engines.scripted import Script, ScriptedEngine
-from hpo.loop.coordinator import Ending
+from hpo.loop.budget import Ending
 from hpo.loop.definition import definition_of
 from hpo.loop.driving import opened, run_study
 from hpo.loop.jobs import Prepared

@@ -35,7 +35,7 @@ def print_check(out: Console, checked: "Checked") -> None:
         facts.append((name, text))
     budget = [f"{count(plan.trials)} trials" if plan.trials else "any number of trials"]
     budget += [duration(study.timeout)] if study.timeout else []
-    facts.append(("study", f"{study.sampler.name}, {study.pruner.name}; at most {' and '.join(budget)}"))
+    facts.append(("study", f"{', '.join(study.deciders)}; at most {' and '.join(budget)}"))
     for size, tried in checked.tried.items():
         facts.append((f"{size} model", _outcome(tried)))
     for remark in dict.fromkeys(remark for tried in checked.tried.values() for remark in tried.remarks):

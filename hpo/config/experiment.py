@@ -79,9 +79,22 @@ class Checkpointing(Section):
     begin again if they go on. Unit: megabytes. Example: 500"""
 
 
+class Scheduling(Named):
+    """What trains next, and how far."""
+
+    name: str
+    """The schedule's name. Values: one_pass: each trial in one go, as the sampler proposes it, to its end or until the
+    pruner stops it; asha: trials pause after some epochs, and the best quarter goes on (asynchronous successive
+    halving), with any sampler; gp_asha: the same, and a model of all learning curves (a Gaussian process over
+    configurations and epochs) proposes the trials with the largest expected gain a second. Example: gp_asha"""
+
+
 class StudySpec(Section):
     """How trials are proposed, stopped, counted and stored."""
 
+    schedule: Scheduling = Scheduling(name="one_pass")
+    """What trains next, and how far: a name, or a mapping that adds options. gp_asha uses neither sampler nor pruner,
+    asha no pruner. Example: {name: gp_asha, reduction_factor: 3}"""
     # Both defaults were chosen by measurements with `benchmarks.schedules`; see ARCHITECTURE.md.
     sampler: Sampler = Sampler.model_validate({"name": "tpe", "multivariate": False})
     """What proposes the parameters of the next trial: a name, or a mapping that adds options by Optuna's own names.
@@ -114,6 +127,13 @@ class StudySpec(Section):
     storage: str | None = None
     """SQLAlchemy URL of Optuna's database, where the trials are stored.
     Default: HPO_STORAGE, or optuna.db in the home folder. Example: "postgresql://localhost/studies\""""
+
+    @property
+    def deciders(self) -> list[str]:
+        """What decides, by name: the schedule where it pauses trials, and the sampler and the pruner that it uses."""
+        name = self.schedule.name
+        used = {"one_pass": [self.sampler.name, self.pruner.name], "asha": [name, self.sampler.name]}
+        return used.get(name, [name])
 
 
 if TYPE_CHECKING:

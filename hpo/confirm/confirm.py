@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hpo.config.experiment import Objective
     from hpo.confirm.confirming import Confirming
     from hpo.data.dataset import DatasetInfo
-    from hpo.loop.coordinator import Ending
+    from hpo.loop.budget import Ending
     from hpo.loop.jobs import Prepared
     from hpo.plan.plan import Plan
     from hpo.study.confirmation import Confirmation
@@ -159,7 +159,7 @@ def _train(
     plan: "Plan", view: "StudyView", record: "Confirming", console: "Console | None", deadline: float | None
 ) -> "tuple[Ending, Confirmation | None]":
     """Trains the runs that are owed; returns why that ended, and the result, which is stored and logged."""
-    from hpo.loop.coordinator import Budget
+    from hpo.loop.budget import Budget
     from hpo.loop.driving import drive
     from hpo.loop.jobs import prepared
     from hpo.loop.mlflow_observer import tracked

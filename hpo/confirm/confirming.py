@@ -17,6 +17,7 @@ from hpo.config.experiment import Objective
 from hpo.config.resolved import Resolved
 from hpo.confirm.owed_runs import ConfirmingRuns, Wanted, is_owed
 from hpo.errors import StoreAway, StudyBusy
+from hpo.schedule import Verdict
 from hpo.statistics.finalists import confirmation_of
 from hpo.storage.abstract_lock import Lock
 from hpo.storage.batched_storage import BatchedStorage
@@ -27,7 +28,7 @@ from hpo.storage.writer import Writer
 from hpo.study.attributes import CONFIRMATION, CONFIRMS, DECLARED, IDENTITY, JOB, RETRY
 from hpo.study.confirmation import Confirmation
 from hpo.study.read import confirming_study, known_study
-from hpo.study.record import Confirms, TrialRecord, lost
+from hpo.study.record import Confirms, Reached, TrialRecord, lost
 from hpo.study.stored_trial import job_of, record_of, records_of
 from hpo.study.tell import tell
 
@@ -147,10 +148,16 @@ class Confirming:
         self._storage.set_trial_user_attr(self._ids[record.number], JOB, job_of(record))
         return record
 
-    def report(self, number: int, epoch: int, value: float) -> bool:
-        """Records the objective after an epoch; no confirming run is ever pruned."""
-        self._storage.set_trial_intermediate_value(self._ids[number], epoch, value)
-        return False
+    def report(self, number: int, reached: Reached, may_pause: bool) -> Verdict:
+        """Records the objective after an epoch; no confirming run is ever pruned or paused."""
+        self._storage.set_trial_intermediate_value(self._ids[number], reached.step, reached.value)
+        return "proceed"
+
+    def pause(self, record: TrialRecord) -> None:
+        """Does nothing: no run is asked to pause."""
+
+    def start_over(self, number: int) -> None:
+        """Does nothing: no run is asked to pause."""
 
     def end(self, record: TrialRecord) -> TrialRecord:
         """Records the end of a run, and returns it with its times. The end holds even while the store is away."""

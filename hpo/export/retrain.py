@@ -12,7 +12,7 @@ from hpo.study.record import TrialRecord
 
 if TYPE_CHECKING:
     from hpo.config.resolved import Resolved
-    from hpo.loop.coordinator import Observer
+    from hpo.loop.observer import Observer
     from hpo.plan.exported_file import Exported
     from hpo.plan.plan import Plan
 
@@ -92,7 +92,7 @@ def retrain_all(
         Interrupted: a signal ended the training; nothing is kept.
     """
     from hpo.export.retraining import Retraining
-    from hpo.loop.coordinator import Budget
+    from hpo.loop.budget import Budget
     from hpo.loop.driving import drive
     from hpo.loop.jobs import make_job, prepared
 

@@ -11,8 +11,9 @@ from hpo.config.resolved import Resolved
 from hpo.config.score import Score
 from hpo.errors import HpoError
 from hpo.loop.jobs import SaveTo
+from hpo.schedule import Verdict
 from hpo.study.failure import RETRIED, runs_again
-from hpo.study.record import TrialRecord
+from hpo.study.record import Reached, TrialRecord
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,18 @@ class Retraining:
         """Stores the settings that a run resolved to."""
         return self._keep(replace(record, resolved=resolved))
 
-    def report(self, number: int, epoch: int, value: float) -> bool:
+    def pause(self, record: TrialRecord) -> None:
+        """Does nothing: no run is asked to pause."""
+
+    def start_over(self, number: int) -> None:
+        """Does nothing: no run is asked to pause."""
+
+    def report(self, number: int, reached: Reached, may_pause: bool) -> Verdict:
         """Whether a run is to be stopped now: after the same epoch as its trial.
 
         A trial of k folds that was stopped has no score, and so is never trained again.
         """
-        return epoch == self._wanted[self._places[number]].epochs
+        return "stop" if reached.step == self._wanted[self._places[number]].epochs else "proceed"
 
     def end(self, record: TrialRecord) -> TrialRecord:
         """Stores the end of a run.

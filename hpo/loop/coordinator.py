@@ -3,22 +3,23 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from dataclasses import replace
 
 from hpo.config.experiment import Objective
 from hpo.config.score import Score
 from hpo.engines import Engine
 from hpo.errors import Interrupted, StudyFailed, UserError
+from hpo.loop.budget import Budget, Ending
+from hpo.loop.observer import Observer
+from hpo.loop.paused_trials import PausedTrials
 from hpo.loop.record import Record
 from hpo.loop.running_trial import RunningTrial
 from hpo.loop.same_failures import SameFailures
-from hpo.loop.silent_trials import Silence
 from hpo.storage.writer import NotNow
 from hpo.study.failure import Failure
 from hpo.study.record import TrialRecord, best_trial, failed
 from hpo.system.signals import Received, deferred
-from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Lost, Started, StopReason, cleaned
+from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Lost, Paused, Started, StopReason, cleaned
 
 # Seconds that a trial that was asked to stop may take to test its model, before its worker is ended.
 _GRACE = 20.0
@@ -28,38 +29,6 @@ _PARTING = 5.0
 _LAST_GRACE = 2.0
 # How often the loop looks at the clock and at Ctrl-C while no trial sends an event, in seconds.
 _TICK = 0.2
-
-Ending = Literal["done", "timeout", "target", "exhausted"]
-
-
-class Observer(Protocol):
-    """Follows the trials of a run: the tracker, the progress display."""
-
-    def trial_started(self, record: TrialRecord) -> None:
-        """A trial's model is built; its training begins."""
-
-    def epoch_done(self, record: TrialRecord, event: EpochDone) -> None:
-        """A trial finished an epoch."""
-
-    def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
-        """A trial ended; `best` is the best of the study so far."""
-
-    def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
-        """A trial has sent no event for a long time; `limit`: its trial_timeout in seconds, after which it is ended."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """When a run of a study ends; None: no such limit."""
-
-    trials: int | None
-    """Configurations to begin."""
-    deadline: float | None
-    """By `time.monotonic`, seconds."""
-    target: float | None
-    """The objective's value."""
-    trial_timeout: float | None
-    """Seconds for one trial."""
 
 
 class Coordinator:
@@ -84,6 +53,7 @@ class Coordinator:
         self._make_job = make_job
         self._observers = observers
         self._running: dict[int, RunningTrial] = {}
+        self._paused = PausedTrials()
         self._best = best_trial(study.trials(), objective)
         self._failures = SameFailures(succeeded=self._best is not None)
         self._signals = Received()
@@ -101,9 +71,10 @@ class Coordinator:
             StudyBusy: another process has taken the study meanwhile.
         """
         with deferred() as self._signals:
+            self._take_over_paused()
             while True:
                 put_off = not self._hand_out()
-                if not self._running and not put_off:
+                if not self._running and not put_off and not self._end_paused():
                     break
                 for event in self._engine.events(self._patience()):
                     self._handle(cleaned(event))
@@ -141,6 +112,9 @@ class Coordinator:
             if record.state == "failed":
                 self._ended(record)
                 continue
+            if record.number in self._paused:
+                self._go_on(record.number)
+                continue
             try:
                 job = self._make_job(record, self._best_score)
             except UserError as error:
@@ -149,9 +123,42 @@ class Coordinator:
                 continue
             record = self._study.resolve(record, job.resolved)
             now = time.monotonic()
-            self._running[record.number] = RunningTrial(record, self._objective, now, Silence(now))
+            self._running[record.number] = RunningTrial.of(record, self._objective, now, job)
             self._engine.submit(job)
         return True
+
+    def _take_over_paused(self) -> None:
+        """Takes over the trials that an earlier run paused."""
+        now = time.monotonic()
+        for record in self._study.trials():
+            if record.state == "running":
+                job = self._make_job(record, self._best_score)
+                self._paused.add(RunningTrial.of(record, self._objective, now, job), job.resume, now)
+
+    def _go_on(self, number: int) -> None:
+        """Hands a paused trial out again."""
+        running, job = self._paused.take(number, time.monotonic())
+        job = replace(job, save_if_better_than=self._best_score if job.save_to else None)
+        self._running[number] = running
+        self._engine.submit(job)
+
+    def _end_paused(self) -> bool:
+        """Ends the trials that are still paused when the study ends; returns whether one of them is tested first.
+
+        The best trial of the study is tested and saved; of the others the curves are kept. After a signal or a failure
+        of the study they stay as they are, so that the next run can go on with them.
+        """
+        if self._signals or self._failures.complaint:
+            return False
+        best = self._paused.best()
+        if best is not None and best.score is not None and best.score.better_than(self._best_score):
+            number = best.record.number
+            self._go_on(number)
+            self._stop(number, "pruner" if self._ending == "done" else self._reason_to_stop() or "pruner")
+            return True
+        for running in self._paused.dissolve():
+            self._ended(self._study.end(running.result(PausedTrials.end_of(running))))
+        return False
 
     def _has_place(self) -> bool:
         """Whether a worker is free, or only has to test its trial: so no worker waits for the database."""
@@ -192,7 +199,7 @@ class Coordinator:
             elif running.stopping is not None:
                 if now - running.asked_to_stop > _GRACE or now - self._told_to_end > _LAST_GRACE:
                     self._kill(running.cut_short(_GRACE))
-            elif reason is not None:
+            elif reason is not None and not running.pausing:
                 self._stop(number, reason)
             elif limit is not None and now - running.began > limit:
                 self._kill(Failed(number, "timeout", f"longer than trial_timeout, {limit:g} s"))
@@ -223,11 +230,11 @@ class Coordinator:
             return
         running.silence.hear(time.monotonic())
         if isinstance(event, Started):
-            if event.declared is not None:
-                self._study.declare(event.declared)
-            running.record = replace(running.record, model_parameters=event.model_parameters, note=event.note)
-            for observer in self._observers:
-                observer.trial_started(running.record)
+            self._started(running, event)
+        elif isinstance(event, Paused):
+            del self._running[event.trial]
+            self._paused.add(running, event.checkpoint, time.monotonic())
+            self._study.pause(running.so_far())
         elif isinstance(event, EpochDone):
             self._epoch(running, event)
         elif isinstance(event, Finished | Failed | Lost):
@@ -235,16 +242,34 @@ class Coordinator:
                 self._study.declare(event.declared)
             self._end(event)
 
+    def _started(self, running: RunningTrial, event: Started) -> None:
+        if event.declared is not None:
+            self._study.declare(event.declared)
+        running.trains_through = event.trains_through is not None
+        if running.curves and event.epochs_done == 0:
+            # Its checkpoint could not be used.
+            running.start_over()
+            self._study.start_over(event.trial)
+        if running.started:
+            return
+        running.started = True
+        running.record = replace(running.record, model_parameters=event.model_parameters, note=event.note)
+        for observer in self._observers:
+            observer.trial_started(running.record)
+
     def _epoch(self, running: RunningTrial, event: EpochDone) -> None:
         number = event.trial
         if infinite := [name for name, value in event.metrics.items() if not math.isfinite(value)]:
             self._kill(Failed(number, "nonfinite", f"{', '.join(infinite)} not finite in epoch {event.epoch}"))
             return
         reported = running.take_epoch(event)
-        prune = reported is not None and self._study.report(number, *reported)
+        verdict = self._study.report(number, reported, not running.trains_through) if reported else "proceed"
         if not event.last and running.stopping is None:
-            if prune:
+            if verdict == "stop":
                 self._stop(number, "pruner")
+            elif verdict == "pause":
+                running.pause()
+                self._engine.pause(number)
             else:
                 self._engine.proceed(number)
         for observer in self._observers:

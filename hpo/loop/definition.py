@@ -29,6 +29,7 @@ def definition_of(plan: Plan, info: DatasetInfo) -> Definition:
     return Definition(
         space=plan.space,
         epochs=reports,
+        folds=info.folds is not None,
         identity=identity,
         files=plan.files,
         experiment=resolved,

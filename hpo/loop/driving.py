@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpo.config.score import Score
+from hpo.loop.budget import Budget, Ending
 from hpo.loop.checkpoints_folder import CheckpointsFolder
-from hpo.loop.coordinator import Budget, Coordinator, Ending, Observer
+from hpo.loop.coordinator import Coordinator
 from hpo.loop.definition import definition_of
 from hpo.loop.jobs import Jobs, Prepared, SaveTo
 from hpo.loop.models_folder import ModelsFolder
+from hpo.loop.observer import Observer
 from hpo.loop.record import Record
 from hpo.plan.plan import Plan
 from hpo.storage.database import Warn
@@ -18,6 +20,7 @@ from hpo.storage.lock import sole_coordinator
 from hpo.study.open import discarded_if_unused, open_study
 from hpo.study.record import TrialRecord
 from hpo.study.study import Study
+from hpo.training import checkpoint_file
 
 if TYPE_CHECKING:
     from hpo.data.dataset import DatasetInfo
@@ -37,7 +40,7 @@ def opened(plan: Plan, info: "DatasetInfo", warn: Warn | None = None) -> Iterato
     spec, name = plan.experiment.study, plan.experiment.name
     with sole_coordinator(plan.storage, name, warn) as lock:
         study = open_study(plan.storage, name, definition_of(plan, info), spec, lock, warn)
-        study.recover()
+        study.recover(checkpoint_file.found_in(checkpoints_of(plan)))
         with discarded_if_unused(study):
             yield study
 
@@ -55,6 +58,7 @@ def run_study(study: Study, ready: Prepared, began: float, observers: Sequence[O
     deadline = None if spec.timeout is None else began + spec.timeout
     budget = Budget(plan.trials, deadline, spec.target, spec.trial_timeout)
     folder = plan.home / "models" / plan.experiment.name
+    study.end_by(deadline)
     models = ModelsFolder(folder, study.trials(), plan.experiment.objective, lambda: study.store.drain(0))
     checkpoints = CheckpointsFolder(checkpoints_of(plan), spec.checkpoints, plan.experiment.objective, running(study))
     try:

@@ -31,7 +31,7 @@ from hpo.text.credentials import hidden_in
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hpo.loop.coordinator import Ending
+    from hpo.loop.budget import Ending
 
 # The sections of an experiment that define a study. The digest of the data is left out: they would have to be loaded.
 _DEFINING = ("dataset", "training", "objective", "search_space")

@@ -5,7 +5,8 @@ from typing import Protocol
 
 from hpo.config.declared import Declared
 from hpo.config.resolved import Resolved
-from hpo.study.record import TrialRecord
+from hpo.schedule import Verdict
+from hpo.study.record import Reached, TrialRecord
 
 
 class Store(Protocol):
@@ -42,7 +43,9 @@ class Record(Protocol):
         """All trials that were begun, in the order of their numbers."""
 
     def ask(self, trials: int | None) -> TrialRecord | None:
-        """Begins the next trial; None if there is none. `trials`: the total number of configurations to begin.
+        """Begins the next trial, or goes on with a paused one; None if there is none.
+
+        `trials`: the total number of configurations to begin.
 
         Raises:
             NotNow: the store is away; ask again later.
@@ -54,8 +57,14 @@ class Record(Protocol):
     def resolve(self, record: TrialRecord, resolved: Resolved | None) -> TrialRecord:
         """Stores all settings of a trial; returns its record."""
 
-    def report(self, number: int, epoch: int, value: float) -> bool:
-        """Stores the objective after an epoch; returns whether the trial should be pruned."""
+    def report(self, number: int, reached: Reached, may_pause: bool) -> Verdict:
+        """Stores the objective after an epoch or a fold; returns what the trial does now."""
+
+    def pause(self, record: TrialRecord) -> None:
+        """Stores how far a trial has come that paused; `ask` returns it again when it goes on."""
+
+    def start_over(self, number: int) -> None:
+        """A trial that was to go on begins with its first epoch again."""
 
     def end(self, record: TrialRecord) -> TrialRecord:
         """Stores the end of a trial; returns its record, with its times."""

@@ -7,8 +7,8 @@ from hpo.config.experiment import Objective
 from hpo.config.score import Score
 from hpo.loop.silent_trials import Silence
 from hpo.study.failure import Failure
-from hpo.study.record import State, TrialRecord, failed
-from hpo.training.messages import EndReason, EpochDone, Failed, Finished, Lost, StopReason
+from hpo.study.record import Reached, State, TrialRecord, failed
+from hpo.training.messages import EndReason, EpochDone, Failed, Finished, Job, Lost, StopReason
 
 
 @dataclass
@@ -31,30 +31,72 @@ class RunningTrial:
     stopping: StopReason | None = None
     """Why it was asked to stop."""
     asked_to_stop: float = 0.0
+    job: Job | None = None
+    """What its worker was given."""
+    trains_through: bool = False
+    """Whether it cannot pause."""
+    started: bool = False
+    """Whether observers know of it."""
+    pausing: bool = False
+    """Whether it was asked to pause."""
+    seconds: float = 0.0
+    """The time of its epochs so far."""
+
+    @classmethod
+    def of(cls, record: TrialRecord, objective: Objective, now: float, job: Job) -> "RunningTrial":
+        """A trial that is handed out; if an earlier run paused it, with the epochs that it had."""
+        running = cls(record, objective, now, Silence(now), job=job)
+        if record.curves and job.resume is not None:
+            running.curves = {name: list(curve) for name, curve in record.curves.items()}
+            running.fold_lengths = list(record.fold_lengths)
+            # A trial pauses at the end of a fold.
+            running.folds_ended = len(running.fold_lengths)
+            running.seconds = sum(running.curves.get("seconds", ()))
+        return running
 
     @property
     def score(self) -> Score | None:
         """Its score so far; None before its first epoch."""
         return self.objective.score_of(self.curves, self.fold_lengths)
 
-    def take_epoch(self, event: EpochDone) -> tuple[int, float] | None:
-        """Adds an epoch; returns the step and the value to report to the pruner, or None.
+    def take_epoch(self, event: EpochDone) -> Reached | None:
+        """Adds an epoch; returns what to report to the study, or None.
 
         The value is the objective after the epoch. With folds it is the mean over the folds so far after each fold, and
         there is none within a fold.
         """
         for name, value in event.metrics.items():
             self.curves.setdefault(name, []).append(value)
+        self.seconds += event.metrics.get("seconds", 0.0)
         if event.last:
             # This holds even if a stop is on its way, which then comes too late.
             self.at_end, self.ended_by = True, event.ended_by
         if event.fold is None:
-            return event.epoch, event.metrics[self.objective.metric]
+            return Reached(event.epoch, event.metrics[self.objective.metric], self.seconds)
         self.fold_lengths[event.fold.fold - 1 :] = [event.fold.epoch]
         if not event.fold.last or (score := self.score) is None:
             return None
         self.folds_ended = event.fold.fold
-        return self.folds_ended, score.value
+        return Reached(self.folds_ended, score.value, self.seconds)
+
+    def pause(self) -> None:
+        """Remembers that the trial was asked to pause: its worker takes another one."""
+        self.pausing = self.at_end = True
+
+    def paused(self, now: float) -> None:
+        """The trial has paused; `began` keeps how long it took until then."""
+        self.pausing, self.began = False, now - self.began
+
+    def go_on(self, now: float) -> None:
+        """The trial goes on, on any worker."""
+        self.at_end, self.ended_by, self.stopping = False, None, None
+        self.began, self.silence = now - self.began, Silence(now)
+
+    def start_over(self) -> None:
+        """The trial begins with its first epoch again."""
+        self.curves.clear()
+        self.fold_lengths.clear()
+        self.folds_ended, self.seconds = 0, 0.0
 
     def stop(self, reason: StopReason, now: float) -> None:
         """Remembers that the trial was asked to stop."""
@@ -70,6 +112,10 @@ class RunningTrial:
             return ended
         why = f"its worker did not finish within {seconds:g} s, and was stopped"
         return replace(ended, test_note=f"not tested: {why}", model_note=f"not saved: {why}")
+
+    def so_far(self) -> TrialRecord:
+        """Its record while it is paused."""
+        return replace(self.record, curves=self.curves, fold_lengths=tuple(self.fold_lengths))
 
     def result(self, event: Finished | Failed | Lost) -> TrialRecord:
         """The record of the trial that ended with this event."""

@@ -27,11 +27,12 @@ def experiment_mistakes(experiment: Experiment, space: ExaminedSpace, kept: bool
 
     With `kept`, the experiment was stored earlier: rules that earlier versions of hpo did not have are not applied.
     """
-    from hpo.study.samplers import option_mistakes
+    from hpo.study.samplers import option_mistakes, unused_choices
 
     yield from option_mistakes(experiment)
     yield from _unknown_dataset(experiment)
     if not kept:
+        yield from unused_choices(experiment.study)
         for key, metric in metrics_named(experiment):
             if metric.contradiction:
                 yield (*key, "direction"), metric.contradiction

@@ -5,7 +5,7 @@ Its answers depend on that history and on the study's seed alone, so a study tha
 been interrupted. This package knows neither Optuna nor Keras.
 """
 
-from hpo.schedule.steps import Begin, GoOn, Schedule, Step, Wait
+from hpo.schedule.steps import Begin, GoOn, Schedule, Step, Verdict, Wait
 from hpo.schedule.table import SCHEDULES, make_schedule
 
-__all__ = ["SCHEDULES", "Begin", "GoOn", "Schedule", "Step", "Wait", "make_schedule"]
+__all__ = ["SCHEDULES", "Begin", "GoOn", "Schedule", "Step", "Verdict", "Wait", "make_schedule"]

@@ -1,23 +1,39 @@
 """Asynchronous successive halving that pauses and goes on, with any sampler for new trials."""
 
+import math
+
 from hpo.schedule.halving import Rungs
 from hpo.schedule.history import History
 from hpo.schedule.steps import Begin, Schedule, Step, Wait
+from hpo.schedule.time_left import too_late_to_begin, worth_finishing
 
 
 class Asha(Schedule):
     """Promotes a trial if one is among the best share of its rung, and otherwise begins one."""
 
     def __init__(self, history: History, seed: int, reduction_factor: int = 4, min_resource: int = 1) -> None:
+        """`reduction_factor`: one of so many goes on; `min_resource`: the unit of the first rung."""
         super().__init__(history, seed)
         self._rungs = Rungs(history.units, reduction_factor, min_resource)
 
-    def next(self, may_begin: bool) -> Step:
-        """The next step; see `Rungs.promotion`."""
-        step = self._rungs.promotion(self.history, finishing=not may_begin)
+    @property
+    def first(self) -> int:
+        """The first rung."""
+        return self._rungs.first
+
+    def next(self, may_begin: bool, left: float = math.inf) -> Step:
+        """The next step; see `Rungs.promotion`. Towards a deadline the best trial is finished."""
+        if (step := worth_finishing(self.history, left)) is not None:
+            return step
+        may_begin = may_begin and not too_late_to_begin(self.history, self.first, left)
+        step = self._rungs.promotion(self.history, finishing=not may_begin, left=left)
         if step is not None:
             return step
-        return Begin(self._rungs.first, "the sampler's next") if may_begin else Wait()
+        return Begin("the sampler's next") if may_begin else Wait()
+
+    def after(self, done: int) -> int:
+        """The next rung."""
+        return self._rungs.after(done)
 
     def stops(self, trial: int) -> bool:
         """Whether a trial that cannot pause is not among the best share of its rung."""

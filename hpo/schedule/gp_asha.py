@@ -1,17 +1,19 @@
 """New trials by a Gaussian process over configurations and epochs, promotion by asynchronous successive halving."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
 
+from hpo.schedule.asha import Asha
+from hpo.schedule.blas import one_thread
 from hpo.schedule.costs import Costs
-from hpo.schedule.halving import Rungs
 from hpo.schedule.history import History
 from hpo.schedule.observations import observe
 from hpo.schedule.process import CurveProcess, Rows, Shape
-from hpo.schedule.steps import Begin, Schedule, Step, Wait
+from hpo.schedule.steps import Begin, Schedule, Step
 
 _MOST, _MOST_FITTED = 300, 120
 _UNIFORM, _NEAR, _NEARER = 100, 60, 40
@@ -27,40 +29,59 @@ class GpAsha(Schedule):
     proposes = True
 
     def __init__(self, history: History, seed: int, reduction_factor: int = 4, n_startup_trials: int = 8) -> None:
+        """`reduction_factor`: one of so many goes on; `n_startup_trials`: random ones before the model decides."""
         super().__init__(history, seed)
-        self._rungs = Rungs(history.units, reduction_factor)
+        if n_startup_trials < 2:
+            raise ValueError(f"n_startup_trials must be at least 2, got {n_startup_trials}")
+        self._asha = Asha(history, seed, reduction_factor)
         self._startup = n_startup_trials
 
-    def next(self, may_begin: bool) -> Step:
+    @property
+    def first(self) -> int:
+        """The first rung."""
+        return self._asha.first
+
+    @property
+    def _starting(self) -> bool:
+        return bool(np.count_nonzero(self.history.done > 0) < self._startup)
+
+    def next(self, may_begin: bool, left: float = math.inf) -> Step:
         """Promotes a trial if one is among the best share of its rung, and otherwise begins one."""
-        history = self.history
-        starting = may_begin and np.count_nonzero(history.done > 0) < self._startup
-        step = None if starting else self._rungs.promotion(history, finishing=not may_begin)
-        if step is not None:
-            return step
-        if may_begin:
-            return Begin(self._rungs.first, "random, to begin" if starting else "largest expected gain")
-        return Wait()
+        if may_begin and self._starting and math.isinf(left):
+            return Begin("random, to begin")
+        step = self._asha.next(may_begin, left)
+        return (
+            Begin("random, to begin" if self._starting else "largest expected gain")
+            if isinstance(step, Begin)
+            else step
+        )
+
+    def after(self, done: int) -> int:
+        """The next rung."""
+        return self._asha.after(done)
 
     def stops(self, trial: int) -> bool:
         """Whether a trial that cannot pause is not among the best share of its rung."""
-        return self._rungs.stops(self.history, self.history.row(trial))
+        return self._asha.stops(trial)
 
     def propose(self, ordinal: int, attempt: int, fixed: Mapping[str, Any]) -> Mapping[str, Any]:
         """The best of 200 candidates, near good trials and everywhere; at random until enough trials have a score."""
-        history, cube = self.history, self.history.cube
-        rng = np.random.default_rng([self.seed, ordinal, attempt])
-        if np.count_nonzero(history.done > 0) < self._startup:
+        cube, rng = self.history.cube, np.random.default_rng([self.seed, ordinal, attempt])
+        if self._starting:
             return cube.decode(rng.random(cube.size), fixed)
+        with one_thread():
+            return cube.decode(self._best(rng, fixed), fixed)
+
+    def _best(self, rng: np.random.Generator, fixed: Mapping[str, Any]) -> np.ndarray:
+        history, cube = self.history, self.history.cube
         model = _Model(history, rng)
         found = cube.settled(self._candidates(rng), fixed)
         values = model.values(found)
         best = int(np.argmax(values))
         nearer = cube.settled(_steps(np.tile(found[best], (_NEARER, 1)), cube.unordered, (0.01, 0.1), rng), fixed)
         more = model.values(nearer)
-        if more.max() > values[best]:
-            return cube.decode(nearer[np.argmax(more)], fixed)
-        return cube.decode(found[best], fixed)
+        point: np.ndarray = nearer[np.argmax(more)] if more.max() > values[best] else found[best]
+        return point
 
     def _candidates(self, rng: np.random.Generator) -> np.ndarray:
         history = self.history

@@ -9,12 +9,17 @@ import numpy as np
 
 from hpo.schedule.history import History
 from hpo.schedule.steps import GoOn
+from hpo.schedule.time_left import seconds_of
 
 
 class Rungs:
     """The units at which trials are compared: 1, then each `factor` times the one before, and the last unit."""
 
     def __init__(self, units: int, factor: int, first: int = 1) -> None:
+        if factor < 2:
+            raise ValueError(f"reduction_factor must be at least 2, got {factor}")
+        if first < 1:
+            raise ValueError(f"min_resource must be at least 1, got {first}")
         found = [min(first, units)]
         while found[-1] * factor < units:
             found.append(found[-1] * factor)
@@ -30,11 +35,11 @@ class Rungs:
         """The rung after this many units."""
         return next((rung for rung in self.units if rung > done), self.units[-1])
 
-    def promotion(self, history: History, finishing: bool) -> GoOn | None:
-        """The paused trial that goes on; None if there is none.
+    def promotion(self, history: History, finishing: bool, left: float = math.inf) -> GoOn | None:
+        """The paused trial that goes on; None if there is none that can come to its next rung in the seconds left.
 
-        Higher rungs come first. `finishing`: no trial will be begun any more, so that the share is rounded up: the best
-        of the few that have come to a rung goes on.
+        Higher rungs come first. `finishing`: no trial will be begun any more. Then lower rungs come first, and once no
+        other trial is on its way to a rung, the share is rounded up there: the best of a few goes on.
         """
         done, paused = history.done, history.paused
         # A trial between two rungs was promoted already, and then interrupted.
@@ -42,11 +47,13 @@ class Rungs:
         if between.any():
             row = np.flatnonzero(between)[np.argmax(history.merits[between])]
             return GoOn(int(history.numbers[row]), self.after(int(done[row])), "was interrupted")
-        for rung in reversed(self.units[:-1]):
-            ahead = self._ahead(history, rung, finishing)
+        for rung in self.units[:-1] if finishing else self.units[-2::-1]:
+            coming = history.running & (done < rung)
+            ahead = self._ahead(history, rung, finishing and not coming.any())
+            until = self.after(rung)
             waiting = ahead[paused[ahead] & (done[ahead] == rung)]
-            if len(waiting):
-                until = self.after(rung)
+            waiting = [row for row in waiting if seconds_of(history, row, until) <= left]
+            if waiting:
                 why = "best, to the end" if until == history.units else f"among best at {rung}"
                 return GoOn(int(history.numbers[waiting[0]]), until, why)
         return None

@@ -18,10 +18,12 @@ _ENDS: Mapping[End, int] = {"final": _FINAL, "stopped": _STOPPED, "failed": _FAI
 class History:
     """A growing table of trials, a row each, in the order in which they began.
 
-    A unit is an epoch, or with k-fold cross-validation a fold. Higher merits are better.
+    A unit is an epoch, or with k-fold cross-validation a fold. Higher merits are better. A trial's score is that of its
+    best epoch, or the mean over its folds so far.
     """
 
-    def __init__(self, cube: Cube, units: int) -> None:
+    def __init__(self, cube: Cube, units: int, folds: bool = False) -> None:
+        self._folds = folds
         self.cube, self.units, self.count = cube, units, 0
         self._rows: dict[int, int] = {}
         self._columns = {
@@ -43,14 +45,19 @@ class History:
         self._state[row] = _RUNNING
 
     def unit_done(self, number: int, merit: float, seconds: float) -> None:
-        """A trial finished a unit with this score, after this many seconds of training in this unit."""
+        """A trial finished its next unit with this score, after so many seconds of training in all its units."""
         row = self._rows[number]
         done = self.done[row]
         if done == self.units:
             return
-        before, spent = (self.best[row, done - 1], self.cost[row, done - 1]) if done else (-np.inf, 0.0)
-        self.best[row, done], self.cost[row, done] = max(before, merit), spent + seconds
+        before = self.best[row, done - 1] if done and not self._folds else -np.inf
+        self.best[row, done], self.cost[row, done] = max(before, merit), seconds
         self.done[row] += 1
+
+    def start_over(self, number: int) -> None:
+        """A trial begins again with its first unit."""
+        row = self._rows[number]
+        self.best[row], self.cost[row], self.done[row] = np.nan, np.nan, 0
 
     def pause(self, number: int) -> None:
         """A trial was paused."""

@@ -1,9 +1,10 @@
 """The steps of a schedule, and the interface of those that choose them."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from hpo.schedule.history import History
 
@@ -12,8 +13,6 @@ from hpo.schedule.history import History
 class Begin:
     """Begin a trial with a configuration that was not tried yet."""
 
-    until: int
-    """The unit to train to: an epoch, or with k-fold cross-validation a fold, counted from 1."""
     why: str
     """In at most four words."""
 
@@ -25,7 +24,7 @@ class GoOn:
     trial: int
     """Its number."""
     until: int
-    """The unit to train to."""
+    """The unit to train to: an epoch, or with k-fold cross-validation a fold, counted from 1."""
     why: str
     """In at most four words."""
 
@@ -36,6 +35,9 @@ class Wait:
 
 
 Step = Begin | GoOn | Wait
+
+Verdict = Literal["proceed", "pause", "stop"]
+"""What a running trial does after a unit."""
 
 
 class Schedule(ABC):
@@ -50,9 +52,17 @@ class Schedule(ABC):
         self.history = history
         self.seed = seed
 
+    @property
     @abstractmethod
-    def next(self, may_begin: bool) -> Step:
-        """The next step for a free worker; `may_begin`: whether another trial may be begun."""
+    def first(self) -> int:
+        """The unit to which a new trial trains."""
+
+    @abstractmethod
+    def next(self, may_begin: bool, left: float = math.inf) -> Step:
+        """The next step for a free worker.
+
+        `may_begin`: whether another trial may be begun; `left`: seconds until the study's deadline.
+        """
 
     def propose(self, ordinal: int, attempt: int, fixed: Mapping[str, Any]) -> Mapping[str, Any]:
         """A configuration for a new trial, the `ordinal`-th of the study, counted from 0.
@@ -61,6 +71,10 @@ class Schedule(ABC):
         The study's seed, the ordinal and the attempt determine everything random.
         """
         raise NotImplementedError
+
+    def after(self, done: int) -> int:
+        """The unit to which a trial that cannot pause goes on after so many units."""
+        return self.history.units
 
     def stops(self, trial: int) -> bool:
         """Whether to stop a running trial that cannot pause, which was to pause now."""

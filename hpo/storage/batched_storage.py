@@ -63,18 +63,17 @@ class BatchedStorage(StudyStorage):
         lock: Lock | None = None,
         warn: Warn | None = None,
         seen: Seen = lambda trials: trials,
+        proposing: Seen = lambda trials: trials,
     ) -> None:
-        """`seen`: turns the trials of a study into those that readers of all trials see, such as samplers."""
+        """`seen` changes trials for readers of all trials of a study; within a block `drafting` it is `proposing`."""
         super().__init__(get_storage(database), Writer(str(database.url), lock, warn))
         self._database = database
         # The thread must end when nobody uses the storage any more.
         weakref.finalize(self, self._writer.close)
-        self._seen = seen
-        self._memory = TrialsInMemory()
-        self._written = time.monotonic()
+        self._seen, self._proposing = seen, proposing
+        self._memory, self._written = TrialsInMemory(), time.monotonic()
         self._draft: _Draft | None = None
-        self._promptly = False
-        self._unsure = False
+        self._promptly = self._unsure = False
 
     @property
     def writer(self) -> Writer:
@@ -266,7 +265,8 @@ class BatchedStorage(StudyStorage):
         """The trials of a study by number; those that other processes added are as of the last `refresh`."""
         if self._memory.of_study(study_id) is None:
             self.refresh(study_id)
-        found = [trial for trial in self._seen(self._all(study_id)) if states is None or trial.state in states]
+        seen = self._seen(self._all(study_id)) if self._draft is None else self._proposing(self._all(study_id))
+        found = [trial for trial in seen if states is None or trial.state in states]
         return copy.deepcopy(found) if deepcopy else found
 
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:

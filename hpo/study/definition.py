@@ -26,6 +26,8 @@ class Definition:
     """What is known about the dataset, as `hpo.data.info_json.info_as_json` writes it."""
     folders: Sequence[str] = ()
     """The folders where the user's relative paths and import paths are looked up, in this order."""
+    folds: bool = False
+    """Whether its trials are trained on folds: `epochs` is then their number."""
     declared: Declared = NOTHING_DECLARED
     """The parameters that its model declares itself."""
 

@@ -17,7 +17,7 @@ from hpo.storage.open import opened_patiently
 from hpo.study.attributes import DATA, EXPERIMENT, FILES, FOLDERS, IDENTITY, VERSIONS
 from hpo.study.definition import Definition, differences
 from hpo.study.study import Study
-from hpo.study.tell import as_samplers_see
+from hpo.study.tell import as_samplers_see, paused_as_pruned
 from hpo.system.versions import versions
 from hpo.text.credentials import hidden_in
 from hpo.text.urls import masked
@@ -33,7 +33,7 @@ def open_study(
         StoreAway: the database is away for longer than START_SECONDS.
         StudyMismatch: a study of this name has another definition; the message shows each difference.
     """
-    storage = BatchedStorage(opened_patiently(url, warn=warn), lock, warn, as_samplers_see)
+    storage = BatchedStorage(opened_patiently(url, warn=warn), lock, warn, as_samplers_see, paused_as_pruned)
     identity = json.loads(json.dumps(definition.identity))
     direction = definition.identity["objective"]["direction"]
     study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)

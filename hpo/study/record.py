@@ -32,6 +32,18 @@ class Confirms:
 
 
 @dataclass(frozen=True)
+class Reached:
+    """How far a running trial has come."""
+
+    step: int
+    """The number of the epoch, or with k-fold cross-validation of the fold, counted from 1."""
+    value: float
+    """The objective after it; with folds, its mean over the folds so far."""
+    seconds: float
+    """The time of all epochs so far."""
+
+
+@dataclass(frozen=True)
 class TrialRecord:
     """One trial of a study."""
 

@@ -11,10 +11,11 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from pydantic import ValidationError
 
-from hpo.config.experiment import Experiment, Named
+from hpo.config.experiment import Experiment, Named, StudySpec
 from hpo.config.mistakes import show
 from hpo.config.yaml_file import Key
 from hpo.errors import UserError, nearest
+from hpo.schedule.table import SCHEDULES, make_schedule
 
 SAMPLERS: Mapping[str, type[BaseSampler]] = {
     "random": optuna.samplers.RandomSampler,
@@ -106,7 +107,36 @@ def option_mistakes(experiment: Experiment) -> list[tuple[Key, str]]:
     """The mistakes in the sampler and the pruner of an experiment file: pairs of key and message."""
     study, epochs = experiment.study, experiment.dataset.validation.folds or experiment.training.epochs
     found = _mistakes(("study", "sampler"), study.sampler, SAMPLERS, lambda: make_sampler(study.sampler, 0, 0))
-    return found + _pruner_mistakes(("study", "pruner"), study.pruner, epochs)
+    found += _pruner_mistakes(("study", "pruner"), study.pruner, epochs)
+    return found + _schedule_mistakes(study, epochs)
+
+
+def _schedule_mistakes(study: StudySpec, epochs: int) -> list[tuple[Key, str]]:
+    from hpo.config.space import SearchSpace
+    from hpo.schedule.cube import Cube
+    from hpo.schedule.history import History
+
+    named = study.schedule
+
+    def make() -> Any:
+        history = History(Cube(SearchSpace(model="mlp")), epochs)
+        return make_schedule(named.name, named.options, history, 0)
+
+    return _mistakes(("study", "schedule"), named, SCHEDULES, make)
+
+
+def unused_choices(study: StudySpec) -> list[tuple[Key, str]]:
+    """A sampler or a pruner that the file names, but that its schedule does not use: pairs of key and message."""
+    unused = {"gp_asha": ("sampler", "pruner"), "asha": ("pruner",)}.get(study.schedule.name, ())
+    instead = {"sampler": "asha or one_pass", "pruner": "one_pass"}
+    return [
+        (
+            ("study", key),
+            f"schedule {study.schedule.name} uses no {key}: leave it out, or write schedule: {instead[key]}",
+        )
+        for key in unused
+        if key in study.model_fields_set
+    ]
 
 
 def _pruner_mistakes(key: Key, named: Named, epochs: int) -> list[tuple[Key, str]]:

@@ -82,6 +82,13 @@ def reason_of(trial: FrozenTrial) -> str | None:
     return reason
 
 
+def has_paused(trial: FrozenTrial) -> bool:
+    """Whether a trial has paused, and may go on: for Optuna it runs, and it has results without an end."""
+    result = trial.user_attrs.get(RESULT)
+    ended = result is None or result.get("ended_by") or result.get("failure")
+    return trial.state is TrialState.RUNNING and not ended
+
+
 def state_of(trial: FrozenTrial) -> State:
     """The trial's state: failed if there is a reason, though Optuna may keep another state (see `hpo.study.tell`)."""
     return "failed" if reason_of(trial) is not None else STATES[trial.state]

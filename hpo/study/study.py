@@ -1,7 +1,8 @@
 """A study's trials in Optuna: what its one coordinator asks for, writes and resumes."""
 
+import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,18 +14,21 @@ from hpo.config.experiment import StudySpec
 from hpo.config.resolved import Resolved
 from hpo.config.space import SearchSpace
 from hpo.errors import UserError
+from hpo.schedule import GoOn, Step, Verdict, Wait
 from hpo.storage.batched_storage import BatchedStorage
 from hpo.storage.optuna_compat import key_of
 from hpo.storage.writer import Writer
-from hpo.study.attributes import DECLARED, ENQUEUED, JOB, RETRY
+from hpo.study.attributes import DECLARED, ENQUEUED, JOB, RESULT, RETRY
 from hpo.study.definition import Definition
 from hpo.study.failure import Failure
 from hpo.study.next_configuration import ConfigurationFinder, Found, Wish, first_trials, next_enqueued
-from hpo.study.record import TrialRecord, failed, lost
+from hpo.study.record import Reached, TrialRecord, failed, lost
 from hpo.study.retries import next_attempt, to_run_again, will_run_again
 from hpo.study.samplers import derive_seed, make_pruner
-from hpo.study.stored_trial import config_of, job_of, origin_of, own_trials, record_of, records_of
+from hpo.study.scheduled import Scheduled
+from hpo.study.stored_trial import config_of, has_paused, job_of, origin_of, own_trials, record_of, records_of
 from hpo.study.tell import tell
+from hpo.study.trial_results import result_of
 
 
 class Study:
@@ -42,6 +46,9 @@ class Study:
         self._skipped: list[Mapping[str, Any]] = []
         self._finder = ConfigurationFinder(self._study, storage, spec, self._seed)
         self._space = definition.space
+        self._scheduled = Scheduled(spec, definition)
+        self._trials: int | None = None
+        self._step: Step | None = None
         stored = self._study.user_attrs.get(DECLARED)
         self._declared = definition.declared if stored is None else Declared(stored)
         self._widen()
@@ -82,25 +89,32 @@ class Study:
             raise UserError(f"sampler grid needs a step, or choices, for {', '.join(endless)}")
         self._whole_space = space
         self._finder.widen(space)
-        self._exhausted = False
+        self._scheduled.read(space, self._study.get_trials(deepcopy=False))
+        self._exhausted = self._used_up = False
 
     @property
     def exhausted(self) -> bool:
         """Whether another configuration was asked for after all of the space had been tried."""
         return self._exhausted
 
-    def recover(self) -> list[TrialRecord]:
-        """Marks trials that a killed coordinator left running as failed, with reason lost; returns them."""
+    def recover(self, resumable: Collection[int] = ()) -> list[TrialRecord]:
+        """Marks trials that a killed coordinator left running as failed, with reason lost; returns them.
+
+        Those that had paused stay, if they are among the `resumable`: there is a checkpoint of them.
+        """
         running = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state is TrialState.RUNNING]
-        return [self.end(lost(record_of(trial))) for trial in running]
+        waiting = {trial.number: key_of(trial) for trial in running if has_paused(trial) and trial.number in resumable}
+        self._running |= waiting
+        return [self.end(lost(record_of(trial))) for trial in running if trial.number not in waiting]
 
     def ask(self, trials: int | None) -> TrialRecord | None:
-        """Begins the next trial; None if `trials` configurations have been begun, or none is left to be tried.
+        """Begins the next trial, or goes on with a paused one, as the schedule decides; None if there is nothing to do.
 
-        First come configurations that are to be run again (interrupted, lost, or their worker died), then those that
-        others enqueued, then the file's `enqueue` list, then the grid's or the sampler's next. No configuration is
-        handed out twice, except to be run again. An enqueued configuration that the space does not allow, or that was
-        tried, comes back as a failed trial with reason invalid.
+        None is begun if `trials` configurations have been begun, or none is left to be tried. First come configurations
+        that are to be run again (interrupted, lost, or their worker died), then those that others enqueued, then the
+        file's `enqueue` list, then the grid's, the schedule's or the sampler's next. No configuration is handed out
+        twice, except to be run again. An enqueued configuration that the space does not allow, or that was tried, comes
+        back as a failed trial with reason invalid.
 
         Raises:
             NotNow: the store is away; ask again later.
@@ -108,10 +122,14 @@ class Study:
         with self._storage.promptly():
             self._storage.refresh(self._id)
             stray = self._storage.stray(self._id)
-            return self._ask(trials) if stray is None else self._take_up(stray)
+            if stray is not None:
+                return self._take_up(stray)
+            known = own_trials(self._study.get_trials(deepcopy=False))
+            self._trials = trials
+            return self._again(known) or self._scheduled_next(known)
 
-    def _ask(self, trials: int | None) -> TrialRecord | None:
-        known = own_trials(self._study.get_trials(deepcopy=False))
+    def _again(self, known: Sequence[FrozenTrial]) -> TrialRecord | None:
+        """Begins a trial with a configuration that is to be run again."""
         origins = first_trials(known)
         for last in to_run_again(known, self._spec.retries):
             # The same ordinal again: if a kill left only a part of the configuration, the rest is drawn as before.
@@ -119,26 +137,55 @@ class Study:
             record = self._next(Wish(ordinal, config, {RETRY: next_attempt(last)}, again=config))
             if record is not None:
                 return record
-        ordinal = len(origins)
-        if trials is not None and ordinal >= trials:
+        return None
+
+    def _scheduled_next(self, known: Sequence[FrozenTrial]) -> TrialRecord | None:
+        self._step = step = self._scheduled.next(self._may_begin())
+        if isinstance(step, GoOn):
+            self._scheduled.go_on(step)
+            return next(record_of(trial) for trial in known if trial.number == step.trial)
+        if isinstance(step, Wait):
             return None
+        record = self._begin_next(known)
+        if record is None and not self._used_up:
+            # Nothing is left to begin, but paused trials may go on.
+            self._used_up = True
+            return self._scheduled_next(known)
+        return record
+
+    def _begin_next(self, known: Sequence[FrozenTrial]) -> TrialRecord | None:
+        """Begins a trial with a configuration that was enqueued, or else with the next that is found."""
+        ordinal = len(first_trials(known))
         if any(trial.state is TrialState.WAITING for trial in known):
             return self._next(Wish(ordinal, waits=True))
         while (listed := next_enqueued(self._spec.enqueue, known, self._skipped)) is not None:
-            if (record := self._next(Wish(ordinal, listed, {ENQUEUED: listed}))) is not None:
+            config = self._proposed(ordinal, listed) or listed
+            if (record := self._next(Wish(ordinal, config, {ENQUEUED: listed}))) is not None:
                 return record
             self._skipped.append(listed)
-        return None if self._exhausted else self._unlisted(ordinal, trials)
+        return None if self._used_up else self._unlisted(ordinal)
 
-    def _unlisted(self, ordinal: int, trials: int | None) -> TrialRecord | None:
+    def _may_begin(self) -> bool:
+        known = own_trials(self._study.get_trials(deepcopy=False))
+        if self._trials is not None and len(first_trials(known)) >= self._trials:
+            return False
+        return not self._used_up or any(trial.state is TrialState.WAITING for trial in known)
+
+    def _proposed(self, ordinal: int, fixed: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The schedule's proposal with some values fixed; None if the sampler is to propose."""
+        if not self._scheduled.proposes or self._whole_space.complaints(fixed):
+            return None
+        return self._scheduled.proposal(ordinal, fixed, lambda config: self._finder.first_trial(config) is not None)
+
+    def _unlisted(self, ordinal: int) -> TrialRecord | None:
         """Begins a trial with the next configuration of the grid or the sampler."""
         if self._spec.sampler.name == "grid":
             config = self._finder.untried({})
             record = None if config is None else self._next(Wish(ordinal, config))
             # Where no number of trials is set, a grid is done at its end, not exhausted.
-            self._exhausted = record is None and trials is not None
+            self._exhausted = record is None and self._trials is not None
             return record
-        record = self._next(Wish(ordinal))
+        record = self._next(Wish(ordinal, self._proposed(ordinal, {}) or {}))
         self._exhausted = record is None
         return record
 
@@ -153,17 +200,34 @@ class Study:
         self._storage.set_trial_user_attr(self._running[record.number], JOB, job_of(record))
         return record
 
-    def report(self, number: int, epoch: int, value: float) -> bool:
-        """Records the objective after an epoch; returns whether the pruner would stop the trial."""
+    def report(self, number: int, reached: Reached, may_pause: bool) -> Verdict:
+        """Records the objective after an epoch; returns what the schedule, or the pruner, would have the trial do."""
         trial_id = self._running[number]
-        self._storage.set_trial_intermediate_value(trial_id, epoch, value)
-        return self._study.pruner.prune(self._study, self._storage.get_trial(trial_id))
+        self._storage.set_trial_intermediate_value(trial_id, reached.step, reached.value)
+        self._scheduled.unit_done(number, reached.value, reached.seconds)
+        if self._scheduled.pauses:
+            return self._scheduled.verdict(number, self._may_begin(), may_pause)
+        return "stop" if self._study.pruner.prune(self._study, self._storage.get_trial(trial_id)) else "proceed"
+
+    def pause(self, record: TrialRecord) -> None:
+        """Stores how far a trial has come that paused. For Optuna it runs on; samplers see it as pruned."""
+        self._storage.set_trial_user_attr(self._running[record.number], RESULT, result_of(record))
+        self._scheduled.pause(record.number)
+
+    def start_over(self, number: int) -> None:
+        """A trial that was to go on begins with its first epoch again."""
+        self._scheduled.start_over(number)
+
+    def end_by(self, deadline: float | None) -> None:
+        """Sets the deadline that the schedule plans for, by `time.monotonic`."""
+        self._scheduled.deadline = math.inf if deadline is None else deadline
 
     def end(self, record: TrialRecord) -> TrialRecord:
         """Records the end of a trial, and returns it with its times. The end holds even while the store is away."""
         began_here = self._running.pop(record.number, None) is not None
         known = self._study.get_trials(deepcopy=False)
         final = not will_run_again(record, known, self._spec.retries)
+        self._scheduled.end(record)
         return tell(self._storage, self._study, record, instructive=began_here and final)
 
     def discard(self) -> None:
@@ -228,4 +292,5 @@ class Study:
             return self.end(failed(record, Failure("invalid", error)))
         self._finder.add(record.params, trial.number)
         self._running[trial.number] = key_of(trial)
+        self._scheduled.begin(trial.number, record.params, self._step)
         return record

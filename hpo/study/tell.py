@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo.study.attributes import RESULT
 from hpo.study.record import TrialRecord
-from hpo.study.stored_trial import STATES, reason_of, record_of
+from hpo.study.stored_trial import STATES, has_paused, reason_of, record_of
 from hpo.study.trial_results import result_of
 
 INSTRUCTIVE = ("nonfinite", "invalid", "timeout", "out_of_memory")
@@ -56,6 +56,17 @@ def as_samplers_see(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     lack parameters.
     """
     return [_pruned(trial) if _is_instructive(trial) else trial for trial in trials]
+
+
+def paused_as_pruned(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The same, and those that have paused as pruned: no sampler looks at trials that run, and these have scores."""
+    return [_as_pruned(trial) if has_paused(trial) else trial for trial in as_samplers_see(trials)]
+
+
+def _as_pruned(trial: FrozenTrial) -> FrozenTrial:
+    seen = copy.copy(trial)
+    seen.state = TrialState.PRUNED
+    return seen
 
 
 def _is_instructive(trial: FrozenTrial) -> bool:

@@ -107,7 +107,7 @@ def test_one_layer_and_names_of_the_users_stand_for_all():
 
 
 def test_the_end_of_a_path_is_enough_where_one_key_alone_ends_so():
-    assert find("schedule").path == "training.schedule"
+    assert find("enqueue").path == "study.enqueue"
     assert find("early_stopping.patience").path == "training.early_stopping.patience"
     with pytest.raises(NotFound, match=r"several keys end with this: .*early_stopping\.patience, .*plateau\.patience"):
         find("patience")

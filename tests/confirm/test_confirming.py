@@ -16,7 +16,7 @@ from studies import INFO, OBJECTIVE, Log, NoData, WriteLock, definition, planned
 from hpo.confirm.confirming import Confirming, fresh_seeds
 from hpo.confirm.owed_runs import Wanted
 from hpo.engines.scripted import ScriptedEngine
-from hpo.loop.coordinator import Budget
+from hpo.loop.budget import Budget
 from hpo.loop.driving import drive
 from hpo.loop.jobs import Prepared
 from hpo.storage import database, writer

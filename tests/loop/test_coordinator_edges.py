@@ -11,7 +11,7 @@ from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.config.experiment import Objective
 from hpo.engines.scripted import InFold, ScriptedEngine, Step, StoppedEarly
 from hpo.errors import StudyFailed, UserError
-from hpo.loop.coordinator import Budget
+from hpo.loop.budget import Budget
 from hpo.loop.driving import drive, opened
 from hpo.loop.jobs import Jobs, Prepared
 from hpo.study.read import read_study

@@ -8,7 +8,7 @@ from hpo.config.experiment import Objective
 from hpo.loop.running_trial import RunningTrial
 from hpo.loop.silent_trials import Silence
 from hpo.study.failure import Failure
-from hpo.study.record import TrialRecord
+from hpo.study.record import Reached, TrialRecord
 from hpo.training.messages import EpochDone, Failed, Finished, FoldEpoch, Lost
 
 
@@ -23,12 +23,12 @@ def done(epoch: int, loss: float, fold: FoldEpoch | None = None, last: bool = Fa
 
 
 def test_a_pruner_hears_of_each_epoch_and_of_folds_once_they_end(trial: RunningTrial) -> None:
-    assert trial.take_epoch(done(1, 0.5)) == (1, 0.5)
-    assert trial.take_epoch(done(2, 0.75)) == (2, 0.75)
+    assert trial.take_epoch(done(1, 0.5)) == Reached(1, 0.5, 0.0)
+    assert trial.take_epoch(done(2, 0.75)) == Reached(2, 0.75, 0.0)
     folded = RunningTrial(trial.record, trial.objective, 0.0, Silence(0.0))
     assert folded.take_epoch(done(1, 0.5, FoldEpoch(1, 1))) is None
-    assert folded.take_epoch(done(2, 0.75, FoldEpoch(1, 2, last=True))) == (1, 0.5)
-    assert folded.take_epoch(done(3, 0.25, FoldEpoch(2, 1, last=True))) == (2, 0.375)
+    assert folded.take_epoch(done(2, 0.75, FoldEpoch(1, 2, last=True))) == Reached(1, 0.5, 0.0)
+    assert folded.take_epoch(done(3, 0.25, FoldEpoch(2, 1, last=True))) == Reached(2, 0.375, 0.0)
     assert folded.fold_lengths == [2, 1]
 
 

@@ -15,7 +15,7 @@ from hpo.confirm.confirming import Confirming
 from hpo.confirm.owed_runs import Wanted
 from hpo.engines.scripted import ScriptedEngine
 from hpo.errors import StudyBusy, UserError
-from hpo.loop.coordinator import Budget
+from hpo.loop.budget import Budget
 from hpo.loop.driving import drive
 from hpo.loop.jobs import Prepared, variants_of
 from hpo.plan.plan import load_plan

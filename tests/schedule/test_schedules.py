@@ -51,17 +51,17 @@ def train(schedule: Schedule, trials: int, workers: int = 1) -> list[Mapping[str
             if isinstance(step, Begin):
                 number = len(configs)
                 configs.append(schedule.propose(number, 0, {}) if schedule.proposes else drawn(number))
-                history.begin(number, configs[-1], step.until)
+                history.begin(number, configs[-1], schedule.first)
             else:
                 number = step.trial
                 history.go_on(number, step.until)
-            running[number] = step.until
+            running[number] = int(history.until[number])
         if not running:
             return configs
         number, until = next(iter(running.items()))
         del running[number]
         for unit in range(int(history.done[number]), until):
-            history.unit_done(number, score(configs[number], unit + 1), seconds=configs[number]["width"] / 100)
+            history.unit_done(number, score(configs[number], unit + 1), (unit + 1) * configs[number]["width"] / 100)
         if until == UNITS:
             history.end(number, "final")
         else:
@@ -101,7 +101,7 @@ def test_proposals_depend_on_the_history_alone() -> None:
     for number, config in enumerate(configs):
         other.history.begin(number, config, 1)
         for unit in range(int(one.history.done[number])):
-            other.history.unit_done(number, score(config, unit + 1), config["width"] / 100)
+            other.history.unit_done(number, score(config, unit + 1), (unit + 1) * config["width"] / 100)
         if one.history.final[number]:
             other.history.end(number, "final")
         else:
@@ -131,10 +131,10 @@ def test_promotion() -> None:
     history.go_on(7, 4)
     assert schedule.next(may_begin=True) == GoOn(6, 4, "among best at 1")
     history.go_on(6, 4)
-    assert schedule.next(may_begin=True) == Begin(1, "the sampler's next")
+    assert schedule.next(may_begin=True) == Begin("the sampler's next")
     assert schedule.next(may_begin=False) == Wait()
     # Interrupted between two rungs: it goes on first.
-    history.unit_done(7, 0.9, 1.0)
+    history.unit_done(7, 0.9, 2.0)
     history.pause(7)
     assert schedule.next(may_begin=True) == GoOn(7, 4, "was interrupted")
     history.end(7, "failed")
@@ -180,8 +180,8 @@ def test_what_the_model_sees() -> None:
     history = History(Cube(SPACE), 3)
     for number, (curve, how) in enumerate(known):
         history.begin(number, drawn(number), 3)
-        for merit in curve:
-            history.unit_done(number, merit, 2.0)
+        for unit, merit in enumerate(curve, 1):
+            history.unit_done(number, merit, 2.0 * unit)
         if how:
             history.end(number, how)
     seen = observe(history)
@@ -205,7 +205,7 @@ def test_an_ask_is_quick(trials: int, most: float) -> None:
         config = drawn(number)
         history.begin(number, config, 1)
         for unit in range(1 if number % 4 else 4):
-            history.unit_done(number, score(config, unit + 1), config["width"] / 100)
+            history.unit_done(number, score(config, unit + 1), (unit + 1) * config["width"] / 100)
         history.pause(number)
     schedule.propose(trials, 0, {})
     times = []
@@ -215,3 +215,33 @@ def test_an_ask_is_quick(trials: int, most: float) -> None:
         schedule.next(may_begin=False)
         times.append(time.process_time() - began)
     assert min(times) < most
+
+
+def test_towards_a_deadline_nothing_begins_that_cannot_end_and_the_best_is_finished() -> None:
+    schedule = made("asha")
+    history = schedule.history
+    for number in range(8):
+        history.begin(number, drawn(number), 1)
+        history.unit_done(number, number / 10, 1.0)
+        history.pause(number)
+    assert schedule.next(may_begin=True, left=25.0) == GoOn(7, UNITS, "last chance to finish")
+    assert schedule.next(may_begin=True, left=100.0) == GoOn(7, 4, "among best at 1")
+    assert schedule.next(may_begin=True, left=3.5) == GoOn(7, 4, "among best at 1")
+    assert schedule.next(may_begin=True, left=2.0) == Begin("the sampler's next")
+    assert schedule.next(may_begin=True, left=0.5) == Wait()
+
+
+def test_with_folds_a_score_is_the_mean_so_far_and_not_the_best() -> None:
+    history = History(Cube(SPACE), 3, folds=True)
+    history.begin(0, drawn(0), 3)
+    for fold, mean in enumerate([0.9, 0.7, 0.8], 1):
+        history.unit_done(0, mean, float(fold))
+    assert history.best[0].tolist() == [0.9, 0.7, 0.8]
+    history.start_over(0)
+    assert (history.done[0], history.merits[0], history.seconds[0]) == (0, -np.inf, 0.0)
+
+
+@pytest.mark.parametrize("options", [{"reduction_factor": 1}, {"min_resource": 0}])
+def test_options_are_checked(options: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(options))} must be at least"):
+        made("asha", **options)

@@ -9,7 +9,7 @@ from benchmarks.synthetic import synthetic_study
 from hpo.config.experiment import StudySpec
 from hpo.study.open import open_study
 from hpo.study.read import known_study, read_study, view_of
-from hpo.study.record import ranked
+from hpo.study.record import Reached, ranked
 from hpo.training.messages import Failed
 
 
@@ -20,7 +20,7 @@ def test_the_records_are_those_that_optuna_reads(tmp_path: Path) -> None:
     study = open_study(url, "s", definition(), StudySpec.model_validate({"sampler": "random", "pruner": "none"}))
     begun = study.ask(99)
     assert begun is not None
-    study.report(begun.number, 1, 0.5)
+    study.report(begun.number, Reached(1, 0.5, 1.0), may_pause=False)
     # As a kill between two writes would leave it, and as another tool would enqueue one.
     plain = optuna.load_study(study_name="s", storage=url)
     plain.ask().suggest_int("depth", 1, 3)

@@ -1,0 +1,48 @@
+"""Trials that have paused, until they go on or the study ends."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from hpo.loop.running_trial import RunningTrial
+from hpo.training.messages import Checkpoint, Finished, Job
+
+_NOT_TESTED = "not tested: it was paused, and did not go on"
+
+
+class PausedTrials:
+    """Trials by their numbers, each with the checkpoint from which it goes on."""
+
+    def __init__(self) -> None:
+        self._trials: dict[int, tuple[RunningTrial, Checkpoint | None]] = {}
+
+    def add(self, running: RunningTrial, checkpoint: Checkpoint | None, now: float) -> None:
+        """A trial paused; without a checkpoint it begins again when it goes on."""
+        running.paused(now)
+        self._trials[running.record.number] = (running, checkpoint)
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._trials
+
+    def take(self, number: int, now: float) -> tuple[RunningTrial, Job]:
+        """A trial that goes on, and its job."""
+        running, checkpoint = self._trials.pop(number)
+        assert running.job is not None
+        running.go_on(now)
+        return running, replace(running.job, resume=checkpoint)
+
+    def best(self) -> RunningTrial | None:
+        """The trial with the best score that can go on from a checkpoint."""
+        scored = [one for one, checkpoint in self._trials.values() if one.score is not None and checkpoint is not None]
+        return max(scored, key=lambda one: one.score.merit if one.score else 0.0, default=None)
+
+    def dissolve(self) -> Iterator[RunningTrial]:
+        """Yields all trials, which end here without a test."""
+        for number in sorted(self._trials):
+            yield self._trials.pop(number)[0]
+
+    @staticmethod
+    def end_of(running: RunningTrial) -> Finished:
+        """The end of a trial that does not go on."""
+        score = running.score
+        best_epoch = score.epoch if score else None
+        return Finished(running.record.number, "pruner", best_epoch, test_note=_NOT_TESTED)

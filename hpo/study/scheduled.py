@@ -1,0 +1,170 @@
+"""A study's schedule, and the history that it decides from: read from the record, and continued while trials train."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from hpo.config.experiment import StudySpec
+from hpo.config.metrics import Direction
+from hpo.config.score import merit
+from hpo.config.space import SearchSpace
+from hpo.schedule import Begin, GoOn, Schedule, Step, Verdict, make_schedule
+from hpo.schedule.cube import Cube
+from hpo.schedule.history import End, History
+from hpo.study.definition import Definition
+from hpo.study.record import TrialRecord
+from hpo.study.stored_trial import config_of, record_of
+from hpo.study.tell import INSTRUCTIVE
+
+# How often a proposal may be one that was tried before; then the sampler is asked.
+_ATTEMPTS = 8
+
+
+class Scheduled:
+    """Keeps the history of a study's trials, and asks the schedule."""
+
+    def __init__(self, spec: StudySpec, definition: Definition) -> None:
+        self._spec = spec
+        self._units, self._folds = definition.epochs, definition.folds
+        self._seed = definition.identity["seed"]
+        objective = definition.identity["objective"]
+        self._metric: str = objective["metric"]
+        self._direction: Direction = objective["direction"]
+        self.deadline = math.inf
+        """The study's deadline by `time.monotonic`."""
+        self._why: dict[int, str] = {}
+
+    def read(self, space: SearchSpace, trials: Sequence[FrozenTrial]) -> None:
+        """Begins anew: with this space, and with the trials of the record."""
+        self._space = space
+        self._history = History(Cube(space), self._units, self._folds)
+        self._schedule: Schedule = make_schedule(
+            self._spec.schedule.name, self._spec.schedule.options, self._history, self._seed
+        )
+        for trial in trials:
+            if trial.state is not TrialState.WAITING:
+                self._read(trial)
+
+    def _read(self, trial: FrozenTrial) -> None:
+        record, config = record_of(trial), config_of(trial)
+        if self._space.complaints(config) or not self._whole(config):
+            return
+        self._history.begin(trial.number, config, self._schedule.first)
+        reports = record.reports(self._metric) or dict(sorted(trial.intermediate_values.items()))
+        spent = _spent(record)
+        for step, value in reports.items():
+            seconds = spent[step - 1] if step <= len(spent) else 0.0
+            self._history.unit_done(trial.number, merit(value, self._direction), seconds)
+        if record.state == "running":
+            # Either it is paused, or its coordinator was killed, and it will be marked as lost.
+            self._history.pause(trial.number)
+        else:
+            self._history.end(trial.number, _how(record))
+
+    def _whole(self, config: Mapping[str, Any]) -> bool:
+        return all(name in config for name in self._space.order if self._space.active(name, config))
+
+    @property
+    def pauses(self) -> bool:
+        """Whether the schedule pauses trials; otherwise the pruner stops them."""
+        return self._schedule.pauses
+
+    @property
+    def proposes(self) -> bool:
+        """Whether the schedule proposes configurations."""
+        return self._schedule.proposes
+
+    def next(self, may_begin: bool) -> Step:
+        """The next step for a free worker."""
+        return self._schedule.next(may_begin, self._left)
+
+    @property
+    def _left(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def proposal(
+        self, ordinal: int, fixed: Mapping[str, Any], tried: Callable[[Mapping[str, Any]], bool]
+    ) -> Mapping[str, Any] | None:
+        """A configuration that was not tried; None if the schedule finds none. See `Schedule.propose`."""
+        for attempt in range(_ATTEMPTS):
+            config = self._schedule.propose(ordinal, attempt, fixed)
+            if not tried(config):
+                return config
+        return None
+
+    def why(self, number: int) -> str:
+        """Why a trial began, or went on, in at most four words; empty if that is not known."""
+        return self._why.get(number, "")
+
+    def begin(self, number: int, config: Mapping[str, Any], step: Step | None) -> None:
+        """A trial began."""
+        self._history.begin(number, config, self._schedule.first)
+        self._why[number] = step.why if isinstance(step, Begin) else ""
+
+    def go_on(self, step: GoOn) -> None:
+        """A paused trial goes on."""
+        self._history.go_on(step.trial, step.until)
+        self._why[step.trial] = step.why
+
+    def start_over(self, number: int) -> None:
+        """A trial begins again with its first unit."""
+        if number in self._history:
+            self._history.start_over(number)
+
+    def pause(self, number: int) -> None:
+        """A trial paused."""
+        if number in self._history:
+            self._history.pause(number)
+
+    def end(self, record: TrialRecord) -> None:
+        """A trial ended."""
+        if record.number in self._history:
+            self._history.end(record.number, _how(record))
+
+    def unit_done(self, number: int, value: float, seconds: float) -> None:
+        """A trial finished a unit, after so many seconds of training in all."""
+        if number in self._history:
+            self._history.unit_done(number, merit(value, self._direction), seconds)
+
+    def verdict(self, number: int, may_begin: bool, may_pause: bool) -> Verdict:
+        """What a running trial does now that it has finished a unit; see `Schedule`."""
+        if number not in self._history or not self._schedule.pauses:
+            return "proceed"
+        row = self._history.row(number)
+        done, until = int(self._history.done[row]), int(self._history.until[row])
+        if done < until or done == self._units:
+            return "proceed"
+        if not may_pause:
+            if self._schedule.stops(number):
+                return "stop"
+            self._history.go_on(number, self._schedule.after(done))
+            return "proceed"
+        # If it is the one to go on with, it need not pause at all.
+        self._history.pause(number)
+        step = self.next(may_begin)
+        if isinstance(step, GoOn) and step.trial == number:
+            self.go_on(step)
+            return "proceed"
+        # It is paused once its worker has said so.
+        self._history.go_on(number, until)
+        return "pause"
+
+
+def _how(record: TrialRecord) -> End:
+    if record.state == "complete":
+        return "final"
+    if record.state == "pruned":
+        return "stopped"
+    return "failed" if record.reason in INSTRUCTIVE else "gone"
+
+
+def _spent(record: TrialRecord) -> list[float]:
+    """The seconds of training up to each epoch, or up to the end of each fold."""
+    spent = list(accumulate(record.curves.get("seconds", ())))
+    if not record.fold_lengths:
+        return spent
+    return [spent[end - 1] for end in accumulate(record.fold_lengths) if end <= len(spent)]
