@@ -1,11 +1,12 @@
 """Figures of how the score depends on the parameters, and which of them matter. They need enough trials."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from hpo.report.axes import labelled, log_ticks, parameter_axis, score_axis
+from hpo.report.importance import Importances
 from hpo.report.plotly_json import COMPLETE, Drawing, Missing, drawing, themed
 from hpo.report.thinning import Sample, Source, comparable, thin_comparable
 from hpo.report.trial_marks import points
@@ -17,51 +18,32 @@ if TYPE_CHECKING:
     from hpo.study.record import TrialRecord
 
 _POINTS, _CONTOUR = 600, 120
+_GREY = "#bbb"
 ENOUGH = 20
-"""The number of trials with a score from which on parameters are ranked and scores are interpolated."""
+"""The number of trials with a score from which on scores are interpolated, and edges of ranges looked at."""
 
 
-def importances(source: Source) -> dict[str, float]:
-    """Parameter -> its share in whether a trial is among the best tenth, the most important first.
-
-    The method is Optuna's default, PED-ANOVA (Watanabe, Bansal and Hutter, IJCAI 2023). Empty where there are too few
-    trials, or their scores do not differ.
-    """
-    from optuna.importance import get_param_importances
-
-    if len(source.scored) < ENOUGH or len({trial.value for trial in source.scored}) < 2 or not source.distributions:
-        return {}
-    found = get_param_importances(Sample(source))
-    return dict(found) if sum(found.values()) > 0 else {}
-
-
-def unimportant(source: Source) -> str:
-    """The reason why importances are missing."""
-    scored = len(source.scored)
-    if scored < ENOUGH:
-        few = {0: "no trial has one", 1: "one trial has one"}.get(scored, f"{scored} trials have one")
-        return f"Which parameters matter, and how, is shown from {ENOUGH} trials with a score on: {few}."
-    return "All trials have the same score, or no parameter varies: which ones matter cannot be seen."
-
-
-def importance(source: Source, found: Mapping[str, float]) -> Drawing | Missing:
-    """The importances as a bar chart."""
+def importance(found: Importances) -> Drawing | Missing:
+    """The importances as a bar chart with their intervals; parameters that may matter by chance alone are grey."""
     import plotly.graph_objects as go
 
-    if not found:
-        return Missing(unimportant(source))
-    names, shares = list(found), list(found.values())
+    if not found.found:
+        return Missing(found.basis)
+    shown = found.found
+    names, shares = [one.name for one in shown], [one.share for one in shown]
     figure = go.Figure(go.Bar(
-        y=names, x=shares, orientation="h", marker_color=COMPLETE, text=[percent(share) for share in shares],
-        textposition="outside", cliponaxis=False, hoverinfo="skip",
+        y=names, x=shares, orientation="h", marker_color=[COMPLETE if one.matters else _GREY for one in shown],
+        error_x={"type": "data", "symmetric": False, "array": [one.high - one.share for one in shown],
+                 "arrayminus": [one.share - one.low for one in shown], "color": "#444", "thickness": 1.2},
+        hoverinfo="skip", showlegend=False,
     ))  # fmt: skip
     figure.update_layout(
-        # Room for the number at the end of the longest bar.
-        xaxis={"title": "importance", "range": [0, 1.15 * max(shares)], "tickformat": ".0%", "minallowed": 0},
+        xaxis={"title": "share of the variance of the scores", "tickformat": ".0%", "minallowed": 0,
+               "range": [0, 1.05 * max(one.high for one in shown)]},
         yaxis={"autorange": "reversed", "type": "category"}, showlegend=False,
     )  # fmt: skip
-    alt = f"Importance of the parameters: {', '.join(f'{name} {percent(share)}' for name, share in found.items())}."
-    return drawing(figure, alt, height=110 + 30 * len(found))
+    listed = ", ".join(f"{one.name} {percent(one.share)} ({percent(one.low)} to {percent(one.high)})" for one in shown)
+    return drawing(figure, f"Importance of the parameters, with 95% intervals: {listed}.", height=140 + 30 * len(shown))
 
 
 def slices(source: Source, names: Sequence[str]) -> Drawing | Missing:
@@ -69,7 +51,7 @@ def slices(source: Source, names: Sequence[str]) -> Drawing | Missing:
     from plotly.subplots import make_subplots
 
     if not names:
-        return Missing(unimportant(source))
+        return Missing("No parameter is known to matter.")
     thinned = thin_comparable(comparable(source), _POINTS, keep=source.chosen)
     trials = [trial for trial in source.drawn if trial.number in thinned.numbers]
     metric = source.view.objective.metric

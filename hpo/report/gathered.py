@@ -10,6 +10,7 @@ from hpo.report.answer import Answer, answer
 from hpo.report.charts import Failures, Spent
 from hpo.report.copied_commands import Stores
 from hpo.report.hovers import hovers
+from hpo.report.importance import Importances, importances
 from hpo.report.mlflow_links import Links
 from hpo.report.parallel import parallel
 from hpo.report.plotly_json import Drawing, Missing
@@ -45,7 +46,9 @@ class StudyPart:
     compared: str
     """The trials that the figures of parameters show: `complete` or `all`."""
     important: Sequence[str]
-    """The two most important parameters; empty for a small study."""
+    """The two most important parameters, of those that are known to matter."""
+    importance_basis: str
+    """The scores that the importances come from, in a sentence; or why there are none."""
     spent: Sequence[Spent]
     failures: Sequence[Failures]
     alarms: Sequence[Alarm]
@@ -62,8 +65,8 @@ def study_part(source: Source, stores: Stores, links: Links) -> StudyPart:
     """Gathers the content about one study."""
     view = source.view
     spent, failed = charts.time_spent(view.trials), charts.failures(view.trials)
-    found = figures.importances(source)
-    important = [name for name, share in found.items() if share > 0][:2]
+    found = importances(source)
+    important = found.important[:2]
     drawn = _figures(source, found, important)
     drawn["time"] = charts.time_chart(spent)
     if failed:
@@ -85,6 +88,7 @@ def study_part(source: Source, stores: Stores, links: Links) -> StudyPart:
         hovers=hovers(source, shown),
         compared="complete" if {trial.state for trial in comparable(source)} == {"complete"} else "all",
         important=important,
+        importance_basis=found.basis,
         spent=spent,
         failures=failed,
         alarms=alarms(source),
@@ -95,7 +99,7 @@ def study_part(source: Source, stores: Stores, links: Links) -> StudyPart:
     )
 
 
-def _figures(source: Source, found: Mapping[str, float], important: Sequence[str]) -> dict[str, Drawing | Missing]:
+def _figures(source: Source, found: Importances, important: Sequence[str]) -> dict[str, Drawing | Missing]:
     """The figures of trials that have a score; none where none has."""
     if not source.scored:
         return {}
@@ -105,7 +109,7 @@ def _figures(source: Source, found: Mapping[str, float], important: Sequence[str
         "over_time": course.over_time([source]),
         "curves": course.curves(source),
         "parallel": parallel(source),
-        "importance": figures.importance(source, found),
+        "importance": figures.importance(found),
         **(over_both if important else {}),
     }
 

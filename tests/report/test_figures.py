@@ -11,7 +11,8 @@ from studies import flat, run
 from hpo.report.axes import limits, log_ticks, parameter_axis, score_axis, whole_axis
 from hpo.report.copied_commands import Stores
 from hpo.report.course import curves, history, over_time
-from hpo.report.figures import contour, importance, importances, slices
+from hpo.report.figures import contour, importance, slices
+from hpo.report.importance import importances
 from hpo.report.parallel import _axis, parallel
 from hpo.report.plotly_json import Drawing, Missing
 from hpo.report.thinning import Source, read_source
@@ -96,8 +97,7 @@ def test_the_choice_is_marked_in_every_figure_of_trials(store, name):
     title = "confirmed choice: trial 3" if name == "confirmed" else f"best single run: trial {source.scored[0].number}"
     figures = [history(source), over_time([source]), curves(source), parallel(source)]
     if name == "many":
-        important = list(importances(source))[:2]
-        figures += [slices(source, important), contour(source, important)]
+        figures += [slices(source, ["learning_rate", "depth"]), contour(source, ["learning_rate", "depth"])]
     for figure in figures:
         marked = [trace for trace in traces(figure) if trace.get("name") == title]
         assert marked, title
@@ -144,10 +144,11 @@ def test_states_look_different_and_failures_are_visible(store):
 @pytest.mark.parametrize("name", ["one", "three", "few"])
 def test_nothing_is_ranked_or_interpolated_from_few_trials(store, name):
     source = read_source(store, name)
-    assert importances(source) == {}
-    missing = importance(source, {})
-    assert "from 20 trials with a score on" in missing.reason
-    assert slices(source, []) == missing
+    found = importances(source)
+    assert found.important == []
+    missing = importance(found)
+    assert "from 30 comparable scores on" in missing.reason
+    assert isinstance(slices(source, []), Missing)
     assert isinstance(over_time([source]), Missing) == (name == "one")
 
 
