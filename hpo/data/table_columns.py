@@ -1,5 +1,6 @@
 """What the columns of a table are: numbers, texts that are categories, or dates; and their values as such."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -86,6 +87,23 @@ def _categories(table: TableFile, name: str, values: "pd.Series", spec: DatasetS
 def _tells_rows_apart(table: TableFile, name: str, spec: DatasetSpec) -> bool:
     values = table.frame[name].dropna()
     return len(values) > spec.max_categories and values.nunique() == len(values)
+
+
+def identifiers(table: TableFile) -> list[str]:
+    """Columns that tell rows apart and nothing about them: other texts in each row, and whole numbers called id."""
+    found, spec = [], DatasetSpec(name="table")
+    for name in map(str, table.frame.columns):
+        try:
+            kind, _ = kind_of(table, name, spec)
+        except DataError:
+            # Whoever reads the table says what is wrong with it.
+            continue
+        is_whole = table.frame[name].dtype.kind in "iu"
+        called_id = re.fullmatch(r"(?:.*[_\s-])?(?:id|uuid|index|row)|Unnamed: 0", name, re.IGNORECASE) is not None
+        called_id |= re.fullmatch(r".*[a-z]I[dD]", name) is not None
+        if (kind == "text" or (is_whole and called_id)) and _tells_rows_apart(table, name, spec):
+            found.append(name)
+    return found
 
 
 def kind_of(table: TableFile, name: str, spec: DatasetSpec) -> tuple[str, str | None]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-from hpo.errors import UserError
+from hpo.config.dataset import TABLE_ENDINGS
+from hpo.errors import DataError, UserError
 from hpo.project.model_arguments import is_keras_tuner, ranges
 from hpo.project.notebook import notebook
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_WITH_TARGET = (".csv", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -117,21 +117,34 @@ def _dataset(folder: Path, wanted: Wanted) -> Any:
     data = wanted.data.absolute()
     if not data.exists():
         raise UserError(f"--data: no such file or folder: {wanted.data}")
-    if data.suffix.lower() in _WITH_TARGET and wanted.target is None:
+    is_table = data.name.lower().endswith(TABLE_ENDINGS)
+    if is_table and wanted.target is None:
         raise UserError(f"--data {wanted.data}: a table needs --target COLUMN; {_columns(data)}")
     # A path relative to the experiment's file, so that the project can be moved together with its data.
     path = os.path.relpath(data, folder) if data.is_relative_to(folder) else str(data)
-    return {"path": path, **({"target": wanted.target} if wanted.target is not None else {})}
+    if wanted.target is None:
+        return {"path": path}
+    identifiers = _identifiers(data, wanted.target) if is_table else []
+    return {"path": path, "target": wanted.target, **({"drop": identifiers} if identifiers else {})}
 
 
 def _columns(data: Path) -> str:
-    import pandas as pd
+    from hpo.data.table_file import Format, read_table_file
 
     try:
-        frame = pd.read_csv(data, nrows=0) if data.suffix.lower() == ".csv" else pd.read_parquet(data)
-    except (OSError, ValueError) as error:
+        frame = read_table_file(data, Format()).frame
+    except DataError as error:
         return f"its columns cannot be read: {error}"
     return f"its columns: {', '.join(map(str, frame.columns))}"
+
+
+def _identifiers(data: Path, target: str) -> list[str]:
+    """The columns that tell rows apart and nothing about them: other texts in each row, and numbers called id."""
+    from hpo.data.table_columns import identifiers
+    from hpo.data.table_file import Format, read_table_file
+
+    table = read_table_file(data, Format())
+    return [name for name in identifiers(table) if name != target]
 
 
 def _objective(dataset: Any, folder: Path) -> str:

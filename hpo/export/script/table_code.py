@@ -13,6 +13,7 @@ from hpo.data.table_columns import kind_of
 from hpo.data.table_file import Format, TableFile, read_table_file
 
 _KINDS: Mapping[str, Callable[[Column], bool]] = {
+    "numbers": lambda column: column.is_number,
     "dates": lambda column: column.date_format is not None,
     "hashes": lambda column: bool(column.hashed),
     "categories": lambda column: bool(column.categories),
@@ -35,6 +36,7 @@ def table_values(spec: DatasetSpec, info: DatasetInfo, path: Path) -> dict[str, 
         "fill": fill,
         "by": _by(file, spec),
         "uses": {kind: any(map(is_kind, info.columns)) for kind, is_kind in _KINDS.items()},
+        "has_text": file.text is not None,
     }
 
 
@@ -59,7 +61,7 @@ def _columns(info: DatasetInfo, is_text: bool) -> Iterator[str]:
     columns = in_order(info.columns)
     numbers = [column.name for column in columns if column.is_number]
     if numbers:
-        yield f'table[{numbers!r}].apply(pd.to_numeric, errors="coerce").to_numpy("float64")'
+        yield f"as_numbers(table[{numbers!r}])"
     for column in columns:
         if column.date_format is not None:
             yield f"date_features(table[{column.name!r}], {column.date_format!r}, hours={column.has_hours})"
@@ -68,7 +70,7 @@ def _columns(info: DatasetInfo, is_text: bool) -> Iterator[str]:
 
 
 def _category(column: Column, is_text: bool) -> str:
-    table = f"table[{column.name!r}]" + ("" if is_text else ".astype(object).map(str, na_action='ignore')")
+    table = f"table[{column.name!r}]" if is_text else f"as_texts(table[{column.name!r}])"
     if column.hashed:
         return f"hashed({table}, {column.hashed})"
     return (
