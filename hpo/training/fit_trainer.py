@@ -17,6 +17,7 @@ from hpo.training.epoch_callback import Leaving, Stopped, Watch
 from hpo.training.graph import EVALUATION_BATCH
 from hpo.training.learning_rate import Plateau
 from hpo.training.messages import Job
+from hpo.training.own_fit import PREPARED, OwnFit
 from hpo.training.state import Hidden, TrainingState
 from hpo.training.testing import Scored, evaluated
 from hpo.training.whole_part import Figures, WholeInFit, predicted
@@ -43,6 +44,12 @@ class FitTrainer:
         self._augment = augment
         self._figures = figures
         self._epoch = 0
+        self._own = None if built.fit is None else OwnFit(built.fit, built.model)
+
+    @property
+    def model_note(self) -> str | None:
+        """See `trainers.Trainer`."""
+        return PREPARED if self._own is not None and self._own.prepares else None
 
     def state(self) -> TrainingState:
         """Raises Hidden: nobody knows what a `fit` keeps."""
@@ -76,29 +83,38 @@ class FitTrainer:
             whole = WholeInFit(self._figures, validation, EVALUATION_BATCH)
             self._callbacks = [whole, *self._callbacks]
             model.fit = whole.beside(model.fit)
-        fit = model.fit if self._built.fit is None else partial(self._built.fit, model)
+        callbacks = [*self._callbacks, watch]
         try:
-            fit(
-                x, y, epochs=training.epochs, verbose=0, callbacks=[*self._callbacks, watch], validation_data=validation
-            )
+            if self._own is None:
+                model.fit(x, y, epochs=training.epochs, verbose=0, callbacks=callbacks, validation_data=validation)
+            else:
+                self._own.train(x, y, validation, epochs=training.epochs, verbose=0, callbacks=callbacks)
         except Stopped as stopped:
             return stopped.reason
         return watch.ended or "epochs"
 
     def test(self, weights: list[Any]) -> Scored:
         """See `trainers.Trainer`."""
-        self._built.model.set_weights(weights)
-        size = EVALUATION_BATCH if self._dataset.stream is None else None
+        model, size = self._built.model, EVALUATION_BATCH if self._dataset.stream is None else None
+        own = self._own
 
         def evaluate(name: str) -> dict[str, Any]:
             x, y = self._part(name)
-            found = dict(self._built.model.evaluate(x, y, batch_size=size, verbose=0, return_dict=True))
+            data = x if y is None else (x, y)
+            if own is not None and own.prepares:
+                data = own.prepared(data)
+            model.set_weights(weights)
+            arrays = data if isinstance(data, tuple | list) else (data,)
+            # Features and labels, and weights of samples where the model's own fit makes such.
+            named = dict(zip(("x", "y", "sample_weight"), arrays, strict=False))
+            batch_size = size if len(arrays) > 1 else None
+            found = dict(model.evaluate(**named, batch_size=batch_size, verbose=0, return_dict=True))
             if self._figures is not None:
-                data = x if y is None else (x, y)
-                found |= self._figures(*predicted(self._built.model, data, EVALUATION_BATCH))
+                found |= self._figures(*predicted(model, data, EVALUATION_BATCH))
             return found
 
-        return evaluated(self._dataset.info.extra_tests, evaluate, own_fit=self._built.fit is not None)
+        unseen = own is not None and own.prepares is None
+        return evaluated(self._dataset.info.extra_tests, evaluate, own_fit=unseen)
 
     def _fresh(self) -> tf.data.Dataset:
         """The generated batches of the epoch that is under way, whenever it is run through."""

@@ -39,6 +39,10 @@ class Trainer(Protocol):
     def plateaus(self) -> Sequence[Plateau]:
         """What reduces its learning rate, if anything does."""
 
+    @property
+    def model_note(self) -> str | None:
+        """What its model, once saved, lacks of what it was trained with; None where it lacks nothing."""
+
     def state(self) -> TrainingState:
         """All that a step of its training depends on.
 
@@ -146,6 +150,8 @@ def _way(
 
 
 class _GraphTrainer:
+    model_note: str | None = None
+
     def __init__(
         self,
         job: Job,

@@ -166,6 +166,8 @@ class _Run:
     """The objective at the best epoch."""
     tested: Scored = _UNTESTED
     epochs: int = 0
+    model_note: str | None = None
+    """What the model, once saved, lacks of what it was trained with."""
 
     def as_json(self) -> dict[str, Any]:
         """What a checkpoint keeps of a fold that has ended."""
@@ -198,7 +200,7 @@ def _run(job: Job, dataset: Dataset, line: Line, pausing: Pausing) -> _Run:
             return _Run(dataset, ended_by, declared)
         tested = trainer.test(watch.best_weights)
     model.set_weights(watch.best_weights)
-    return _Run(dataset, ended_by, declared, model, watch.best, tested, watch.epochs)
+    return _Run(dataset, ended_by, declared, model, watch.best, tested, watch.epochs, trainer.model_note)
 
 
 def _built(job: Job, dataset: Dataset) -> Built:
@@ -237,4 +239,5 @@ def _save(job: Job, score: Score | None, run: _Run | None) -> Saved:
         return Saved()
     if not score.better_than(job.save_if_better_than):
         return Saved()
-    return save(run.model, run.dataset, Path(job.save_to))
+    saved = save(run.model, run.dataset, Path(job.save_to))
+    return saved if saved.note else replace(saved, note=run.model_note)
