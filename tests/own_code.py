@@ -214,7 +214,7 @@ def no_callback():
 
 
 class PreparesItsInputs(keras_tuner.HyperModel):
-    """Its `fit` trains on half of each picture: the test part, which it never sees, does not fit the model."""
+    """Its `fit` trains on half of each picture, and the model takes no whole one."""
 
     def build(self, hp):
         model = keras.Sequential([keras.Input((4, 8, 1)), layers.Flatten(), layers.Dense(10, activation="softmax")])
