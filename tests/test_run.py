@@ -89,8 +89,8 @@ def test_a_changed_space_is_refused_with_the_difference(tmp_path: Path) -> None:
 
 
 def test_bad_data_leave_nothing_behind(tmp_path: Path) -> None:
-    (tmp_path / "bad.csv").write_text("a,b,y\n1,2,0\n3,,1\n" * 20)
-    dataset = {"path": str(tmp_path / "bad.csv"), "target": "y"}
+    (tmp_path / "bad.csv").write_text("a,b,y\n1,2,0\n3,4,1\n" * 20)
+    dataset = {"path": str(tmp_path / "bad.csv"), "target": "z"}
     with pytest.raises(UserError, match=r"bad\.csv"):
         hpo.run(tiny(dataset=dataset), home=tmp_path / "home")
     assert not (tmp_path / "home").exists()
@@ -153,7 +153,8 @@ def finished_trials(home: Path) -> list[Any]:
 
 def test_a_killed_run_goes_on_with_what_is_left(tmp_path: Path) -> None:
     # Long enough that the run is not over before the kill.
-    experiment = tiny(study={"trials": 12, "sampler": "random"}, training={"epochs": 60, "early_stopping": False})
+    training = {"epochs": 60, "early_stopping": False}
+    experiment = tiny(study={"trials": 12, "sampler": "random"}, training=training, engine={"workers": 2})
     # Imports what reads the store, which takes longer than a trial.
     finished_trials(tmp_path)
     process = start([sys.executable, "-c", RUN, json.dumps(experiment), str(tmp_path)])
@@ -177,7 +178,8 @@ def test_a_killed_run_goes_on_with_what_is_left(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_gives_running_trials_back(tmp_path: Path) -> None:
-    experiment = tiny(study={"trials": 6, "sampler": "random"}, training={"epochs": 300, "early_stopping": False})
+    training = {"epochs": 300, "early_stopping": False}
+    experiment = tiny(study={"trials": 6, "sampler": "random"}, training=training, engine={"workers": 2})
     process = start(
         [sys.executable, "-m", "hpo", "run", "experiment.yaml", "--home", str(tmp_path / "home")],
         cwd=_with_file(tmp_path, experiment),
@@ -294,6 +296,7 @@ def test_the_deadline_stops_running_trials_and_keeps_them(tmp_path: Path) -> Non
         dataset={"name": "digits"},
         training={"epochs": 100_000, "early_stopping": False},
         study={"timeout": 25, "pruner": "none"},
+        engine={"workers": 2},
     )
     result = hpo.run(experiment, home=tmp_path)
     assert result.ended == "timeout"

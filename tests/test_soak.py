@@ -9,7 +9,8 @@ from benchmarks.soak.soak import Soak
 
 @pytest.mark.timeout(900)
 def test_ten_kills_lose_nothing_double_nothing_and_leave_nothing(tmp_path: Path) -> None:
-    soak = Soak(tmp_path, trials=12, seed=0)
+    # With this seed six of the ten kills are of workers, after which the run itself goes on.
+    soak = Soak(tmp_path, trials=12, seed=34)
     soak.run(10)
     assert soak.complaints == []
     assert sum(soak.kills.values()) >= 10

@@ -34,6 +34,7 @@ def test_a_pruner_hears_of_each_epoch_and_of_folds_once_they_end(trial: RunningT
 
 def test_a_trial_that_came_to_its_end_has_the_score_of_its_best_epoch(trial: RunningTrial) -> None:
     trial.take_epoch(done(1, 0.5))
+    assert not trial.at_end
     trial.take_epoch(done(2, 0.75, last=True))
     assert (trial.at_end, trial.ended_by) == (True, "early_stopping")
     record = trial.result(Finished(3, "early_stopping", 1, {"loss": 0.6, "mae": math.inf}))

@@ -1,5 +1,6 @@
 """The shape in which trials are read."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -60,6 +61,7 @@ def test_each_fold_counts_by_its_best_epoch():
     assert trial.gaps == {"accuracy": pytest.approx(2 / 3 - 0.6)}
     assert trial.best_fold == 2
     assert trial.places == [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1)]
+    assert replace(trial, fold_lengths=()).places == [(None, epoch) for epoch in (1, 2, 3, 4, 5)]
     assert trial.reached("val_accuracy") == "as mean of 3 folds, deviation 0.3000"
     assert trial.reports("val_accuracy") == pytest.approx({1: 0.6, 2: 0.75, 3: 0.6})
 

@@ -1,7 +1,8 @@
 """Whatever is drawn from Keras's layers, optimizers, losses and metrics trains as `model.fit` trains it.
 
-The suite draws a few models. `HPO_FIT_EXAMPLES=300 pytest --hypothesis-show-statistics PATH` draws 300, and shows how
-they were trained and how far their curves and weights were from those of `model.fit`.
+The suite draws the same few models each time. If the variable HPO_FIT_EXAMPLES is set to a number, that many are drawn,
+by pytest's option `--hypothesis-seed`. `--hypothesis-show-statistics` shows how they were trained, and how far their
+curves and weights were from those of `model.fit`.
 """
 
 import math
@@ -22,6 +23,7 @@ from hpo.training.needs_fit import needs_fit
 from hpo.training.template import Templates
 
 EPOCHS = 2
+_EXAMPLES = os.environ.get("HPO_FIT_EXAMPLES")
 # A sample more or less in the right class: rounding decides where two are as likely.
 _COUNTED = ("accuracy", "auc", "precision", "recall", "f1", "top_k")
 
@@ -101,7 +103,7 @@ def check(drawn: Drawn, first: Trial | None, second: Trial) -> str | None:
 
 
 @settings(
-    max_examples=int(os.environ.get("HPO_FIT_EXAMPLES", "5")), derandomize=True, database=None, deadline=None,
+    max_examples=int(_EXAMPLES or 3), derandomize=_EXAMPLES is None, database=None, deadline=None,
     phases=[Phase.explicit, Phase.generate], suppress_health_check=[*HealthCheck],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore")
