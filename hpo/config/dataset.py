@@ -199,6 +199,12 @@ class DatasetSpec(Shorthand):
     none: not at all.
     Default: minmax for images, none for other integers (numbers of words or things, counts), standard for all else,
     and for tables. Example: standard"""
+    target_scaling: Literal["standard", "minmax", "none"] | None = None
+    """How the numbers to predict are scaled while a model trains, each target by itself, fitted on the training part.
+    The model undoes it: predictions, metrics and losses are in the target's own unit. Where it cannot be undone, the
+    targets are left as they are; see docs/files.md. Values: standard: to mean 0 and standard deviation 1, for models
+    that end in a linear layer; minmax: to the range from 0 to 1; none: not at all.
+    Default: standard for regression, none for generated data. Example: none"""
     limit: Annotated[int, Field(ge=10), WHOLE] | None = None
     """Use at most this many samples for training and validation together. A test part that the data bring stays whole.
     Unit: samples. Default: all. Example: 10000"""

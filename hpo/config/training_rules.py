@@ -15,6 +15,28 @@ SMOOTHED_LOSSES = {
 }
 """`plain_name` of each loss that can smooth labels -> the class of keras.losses that does it, on one-hot labels."""
 
+DIFFERENCE_LOSSES = {
+    "mse": "mean_squared_error",
+    "meansquarederror": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "meanabsoluteerror": "mean_absolute_error",
+    "huber": "huber",
+    "logcosh": "log_cosh",
+}
+"""`plain_name` of each loss that depends on differences alone -> its function in keras.losses. Only with these can
+targets be scaled."""
+
+
+def undoes_target_scaling(method: str, loss: str | None, activation: str | None) -> bool:
+    """Whether a model can be trained on scaled targets, and turn its outputs back into their own unit.
+
+    Losses of relations, mape for one, mean nothing of scaled targets. Standardized ones have both signs, and any size,
+    so the last layer must be linear. `loss`: None for the mean squared error; `activation`: None where it is not known.
+    """
+    of_differences = loss is None or plain_name(loss) in DIFFERENCE_LOSSES
+    return of_differences and (method == "minmax" or activation == "linear")
+
+
 _SCHEDULE_TAKES: Mapping[str, tuple[str, ...]] = {
     "constant": (),
     "exponential": ("decay_rate", "decay_epochs"),

@@ -110,6 +110,8 @@ class DatasetInfo:
     digest: str
     """Content hash of all parts together, 32 hexadecimal digits."""
     scaling: Scaling
+    target_scaling: Scaling | None = None
+    """How the numbers to predict are scaled while a model trains, each by itself; None for as they are."""
     class_names: tuple[str, ...] = ()
     """What the classes are called, where the data say so."""
     columns: tuple[Column, ...] = ()

@@ -11,7 +11,7 @@ import numpy as np
 from hpo.config.dataset import TABLE_ENDINGS
 from hpo.config.experiment import DatasetSpec
 from hpo.data.checks import check_part, check_same_shape
-from hpo.data.dataset import Array, Dataset, DatasetInfo, Part, PartName
+from hpo.data.dataset import Array, Dataset, DatasetInfo, Part, PartName, Scaling
 from hpo.data.files import find, read_idx_folder, read_npz
 from hpo.data.image_changes import check_augmentation, with_extra_tests
 from hpo.data.labels import Labels, TaskHint, read_labels
@@ -161,6 +161,7 @@ def _fitted(raw: RawDataset, spec: DatasetSpec, labels: Labels, parts: Mapping[P
         labels,
         # A table's columns of whole numbers are measures, as its others are.
         _Inputs(x.shape[1:], x.dtype, moments, numbered=x.dtype.kind in "bui" and not raw.is_table),
+        parts["training"].y,
         {name: len(part) for name, part in parts.items()},
         digests,
     )
@@ -202,6 +203,7 @@ def _from_pipelines(raw: RawPipelines, spec: DatasetSpec, hint: TaskHint | None)
         spec,
         labels,
         _Inputs(seen.shape, seen.dtype, seen.moments, numbered=seen.dtype.kind in "bui"),
+        labels.targets["training"],
         {name: len(found.y.array) for name, found in surveys.items()},
         {name: found.digest for name, found in surveys.items()},
     )
@@ -240,6 +242,7 @@ def _info(
     spec: DatasetSpec,
     labels: Labels,
     inputs: _Inputs,
+    targets: Array,
     sizes: Mapping[PartName, int],
     digests: Mapping[PartName, str],
 ) -> DatasetInfo:
@@ -260,7 +263,23 @@ def _info(
         digests={name: digests[name] for name in order},
         digest=hashlib.sha256(together.encode()).hexdigest()[:32],
         scaling=inputs.moments.scaling(method),
+        target_scaling=_target_scaling(spec, labels, targets),
         class_names=labels.class_names,
         input_type=str(inputs.dtype),
         default_scaling=spec.scaling is None,
     )
+
+
+def _target_scaling(spec: DatasetSpec, labels: Labels, targets: Array) -> Scaling | None:
+    """The scaling of the numbers to predict, fitted on those of the training part; None for as they are."""
+    if labels.task == "classification":
+        if spec.target_scaling in ("standard", "minmax"):
+            rule = f"{spec.target_scaling} scales numbers, and the task is classification; leave it out"
+            raise DataError(rule, ("dataset", "target_scaling"))
+        return None
+    method = spec.target_scaling or ("standard" if spec.steps_per_epoch is None else "none")
+    if method == "none":
+        return None
+    moments = Moments((labels.outputs,))
+    moments.update(targets)
+    return moments.scaling(method)

@@ -98,14 +98,17 @@ def open_prepared(folder: Path | str) -> Dataset:
 
 @lru_cache(maxsize=64)
 def decided_in(folder: Path) -> Mapping[str, str]:
-    """What the data of a prepared dataset decided of their section: `scaling`, `task`; empty where none is prepared.
+    """What the data of a prepared dataset decided of their section: scaling and task; empty where none is prepared.
 
     No folder is prepared twice under one name.
     """
     if not (folder / "meta.json").is_file():
         return {}
     info = json.loads((folder / "meta.json").read_text(encoding="utf-8"))["info"]
-    return {"scaling": info["scaling"]["method"], "task": info["task"]}
+    decided = {"scaling": info["scaling"]["method"], "task": info["task"]}
+    if info["task"] == "regression":
+        decided["target_scaling"] = (info["target_scaling"] or {}).get("method", "none")
+    return decided
 
 
 def _open_part(folder: Path, name: PartName) -> Part:

@@ -1,5 +1,6 @@
 """The plan of a study that was begun before, with what was decided then where its file leaves it open."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from hpo.errors import HpoError
@@ -10,7 +11,8 @@ from hpo.study.read import begun_scaling
 
 def as_begun(plan: Plan) -> Plan:
     """The plan with the scaling of its study, if the study exists: what is the default may have changed since."""
-    if plan.experiment.dataset.scaling is not None:
+    dataset = plan.experiment.dataset
+    if None not in (dataset.scaling, dataset.target_scaling):
         return plan
     try:
         scaling = begun_scaling(plan.storage, plan.experiment.name)
@@ -24,10 +26,9 @@ def as_begun(plan: Plan) -> Plan:
     return plan if scaling is None else scaled_as(plan, scaling)
 
 
-def scaled_as(plan: Plan, scaling: str) -> Plan:
-    """The plan with that scaling, where its file names none."""
+def scaled_as(plan: Plan, scaling: Mapping[str, str]) -> Plan:
+    """The plan with that scaling (key of the dataset section -> value), where its file names none."""
     dataset = plan.experiment.dataset
-    if dataset.scaling is not None:
-        return plan
-    dataset = dataset.model_copy(update={"scaling": scaling})
+    unnamed = {key: value for key, value in scaling.items() if getattr(dataset, key) is None}
+    dataset = dataset.model_copy(update=unnamed)
     return replace(plan, experiment=plan.experiment.model_copy(update={"dataset": dataset}))

@@ -18,7 +18,7 @@ def definition_of(plan: Plan, info: DatasetInfo) -> Definition:
         "search_space": plan.space.model_dump(mode="json"),
         "objective": experiment.objective.model_dump(mode="json"),
         # The digest covers where the data are from, and how they were split.
-        "dataset": {"name": info.name, "digest": info.digest, "scaling": info.scaling.method, **_beside(plan)},
+        "dataset": {"name": info.name, "digest": info.digest, "scaling": info.scaling.method, **_beside(plan, info)},
         "training": experiment.training.model_dump(mode="json"),
         "seed": experiment.study.seed,
     }
@@ -39,7 +39,10 @@ def definition_of(plan: Plan, info: DatasetInfo) -> Definition:
     )
 
 
-def _beside(plan: Plan) -> dict[str, Any]:
+def _beside(plan: Plan, info: DatasetInfo) -> dict[str, Any]:
     """The keys of the dataset section that the digest does not cover; absent ones keep old definitions unchanged."""
     keys = {"augmentation", "extra_tests", "steps_per_epoch"}
-    return plan.experiment.dataset.model_dump(mode="json", include=keys, exclude_none=True)
+    found = plan.experiment.dataset.model_dump(mode="json", include=keys, exclude_none=True)
+    if info.target_scaling is not None:
+        found["target_scaling"] = info.target_scaling.method
+    return found

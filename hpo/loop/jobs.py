@@ -16,7 +16,7 @@ from hpo.config.mistakes import explain
 from hpo.config.resolved import Resolved
 from hpo.config.score import Score
 from hpo.config.space import dataset_with, in_section, sets_section, training_with
-from hpo.config.training_rules import disagreements
+from hpo.config.training_rules import disagreements, undoes_target_scaling
 from hpo.data.by_configuration import PreparedVariants, Variants, redrawn
 from hpo.engines import Engine
 from hpo.engines.table import make_engine
@@ -219,13 +219,18 @@ def make_job(
         raise InvalidSettings(f"training.{'.'.join(wrong.key)}: {wrong.message}")
     space = plan.whole_space
     prepared_in = folder(dataset)
+    decided = dict(decided_in(prepared_in))
+    if "target_scaling" in decided and models.keys(plan.space.model) is not None:
+        activation = space.settings(params).get("output_activation", "linear")
+        if not undoes_target_scaling(decided["target_scaling"], training.loss, activation):
+            decided["target_scaling"] = "none"
     return Job(
         trial=0,
         params=space.settings(params),
         resolved=Resolved(
             training.model_dump(mode="json"),
             # A path may be a URL with a password in it.
-            hidden_in({**dataset.model_dump(mode="json"), **decided_in(prepared_in)}),
+            hidden_in({**dataset.model_dump(mode="json"), **decided}),
             space.settings({name: value for name, value in params.items() if not _sets_section(plan, name)}),
         ),
         seed=seed,

@@ -11,7 +11,7 @@ from hpo.config.loss_parts import logged_plain_loss
 from hpo.config.metrics import CROSSENTROPY, KNOWN_METRICS, LOSSES
 from hpo.config.space import SearchSpace, in_section, training_with
 from hpo.config.space_file import ExaminedSpace
-from hpo.config.training_rules import DISAGREEING, Disagreement, disagreements
+from hpo.config.training_rules import DISAGREEING, Disagreement, disagreements, undoes_target_scaling
 from hpo.config.yaml_file import Document, Key
 from hpo.data import KNOWN
 from hpo.errors import Mistake, ModelError, nearest
@@ -150,6 +150,10 @@ def _of_space(experiment: Experiment, space: ExaminedSpace) -> Iterator[Wrong]:
         for key, metric in metrics_named(experiment):
             if message := metric_mistake(key, metric.metric, logged, experiment.training):
                 yield key, message
+    spec, loss = experiment.dataset, experiment.training.loss
+    if spec.target_scaling in ("standard", "minmax") and not undoes_target_scaling("minmax", loss, None):
+        rule = f"targets cannot be scaled for the loss {loss}, which is none of their differences; leave it out"
+        yield ("dataset", "target_scaling"), rule
     for wrong in _disagreements(experiment, space):
         yield ("training", *wrong.key), wrong.message
 

@@ -162,13 +162,18 @@ def read_exported(path: Path) -> Exported:
 
 
 def _as_trained(data: Mapping[str, Any]) -> Any:
-    """The experiment, with the scaling that the data decided, which earlier versions of hpo kept beside it alone."""
+    """The experiment, with the scaling that the data decided, which earlier versions of hpo kept beside it alone.
+
+    They scaled no targets.
+    """
     experiment, resolved = data["experiment"], data.get("resolved")
     dataset = experiment.get("dataset") if isinstance(experiment, Mapping) else None
-    if isinstance(dataset, Mapping) and dataset.get("scaling") is None and isinstance(resolved, Mapping):
-        scaling = (resolved.get("dataset") or {}).get("scaling")
-        return {**experiment, "dataset": {**dataset, "scaling": scaling}}
-    return experiment
+    if not isinstance(dataset, Mapping):
+        return experiment
+    dataset = {"target_scaling": "none", **dataset}
+    if dataset.get("scaling") is None and isinstance(resolved, Mapping):
+        dataset["scaling"] = (resolved.get("dataset") or {}).get("scaling")
+    return {**experiment, "dataset": dataset}
 
 
 def _folders(found: Document) -> list[str]:

@@ -73,14 +73,14 @@ def extend(study: str, experiment: str | Path | Mapping[str, Any], options: Opti
     from hpo.reuse.import_trials import carry
     from hpo.reuse.past_trials import Wanted, of_study, same_pruner
     from hpo.study.attributes import DECLARED
-    from hpo.study.read import known_study, view_of
+    from hpo.study.read import known_study, scaling_of, view_of
     from hpo.study.stored_trial import own_trials
 
     options = options or Options()
     plan = _plan(experiment, study, options)
     old = known_study(options.storage or plan.storage, study)
     view = view_of(old, options.storage or plan.storage)
-    plan = scaled_as(plan, view.identity["dataset"]["scaling"])
+    plan = scaled_as(plan, scaling_of(view.identity))
     stored = old.user_attrs.get(DECLARED)
     declared = None if stored is None else Declared(stored)
     definition = _definition(replace(plan, declared=declared))

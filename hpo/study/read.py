@@ -45,7 +45,7 @@ class StudyView:
     """The YAML files: experiment, search_space."""
     experiment: Mapping[str, Any]
     """The experiment with all defaults and overrides applied, including its search space, and the scaling of inputs
-    that was decided by the data."""
+    and targets that was decided by the data."""
     versions: Mapping[str, str]
     """Versions of the packages with which the study was begun."""
     trials: Sequence[TrialRecord]
@@ -91,8 +91,8 @@ def read_study(url: str, name: str) -> StudyView:
     return view_of(study, url, known)
 
 
-def begun_scaling(url: str, name: str) -> str | None:
-    """The scaling with which a study was begun; None if there is no such study.
+def begun_scaling(url: str, name: str) -> dict[str, str] | None:
+    """The scaling with which a study was begun, as keys of the dataset section; None if there is no such study.
 
     Raises:
         NotFound: there is no store.
@@ -102,8 +102,13 @@ def begun_scaling(url: str, name: str) -> str | None:
         known = database.get_study_user_attrs(database.get_study_id_from_name(name))
     except KeyError:
         return None
-    scaling: str | None = known.get(IDENTITY, {}).get("dataset", {}).get("scaling")
-    return scaling
+    return scaling_of(known[IDENTITY]) if IDENTITY in known else None
+
+
+def scaling_of(identity: Mapping[str, Any]) -> dict[str, str]:
+    """The scaling of a study's data, as keys of the dataset section; earlier versions of hpo scaled no targets."""
+    dataset = identity["dataset"]
+    return {"scaling": dataset["scaling"], "target_scaling": dataset.get("target_scaling", "none")}
 
 
 @read_patiently
@@ -143,9 +148,10 @@ def view_of(study: optuna.Study, url: str, trials: Sequence[FrozenTrial] | None 
     """A study as it is stored at `url`; `trials`: its trials, if they have been read already."""
     attributes = study.user_attrs
     confirmed, experiment = attributes.get(CONFIRMATION), kept_experiment(attributes[EXPERIMENT])
-    if isinstance(dataset := experiment.get("dataset"), Mapping) and dataset.get("scaling") is None:
+    if isinstance(dataset := experiment.get("dataset"), Mapping):
         # What is the default may have changed since the study was begun.
-        experiment = {**experiment, "dataset": {**dataset, "scaling": attributes[IDENTITY]["dataset"]["scaling"]}}
+        begun = {key: one for key, one in scaling_of(attributes[IDENTITY]).items() if dataset.get(key) is None}
+        experiment = {**experiment, "dataset": {**dataset, **begun}}
     return StudyView(
         name=study.study_name,
         identity=hidden_in(attributes[IDENTITY]),

@@ -16,6 +16,7 @@ from hpo.errors import nearest
 from hpo.models import InvalidModel
 from hpo.training.crossentropy import Crossentropy, OfLogits
 from hpo.training.heads import Head, head_of, loss_name, needs_logits
+from hpo.training.targets import applied_scaling, in_own_unit
 
 _OPTIMIZER_KEYS = (
     "learning_rate", "momentum", "nesterov", "weight_decay", "rho", "beta_1", "beta_2", "epsilon", "clipnorm",
@@ -30,8 +31,10 @@ _OTHER_LOSSES = ("circle", "ctc", "loss")
 
 def compile_model(
     model: keras.Model, training: TrainingSpec, info: DatasetInfo, plain_loss: PlainLoss | None = None
-) -> None:
-    """Compiles a model with the optimizer, loss and metrics of the training section.
+) -> keras.Model:
+    """Compiles a model with the optimizer, loss and metrics of the training section; returns it.
+
+    Where targets are scaled, the model gets a last layer that undoes it: see `targets`.
 
     `plain_loss` is added to the metrics.
 
@@ -44,6 +47,9 @@ def compile_model(
     """
     head = head_of(model)
     loss = _loss(head, training, info)
+    scaling = applied_scaling(model, head.activation, loss, info) if isinstance(loss, str) else None
+    if scaling is not None:
+        model, loss = in_own_unit(model, loss, scaling)
     metric = "accuracy" if info.task == "classification" else "mae"
     # Those of a whole part are computed beside Keras's: see `whole_part`.
     others = [spec.name for spec in training.metrics if spec.kind is None]
@@ -60,6 +66,7 @@ def compile_model(
         model.compile(optimizer=_optimizer(training), loss=loss, metrics=made)
     except (ValueError, TypeError) as error:
         raise InvalidModel(f"the model cannot be compiled: {error}") from error
+    return model
 
 
 def _look_up(key: str, module: Any, name: str) -> None:

@@ -42,7 +42,7 @@ def measure(job: Job, dataset: Dataset) -> Cost:
     keras.utils.set_random_seed(job.seed)
     model = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared).model
     if not model.compiled:
-        compile_model(model, job.training, dataset.info, job.plain_loss)
+        model = compile_model(model, job.training, dataset.info, job.plain_loss)
     batch = min(job.training.batch_size, dataset.info.sizes["training"])
     gradients = _traced_gradients(model, *_batch(model, dataset, batch))
     start_seconds = time.perf_counter() - began

@@ -105,14 +105,22 @@ def _is_kerass_own(part: Mapping[str, Any]) -> bool:
     return own and not part.get("registered_name") and part["class_name"] not in {"Lambda", "__lambda__", "function"}
 
 
-def _leave_out_own_metrics(model: keras.Model, config: dict[str, Any] | None) -> None:
-    """Compiles the model once more without metrics of hpo, if it has any; changes the configuration as well."""
-    metrics = config.get("metrics") if config else None
-    if not isinstance(metrics, list):
-        return
-    kept = [one for one in metrics if not (isinstance(one, Mapping) and is_own(one))]
-    if config and len(kept) < len(metrics):
-        config["metrics"] = kept
+def _leave_out_own_parts(model: keras.Model, config: dict[str, Any] | None) -> None:
+    """Compiles the model once more without metrics of hpo, and with Keras's loss for one of hpo, if it has any.
+
+    Changes the configuration as well.
+    """
+    changed = {}
+    metrics, loss = (config.get("metrics"), config.get("loss")) if config else (None, None)
+    if isinstance(metrics, list):
+        kept = [one for one in metrics if not (isinstance(one, Mapping) and is_own(one))]
+        if len(kept) < len(metrics):
+            changed["metrics"] = kept
+    if isinstance(loss, Mapping) and is_own(loss):
+        # Both have the same value.
+        changed["loss"] = loss["config"]["loss"]
+    if config and changed:
+        config |= changed
         model.compile_from_config(config)
 
 
@@ -126,7 +134,7 @@ def with_preprocessing(model: keras.Model, info: DatasetInfo) -> keras.Model:
         ModelError: the model takes other features than those of the dataset.
     """
     config = model.get_compile_config()
-    _leave_out_own_metrics(model, config)
+    _leave_out_own_parts(model, config)
     try:
         keras.saving.deserialize_keras_object(config)
     except (TypeError, ValueError):

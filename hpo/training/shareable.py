@@ -77,7 +77,11 @@ def open_layers(model: keras.Model) -> tuple[list[Any], Any]:
     """
     if not isinstance(model, keras.Sequential):
         return [], None
-    end = list(takewhile(_may_be_wide, reversed(model.layers)))
+    layers = model.layers
+    # What turns outputs into another unit has no weights, and their width is that of the layer before.
+    if layers and type(layers[-1]) is keras.layers.Rescaling:
+        layers = layers[:-1]
+    end = list(takewhile(_may_be_wide, reversed(layers)))
     dense = [number for number, layer in enumerate(end) if isinstance(layer, keras.layers.Dense)]
     return (end[dense[0] + 1 :], end[dense[0]]) if len(dense) > 1 else ([], None)
 

@@ -210,7 +210,7 @@ def _built(job: Job, dataset: Dataset) -> Built:
     if built.model.compiled:
         adopt_training(built, job.training)
     else:
-        compile_model(built.model, job.training, dataset.info, job.plain_loss)
+        built = replace(built, model=compile_model(built.model, job.training, dataset.info, job.plain_loss))
     return built
 
 

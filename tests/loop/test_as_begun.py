@@ -89,6 +89,35 @@ def test_a_new_study_decides_by_its_data(folder):
     assert as_begun(named) == named
 
 
+def test_targets_of_an_old_study_stay_as_they_are(folder):
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    np.savez(folder / "prices.npz", x_train=x, y_train=1e5 + 1e4 * x[:, 0])
+    space = {"model": "mlp", "parameters": {"depth": 1, "width": {"type": "int", "low": 2, "high": 4}}}
+    experiment = {**EXPERIMENT_FILE, "name": "prices", "dataset": "prices.npz", "search_space": space}
+    experiment |= {"objective": "val_mae", "training": {"epochs": 1}}
+    ran = hpo.run(experiment, home=folder / "mlruns")
+    assert ran.trials[0].resolved.dataset["target_scaling"] == "standard"
+    plan = load_plan(experiment, home=folder / "mlruns")
+    assert as_begun(plan).experiment.dataset.target_scaling == "standard"
+
+    # The same study as earlier code began it, which knew of no such key.
+    study = optuna.load_study(study_name="prices", storage=plan.storage)
+    for attribute in (IDENTITY, EXPERIMENT):
+        known = study.user_attrs[attribute]
+        dataset = {key: value for key, value in known["dataset"].items() if key != "target_scaling"}
+        study.set_user_attr(attribute, {**known, "dataset": dataset})
+    view = read_study(plan.storage, "prices")
+    assert plan_of_study(view).experiment.dataset.target_scaling == "none"
+    again = hpo.run(experiment, overrides=["study.trials=2"], home=folder / "mlruns")
+    assert again.trials[1].resolved.dataset["target_scaling"] == "none"
+    assert again.trials[1].value > 5 * again.trials[0].value
+    write_exported(view, view.trial(0), folder / "best.json")
+    content = json.loads((folder / "best.json").read_text())
+    del content["experiment"]["dataset"]["target_scaling"]
+    (folder / "best.json").write_text(json.dumps(content))
+    assert read_exported(folder / "best.json").plan.experiment.dataset.target_scaling == "none"
+
+
 def test_ids_too_large_for_float32_are_refused_at_their_line(folder):
     x = np.array([[2**24 + 1, 3]] * 40)
     np.savez(folder / "ids.npz", x_train=x, y_train=np.arange(40) % 2)

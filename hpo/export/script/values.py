@@ -35,6 +35,7 @@ from hpo.training.crossentropy import Crossentropy, OfLogits
 from hpo.training.heads import head_of
 from hpo.training.learning_rate import decay_epochs_of
 from hpo.training.messages import Job
+from hpo.training.targets import OwnUnitLoss
 
 _SUFFIXES: Mapping[PartName, str] = {"training": "", "validation": "_val", "test": "_test"}
 
@@ -62,8 +63,13 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
     training = job.training
     keras.utils.set_random_seed(job.seed)
     built = models.build(job.model, job.params, info, job.import_paths, job.declared)
-    adopted = adopt_training(built, training) if built.model.compiled else {}
-    compiled = None if built.model.compiled else _compiling(built.model, job, dataset)
+    adopted: dict[str, Any] = {}
+    compiled = None
+    if built.model.compiled:
+        adopted = adopt_training(built, training)
+    else:
+        built = replace(built, model=compile_model(built.model, training, info, job.plain_loss))
+        compiled = _compiling(built.model, job, dataset)
     _refuse(bool(built.fit and training.whole_metrics), "metrics of a whole part beside a HyperModel's own fit make")
     own_paths = [path for path in (spec.function, job.model, *(training.callbacks or ())) if path and ":" in path]
     own = _own_code(own_paths, plan.folders, taken)
@@ -174,18 +180,22 @@ def _model(job: Job, built: Built, dataset: Dataset, called: Mapping[str, str]) 
 
 
 def _compiling(model: keras.Model, job: Job, dataset: Dataset) -> dict[str, Any]:
-    """Compiles the model; returns the arguments of `compile` as source."""
-    training = job.training
-    compile_model(model, training, dataset.info, job.plain_loss)
-    config = model.get_compile_config()
+    """The arguments of `compile` as source, and what scales the targets, if anything does."""
+    training, config = job.training, model.get_compile_config()
     optimizer, loss = type(model.optimizer).__name__, config["loss"]
     set_up = {} if isinstance(loss, str) else loss["config"]
     options = {key: set_up[key] for key in ("from_logits", "label_smoothing") if set_up.get(key)}
-    return {
+    found: dict[str, Any] = {
         "optimizer": _call(f"keras.optimizers.{optimizer}", optimizer_options(training)),
         "loss": _call(f"keras.losses.{loss['class_name']}", options) if options else repr(loss),
         "metrics": [repr(one) if isinstance(one, str) else _metric(one, model, dataset) for one in config["metrics"]],
     }
+    if isinstance(model.loss, OwnUnitLoss):
+        factor = model.loss.factor
+        layer, of = layer_as_code(model.layers[-1]), model.loss.loss
+        targets = {"factor": factor[0] if len(factor) == 1 else factor, "loss": of, "layer": layer}
+        return {**found, "loss": "own_unit_loss", "targets": targets}
+    return found
 
 
 def _metric(metric: Mapping[str, Any], model: keras.Model, dataset: Dataset) -> str:

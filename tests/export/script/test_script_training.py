@@ -155,3 +155,17 @@ def test_a_script_reaches_what_the_trial_reached(
 def test_a_schedule_beside_a_fit_of_its_own_makes_no_script(exported: Callable[..., Exported]) -> None:
     with pytest.raises(UserError, match="a learning-rate schedule beside a HyperModel's own fit makes no plain script"):
         script_of(exported({"schedule": "cosine"}, model="own_for_training:Fits"))
+
+
+def test_targets_are_scaled_for_training_and_undone_by_the_model(exported: Callable[..., Exported]) -> None:
+    text = script_of(exported({"epochs": 1, "loss": "mae", "metrics": ["r2"]}, data="diabetes", **MLP))
+    script = executed(text)
+    model = script["build_model"]()
+    assert isinstance(model.layers[-1], keras.layers.Rescaling)
+    (_, y), (x_val, y_val), _ = script["load_data"]()
+    assert float(model.layers[-1].offset) == pytest.approx(y.mean(), rel=1e-5)
+    assert 1 / script["TARGET_FACTOR"] == pytest.approx(y.std(), rel=1e-5)
+    predicted = model.predict(x_val, verbose=0)
+    loss = model.evaluate(x_val, y_val, verbose=0, return_dict=True)["loss"]
+    assert loss == pytest.approx(np.abs(predicted[:, 0] - y_val).mean(), rel=1e-4)
+    assert set(script["scores"](y_val, predicted)) == {"r2"}
