@@ -6,8 +6,8 @@ import keras
 import pytest
 
 from hpo.config.experiment import Augmentation
-from hpo.training import trainers
-from hpo.training.messages import Checkpoints, EpochDone, Finished, Paused, Started
+from hpo.training import fingerprint, trainers
+from hpo.training.messages import Checkpointed, Checkpoints, EpochDone, Finished, Paused, Started
 from hpo.training.template import Templates
 
 DIGITS = {"name": "digits", "limit": 200}
@@ -97,3 +97,65 @@ def test_a_trial_that_paused_is_that_which_did_not(pausable, monkeypatch, tmp_pa
         assert weights_in(tmp_path / "paused.keras") == weights_in(tmp_path / "model.keras")
         # The second time it goes on in a template of its own.
         monkeypatch.setattr(trainers, "_TEMPLATES", Templates())
+
+
+THROUGH = {
+    "own fit": ({"model": "pausing_models:OwnFit"}, "the HyperModel's own fit trains it"),
+    "callbacks": ({"training": training(callbacks=["pausing_models:OnlyLoud"])}, "it has callbacks of your own"),
+    "own draws": ({"model": "pausing_models:noisy"}, "an operation with state of its own, RandomStandardNormal"),
+    "own variables": ({"model": "pausing_models:counting"}, "has variables that Keras does not know"),
+}
+
+
+@pytest.mark.parametrize("name", THROUGH)
+def test_what_is_not_known_to_go_on_exactly_trains_through(run_job, tmp_path, name):
+    case, reason = THROUGH[name]
+    case = {"training": training(epochs=1), **case}
+    started, *_, last = run_job(**case, checkpoints=Checkpoints(str(tmp_path / "left"), seconds=1e-9)).events
+    assert started.trains_through.endswith(reason)
+    assert isinstance(last, Finished)
+    assert not (tmp_path / "left").exists()
+
+
+def test_a_checkpoint_that_is_not_the_trial_s_is_not_used(run_job, recorder, tmp_path, monkeypatch):
+    job = {"model": "pausing_models:Tuned", "checkpoints": Checkpoints(str(tmp_path))}
+    left = run_job(**job, line=recorder(stop_after_epoch=1, reason="pause")).last.checkpoint
+    whole = run_job(**job)
+
+    def started_over(checkpoint=left, **more):
+        line = run_job(**{**job, **more}, resume=checkpoint)
+        started, *_ = line.events
+        assert started.epochs_done == 0
+        return started.started_over, everything(line)
+
+    assert started_over(replace(left, sha256="0")) == ("its checkpoint is damaged", everything(whole))
+    assert started_over(replace(left, file=left.file + "x"))[0] == "its checkpoint is gone"
+    assert started_over(seed=4)[0] == "its checkpoint is of another seed"
+    assert started_over(params={"units": 9})[0] == "its checkpoint is of another configuration"
+    monkeypatch.setattr(fingerprint, "_versions", lambda: {"keras": "4"})
+    assert started_over()[0] == "its checkpoint is of another set of versions"
+    monkeypatch.undo()
+    monkeypatch.setattr(fingerprint, "_digest_of_file", lambda file: "another")
+    assert started_over()[0] == "the code of the model has changed since its checkpoint"
+    monkeypatch.undo()
+    # More epochs than before change nothing in the first ones.
+    line = run_job(**job, training=training(epochs=3, learning_rate=0.01), resume=left)
+    assert [event.epoch for event in line.events if isinstance(event, EpochDone)] == [2, 3]
+
+
+def test_checkpoints_are_written_beside_training_and_the_last_one_is_kept(run_job, tmp_path):
+    line = run_job(training=training(epochs=6), checkpoints=Checkpoints(str(tmp_path), seconds=1e-9))
+    written = [event.checkpoint for event in line.events if isinstance(event, Checkpointed)]
+    assert written
+    assert [str(file) for file in tmp_path.iterdir()] == [written[-1].file]
+    for one in written:
+        done = [event.epoch for event in line.events if isinstance(event, EpochDone)]
+        assert one.epochs in done
+
+
+def test_a_checkpoint_that_cannot_be_written_costs_the_trial_its_epochs_alone(run_job, recorder, tmp_path):
+    (tmp_path / "file").touch()
+    line = run_job(
+        checkpoints=Checkpoints(str(tmp_path / "file"), seconds=1e-9), line=recorder(stop_after_epoch=1, reason="pause")
+    )
+    assert line.last == Paused(7, 1, None, "its checkpoint cannot be written: Not a directory")
