@@ -3,11 +3,11 @@
 import contextlib
 import time
 import zipfile
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpo.study.failure import RETRIED
+from hpo.study.failure import GIVEN_BACK, RETRIED
 from hpo.study.record import TrialRecord
 from hpo.training import checkpoint_file
 from hpo.training.messages import Checkpoint, Checkpoints, EpochDone
@@ -26,7 +26,7 @@ class CheckpointsFolder:
     """
 
     def __init__(
-        self, folder: Path, spec: "Checkpointing | None", objective: "Objective", running: Collection[int]
+        self, folder: Path, spec: "Checkpointing | None", objective: "Objective", trials: Sequence[TrialRecord]
     ) -> None:
         """Deletes what earlier runs left.
 
@@ -34,16 +34,21 @@ class CheckpointsFolder:
             folder: the study's own.
             spec: how often checkpoints are written, and how large they may be together; None: there are none.
             objective: by which trials are compared where there is no room for all checkpoints.
-            running: the trials that may go on.
+            trials: those of earlier runs; those that run or were given back, or whose worker died, may go on.
         """
         self._folder = folder
         self._spec = spec
         self._objective = objective
-        self._dead: dict[int, Checkpoint] = {}
+        self._left: dict[int, Checkpoint] = {}
         self._looked = time.monotonic()
-        for trial in checkpoint_file.trials_in(folder):
-            if spec is None or trial not in running:
-                checkpoint_file.delete(folder, trial)
+        last = {trial.origin: trial for trial in trials}
+        going_on = {trial.number for trial in last.values() if spec and (trial.state == "running" or _goes_on(trial))}
+        for number in checkpoint_file.trials_in(folder) - going_on:
+            checkpoint_file.delete(folder, number)
+        found = checkpoint_file.found_in(folder)
+        self._left |= {
+            one.origin: found[one.number][0] for one in last.values() if one.number in found and _goes_on(one)
+        }
 
     @property
     def policy(self) -> Checkpoints | None:
@@ -51,9 +56,9 @@ class CheckpointsFolder:
         return None if self._spec is None else Checkpoints(str(self._folder), self._spec.seconds)
 
     def of(self, trial: TrialRecord) -> Checkpoint | None:
-        """The checkpoint that a trial goes on from: its own, or that of the attempt before whose worker died."""
+        """The checkpoint that a trial goes on from: its own, or that of the attempt before it."""
         own = checkpoint_file.found_in(self._folder).get(trial.number)
-        return own[0] if own else self._dead.get(trial.origin)
+        return own[0] if own else self._left.get(trial.origin)
 
     def trial_started(self, record: TrialRecord) -> None:
         """Nothing ends."""
@@ -68,13 +73,11 @@ class CheckpointsFolder:
         """Nothing ends."""
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
-        """Deletes the trial's checkpoints; the last one of a worker that died is kept for the next attempt."""
-        if record.reason in RETRIED:
-            found = checkpoint_file.found_in(self._folder).get(record.number)
-            if found:
-                self._dead[record.origin] = found[0]
-                return
-        earlier = self._dead.pop(record.origin, None)
+        """Deletes the trial's checkpoints; where another attempt may follow, the last one is kept for that."""
+        if _goes_on(record) and (found := checkpoint_file.found_in(self._folder).get(record.number)):
+            self._left[record.origin] = found[0]
+            return
+        earlier = self._left.pop(record.origin, None)
         checkpoint_file.delete(self._folder, record.number)
         if earlier is not None:
             with contextlib.suppress(OSError):
@@ -107,3 +110,8 @@ class CheckpointsFolder:
             return float("-inf")
         score = self._objective.score_of(state["curves"], state["fold_lengths"])
         return float("-inf") if score is None else score.merit
+
+
+def _goes_on(trial: TrialRecord) -> bool:
+    """Whether a trial ended in a way after which its configuration is run again."""
+    return trial.reason in (*GIVEN_BACK, *RETRIED)

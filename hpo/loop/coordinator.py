@@ -256,6 +256,12 @@ class Coordinator:
         running.record = replace(running.record, model_parameters=event.model_parameters, note=event.note)
         for observer in self._observers:
             observer.trial_started(running.record)
+        # The epochs of the earlier attempt that it goes on from.
+        for one in running.earlier[: event.epochs_done]:
+            if (reached := running.take_epoch(one)) is not None:
+                self._study.report(event.trial, reached, False)
+            for observer in self._observers:
+                observer.epoch_done(running.record, one)
 
     def _epoch(self, running: RunningTrial, event: EpochDone) -> None:
         number = event.trial

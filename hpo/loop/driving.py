@@ -60,7 +60,7 @@ def run_study(study: Study, ready: Prepared, began: float, observers: Sequence[O
     folder = plan.home / "models" / plan.experiment.name
     study.end_by(deadline)
     models = ModelsFolder(folder, study.trials(), plan.experiment.objective, lambda: study.store.drain(0))
-    checkpoints = CheckpointsFolder(checkpoints_of(plan), spec.checkpoints, plan.experiment.objective, running(study))
+    checkpoints = CheckpointsFolder(checkpoints_of(plan), spec.checkpoints, plan.experiment.objective, study.trials())
     try:
         return drive(study, ready, budget, (models, checkpoints, *observers), models.save_to, checkpoints)
     finally:
@@ -71,11 +71,6 @@ def run_study(study: Study, ready: Prepared, began: float, observers: Sequence[O
 def checkpoints_of(plan: Plan) -> Path:
     """The folder of a study's checkpoints."""
     return plan.home / "checkpoints" / plan.experiment.name
-
-
-def running(study: Study) -> set[int]:
-    """The numbers of the trials that have not ended."""
-    return {trial.number for trial in study.trials() if trial.state == "running"}
 
 
 def drive(

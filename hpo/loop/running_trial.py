@@ -1,10 +1,12 @@
 """A running trial: its epochs so far, when it last sent an event, and its record when it ends."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from hpo.config.experiment import Objective
 from hpo.config.score import Score
+from hpo.loop.earlier_epochs import earlier_epochs
 from hpo.loop.silent_trials import Silence
 from hpo.study.failure import Failure
 from hpo.study.record import Reached, State, TrialRecord, failed
@@ -41,6 +43,8 @@ class RunningTrial:
     """Whether it was asked to pause."""
     seconds: float = 0.0
     """The time of its epochs so far."""
+    earlier: Sequence[EpochDone] = ()
+    """Its epochs in an earlier attempt, if it goes on from there."""
 
     @classmethod
     def of(cls, record: TrialRecord, objective: Objective, now: float, job: Job) -> "RunningTrial":
@@ -52,6 +56,8 @@ class RunningTrial:
             # A trial pauses at the end of a fold.
             running.folds_ended = len(running.fold_lengths)
             running.seconds = sum(running.curves.get("seconds", ()))
+        else:
+            running.earlier = earlier_epochs(job.resume, record.number)
         return running
 
     @property

@@ -223,6 +223,12 @@ class Pausing:
             self._writing = threading.Thread(target=self._write_beside, args=(snapshot,), name="checkpoint")
             self._writing.start()
 
+    def leave(self) -> None:
+        """Writes the state of the last epoch, for another attempt."""
+        self._join()
+        if self._latest is not None and self._job.checkpoints is not None:
+            self._write_beside(self._latest)
+
     def paused(self) -> Paused:
         """Writes the state of the last epoch."""
         self._join()

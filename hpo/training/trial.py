@@ -195,6 +195,9 @@ def _run(job: Job, dataset: Dataset, line: Line, pausing: Pausing) -> _Run:
             )
         )  # fmt: skip
         ended_by = trainer.fit(watch)
+        if ended_by == "interrupt":
+            # The next run goes on from there; it is written first, since the run waits only seconds for its trials.
+            pausing.leave()
         declared = built.declared()
         if ended_by == "pause" or watch.best is None:
             return _Run(dataset, ended_by, declared)

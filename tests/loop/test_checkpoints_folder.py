@@ -30,8 +30,9 @@ def write(tmp_path):
     return write
 
 
-def folder_of(tmp_path, running=(), **spec):
-    return CheckpointsFolder(tmp_path, Checkpointing(**spec), OBJECTIVE, running)
+def folder_of(tmp_path, running=(), trials=(), **spec):
+    alive = [replace(trial(number), state="running") for number in running]
+    return CheckpointsFolder(tmp_path, Checkpointing(**spec), OBJECTIVE, [*alive, *trials])
 
 
 def test_a_trial_goes_on_from_its_latest_checkpoint(tmp_path, write):
@@ -49,7 +50,7 @@ def test_what_no_running_trial_needs_is_deleted(tmp_path, write):
     (tmp_path / "notes.txt").write_text("mine")
     folder_of(tmp_path, {3})
     assert {file.name for file in tmp_path.iterdir()} == {kept.file.rpartition("/")[2], "notes.txt"}
-    CheckpointsFolder(tmp_path, None, OBJECTIVE, {3})
+    CheckpointsFolder(tmp_path, None, OBJECTIVE, [replace(trial(3), state="running")])
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
 
 
@@ -69,6 +70,19 @@ def test_the_next_attempt_goes_on_where_a_worker_died(tmp_path, write):
     own = write(4, 3)
     assert folder.of(retry) == own
     folder.trial_ended(retry, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("reason", ["lost", "interrupted", "killed"])
+def test_what_a_run_left_is_found_by_the_next_one(tmp_path, write, reason):
+    left = write(3, 2)
+    write(5, 2)
+    mine = failed(trial(3), Failure(reason))
+    folder = folder_of(tmp_path, trials=[mine, trial(5)])
+    assert folder.of(trial(6, origin=3, attempt=1)) == left
+    assert folder.of(trial(7, origin=5, attempt=1)) is None
+    # The next attempt has begun: its own checkpoint counts.
+    folder = folder_of(tmp_path, trials=[mine, trial(6, origin=3, attempt=1)])
     assert list(tmp_path.iterdir()) == []
 
 
