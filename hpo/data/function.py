@@ -106,7 +106,7 @@ def _made_in_batches(dataset: Any) -> bool | None:
     return any(known) if known else None
 
 
-def found(function: str, folders: Sequence[Path]) -> Any:
+def object_at(function: str, folders: Sequence[Path]) -> Any:
     """What stands at the import path of a user's function.
 
     Raises:
@@ -118,13 +118,13 @@ def found(function: str, folders: Sequence[Path]) -> Any:
         raise DataError(str(error)) from error
 
 
-def raised(function: str, folders: Sequence[Path], error: BaseException) -> DataError:
+def error_of_users_code(function: str, folders: Sequence[Path], error: BaseException) -> DataError:
     """What a user's function raised, with the line of the user's code."""
     return DataError(f"{function}: {place_of(error, folders)}: {type(error).__name__}: {error}")
 
 
 def _call(function: str, folders: tuple[Path, ...]) -> Mapping[PartName, Any]:
-    called = found(function, folders)
+    called = object_at(function, folders)
     if not callable(called):
         raise DataError(f"{function}: must be a function, got {in_words(called)}")
     if inspect.isgeneratorfunction(called):
@@ -138,7 +138,7 @@ def _call(function: str, folders: tuple[Path, ...]) -> Mapping[PartName, Any]:
     except (KeyboardInterrupt, Signalled):
         raise
     except BaseException as error:  # whatever the user's own code raises, be it exit()
-        raise raised(function, folders, error) from error
+        raise error_of_users_code(function, folders, error) from error
     if isinstance(returned, tuple | list) and len(returned) == 2:
         returned = dict(zip(("train", "test"), returned, strict=True))
     if not isinstance(returned, Mapping):

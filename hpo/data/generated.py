@@ -12,7 +12,7 @@ import numpy as np
 from hpo.config.experiment import DatasetSpec
 from hpo.data.checks import check_part
 from hpo.data.dataset import Array, Dataset, DatasetInfo, PartName
-from hpo.data.function import found, raised
+from hpo.data.function import error_of_users_code, object_at
 from hpo.data.source_data import RawDataset, RawGenerated, RawPart, Values, as_images
 from hpo.errors import DataError
 
@@ -48,7 +48,7 @@ class FunctionBatches:
         except DataError:
             raise
         except Exception as error:  # whatever the user's own code raises
-            raise raised(self.function, self.folders, error) from error
+            raise error_of_users_code(self.function, self.folders, error) from error
         raise DataError(f"{self.function}: must yield batches without end, and came to its end after {count}")
 
     def _checked(self, batch: Any, batch_size: int) -> Batch:
@@ -73,7 +73,7 @@ def read_generated(function: str, folders: Sequence[Path]) -> RawGenerated:
     return RawGenerated(function, FunctionBatches(function, tuple(folders)))
 
 
-def drawn(raw: RawGenerated, spec: DatasetSpec) -> RawDataset:
+def with_fixed_parts(raw: RawGenerated, spec: DatasetSpec) -> RawDataset:
     """Draws the fixed parts, each from a seed of its own.
 
     Raises:
@@ -96,7 +96,7 @@ def drawn(raw: RawGenerated, spec: DatasetSpec) -> RawDataset:
     return RawDataset(raw.source, parts["training"], parts["validation"], parts["test"], batches=raw.batches)
 
 
-def epoch_of(dataset: Dataset, batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
+def batches_of_epoch(dataset: Dataset, batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
     """The batches of an epoch: `steps_per_epoch` of `batch_size` fresh samples, as a Part has them.
 
     Args:
@@ -146,7 +146,7 @@ def _generator_function(function: str, folders: Sequence[Path]) -> Any:
     Raises:
         DataError: it cannot be found, or is something else.
     """
-    generator = found(function, folders)
+    generator = object_at(function, folders)
     if not inspect.isgeneratorfunction(generator):
         raise DataError(
             f"{function} yields no batches: steps_per_epoch is for a generator function (batch_size, rng), and arrays "

@@ -209,10 +209,10 @@ def _numbered_classes(targets: Mapping[PartName, Values], class_names: tuple[str
     found = np.unique(training.array)
     classes = len(class_names) or len(found)
     if not class_names and not np.array_equal(found, np.arange(classes)):
-        mend = "subtract 1" if found[0] == 1 and found[-1] == classes else "number them again from 0"
+        advice = "subtract 1" if found[0] == 1 and found[-1] == classes else "number them again from 0"
         raise DataError(
             f"{training.place}: labels must run from 0 to classes - 1 with none left out, got {classes} "
-            f"different ones from {found[0]:g} to {found[-1]:g}: {mend}"
+            f"different ones from {found[0]:g} to {found[-1]:g}: {advice}"
         )
     _check_two(classes, training)
     for values in targets.values():

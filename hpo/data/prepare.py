@@ -54,9 +54,9 @@ def prepare(raw: Raw, spec: DatasetSpec, hint: TaskHint | None = None) -> Datase
         rule = "is for arrays and tables, which are divided by hpo; leave it out"
         raise DataError(f"{rule} of {raw.source}", ("dataset", "shuffle"))
     if isinstance(raw, RawGenerated):
-        from hpo.data.generated import drawn
+        from hpo.data.generated import with_fixed_parts
 
-        raw, spec = drawn(raw, spec), spec.model_copy(update={"scaling": spec.scaling or "none"})
+        raw, spec = with_fixed_parts(raw, spec), spec.model_copy(update={"scaling": spec.scaling or "none"})
     found = [_from_pipelines(raw, spec, hint)] if isinstance(raw, RawPipelines) else _from_arrays(raw, spec, hint)
     check_augmentation(spec.augmentation, found[0])
     found[0] = with_extra_tests(found[0], spec.extra_tests)

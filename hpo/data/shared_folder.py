@@ -97,7 +97,7 @@ def open_prepared(folder: Path | str) -> Dataset:
 
 
 @lru_cache(maxsize=64)
-def decided_in(folder: Path) -> Mapping[str, str]:
+def decisions_of(folder: Path) -> Mapping[str, str]:
     """What the data of a prepared dataset decided of their section: scaling and task; empty where none is prepared.
 
     No folder is prepared twice under one name.

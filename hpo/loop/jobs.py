@@ -211,7 +211,7 @@ def make_job(
     Raises:
         InvalidSettings: a section of the experiment does not allow a value, or a combination of values.
     """
-    from hpo.data.shared_folder import decided_in
+    from hpo.data.shared_folder import decisions_of
 
     training, dataset = sections(plan, params)
     dataset = dataset if split is None else redrawn(dataset, split)
@@ -219,7 +219,7 @@ def make_job(
         raise InvalidSettings(f"training.{'.'.join(wrong.key)}: {wrong.message}")
     space = plan.whole_space
     prepared_in = folder(dataset)
-    decided = dict(decided_in(prepared_in))
+    decided = dict(decisions_of(prepared_in))
     if "target_scaling" in decided and models.keys(plan.space.model) is not None:
         activation = space.settings(params).get("output_activation", "linear")
         if not undoes_target_scaling(decided["target_scaling"], training.loss, activation):

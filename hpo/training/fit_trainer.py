@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from hpo.data.dataset import Dataset
-from hpo.data.generated import epoch_of
+from hpo.data.generated import batches_of_epoch
 from hpo.models import Built
 from hpo.training.augmentation import Augment, augment_steps
 from hpo.training.class_weights import sample_weights, weights_by_class
@@ -122,7 +122,7 @@ class FitTrainer:
         self._callbacks = [keras.callbacks.LambdaCallback(on_epoch_begin=self._count), *self._callbacks]
 
         def batches() -> Iterator[tuple[Any, Any]]:
-            for x, y in epoch_of(self._dataset, self._job.training.batch_size, self._job.seed, self._epoch):
+            for x, y in batches_of_epoch(self._dataset, self._job.training.batch_size, self._job.seed, self._epoch):
                 yield info.scaling.apply(x), labels_for(model, y, info)
 
         kinds = tuple(tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in self._part("training"))

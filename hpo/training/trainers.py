@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from hpo.config.training_rules import has_schedule
 from hpo.data.dataset import Array, Dataset
-from hpo.data.generated import epoch_of
+from hpo.data.generated import batches_of_epoch
 from hpo.models import Built
 from hpo.training.augmentation import augment_for
 from hpo.training.class_weights import sample_weights, weights_by_class
@@ -215,7 +215,7 @@ class _GraphTrainer:
 
     def _fresh(self, epoch: int) -> Iterator[Weighted]:
         training, info = self._job.training, self._dataset.info
-        for x, y in epoch_of(self._dataset, training.batch_size, self._job.seed, epoch):
+        for x, y in batches_of_epoch(self._dataset, training.batch_size, self._job.seed, epoch):
             yield x, y, sample_weights(training.class_weight, y, info)
 
     def test(self, weights: list[Any]) -> Scored:

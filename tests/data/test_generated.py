@@ -10,7 +10,7 @@ import pytest
 
 from hpo.config.experiment import DatasetSpec
 from hpo.data import Dataset, load, open_prepared, save
-from hpo.data.generated import epoch_of
+from hpo.data.generated import batches_of_epoch
 from hpo.errors import DataError
 
 # Python imports a module of one name once.
@@ -59,15 +59,15 @@ def test_batches_are_fresh_each_epoch_and_the_same_for_the_same_trial(
 ) -> None:
     save(generated(), tmp_path / "data")
     dataset = open_prepared(tmp_path / "data")
-    first = list(epoch_of(dataset, 16, seed=3, epoch=0))
+    first = list(batches_of_epoch(dataset, 16, seed=3, epoch=0))
     assert [(x.shape, y.shape, y.dtype) for x, y in first] == [((16, 3), (16,), np.int32)] * 4
     everything = np.concatenate([x for x, _ in first])
     for seed, epoch in ((3, 1), (4, 0), (0, 3)):
-        others = np.concatenate([x for x, _ in epoch_of(dataset, 16, seed, epoch)])
+        others = np.concatenate([x for x, _ in batches_of_epoch(dataset, 16, seed, epoch)])
         assert not np.isin(others, everything).any()
     for part in (dataset.training, dataset.validation, dataset.test):
         assert not np.isin(part.x, everything).any()
-    again = np.concatenate([x for x, _ in epoch_of(dataset, 16, seed=3, epoch=0)])
+    again = np.concatenate([x for x, _ in batches_of_epoch(dataset, 16, seed=3, epoch=0)])
     np.testing.assert_array_equal(again, everything)
 
 
@@ -109,13 +109,13 @@ def test_what_changes_on_the_way_is_found_in_training(generated: Callable[..., D
         "for number in range(3):\n    yield np.ones((batch_size, 2)) * rng.random(), rng.random(batch_size)"
     )
     with pytest.raises(DataError, match="must yield batches without end, and came to its end after 3"):
-        list(epoch_of(ends, 8, 0, 0))
+        list(batches_of_epoch(ends, 8, 0, 0))
     grows = "for width in (2, 3):\n    yield rng.random((batch_size, width)), rng.random(batch_size)"
     with pytest.raises(DataError, match=r"epoch 1: x must be as in the first batch, .* got float64 of shape \(3,\)"):
-        list(epoch_of(generated(grows), 8, 0, 0))
+        list(batches_of_epoch(generated(grows), 8, 0, 0))
     classes = "for most in (2, 7):\n    yield rng.random((batch_size, 2)), np.arange(batch_size) % most"
     with pytest.raises(DataError, match=r"epoch 1: labels must be classes 0 to 1, .* got up to 6"):
-        list(epoch_of(generated(classes), 8, 0, 0))
+        list(batches_of_epoch(generated(classes), 8, 0, 0))
 
 
 def test_the_training_part_is_a_thousand_samples_unless_limited(generated: Callable[..., Dataset]) -> None:
@@ -146,7 +146,7 @@ def test_labels_that_change_are_found_in_training(generated: Callable[..., Datas
     # The first batch of each draw is as it should be.
     dataset = generated(f"for number in (0, 1):\n    yield rng.random((batch_size, 3)), {labels}")
     with pytest.raises(DataError, match=f"epoch 3: {message}"):
-        list(epoch_of(dataset, 8, 0, 2))
+        list(batches_of_epoch(dataset, 8, 0, 2))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_labels_that_change_are_found_in_training(generated: Callable[..., Datas
 def test_batches_of_another_size_are_refused(generated: Callable[..., Dataset], x: str, shape: str) -> None:
     def load_and_train() -> None:
         dataset = generated(f"for number in (0, 1):\n    yield {x}, np.arange(batch_size) % 2")
-        list(epoch_of(dataset, 8, 0, 0))
+        list(batches_of_epoch(dataset, 8, 0, 0))
 
     with pytest.raises(DataError, match=f"must have batch_size samples and labels, .* {shape}"):
         load_and_train()
@@ -164,7 +164,7 @@ def test_batches_of_another_size_are_refused(generated: Callable[..., Dataset], 
 
 def test_labels_of_regression_and_of_one_column(generated: Callable[..., Dataset]) -> None:
     dataset = generated("while True:\n    yield rng.random((batch_size, 3)), rng.random((batch_size, 1))")
-    batches = list(epoch_of(dataset, 8, 0, 0))
+    batches = list(batches_of_epoch(dataset, 8, 0, 0))
     assert [(y.shape, y.dtype) for _, y in batches] == [((8,), np.float32)] * 4
     dataset = generated("while True:\n    yield rng.random((batch_size, 3)), np.eye(2)[np.arange(batch_size) % 2]")
-    assert [(y.shape, y.dtype) for _, y in epoch_of(dataset, 8, 0, 0)] == [((8, 2), np.float32)] * 4
+    assert [(y.shape, y.dtype) for _, y in batches_of_epoch(dataset, 8, 0, 0)] == [((8, 2), np.float32)] * 4

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hpo.data import open_prepared
-from hpo.data.generated import epoch_of
+from hpo.data.generated import batches_of_epoch
 from hpo.training import graph
 
 SURFACE = {"function": "own_batches:surface", "steps_per_epoch": 30, "validation": 200, "test": 100}
@@ -42,7 +42,7 @@ def test_each_epoch_trains_on_its_steps_of_fresh_batches(train: Any, trained: An
     scale = dataset.info.scaling.apply
     outputs = []
     for epoch in range(2):
-        batches = list(epoch_of(dataset, 20, 3, epoch))
+        batches = list(batches_of_epoch(dataset, 20, 3, epoch))
         assert len(batches) == 30
         outputs.append((scale(np.concatenate([x for x, _ in batches])), np.concatenate([y for _, y in batches])))
     assert still.curves["loss"][0] != pytest.approx(still.curves["loss"][1], rel=1e-3)
