@@ -12,7 +12,7 @@ CODE = """
 import keras
 
 def make(params, dataset):
-    assert type(params) is dict
+    assert isinstance(params, dict)
     model = keras.Sequential([keras.Input(dataset.input_shape), keras.layers.Dense(params["units"])])
     if params.get("compiled"):
         model.compile("sgd", "mse")
@@ -50,7 +50,7 @@ def test_a_function_of_params_and_dataset(folder, info, compiled):
     built = build("own_models:make", {"units": 3, "compiled": compiled}, info, [folder])
     assert built.model.output_shape == (None, 3)
     assert built.model.compiled is compiled
-    assert (built.fit, built.declared()) == (None, None)
+    assert (built.fit, built.declared(), built.reads) == (None, None, {"units", "compiled"})
 
 
 def test_declares_nothing(folder, info):
