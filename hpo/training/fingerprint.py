@@ -17,6 +17,7 @@ from hpo.training.fresh_process import users_modules
 from hpo.training.learning_rate import decay_epochs_of
 from hpo.training.messages import Job
 
+_ONLY_SAID = ("name", "source", "draws", "repeated", "notes", "default_scaling")
 _FIGURES_DEPEND_ON = ("python", "hpo", "tensorflow", "keras", "numpy")
 
 
@@ -35,12 +36,17 @@ def fingerprint(job: Job, info: DatasetInfo) -> dict[str, Any]:
         "training section": training,
         "objective": [job.objective.model_dump(mode="json"), job.plain_loss],
         "augmentation": job.augmentation and job.augmentation.model_dump(mode="json"),
-        "dataset": _digest(json.dumps(info_as_json(info), sort_keys=True).encode()),
+        "dataset": _digest(json.dumps(_of_samples(info), sort_keys=True).encode()),
         "number of threads": tf.config.threading.get_intra_op_parallelism_threads(),
         "set of versions": _versions(),
     }
     plain: dict[str, Any] = json.loads(json.dumps(found, default=str))
     return plain
+
+
+def _of_samples(info: DatasetInfo) -> dict[str, Any]:
+    """What is known of a dataset without what was only said of it, which a study that goes on says otherwise."""
+    return {name: value for name, value in info_as_json(info).items() if name not in _ONLY_SAID}
 
 
 def code_of(folders: Sequence[str]) -> dict[str, str]:

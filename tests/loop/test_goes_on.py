@@ -62,7 +62,7 @@ def whole(tmp_path_factory):
     return {name: curve for name, curve in curves(home).items() if name != "seconds"}
 
 
-@pytest.mark.parametrize("ending", ["worker"])
+@pytest.mark.parametrize("ending", ["worker", "coordinator", "ctrl-c"])
 def test_a_trial_goes_on_where_it_was_killed(whole, tmp_path, ending):
     home = tmp_path / "home"
     process = begun(home)
