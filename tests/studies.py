@@ -139,11 +139,9 @@ class Log:
     epochs: int = 0
     started: int = 0
     silent: list[tuple[int, float, float | None]] = field(default_factory=list)
-    notes: list[str | None] = field(default_factory=list)
 
     def trial_started(self, record: TrialRecord) -> None:
         self.started += 1
-        self.notes.append(record.note)
 
     def epoch_done(self, record: TrialRecord, event: EpochDone) -> None:
         self.epochs += 1

@@ -250,10 +250,10 @@ class Coordinator:
             # Its checkpoint could not be used.
             running.start_over()
             self._study.start_over(event.trial)
+        running.record = replace(running.record, model_parameters=event.model_parameters, note=event.note)
         if running.started:
             return
         running.started = True
-        running.record = replace(running.record, model_parameters=event.model_parameters, note=event.note)
         for observer in self._observers:
             observer.trial_started(running.record)
         # The epochs of the earlier attempt that it goes on from.

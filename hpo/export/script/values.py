@@ -189,12 +189,13 @@ def _compiling(model: keras.Model, job: Job, dataset: Dataset) -> dict[str, Any]
         "optimizer": _call(f"keras.optimizers.{optimizer}", optimizer_options(training)),
         "loss": _call(f"keras.losses.{loss['class_name']}", options) if options else repr(loss),
         "metrics": [repr(one) if isinstance(one, str) else _metric(one, model, dataset) for one in config["metrics"]],
+        "targets": None,
     }
     if isinstance(model.loss, OwnUnitLoss):
         factor = model.loss.factor
         layer, of = layer_as_code(model.layers[-1]), model.loss.loss
-        targets = {"factor": factor[0] if len(factor) == 1 else factor, "loss": of, "layer": layer}
-        return {**found, "loss": "own_unit_loss", "targets": targets}
+        found["loss"] = "own_unit_loss"
+        found["targets"] = {"factor": factor[0] if len(factor) == 1 else factor, "loss": of, "layer": layer}
     return found
 
 
