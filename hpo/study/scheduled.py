@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo.config.experiment import StudySpec
@@ -37,19 +38,26 @@ class Scheduled:
         self.deadline = math.inf
         """The study's deadline by `time.monotonic`."""
         self._why: dict[int, str] = {}
+        self._history = History(Cube(definition.space), self._units, self._folds)
 
     def read(self, space: SearchSpace, trials: Sequence[FrozenTrial]) -> None:
-        """Begins anew: with this space, and with the trials of the record."""
+        """Begins anew: with this space, and with the trials of the record. Those in training go on training."""
         self._space = space
+        training = self._in_training()
         self._history = History(Cube(space), self._units, self._folds)
         self._schedule: Schedule = make_schedule(
             self._spec.schedule.name, self._spec.schedule.options, self._history, self._seed
         )
         for trial in trials:
             if trial.state is not TrialState.WAITING:
-                self._read(trial)
+                self._read(trial, training.get(trial.number))
 
-    def _read(self, trial: FrozenTrial) -> None:
+    def _in_training(self) -> dict[int, int]:
+        """Number -> the unit to which it trains, of the trials that are training now."""
+        numbers, until = self._history.numbers, self._history.until
+        return {int(numbers[row]): int(until[row]) for row in np.flatnonzero(self._history.running)}
+
+    def _read(self, trial: FrozenTrial, trains_to: int | None) -> None:
         record, config = record_of(trial), config_of(trial)
         if self._space.complaints(config) or not self._whole(config):
             return
@@ -59,7 +67,9 @@ class Scheduled:
         for step, value in reports.items():
             seconds = spent[step - 1] if step <= len(spent) else 0.0
             self._history.unit_done(trial.number, merit(value, self._direction), seconds)
-        if record.state == "running":
+        if trains_to is not None:
+            self._history.go_on(trial.number, trains_to)
+        elif record.state == "running":
             # Either it is paused, or its coordinator was killed, and it will be marked as lost.
             self._history.pause(trial.number)
         else:
