@@ -1,21 +1,19 @@
-"""The plan of a study that was begun before, with what was decided then where its file leaves it open."""
+"""The plan of a study that was begun before, with what its data decided then where its file leaves it open."""
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from hpo.errors import HpoError
 from hpo.plan.plan import Plan
 from hpo.storage.database import is_database_error
-from hpo.study.read import begun_scaling
+from hpo.study.read import decided_before
 
 
 def as_begun(plan: Plan) -> Plan:
-    """The plan with the scaling of its study, if the study exists: what is the default may have changed since."""
-    dataset = plan.experiment.dataset
-    if None not in (dataset.scaling, dataset.target_scaling):
-        return plan
+    """The plan with the scaling and the task of its study, if the study exists: the defaults may have changed since."""
     try:
-        scaling = begun_scaling(plan.storage, plan.experiment.name)
+        decided = decided_before(plan.storage, plan.experiment.name, plan.experiment.dataset.target)
     except HpoError:
         return plan
     except Exception as error:
@@ -23,12 +21,12 @@ def as_begun(plan: Plan) -> Plan:
         if is_database_error(error):
             return plan
         raise
-    return plan if scaling is None else scaled_as(plan, scaling)
+    return plan if decided is None else decided_as(plan, decided)
 
 
-def scaled_as(plan: Plan, scaling: Mapping[str, str]) -> Plan:
-    """The plan with that scaling (key of the dataset section -> value), where its file names none."""
+def decided_as(plan: Plan, decided: Mapping[str, Any]) -> Plan:
+    """The plan with what was decided (key of the dataset section -> value), where its file leaves it open."""
     dataset = plan.experiment.dataset
-    unnamed = {key: value for key, value in scaling.items() if getattr(dataset, key) is None}
+    unnamed = {key: value for key, value in decided.items() if getattr(dataset, key) is None}
     dataset = dataset.model_copy(update=unnamed)
     return replace(plan, experiment=plan.experiment.model_copy(update={"dataset": dataset}))

@@ -69,18 +69,18 @@ def extend(study: str, experiment: str | Path | Mapping[str, Any], options: Opti
         StudyMismatch: objective, data, model or training differ, so that scores would not compare.
     """
     from hpo.config.declared import Declared
-    from hpo.loop.as_begun import scaled_as
+    from hpo.loop.as_begun import decided_as
     from hpo.reuse.import_trials import carry
     from hpo.reuse.past_trials import Wanted, of_study, same_pruner
     from hpo.study.attributes import DECLARED
-    from hpo.study.read import known_study, scaling_of, view_of
+    from hpo.study.read import decided_in, known_study, view_of
     from hpo.study.stored_trial import own_trials
 
     options = options or Options()
     plan = _plan(experiment, study, options)
     old = known_study(options.storage or plan.storage, study)
     view = view_of(old, options.storage or plan.storage)
-    plan = scaled_as(plan, scaling_of(view.identity))
+    plan = decided_as(plan, decided_in(old.user_attrs))
     stored = old.user_attrs.get(DECLARED)
     declared = None if stored is None else Declared(stored)
     definition = _definition(replace(plan, declared=declared))

@@ -91,8 +91,10 @@ def read_study(url: str, name: str) -> StudyView:
     return view_of(study, url, known)
 
 
-def begun_scaling(url: str, name: str) -> dict[str, str] | None:
-    """The scaling with which a study was begun, as keys of the dataset section; None if there is no such study.
+def decided_before(url: str, name: str, target: str | None) -> dict[str, Any] | None:
+    """What the data of a study decided of their section, key -> value; None if there is no such study.
+
+    `target`: the column to predict; None too if the study has another.
 
     Raises:
         NotFound: there is no store.
@@ -102,13 +104,23 @@ def begun_scaling(url: str, name: str) -> dict[str, str] | None:
         known = database.get_study_user_attrs(database.get_study_id_from_name(name))
     except KeyError:
         return None
-    return scaling_of(known[IDENTITY]) if IDENTITY in known else None
+    if IDENTITY not in known or known[EXPERIMENT]["dataset"].get("target") != target:
+        return None
+    return decided_in(known)
 
 
-def scaling_of(identity: Mapping[str, Any]) -> dict[str, str]:
-    """The scaling of a study's data, as keys of the dataset section; earlier versions of hpo scaled no targets."""
-    dataset = identity["dataset"]
-    return {"scaling": dataset["scaling"], "target_scaling": dataset.get("target_scaling", "none")}
+def decided_in(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What the data of a study decided of their section, key -> value, by the attributes of the study."""
+    dataset, data = attributes[IDENTITY]["dataset"], attributes.get(DATA, {})
+    # Earlier versions of hpo scaled no targets.
+    found = {"scaling": dataset["scaling"], "target_scaling": dataset.get("target_scaling", "none")}
+    if "task" in data:
+        found["task"] = data["task"]
+    # They took a class that is too small for strata as a reason to make none.
+    draws = data.get("draws") or ()
+    if draws and not any(draw["stratified"] or "method" in draw for draw in draws):
+        found["stratify"] = False
+    return found
 
 
 @read_patiently
@@ -150,7 +162,7 @@ def view_of(study: optuna.Study, url: str, trials: Sequence[FrozenTrial] | None 
     confirmed, experiment = attributes.get(CONFIRMATION), kept_experiment(attributes[EXPERIMENT])
     if isinstance(dataset := experiment.get("dataset"), Mapping):
         # What is the default may have changed since the study was begun.
-        begun = {key: one for key, one in scaling_of(attributes[IDENTITY]).items() if dataset.get(key) is None}
+        begun = {key: one for key, one in decided_in(attributes).items() if dataset.get(key) is None}
         experiment = {**experiment, "dataset": {**dataset, **begun}}
     return StudyView(
         name=study.study_name,

@@ -3,6 +3,7 @@
 import io
 import json
 import textwrap
+from typing import Any
 
 import numpy as np
 import optuna
@@ -16,7 +17,7 @@ from hpo.plan.exported_file import read_exported, write_exported
 from hpo.plan.plan import load_plan
 from hpo.plan.rebuilt import plan_of_study
 from hpo.preview.check import check
-from hpo.study.attributes import EXPERIMENT, IDENTITY
+from hpo.study.attributes import DATA, EXPERIMENT, IDENTITY
 from hpo.study.read import read_study
 
 SCRIPT = """
@@ -116,6 +117,28 @@ def test_targets_of_an_old_study_stay_as_they_are(folder):
     del content["experiment"]["dataset"]["target_scaling"]
     (folder / "best.json").write_text(json.dumps(content))
     assert read_exported(folder / "best.json").plan.experiment.dataset.target_scaling == "none"
+
+
+def test_an_old_study_keeps_its_task_and_the_parts_that_it_drew(folder):
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    columns = np.column_stack([x, x[:, 0] > 0])
+    np.savetxt(folder / "t.csv", columns, "%.3f", ",", header="a,b,y", comments="")
+    space = {"model": "mlp", "parameters": {"depth": 1, "width": {"type": "int", "low": 2, "high": 4}}}
+    dataset = {"path": "t.csv", "target": "y"}
+    experiment = {**EXPERIMENT_FILE, "name": "t", "search_space": space, "objective": "val_loss"}
+    experiment |= {"training": {"epochs": 1}}
+    ways: dict[str, dict[str, Any]] = {"numbers": {"task": "regression"}, "drawn": {"stratify": False}}
+    for name, decided in ways.items():
+        old = {**experiment, "name": name, "dataset": {**dataset, **decided}}
+        hpo.run(old, home=folder / "mlruns")
+        now = {**old, "dataset": dataset}
+        # As earlier code kept it, which knew of one way to draw parts.
+        study = optuna.load_study(study_name=name, storage=load_plan(now, home=folder / "mlruns").storage)
+        data = study.user_attrs[DATA]
+        draws = [{key: draw[key] for key in ("purpose", "count", "stratified")} for draw in data["draws"]]
+        study.set_user_attr(DATA, {**data, "draws": draws})
+        ran = hpo.run(now, overrides=["study.trials=2"], home=folder / "mlruns")
+        assert [trial.state for trial in ran.trials] == ["complete"] * 2
 
 
 def test_ids_too_large_for_float32_are_refused_at_their_line(folder):
