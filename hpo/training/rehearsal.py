@@ -3,11 +3,16 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hpo.data.dataset import Dataset, Part
+import numpy as np
+
+from hpo.data.dataset import Dataset, Part, class_numbers
 from hpo.data.function import FunctionStream
 from hpo.data.shared_folder import save
 from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Started, StopReason
 from hpo.training.trial import train
+
+# Metrics of a whole part are defined on so many samples, some of them only where there is one of each class.
+_LEAST = 2
 
 
 @dataclass(frozen=True)
@@ -57,16 +62,20 @@ class _Line:
 
 
 def _few(dataset: Dataset, batch_size: int) -> Dataset:
-    """A batch of each part; of folds those of the first."""
+    """A batch of each part, and more where it lacks a class; of folds those of the first."""
     if dataset.folds:
         return _few(dataset.folds[0], batch_size)
     if isinstance(dataset.stream, FunctionStream):
-        return replace(dataset, stream=replace(dataset.stream, steps=1))
-
-    def some(part: Part) -> Part:
-        return Part(part.x[:batch_size], part.y[:batch_size])
+        return replace(dataset, stream=replace(dataset.stream, steps=_steps(dataset, batch_size)))
 
     info = dataset.info
+
+    def some(part: Part) -> Part:
+        rows = np.arange(min(max(batch_size, _LEAST), len(part)))
+        if info.classes is not None:
+            rows = np.union1d(rows, np.unique(class_numbers(part.y), return_index=True)[1])
+        return Part(part.x[rows], part.y[rows])
+
     return replace(
         dataset,
         info=replace(info, steps_per_epoch=info.steps_per_epoch and 1),
@@ -75,3 +84,16 @@ def _few(dataset: Dataset, batch_size: int) -> Dataset:
         test=some(dataset.test),
         extra_tests={name: some(part) for name, part in dataset.extra_tests.items()},
     )
+
+
+def _steps(dataset: Dataset, batch_size: int) -> int:
+    """The batches of a pipeline's validation part until there was a sample of each class; 1 if there is never one."""
+    assert dataset.stream is not None
+    seen = set[int]()
+    for count, (_, y) in enumerate(dataset.stream("validation", batch_size), 1):
+        if dataset.info.classes is None:
+            break
+        seen |= set(class_numbers(np.asarray(y)).tolist())
+        if len(seen) == dataset.info.classes:
+            return count
+    return 1

@@ -143,6 +143,8 @@ def _finished_folds(job: Job, runs: Sequence["_Run"], best: "_Run | None", pausi
     if best is not None and best.model is None and weights is not None:
         # It was trained before the trial paused.
         model = _built(job, best.dataset).model
+        if not model.built:
+            model(best.dataset.info.scaling.apply(best.dataset.validation.x[:1]))
         model.set_weights(weights)
         best = replace(best, model=model)
     return _finished(job, whole, _save(job, whole.best, best))

@@ -101,3 +101,20 @@ def test_folds_and_pipelines_are_tried_too(checked: Callable[..., Checked]) -> N
     (warning,) = found.as_json()["warnings"]
     assert warning["key"] == "search_space.parameters.l2"
     assert "set objective: val_crossentropy" in warning["message"]
+
+
+def test_a_metric_that_needs_each_class_is_tried_on_samples_of_each(checked: Callable[..., Checked]) -> None:
+    rare = (
+        "import tensorflow as tf\nimport numpy as np\n"
+        + SOUND
+        + "X, Y = np.eye(90, 4, dtype='float32'), np.arange(90) % 15 // 14\n"
+        "def arrays():\n    return {'train': (X, Y)}\n"
+        "def pipelines():\n    d = tf.data.Dataset.from_tensor_slices((X, Y))\n"
+        "    return {'train': d, 'validation': d, 'test': d}\n"
+    )
+    training = {"batch_size": 4, "metrics": ["auc"]}
+    for data in ("arrays", "pipelines"):
+        found = checked(
+            f"rare_{data}", rare, {"dataset": f"{{m}}:{data}", "objective": "val_auc", "training": training}
+        )
+        assert found.tried["smallest"].failure is None

@@ -41,12 +41,17 @@ CASES = {
     "accumulated gradients": {"model": "pausing_models:accumulating"},
     "a HyperModel": {"model": "pausing_models:Tuned", "params": {"units": 12}},
     "folds": {"params": WIDE, "data": {**DIGITS, "validation": {"folds": 3}}, "training": training(epochs=2)},
+    "folds of a model that is built as it trains": {
+        "model": "pausing_models:unbuilt",
+        "data": {**DIGITS, "validation": {"folds": 2}},
+        "training": training(epochs=2),
+    },
     "generated data": {
         "params": WIDE,
         "data": {"function": "own_batches:sides", "steps_per_epoch": 6, "validation": 32, "test": 32},
     },
 }
-PAUSES = {"folds": (2, 3)}
+PAUSES = {"folds": (2, 3), "folds of a model that is built as it trains": (2,)}
 
 
 def everything(line):
