@@ -238,6 +238,8 @@ class DatasetSpec(Shorthand):
     def _one_order(self) -> Self:
         if not self.shuffle and self.validation.column is not None:
             raise ValueError("shuffle: false and validation.group or validation.time exclude each other")
+        if self.stratify and (not self.shuffle or self.validation.time is not None):
+            raise ValueError("stratify: true is for parts that are drawn, and these follow each other; leave it out")
         return self
 
     @property

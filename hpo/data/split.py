@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -205,5 +205,9 @@ def split_notes(spec: DatasetSpec, rows: Rows, by: Array | None) -> Iterator[str
         counts = ", ".join(f"{name} {len(part)}" for name, part in own.items())
         yield f"parts follow each other in the order of the samples: {counts}"
     elif spec.validation.time is not None and by is not None:
-        spans = ", ".join(f"{name} {by[part].min()} to {by[part].max()}" for name, part in own.items())
+        spans = ", ".join(f"{name} {_time(by[part].min())} to {_time(by[part].max())}" for name, part in own.items())
         yield f"parts follow each other by column {spec.validation.time}, which {inputs}: {spans}"
+
+
+def _time(value: Any) -> str:
+    return str(int(value)) if isinstance(value, np.floating) and value.is_integer() else str(value)

@@ -10,14 +10,12 @@ import numpy as np
 from hpo.config.dataset import DatasetSpec
 from hpo.data.column import Column
 from hpo.data.dates import ISO, formats_of, has_hours, parsed
-from hpo.data.table_file import TableFile
+from hpo.data.table_file import MISSING, TableFile
 from hpo.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_TOKENS = ("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None", "none", "?", "-", ".")
-"""What stands for a missing number or date in text files; between other texts these are texts."""
 _STRAY = 0.05
 """A column of numbers with fewer other values than this share has mistakes in it."""
 _NUMBERS = ("boolean", "integer", "floating", "mixed-integer-float", "decimal")
@@ -140,7 +138,7 @@ def _kind_of_texts(table: TableFile, name: str) -> tuple[str, str | None]:
     place = f"{table.path}: column {name!r}"
     values = table.frame[name].dropna()
     stripped = values.str.strip()
-    told = stripped[~stripped.isin(_TOKENS)]
+    told = stripped[~stripped.isin(MISSING)]
     forms = formats_of(told)
     if len(forms) > 1:
         raise DataError(
@@ -174,7 +172,7 @@ def numbers(table: TableFile, name: str) -> "pd.Series":
 
     column = table.frame[name]
     if column.dtype.kind not in "biuf":
-        plain = column.where(~column.astype(str).str.strip().isin(_TOKENS))
+        plain = column.where(~column.astype(str).str.strip().isin(MISSING))
         converted = pd.to_numeric(plain.astype(object).map(_plain_number, na_action="ignore"), errors="coerce")
         wrong = (converted.isna() & plain.notna()).to_numpy()
         if wrong.any():
@@ -210,7 +208,7 @@ def dates(table: TableFile, name: str, form: str | None) -> "pd.Series":
     if pd.api.types.infer_dtype(column, skipna=True) in _DATES:
         return pd.to_datetime(column, utc=True).dt.tz_localize(None)
     plain = column.astype(object).map(str, na_action="ignore")
-    plain = plain.where(~plain.isin(_TOKENS))
+    plain = plain.where(~plain.isin(MISSING))
     times = parsed(plain, form or ISO)
     wrong = (times.isna() & plain.notna()).to_numpy()
     if wrong.any():
@@ -219,6 +217,15 @@ def dates(table: TableFile, name: str, form: str | None) -> "pd.Series":
             f"{table.path}: column {name!r}: must hold dates {how}, {table.row(row)} holds {column.iloc[row]!s:.40}"
         )
     return times
+
+
+def without_tokens(values: "pd.Series") -> "pd.Series":
+    """Texts of which those that stand for a missing number are NaN, if all others are numbers."""
+    import pandas as pd
+
+    told = values.where(~values.str.strip().isin(MISSING))
+    numbered = bool(told.notna().any()) and bool(pd.to_numeric(told.dropna(), errors="coerce").notna().all())
+    return told if numbered else values
 
 
 def texts(table: TableFile, name: str) -> "pd.Series":

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+MISSING = ("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None", "none", "?", "-", ".")
+"""What stands for a missing number or date in text files; between other texts these are texts."""
 _LOOKED_AT = 100
 """Lines from which the separator is told."""
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_DECIMAL_COMMA = r"\s*[+-]?\d+(,\d+)?([eE][+-]?\d+)?\s*"
 _LEADING_ZERO = re.compile(r'(?:^|[,;\t|"\n])0\d')
 
 
@@ -158,7 +161,21 @@ def _parsed(path: Path, text: str, separator: str, decimal: str, as_text: Collec
     except ValueError as error:
         raise DataError(f"{path}: cannot be read as {path.suffix}: {error}") from None
     frame.columns = [str(name) for name in frame.columns]
+    if decimal == ",":
+        # pandas leaves a column as text where NA, for one, stands between its numbers.
+        for name in frame.columns.difference(list(as_text)):
+            if _are_decimals(frame[name]):
+                frame[name] = frame[name].str.replace(",", ".")
     return frame
+
+
+def _are_decimals(column: "pd.Series") -> bool:
+    """Whether a column of texts holds numbers, with a decimal comma if any, and what stands for missing ones."""
+    values = column.dropna()
+    if values.dtype.kind in "biufM":
+        return False
+    told = values.astype(str)[~values.astype(str).str.strip().isin(MISSING)]
+    return bool(len(told) and told.str.fullmatch(_DECIMAL_COMMA).all())
 
 
 def _has_decimal_commas(frame: "pd.DataFrame") -> bool:
@@ -168,8 +185,7 @@ def _has_decimal_commas(frame: "pd.DataFrame") -> bool:
         values = frame[name].dropna()
         if values.dtype.kind == "f" and (values % 1 != 0).any():
             return False
-        if values.dtype.kind not in "biufM" and len(values):
-            found |= bool(values.astype(str).str.fullmatch(r"\s*[+-]?\d+(,\d+)?([eE][+-]?\d+)?\s*").all())
+        found |= _are_decimals(values) and bool(values.astype(str).str.contains(",").any())
     return found
 
 

@@ -11,13 +11,13 @@ from hpo.config.dataset import DatasetSpec
 from hpo.data.column import Column
 from hpo.data.dataset import Array, DatasetInfo
 from hpo.data.source_data import RawDataset, RawPart, Values
-from hpo.data.table_columns import columns_of, dates, kind_of, numbers, texts
+from hpo.data.table_columns import columns_of, dates, kind_of, numbers, texts, without_tokens
 from hpo.data.table_features import Encoded, encode, filled
 from hpo.data.table_file import Format, TableFile, read_table_file
 from hpo.errors import DataError, nearest
 
 if TYPE_CHECKING:
-    pass
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def read_table(path: Path, spec: DatasetSpec) -> RawDataset:
         )
     columns = columns_of(table, inputs, spec)
     encoded = encode(table, columns)
-    y = Values(_targets(table, target), f"{path}: column {target!r}")
+    y = Values(_targets(table, target, target in spec.categorical), f"{path}: column {target!r}")
     notes = (*table.notes, *_notes(encoded, columns))
     part = RawPart(Values(encoded.features, str(path)), y)
     return RawDataset(str(path), part, is_table=True, columns=columns, split_by=_split_by(table, spec), notes=notes)
@@ -110,10 +110,8 @@ def _split_by(table: TableFile, spec: DatasetSpec) -> Array | None:
     if by is None:
         return None
     place = f"{table.path}: column {by!r}"
-    missing = table.frame[by].isna().to_numpy()
-    if missing.any():
-        raise DataError(f"{place}: must have a value in every row, {table.row(int(missing.argmax()))} has none")
     if spec.validation.group is not None:
+        _check_complete(table, by, table.frame[by])
         codes, _ = table.frame[by].factorize(sort=True)
         return np.asarray(codes)
     kind, form = kind_of(table, by, spec)
@@ -125,16 +123,26 @@ def _split_by(table: TableFile, spec: DatasetSpec) -> Array | None:
             ("dataset", "validation", "time"),
         )
     values = numbers(table, by) if kind == "number" else dates(table, by, form)
+    _check_complete(table, by, values)
     return np.asarray(values.to_numpy())
 
 
-def _targets(table: TableFile, target: str) -> Array:
+def _check_complete(table: TableFile, by: str, values: "pd.Series") -> None:
+    missing = values.isna().to_numpy()
+    if missing.any():
+        row = table.row(int(missing.argmax()))
+        raise DataError(f"{table.path}: column {by!r}: must have a value in every row, {row} has none")
+
+
+def _targets(table: TableFile, target: str, is_text: bool) -> Array:
     import pandas as pd
 
     column, place = table.frame[target], f"{table.path}: column {target!r}"
     inferred = pd.api.types.infer_dtype(column, skipna=True)
     plain = {"boolean": np.bool_, "integer": np.int64, "floating": np.float64, "mixed-integer-float": np.float64}
     values = texts(table, target) if inferred in ("string", "categorical") else column
+    if inferred == "string" and not is_text:
+        values = without_tokens(values)
     missing = values.isna().to_numpy()
     if missing.any():
         raise DataError(

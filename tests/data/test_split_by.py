@@ -137,3 +137,11 @@ def test_what_cannot_be_divided_so(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match=r"exclude each other|as_input is for"):
             DatasetSpec.model_validate({"name": "iris", **wrong})
+
+
+def test_times_must_be_told_and_are_in_one_order(tmp_path: Path) -> None:
+    day = [*map(str, range(39)), "NA"]
+    with pytest.raises(DataError, match="column 'day': must have a value in every row, line 41 has none"):
+        read(tmp_path, pd.DataFrame({"day": day, "x": range(40), "y": range(40)}), validation={"time": "day"})
+    with pytest.raises(ValueError, match="stratify: true is for parts that are drawn"):
+        DatasetSpec.model_validate({"name": "toy", "stratify": True, "shuffle": False})

@@ -68,6 +68,17 @@ def test_codes_keep_their_zeros_and_tokens_are_missing_among_numbers_alone(tmp_p
     assert any("column code holds codes such as 000, which are texts" in note for note in info.notes)
 
 
+def test_decimal_commas_beside_what_stands_for_a_missing_number(tmp_path: Path) -> None:
+    lines = [f"{number}.5;{number}.25;{number % 7}.5\n".replace(".", ",") for number in range(60)]
+    lines[3] = "NA;3,25;?\n"
+    (tmp_path / "t.csv").write_text("gap;y;other\n" + "".join(lines))
+    dataset = load(DatasetSpec(path="t.csv", target="y"), [tmp_path])
+    assert dataset.info.feature_names == ("gap", "other", "gap_missing", "other_missing")
+    assert set(dataset.training.x[:, 1]) <= {number + 0.5 for number in range(7)}
+    with pytest.raises(DataError, match=r"column 'gap': must have a value in every row, 1 are missing, .* line 5"):
+        load(DatasetSpec(path="t.csv", target="gap"), [tmp_path])
+
+
 def test_columns_that_tell_rows_apart(tmp_path: Path) -> None:
     n = range(50)
     frame = pd.DataFrame({"PassengerId": n, "Name": [f"n{i}" for i in n], "paid": n, "kind": ["a", "b"] * 25})

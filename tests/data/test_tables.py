@@ -90,6 +90,7 @@ def test_task_overrides(tmp_path: Path) -> None:
         ({"rooms": [None, None] + [1.0] * (N - 2)}, "'rooms': .* 2 are missing, the first in line 2; missing: impute"),
         ({"town": ["Ulm"] * (N - 1) + [None]}, f"'town': .* 1 are missing, the first in line {N + 1}"),
         ({"price": [1.0, None] + [1.0] * (N - 2)}, "'price': .* 1 are missing, the first in line 3"),
+        ({"price": ["1.5", "NA"] + ["2.5"] * (N - 2)}, "'price': .* 1 are missing, the first in line 3"),
         ({"size": [np.inf] + [1.0] * (N - 1)}, "must be finite numbers .* got 1 .* the first in line 2"),
         ({"rooms": [1] * (N - 1) + ["2a"]}, f"'rooms': line {N + 1} holds 2a, and all but 1 of {N} values are numbers"),
         ({"town": ["03/04/2024", "05/06/2023"] * (N // 2)}, "'town': day and month cannot be told apart, as in 03/04"),

@@ -54,7 +54,7 @@ def test_a_saved_model_has_the_logged_test_score_on_raw_rows(tmp_path: Path) -> 
         ({}, "val_mae"),
         ({"categories": "ordinal", "shuffle": False, "limit": 150}, "val_mae"),
         ({"categories": "hashing", "validation": {"time": "sold"}}, "val_mae"),
-        ({"validation": {"group": "rooms"}, "limit": 150}, "val_mae"),
+        ({"validation": {"group": "zip"}, "limit": 150}, "val_mae"),
         ({"target": "town", "drop": ["price", "id"], "validation": {"group": "rooms", "size": 0.4}}, "val_accuracy"),
         ({"target": "rooms", "drop": ["price", "id"], "test": 50}, "val_accuracy"),
     ],
@@ -63,7 +63,9 @@ def test_a_script_prepares_a_table_as_its_trial_had_it(tmp_path: Path, options: 
     table = all_kinds()
     table["town"] = table["town"].fillna("Rom")
     table.loc[0, "rooms"] = 77
-    table.to_csv(tmp_path / "houses.csv", index=False, sep=";", decimal=",")
+    # Codes of other lengths are in another order than their numbers.
+    table.loc[::2, "zip"] = table["zip"].str[2:]
+    table.to_csv(tmp_path / "houses.csv", index=False, sep=";", decimal=",", na_rep="NA")
     data = {"path": str(tmp_path / "houses.csv"), "target": "price", "drop": ["id"], **options}
     plan = load_plan(tiny(dataset=data, search_space=SPACE, objective=objective), home=tmp_path)
     scores = {objective: 0.9}

@@ -26,6 +26,9 @@ def table_values(spec: DatasetSpec, info: DatasetInfo, path: Path) -> dict[str, 
     texts = [column.name for column in info.columns if not column.is_number]
     if spec.target is not None and file.frame[spec.target].dtype.kind not in "biuf":
         texts.append(spec.target)
+    if (group := spec.validation.group) is not None and file.frame[group].dtype.kind not in "biufM":
+        # Codes with leading zeros are in another order than the numbers that pandas makes of them.
+        texts.append(group)
     fill = None
     if info.fill is not None and any(column.may_miss for column in info.columns):
         fill = np.round(info.fill, 12).tolist()
@@ -37,6 +40,8 @@ def table_values(spec: DatasetSpec, info: DatasetInfo, path: Path) -> dict[str, 
         "by": _by(file, spec),
         "uses": {kind: any(map(is_kind, info.columns)) for kind, is_kind in _KINDS.items()},
         "has_text": file.text is not None,
+        # Those beside a text such as NA are left to be read.
+        "decimal_comma": file.options.get("decimal") == ",",
     }
 
 
