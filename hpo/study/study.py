@@ -212,6 +212,7 @@ class Study:
     def pause(self, record: TrialRecord) -> None:
         """Stores how far a trial has come that paused. For Optuna it runs on; samplers see it as pruned."""
         self._storage.set_trial_user_attr(self._running[record.number], RESULT, result_of(record))
+        self._storage.flush()
         self._scheduled.pause(record.number)
 
     def start_over(self, number: int) -> None:

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from hpo.statistics.decision import tests as test_sentence
-from hpo.statistics.sampling import clause, half_width, tested
+from hpo.statistics import decision, sampling
+from hpo.statistics.sampling import clause, half_width
 from hpo.study.confirmation import Confirmation, Estimate, Finalist
 
 COUNT = 400
@@ -57,12 +57,12 @@ def test_the_clause_says_what_the_interval_leaves_out() -> None:
 
 
 def test_test_scores_have_both_added_as_squares() -> None:
-    (both, sampled), (alone, not_sampled) = tested(confirmation()).values()
+    (both, sampled), (alone, not_sampled) = sampling.tested(confirmation()).values()
     assert (sampled, not_sampled) == (True, False)
     width = half_width("accuracy", 0.9, 1_000)[0]
     assert (both.low, both.high) == (
         pytest.approx(0.9 - math.hypot(0.02, width)), pytest.approx(0.9 + math.hypot(0.01, width)),
     )  # fmt: skip
     assert (alone.low, alone.high) == (pytest.approx(0.88), pytest.approx(0.91))
-    told = test_sentence(confirmation())
+    told = decision.tests(confirmation())
     assert told.endswith("; seeds and the sampling of 1,000 examples together, but for hinge the seeds alone.")

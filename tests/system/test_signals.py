@@ -103,8 +103,11 @@ def data():
     return {"train": (x, np.arange(30) % 2)}
 
 def build(params, dataset):
-    if os.environ["MOMENT"] == "training":
+    # It is built once before the first trial.
+    tried = pathlib.Path("tried")
+    if os.environ["MOMENT"] == "training" and tried.exists():
         mark()
+    tried.touch()
     raise SystemExit("not today")
 """
 

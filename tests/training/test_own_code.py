@@ -42,8 +42,9 @@ def test_own_models_compiled_and_not(run_job):
     plain = run_job("own_code:uncompiled", params={"width": 3}, training={"learning_rate": 0.25})
     assert plain.events[0].model_parameters == 64 * 3 + 3 + 3 * 10 + 10
     assert plain.curves["learning_rate"] == [0.25, 0.25]
-    # A compiled model keeps its own optimizer.
-    assert run_job("own_code:compiled").curves["learning_rate"] == [0.125, 0.125]
+    # A compiled model keeps its own optimizer, and takes a learning rate.
+    assert run_job("own_code:compiled", training={"learning_rate": None}).curves["learning_rate"] == [0.125, 0.125]
+    assert run_job("own_code:compiled").curves["learning_rate"] == pytest.approx([0.01, 0.01])
 
 
 def test_the_size_of_a_sequential_model_without_input_is_known(run_job):

@@ -25,7 +25,7 @@ BY_FIT = "training goes through Keras's fit, the slower way: "
     ],
 )
 def test_models_of_all_kinds_train_and_their_runs_say_how(run_job, kind, note):
-    line = run_job("own_code:surprising", params={"kind": kind})
+    line = run_job("own_code:surprising", params={"kind": kind}, training={"learning_rate": None})
     assert isinstance(line.last, Finished), line.last
     assert line.events[0].note == note
     assert line.curves["loss"][1] < line.curves["loss"][0]

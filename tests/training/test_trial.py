@@ -182,8 +182,8 @@ def test_a_model_is_saved_only_if_it_is_better(run_job, tmp_path):
 
 
 def test_an_error_within_tensorflows_graph_is_reported_with_its_cause(run_job):
-    failed = run_job("own_code:wrong_labels").last
-    assert failed.message.startswith("InvalidArgumentError: Received a label value of")
+    failed = run_job("own_code:wrong_indices").last
+    assert failed.message.startswith("InvalidArgumentError: indices[")
 
 
 def test_parameters_that_make_no_model_are_invalid(run_job):
