@@ -121,8 +121,8 @@ def test_a_killed_worker_costs_one_attempt(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HPO_TEST_MARK", str(tmp_path / "mark"))
     (tmp_path / "dying_model.py").write_text(KILL_ITSELF)
-    rate = {"type": "categorical", "choices": [0.01, 0.02]}
-    space = {"model": "dying_model:build", "parameters": {"learning_rate": rate}}
+    width = {"type": "categorical", "choices": [4, 8]}
+    space = {"model": "dying_model:build", "parameters": {"width": width}}
     result = hpo.run(tiny(search_space=space, study={"trials": 2}, engine={"workers": 1}), home=tmp_path / "home")
     first, second, third = result.trials
     assert (first.state, first.reason) == ("failed", "killed")

@@ -164,13 +164,13 @@ def refused_at_their_keys(plan: Plan) -> Iterator[None]:
 def examined(plan: Plan, folder: Path) -> list[Job]:
     """Jobs of the smallest model that show whether the training section suits a user's model.
 
-    The second one has the last values of what sets keys of the training section.
+    The second one has the last values of what sets keys of the training section, if anything does.
     """
     smallest, largest = plan.space.extremes()
     last = {key: (plan.space.parameters[key].values() or [value])[-1] for key, value in largest.items()}
     of_training = {key: value for key, value in last.items() if in_section(plan.space.target(key), "training")}
-    found = []
-    for config in (smallest, {**smallest, **of_training}):
+    found: list[Job] = []
+    for config in (smallest, {**smallest, **of_training}) if of_training else (smallest,):
         with suppress(InvalidSettings):
             found.append(make_job(plan, config, 0, lambda spec: folder))
     return found
