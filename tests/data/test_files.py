@@ -136,5 +136,5 @@ def test_path_that_is_nowhere(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"nothing.npz: no such file or folder in {tmp_path}"):
         load(DatasetSpec(path="nothing.npz"), [tmp_path])
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(DataError, match=r"notes\.txt: must be a folder of IDX files, a \.npz, "):
+    with pytest.raises(DataError, match=r"notes\.txt: must be a folder of IDX files, a \.npz file, or a table: "):
         load(DatasetSpec(path="notes.txt"), [tmp_path])

@@ -88,7 +88,7 @@ def test_a_confirmed_study_names_the_winner_its_interval_the_ties_and_the_noise(
     assert "0.9552 on average, 95% interval 0.9502 to 0.9602" in text
     assert "Trial 5 has the best mean, 0.9561; trial 3 cannot be told apart from it (p = 0.4) and is cheaper" in text
     assert "varies by 0.0042" in text
-    assert "On the test part, which was used only after the choice: accuracy 0.9510 (0.9460 to 0.9560)" in text
+    assert "On the test part, looked at after the choice: accuracy 0.9510 (0.9460 to 0.9560 at 95%)" in text
     assert "overstates" not in text
     assert "hpo confirm" not in text
 

@@ -31,7 +31,7 @@ FILE = """
 name: compiled
 dataset: iris
 search_space:
-  model: models:compiled
+  model: compiled_models:compiled
   parameters:
     learning_rate: {type: categorical, choices: [0.000001, 0.1]}
     optimizer: {type: categorical, choices: [adam, sgd]}
@@ -120,7 +120,7 @@ def test_reading_is_noticed(read):
 
 
 def test_all_is_refused_at_its_line_before_anything_is_created(tmp_path, monkeypatch):
-    (tmp_path / "models.py").write_text(textwrap.dedent(SCRIPT))
+    (tmp_path / "compiled_models.py").write_text(textwrap.dedent(SCRIPT))
     (tmp_path / "exp.yaml").write_text(FILE)
     monkeypatch.chdir(tmp_path)
     for command in (hpo.run, check):
@@ -131,7 +131,7 @@ def test_all_is_refused_at_its_line_before_anything_is_created(tmp_path, monkeyp
             "exp.yaml:12: training.label_smoothing: 0.1",
         }
         assert not (tmp_path / "mlruns").exists()
-    reads = FILE.replace("models:compiled", "models:reads").replace("  label_smoothing: 0.1", "")
+    reads = FILE.replace("compiled_models:compiled", "compiled_models:reads").replace("  label_smoothing: 0.1", "")
     (tmp_path / "exp.yaml").write_text(reads)
     ran = hpo.run("exp.yaml", home=tmp_path / "mlruns", overrides=["study.trials=4"])
     assert len({trial.params["optimizer"] for trial in ran.trials}) == 2

@@ -181,6 +181,7 @@ def test_another_metric_than_the_objective_may_be_watched(run_job) -> None:
 
 @pytest.mark.parametrize("key", ["schedule", "reduce_on_plateau"])
 def test_a_model_with_a_schedule_of_its_own_is_invalid(run_job, key: str) -> None:
-    failed = run_job("own_code:scheduled", training={key: {"schedule": "cosine", "reduce_on_plateau": True}[key]}).last
+    change = {key: {"schedule": "cosine", "reduce_on_plateau": True}[key], "learning_rate": None}
+    failed = run_job("own_code:scheduled", training=change).last
     assert (type(failed), failed.reason) == (Failed, "invalid")
     assert failed.message == f"{key}: the model's own code gives its optimizer a learning-rate schedule already"
