@@ -89,7 +89,7 @@ def figures(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
             "another mean is best": f"{(group['best_mean'] != group['single']).sum()} of {len(group)}",
             "single overstated by": f"{off.mean():.2f} ({off.min():.2f} to {off.max():.2f})",
             "noise floor": f"{100 * group['noise_floor'].mean():.2f}",
-            "tied finalists": f"{group['tied'].mean():.1f}",
+            "not told apart": f"{group['tied'].mean():.1f}",
             "test, chosen - single": f"{100 * (group['chosen_test'] - group['single_test']).mean():+.2f}",
             "cost, confirming / searching": f"{_ratio(group):.2f}",
             "size, chosen / single": f"{(group['chosen_parameters'] / group['single_parameters']).median():.2f}",

@@ -21,7 +21,9 @@ def print_confirmed(out: Console, confirmed: "Confirmed", wide: bool = False) ->
     """Prints the finalists, best mean first, and the decision below them."""
     confirmation = confirmed.confirmation
     why = {"done": "done", "timeout": "out of time, the same command continues"}.get(confirmed.ended, confirmed.ended)
-    runs = f"{confirmed.trained} runs trained" if confirmed.trained else "nothing was left to train"
+    runs = f"{confirmed.trained} run{'s' if confirmed.trained > 1 else ''} trained"
+    kept = f", {confirmed.kept} kept from earlier calls" if confirmed.kept else ""
+    runs = f"{runs}{kept}" if confirmed.trained else "nothing was left to train"
     out.print(f"\nConfirmation of {confirmed.name}: {why} after {duration(round(confirmed.seconds))}; {runs}")
     chosen = [one.trial for one in confirmation.finalists].index(confirmation.chosen)
     title = f"{confirmation.metric} of the finalists over new seeds; all intervals hold at once"
@@ -57,7 +59,7 @@ def finalist_columns(confirmation: Confirmation) -> list[Column]:
 def confirmed_json(confirmed: "Confirmed") -> dict[str, Any]:
     """The result of a confirmation for programs."""
     return {
-        "study": confirmed.name, "ended": confirmed.ended, "trained": confirmed.trained,
+        "study": confirmed.name, "ended": confirmed.ended, "trained": confirmed.trained, "kept": confirmed.kept,
         "seconds": confirmed.seconds, **confirmation_json(confirmed.confirmation, confirmed.objective),
     }  # fmt: skip
 

@@ -20,7 +20,7 @@ SURE = 0.99
 """The share of resampled orders from which on a study is called better."""
 
 _ORDERS = 1000
-# At most so many numbers are drawn for a study at a time.
+# The most numbers that are drawn for a study at a time.
 _NUMBERS = 2_000_000
 # The number of moments at which resampled curves over time are compared.
 _MOMENTS = 100
@@ -86,7 +86,7 @@ def averages(studies: Mapping[str, Ended], whole: bool = False) -> dict[str, flo
 def ahead(studies: Mapping[str, Ended]) -> dict[str, float]:
     """Study -> the share of resampled orders in which its average is the best; ties are shared.
 
-    Empty unless at least two studies have a score.
+    Empty unless at least two studies have a score, at the same moment in any order.
     """
     begun = _begun(studies)
     if len(begun) < 2:
@@ -100,9 +100,11 @@ def ahead(studies: Mapping[str, Ended]) -> dict[str, float]:
     # Shape (studies, orders, points): only moments at which all studies have a score are compared.
     shared: Bools = np.all(np.isfinite(curves), axis=0)
     kept: Bools = np.any(shared, axis=1)
+    if not kept.any():
+        return {}
     means = np.where(shared, curves, 0.0)[:, kept].sum(axis=2) / shared[kept].sum(axis=1)
     best = np.isclose(means, means.max(axis=0), rtol=1e-12, atol=0.0)
-    won = (best / best.sum(axis=0)).mean(axis=1) if kept.any() else np.full(len(begun), np.nan)
+    won = (best / best.sum(axis=0)).mean(axis=1)
     return dict(zip(begun, map(float, won), strict=True))
 
 

@@ -30,7 +30,7 @@ def noise_floor_sentence(view: "StudyView") -> str | None:
     scored = sum(trial.score(view.objective) is not None for trial in view.trials)
     if scored < 2:
         return text
-    # The expected largest of so many normal numbers (Blom, Statistical Estimates and Transformed Beta-Variables, 1958).
+    # The expected largest of as many normal numbers (Blom, Statistical Estimates and Transformed Beta-Variables, 1958).
     lead = NormalDist().inv_cdf((scored - 0.375) / (scored + 0.25))
     return (
         f"{text} Single runs have no verdict: of {count(scored)} equal configurations, the average one would be "
@@ -43,6 +43,11 @@ def study_sentences(lines: Sequence[StudySummary]) -> Iterator[str]:
     for metric in dict.fromkeys(line.metric for line in lines):
         rivals = [line for line in lines if line.metric == metric]
         if len(rivals) > 1:
+            if len({line.data for line in rivals}) > 1:
+                yield (
+                    f"The data of {listing(line.study for line in rivals)}, or their split, are not the same: a "
+                    f"difference in {metric} may come from that alone."
+                )
             yield from _confirmed(rivals)
             yield from _ahead(rivals)
 
@@ -52,17 +57,17 @@ def _confirmed(rivals: Sequence[StudySummary]) -> Iterator[str]:
     if best is None:
         names = [line.study for line in rivals if line.confirmed is None]
         yield (
-            f"Which study has the better choice by {rivals[0].metric} is not said of single runs: hpo confirm compares "
-            f"studies by means over seeds; {_named(names)} not confirmed."
+            f"Single runs do not show which study has the better choice by {rivals[0].metric}. hpo confirm compares "
+            f"studies by means over seeds: {_named(names)} not confirmed."
         )
         return
     others = [line for line in rivals if line.verdict not in (None, "best")]
-    told = listing(
+    compared = listing(
         f"{line.study} {'is worse' if line.verdict == 'worse' else 'cannot be told apart from it'}"
         f", {score(abs(line.confirmed_behind or 0.0))} behind{_p(line.confirmed_p_value)}"
         for line in others
     )
-    yield f"By confirmed means, {best.study} has the best {best.metric}, {score(best.confirmed)}; {told}."
+    yield f"By confirmed means, {best.study} has the best {best.metric}, {score(best.confirmed)}; {compared}."
     if left_out := [line.study for line in rivals if line.verdict is None]:
         yield f"Not compared: {_named(left_out)} not confirmed."
 
@@ -82,7 +87,7 @@ def _ahead(rivals: Sequence[StudySummary]) -> Iterator[str]:
         if name is not None:
             yield f"{name} was better {how} by more than luck."
     if untold := listing(how for how, name in sooner.items() if name is None):
-        yield f"Which study was better {untold} cannot be told: that takes {percent(SURE)}."
+        yield f"Which study was better {untold} cannot be told: one would have to be ahead in {percent(SURE)}."
 
 
 def _first(shares: dict[str, float]) -> str | None:

@@ -23,6 +23,8 @@ class StudySummary:
 
     study: str
     metric: str
+    data: str
+    """Digest of the data and their split."""
     best: float | None
     """The best validation score of a single run."""
     trial: int | None
@@ -99,6 +101,7 @@ def _lines(rivals: "Sequence[StudyView]") -> dict[str, StudySummary]:
         found[view.name] = StudySummary(
             study=view.name,
             metric=objective.metric,
+            data=view.identity["dataset"]["digest"],
             best=best.value if best is not None else None,
             trial=best.number if best is not None else None,
             trials=len(by_trials[view.name].merits),

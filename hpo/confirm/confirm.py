@@ -34,6 +34,8 @@ class Confirmed:
     objective: "Objective"
     trained: int
     """The number of runs that this call trained to their end."""
+    kept: int
+    """The number of runs of earlier calls that have a score; they count too."""
     home: Path
     seconds: float
     """Wall time of this call."""
@@ -116,7 +118,7 @@ def confirm(  # noqa: PLR0913 - one argument, one option of the command
         if found is None:
             raise HpoError(_too_little(study, record, ended))
         trained, seconds = record.scored - before, time.monotonic() - began
-        return Confirmed(study, ended, found, view.objective, trained, plan.home, seconds)
+        return Confirmed(study, ended, found, view.objective, trained, before, plan.home, seconds)
 
 
 def numbers(text: str) -> list[int]:
@@ -192,9 +194,13 @@ def _found(view: "StudyView", record: "Confirming") -> "Confirmation | None":
 
 
 def _examples(view: "StudyView") -> "dict[str, int]":
-    """The number of validation and of test examples; with folds, every training example is held out once."""
-    sizes = view.data.get("sizes") or {}
-    held_out = sizes.get("validation", 0) + (sizes.get("training", 0) if view.data.get("folds") else 0)
+    """The number of validation and of test examples; with folds, those that any fold holds out."""
+    sizes, folds = view.data.get("sizes") or {}, view.data.get("folds") or 1
+    held_out = folds * sizes.get("validation", 0)
+    in_time = any(one.get("method") == "latest" for one in view.data.get("draws", ()) if one["purpose"] == "validation")
+    if folds > 1 and not in_time:
+        # Folds may differ in size, but together they hold out every example. In the order of time the first are kept.
+        held_out = sizes["validation"] + sizes["training"]
     return {name: size for name, size in (("validation", held_out), ("test", sizes.get("test", 0))) if size}
 
 

@@ -115,12 +115,12 @@ class ConfirmingRuns:
         now = max(seeds, default=0)
         looks: tuple[int, ...] = ()
         other: tuple[int, ...] = ()
-        if earlier is not None and earlier.splits != self.wanted.splits:
-            looks, other = earlier.other_looks, earlier.looks or ()
-        elif earlier is not None:
-            other = earlier.other_looks
+        if earlier is not None:
             before = max((len(one.values) + len(one.failures) for one in earlier.finalists), default=0)
-            looks = (before,) if earlier.looks is None else earlier.looks
+            shown = (before,) if earlier.looks is None else earlier.looks
+            looks, other = shown, earlier.other_looks
+            if earlier.splits != self.wanted.splits:
+                looks, other = other, looks
         if not self.left and now > max(looks, default=0):
             looks = (*looks, now)
         looked = [one for one in looks if one < now]

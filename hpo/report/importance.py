@@ -31,7 +31,7 @@ from hpo.text.values import count, setting
 FEWEST = 30
 """The number of comparable scores from which on parameters are ranked."""
 _MOST = 200
-"""The number of trials that are used; of more, so many are drawn at random."""
+"""The most trials that are used; from more, this number is drawn at random."""
 _TREES, _DEPTH = 8, 4
 _SHUFFLES, _RESAMPLES = 10, 30
 _PERMUTATIONS, _BINS = 2000, 4

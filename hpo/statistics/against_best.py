@@ -28,7 +28,7 @@ GAP = 4.0
 """How far apart two groups are supposed to be, in residual standard deviations of a mean of as many runs as average. At
 five seeds this is 1.8 deviations: 1.1 points where seeds differ by 0.6 points."""
 _FEW = 4
-"""Up to so many further configurations, all sets are tested."""
+"""With at most this many further configurations, all sets are tested."""
 DRAWS = 10_000
 """The number of simulated studies. A p-value of 0.05 is then off by 0.002 (one standard deviation), and no p-value is
 below 1 in 10,001."""

@@ -48,7 +48,7 @@ def sentences(confirmation: Confirmation, objective: Objective) -> Iterator[str]
     between = "and split to the next" if confirmation.splits else "to seed"
     yield (
         f"Noise floor: {score(confirmation.noise_floor)}, the standard deviation from seed {between}; "
-        "differences of single trials below it say nothing."
+        "single trials differ by as much through luck alone."
     )
     yield from _reservations(confirmation)
 
@@ -96,9 +96,12 @@ def comparisons(confirmation: Confirmation) -> Iterator[str]:
         yield f"Cannot be told apart from the best mean: {_trials(same)}."
     if worse:
         yield f"Worse than the best mean by more than chance (p < {LEVEL}): {_trials(worse)}."
-    behind = [one for one in others if one.stopped_early]
-    for seeds in sorted({len(one.values) for one in behind}, reverse=True):
-        yield f"Out of the race after {_seeds(seeds)}: {_trials([one for one in behind if len(one.values) == seeds])}."
+    behind: dict[int, list[Finalist]] = {}
+    for one in others:
+        if one.stopped_early:
+            behind.setdefault(len(one.values) + len(one.failures), []).append(one)
+    for seeds in sorted(behind, reverse=True):
+        yield f"Out of the race after {_seeds(seeds)}: {_trials(behind[seeds])}."
 
 
 def _overstated(finalist: Finalist, expected: Estimate | None, objective: Objective) -> float | None:
@@ -152,8 +155,9 @@ def _reservations(confirmation: Confirmation) -> Iterator[str]:
     looks = len(confirmation.looks or ())
     if looks > 1:
         yield (
-            f"Seeds were added after a look at the results, so this is look {looks}. The interval allows for that, "
-            f"from seeds added since. Equal finalists are called worse in up to {LEVEL:.0%} of studies at each look."
+            f"Seeds were added after a look at the results, so this is look {looks}. The interval stays valid, since "
+            "it comes from the seeds that were added after the last one. Equal finalists are called worse in up to "
+            f"{LEVEL:.0%} of studies at each look."
         )
 
 

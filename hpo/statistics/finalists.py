@@ -7,6 +7,7 @@ from hpo.config.experiment import Objective
 from hpo.config.metrics import direction_of
 from hpo.statistics.choice import Candidates, Choice, Comparison, choose, compared
 from hpo.statistics.intervals import Selected, pooled
+from hpo.statistics.sampling import bounded
 from hpo.study.confirmation import LEVEL, Confirmation, Estimate, Finalist
 from hpo.study.record import TrialRecord
 
@@ -87,33 +88,35 @@ def confirmation_of(finalists: Sequence[Runs], objective: Objective, basis: Basi
     least = min(len(runs.failed) for runs in eligible)
     together = sum(len(values) > 1 for values in scores.values())
     lines = [
-        _line(runs, choice, beside.get(runs.trial.number), together, len(runs.failed) <= least) for runs in finalists
+        _line(objective.metric, runs, choice, beside.get(runs.trial.number), together, len(runs.failed) <= least)
+        for runs in finalists
     ]
     return Confirmation(
         metric=objective.metric,
         finalists=tuple(sorted(lines, key=lambda line: _order(line, choice, objective))),
         chosen=choice.chosen,
         noise_floor=choice.deviation.value,
-        expected=choice.estimate,
+        expected=bounded(objective.metric, choice.estimate),
         margin=basis.margin,
         may_cost=choice.may_cost,
         looks=basis.looks,
         other_looks=basis.other_looks,
         splits=basis.splits,
-        test=_test(finalists, choice.chosen, candidates),
+        test=_test(finalists, objective, choice.chosen, candidates),
     )
 
 
-def _line(runs: Runs, choice: Choice, beside: Comparison | None, together: int, sound: bool) -> Finalist:
+def _line(metric: str, runs: Runs, choice: Choice, beside: Comparison | None, together: int, sound: bool) -> Finalist:
     p_value = None if beside is None else beside.p_value
     values = list(runs.values.values())
+    validation = choice.deviation.interval(values, together=together) if len(values) > 1 else None
     return Finalist(
         trial=runs.trial.number,
         searched=runs.trial.value if runs.trial.value is not None else float("nan"),
         values=runs.values,
         failures={run.seed: run.reason or "error" for run in runs.failed},
         # The intervals of all finalists hold at once, so a reader may look at any of them.
-        validation=choice.deviation.interval(values, together=together) if len(values) > 1 else None,
+        validation=None if validation is None else bounded(metric, validation),
         p_value=p_value,
         behind=None if beside is None else beside.behind,
         tied=runs.trial.number == choice.best or (sound and p_value is not None and p_value >= LEVEL),
@@ -136,7 +139,7 @@ def _order(line: Finalist, choice: Choice, objective: Objective) -> tuple[bool, 
     return line.validation is None, line.stopped_early, line.trial != choice.best, -objective.merit(1) * mean
 
 
-def _test(finalists: Sequence[Runs], chosen: int, candidates: Candidates) -> dict[str, Estimate]:
+def _test(finalists: Sequence[Runs], objective: Objective, chosen: int, candidates: Candidates) -> dict[str, Estimate]:
     names = dict.fromkeys(name for runs in finalists for run in runs.scored for name in run.test)
     found: dict[str, Estimate] = {}
     for name in names:
@@ -148,6 +151,9 @@ def _test(finalists: Sequence[Runs], chosen: int, candidates: Candidates) -> dic
         fresh = candidates.fresh_scores(own)
         if deviation is not None and len(own) > 1:
             # The choice was by the validation scores of the same runs, which a test score may go along with.
-            selected = Selected(len(scores), -1 if direction_of(name) == "minimize" else 1)
-            found[name] = deviation.interval(fresh if len(fresh) > 1 else list(own.values()), selected)
+            is_objective = objective.metric == f"val_{name}"
+            direction = objective.direction if is_objective else direction_of(name)
+            selected = Selected(len(scores), -1 if direction == "minimize" else 1)
+            estimate = deviation.interval(fresh if len(fresh) > 1 else list(own.values()), selected)
+            found[name] = bounded(name, estimate)
     return found

@@ -25,7 +25,7 @@ class Selected:
         """The quantiles by which the mean may be too good, and by which it may be too bad, as parts of 1.
 
         The interval reaches further on the side of worse scores. If all means are truly equal, the error of the best is
-        the largest of so many; if they are far apart, it is like any other. Both equations hold at once: p^k - q^k = c
+        the largest of them all; if they are far apart, it is like any other. Both equations hold at once: p^k - q^k = c
         and p - q = c, for k choices, 95% confidence c, and the parts p of errors below the upper limit and q below the
         lower one. For one choice or two the interval is the usual symmetric one.
         """
@@ -80,7 +80,8 @@ def pooled(scores: Scores) -> Deviation | None:
     ones, seeds = np.split(design.matrix, [len(design.cells)], axis=1)
     # Subtracts from each score the mean of its configuration.
     centring = np.eye(len(values)) - ones @ np.linalg.pinv(ones)
-    variance = float(values @ centring @ values) / round(np.trace(centring))
+    # Rounding may make it a little less than 0 where all scores are the same.
+    variance = max(0.0, float(values @ centring @ values)) / round(np.trace(centring))
     residual = float(design.deviation(values)) ** 2
     # The variance of the seeds' luck in units of the residual variance, by the method of moments.
     luck = max(0.0, variance / residual - 1) if residual and design.freedom else 0.0

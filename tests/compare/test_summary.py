@@ -169,9 +169,12 @@ def test_confirmed_means_and_resampled_orders_say_which_study_is_better() -> Non
     assert "near cannot be told apart from it" in text
     assert "Which study was better by trials" in text
     only = " ".join(study_sentences(summaries([good, SHORT])))
-    assert (
-        "is not said of single runs: hpo confirm compares studies by means over seeds; short is not confirmed" in only
-    )
+    assert "hpo confirm compares studies by means over seeds: short is not confirmed." in only
+    assert "not the same" not in text + only
+    dataset = {"name": "d", "digest": "1"}
+    other = replace(near, name="other", identity={**near.identity, "dataset": dataset})
+    text = next(study_sentences(summaries([good, other])))
+    assert text.startswith("The data of good and other, or their split, are not the same")
     assert list(study_sentences(summaries([losses]))) == []
 
 

@@ -34,8 +34,8 @@ def test_the_one_finalist_is_used_and_nothing_else_is_said() -> None:
     assert said(confirmation(finalist(3, p_value=None), chosen=3)) == [
         "Use trial 3: val_accuracy 0.9000 (0.8800 to 0.9300 at 95%), 3 seeds.",
         "The search overstated it by 0.0300: its score there was 0.9300.",
-        "Noise floor: 0.0123, the standard deviation from seed to seed; differences of single trials below it say "
-        "nothing.",
+        "Noise floor: 0.0123, the standard deviation from seed to seed; single trials differ by as much through luck "
+        "alone.",
     ]
 
 
@@ -86,6 +86,9 @@ def test_what_was_set_aside_is_said_with_its_reason() -> None:
     assert [verdict(one, found) for one in found.finalists] == [
         "failed on 3 seeds", "chosen", "worse", "worse", "worse", "too few runs",
     ]  # fmt: skip
+    failures = dict.fromkeys(range(4), "error")
+    gone = finalist(10, None, tied=False, p_value=None, stopped_early=True, values={}, failures=failures)
+    assert "Out of the race after 4 seeds: trial 10." in said(confirmation(*found.finalists, gone, chosen=1))
     told = said(found)
     assert "Worse than the best mean by more than chance (p < 0.05): trials 5, 6 and 7." in told
     assert "Out of the race after 1 seed: trial 7." in told

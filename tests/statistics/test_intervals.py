@@ -30,6 +30,11 @@ def test_configurations_share_their_deviation_and_the_luck_of_seeds_counts_once(
 def test_too_few_scores_have_no_deviation_and_equal_ones_no_width() -> None:
     assert pooled({}) is None
     assert pooled({1: {1: 0.9}, 2: {1: 0.8}, 3: {}}) is None
+    # In binary fractions the sum of squares of three equal scores is negative.
+    for scores in ([1.0] * 3, [0.9] * 3, [0.7] * 6):
+        perfect = pooled({1: dict(enumerate(scores))})
+        assert perfect is not None
+        assert perfect.value == pytest.approx(0.0, abs=1e-8)
     same = pooled({1: {1: 0.1 + 0.2, 2: 0.3}})
     assert same is not None
     found = same.interval([0.1 + 0.2, 0.3])
