@@ -210,9 +210,13 @@ def _metric(metric: Mapping[str, Any], model: keras.Model, dataset: Dataset) -> 
     inner = metric["config"]["metric"] if logits else metric
     what = f"the metric {inner['config']['name']} of a head without an activation makes"
     _refuse(inner["class_name"] != Crossentropy.__name__, what)
-    binary = head_of(model).units == 1
+    if head_of(model).units == 1:
+        # Keras's own metric wants labels of the shape of the outputs, and those of a script have shape (n,).
+        options = "".join(f", {name}={value}" for name, value in logits.items())
+        entropy = f"keras.losses.binary_crossentropy(keras.ops.reshape(y, keras.ops.shape(outputs)), outputs{options})"
+        return f"keras.metrics.MeanMetricWrapper(lambda y, outputs: {entropy}, name={CROSSENTROPY!r})"
     one_hot = _labels(model, dataset) == "one-hot" or (_labels(model, dataset) != "numbers" and dataset.info.one_hot)
-    kind = "Binary" if binary else "Categorical" if one_hot else "SparseCategorical"
+    kind = "Categorical" if one_hot else "SparseCategorical"
     return _call(f"keras.metrics.{kind}Crossentropy", {"name": CROSSENTROPY, **logits})
 
 

@@ -105,6 +105,7 @@ PLATEAU = {
     "learning_rate": 0.2,
     "reduce_on_plateau": {"patience": 1, "factor": 0.5, "min_delta": 0.01, "cooldown": 1, "min_learning_rate": 0.01},
     "class_weight": {1: 2.0},
+    "metrics": ["crossentropy"],
     "early_stopping": {"patience": 6, "min_delta": 0.01},
 }
 TRAINED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
