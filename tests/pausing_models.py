@@ -23,10 +23,6 @@ def accumulating(params, dataset):
     return _compiled(keras.optimizers.Adam(0.01, gradient_accumulation_steps=3))
 
 
-def unbuilt(params, dataset):
-    return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10, "softmax")])
-
-
 class Tuned(keras_tuner.HyperModel):
     def build(self, hp):
         return _compiled("adam", keras.layers.Dense(hp.Int("units", 8, 16)))

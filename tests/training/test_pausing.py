@@ -37,21 +37,16 @@ CASES = {
         "params": {**BLOCKS, "batch_norm": True},
         "augmentation": Augmentation(rotation=0.05, zoom=0.1, translation=0.1, noise=0.1),
     },
-    "averaged weights": {"model": "pausing_models:averaged", "training": {"epochs": 5}},
+    "averaged weights": {"model": "pausing_models:averaged"},
     "accumulated gradients": {"model": "pausing_models:accumulating"},
     "a HyperModel": {"model": "pausing_models:Tuned", "params": {"units": 12}},
     "folds": {"params": WIDE, "data": {**DIGITS, "validation": {"folds": 3}}, "training": training(epochs=2)},
-    "folds of a model that is built as it trains": {
-        "model": "pausing_models:unbuilt",
-        "data": {**DIGITS, "validation": {"folds": 2}},
-        "training": training(epochs=2),
-    },
     "generated data": {
         "params": WIDE,
         "data": {"function": "own_batches:sides", "steps_per_epoch": 6, "validation": 32, "test": 32},
     },
 }
-PAUSES = {"folds": (2, 3), "folds of a model that is built as it trains": (2,)}
+PAUSES = {"folds": (2, 3)}
 
 
 def everything(line):
