@@ -37,7 +37,7 @@ CASES = {
         "params": {**BLOCKS, "batch_norm": True},
         "augmentation": Augmentation(rotation=0.05, zoom=0.1, translation=0.1, noise=0.1),
     },
-    "averaged weights": {"model": "pausing_models:averaged"},
+    "averaged weights": {"model": "pausing_models:averaged", "training": {"epochs": 5}},
     "accumulated gradients": {"model": "pausing_models:accumulating"},
     "a HyperModel": {"model": "pausing_models:Tuned", "params": {"units": 12}},
     "folds": {"params": WIDE, "data": {**DIGITS, "validation": {"folds": 3}}, "training": training(epochs=2)},
