@@ -139,6 +139,7 @@ class Log:
     epochs: int = 0
     started: int = 0
     silent: list[tuple[int, float, float | None]] = field(default_factory=list)
+    paused: list[TrialRecord] = field(default_factory=list)
 
     def trial_started(self, record: TrialRecord) -> None:
         self.started += 1
@@ -149,6 +150,9 @@ class Log:
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         self.ended.append(record)
         self.bests.append(best.value if best else None)
+
+    def trial_paused(self, record: TrialRecord, note: str | None) -> None:
+        self.paused.append(record)
 
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
         self.silent.append((record.number, seconds, limit))

@@ -65,6 +65,9 @@ class _Runs(Progress):
             self.remove_task(task)
         self.advance(self._whole, record.state != "failed")
 
+    def trial_paused(self, record: TrialRecord, note: str | None) -> None:
+        """No run of these pauses."""
+
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
         """Warns about a run that has reported nothing for long."""
         message = silent_for(f"the run with seed {record.seed}", seconds, limit)

@@ -3,11 +3,10 @@
 import contextlib
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpo.study.failure import GIVEN_BACK, RETRIED
 from hpo.study.record import TrialRecord
 from hpo.training import checkpoint_file
 from hpo.training.messages import Checkpoint, Checkpoints, EpochDone
@@ -26,7 +25,12 @@ class CheckpointsFolder:
     """
 
     def __init__(
-        self, folder: Path, spec: "Checkpointing | None", objective: "Objective", trials: Sequence[TrialRecord]
+        self,
+        folder: Path,
+        spec: "Checkpointing | None",
+        objective: "Objective",
+        trials: Sequence[TrialRecord],
+        runs_again: Callable[[TrialRecord], bool],
     ) -> None:
         """Deletes what earlier runs left.
 
@@ -34,21 +38,24 @@ class CheckpointsFolder:
             folder: the study's own.
             spec: how often checkpoints are written, and how large they may be together; None: there are none.
             objective: by which trials are compared where there is no room for all checkpoints.
-            trials: those of earlier runs; those that run or were given back, or whose worker died, may go on.
+            trials: those of earlier runs; those that run, or will be run again, may go on.
+            runs_again: whether the configuration of a failed trial will be run again.
         """
         self._folder = folder
         self._spec = spec
         self._objective = objective
+        self._runs_again = runs_again
         self._left: dict[int, Checkpoint] = {}
         self._looked = time.monotonic()
-        last = {trial.origin: trial for trial in trials}
-        going_on = {trial.number for trial in last.values() if spec and (trial.state == "running" or _goes_on(trial))}
-        for number in checkpoint_file.trials_in(folder) - going_on:
-            checkpoint_file.delete(folder, number)
         found = checkpoint_file.found_in(folder)
-        self._left |= {
-            one.origin: found[one.number][0] for one in last.values() if one.number in found and _goes_on(one)
-        }
+        last = {trial.origin: trial for trial in trials}
+        # The latest attempt may have been stopped before it left one of its own.
+        latest = {trial.origin: trial.number for trial in trials if trial.number in found}
+        going_on = {origin for origin, one in last.items() if spec and (one.state == "running" or self._goes_on(one))}
+        kept = {number for origin, number in latest.items() if origin in going_on}
+        for number in checkpoint_file.trials_in(folder) - kept:
+            checkpoint_file.delete(folder, number)
+        self._left |= {origin: found[latest[origin]][0] for origin in going_on & latest.keys()}
 
     @property
     def policy(self) -> Checkpoints | None:
@@ -69,17 +76,24 @@ class CheckpointsFolder:
             self._looked = time.monotonic()
             self._make_room()
 
+    def trial_paused(self, record: TrialRecord, note: str | None) -> None:
+        """Nothing ends."""
+
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
         """Nothing ends."""
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Deletes the trial's checkpoints; where another attempt may follow, the last one is kept for that."""
-        if _goes_on(record) and (found := checkpoint_file.found_in(self._folder).get(record.number)):
-            self._left[record.origin] = found[0]
+        goes_on = self._goes_on(record)
+        own = checkpoint_file.found_in(self._folder).get(record.number) if goes_on else None
+        if goes_on and own is None:
+            # It ended before it left one: the next attempt goes on where this one did.
             return
         earlier = self._left.pop(record.origin, None)
-        checkpoint_file.delete(self._folder, record.number)
-        if earlier is not None:
+        if own is not None:
+            self._left[record.origin] = own[0]
+        checkpoint_file.delete(self._folder, record.number, keep=own or ())
+        if earlier is not None and earlier not in (own or ()):
             with contextlib.suppress(OSError):
                 Path(earlier.file).unlink(missing_ok=True)
 
@@ -111,7 +125,5 @@ class CheckpointsFolder:
         score = self._objective.score_of(state["curves"], state["fold_lengths"])
         return float("-inf") if score is None else score.merit
 
-
-def _goes_on(trial: TrialRecord) -> bool:
-    """Whether a trial ended in a way after which its configuration is run again."""
-    return trial.reason in (*GIVEN_BACK, *RETRIED)
+    def _goes_on(self, trial: TrialRecord) -> bool:
+        return trial.failure is not None and self._runs_again(trial)

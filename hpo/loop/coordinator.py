@@ -113,7 +113,7 @@ class Coordinator:
                 self._ended(record)
                 continue
             if record.number in self._paused:
-                self._go_on(record.number)
+                self._go_on(record)
                 continue
             try:
                 job = self._make_job(record, self._best_score)
@@ -129,17 +129,15 @@ class Coordinator:
 
     def _take_over_paused(self) -> None:
         """Takes over the trials that an earlier run paused."""
-        now = time.monotonic()
-        for record in self._study.trials():
-            if record.state == "running":
-                job = self._make_job(record, self._best_score)
-                self._paused.add(RunningTrial.of(record, self._objective, now, job), job.resume, now)
+        for record in [one for one in self._study.trials() if one.state == "running"]:
+            job, now = self._make_job(record, self._best_score), time.monotonic()
+            self._paused.take_over(RunningTrial.of(record, self._objective, now, job), self._study, now)
 
-    def _go_on(self, number: int) -> None:
+    def _go_on(self, record: TrialRecord) -> None:
         """Hands a paused trial out again."""
-        running, job = self._paused.take(number, time.monotonic())
+        running, job = self._paused.take(record, time.monotonic())
         job = replace(job, save_if_better_than=self._best_score if job.save_to else None)
-        self._running[number] = running
+        self._running[record.number] = running
         self._engine.submit(job)
 
     def _end_paused(self) -> bool:
@@ -152,9 +150,8 @@ class Coordinator:
             return False
         best = self._paused.best()
         if best is not None and best.score is not None and best.score.better_than(self._best_score):
-            number = best.record.number
-            self._go_on(number)
-            self._stop(number, "pruner" if self._ending == "done" else self._reason_to_stop() or "pruner")
+            self._go_on(replace(best.record, why="to be tested"))
+            self._stop(best.record.number, "pruner" if self._ending == "done" else self._reason_to_stop() or "pruner")
             return True
         for running in self._paused.dissolve():
             self._ended(self._study.end(running.result(PausedTrials.end_of(running))))
@@ -196,12 +193,12 @@ class Coordinator:
         for number, running in list(self._running.items()):
             if len(self._signals) > 1:
                 self._kill(Finished(number, "interrupt", None))
-            elif running.stopping is not None:
+            elif running.stopping is not None or (running.pausing and self._signals):
                 if now - running.asked_to_stop > _GRACE or now - self._told_to_end > _LAST_GRACE:
                     self._kill(running.cut_short(_GRACE))
             elif reason is not None and not running.pausing:
                 self._stop(number, reason)
-            elif limit is not None and now - running.began > limit:
+            elif limit is not None and running.age(now) > limit:
                 self._kill(Failed(number, "timeout", f"longer than trial_timeout, {limit:g} s"))
             elif (silent := running.silence.due_seconds(now)) is not None:
                 for observer in self._observers:
@@ -234,7 +231,9 @@ class Coordinator:
         elif isinstance(event, Paused):
             del self._running[event.trial]
             self._paused.add(running, event.checkpoint, time.monotonic())
-            self._study.pause(running.so_far())
+            self._study.pause(paused := running.so_far())
+            for observer in self._observers:
+                observer.trial_paused(paused, event.note)
         elif isinstance(event, EpochDone):
             self._epoch(running, event)
         elif isinstance(event, Finished | Failed | Lost):
@@ -251,14 +250,12 @@ class Coordinator:
             running.start_over()
             self._study.start_over(event.trial)
         running.record = replace(running.record, model_parameters=event.model_parameters, note=event.note)
-        if running.started:
-            return
-        running.started = True
         for observer in self._observers:
             observer.trial_started(running.record)
-        # The epochs of the earlier attempt that it goes on from.
-        for one in running.earlier[: event.epochs_done]:
-            if (reached := running.take_epoch(one)) is not None:
+        # The epochs that it had trained in an earlier attempt or run; of a paused trial the study knows them.
+        earlier, running.earlier = running.earlier[: event.epochs_done], ()
+        for one in earlier:
+            if one.epoch > running.epochs and (reached := running.take_epoch(one)) is not None:
                 self._study.report(event.trial, reached, False)
             for observer in self._observers:
                 observer.epoch_done(running.record, one)
@@ -283,6 +280,7 @@ class Coordinator:
 
     def _end(self, event: Finished | Failed | Lost) -> None:
         running = self._running.pop(event.trial)
+        running.left(time.monotonic())
         self._ended(self._study.end(running.result(event)))
 
     def _ended(self, record: TrialRecord) -> None:

@@ -59,8 +59,9 @@ def run_study(study: Study, ready: Prepared, began: float, observers: Sequence[O
     budget = Budget(plan.trials, deadline, spec.target, spec.trial_timeout)
     folder = plan.home / "models" / plan.experiment.name
     study.end_by(deadline)
-    models = ModelsFolder(folder, study.trials(), plan.experiment.objective, lambda: study.store.drain(0))
-    checkpoints = CheckpointsFolder(checkpoints_of(plan), spec.checkpoints, plan.experiment.objective, study.trials())
+    objective, trials = plan.experiment.objective, study.trials()
+    models = ModelsFolder(folder, trials, objective, lambda: study.store.drain(0))
+    checkpoints = CheckpointsFolder(checkpoints_of(plan), spec.checkpoints, objective, trials, study.will_run_again)
     try:
         return drive(study, ready, budget, (models, checkpoints, *observers), models.save_to, checkpoints)
     finally:

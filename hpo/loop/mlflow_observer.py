@@ -46,6 +46,10 @@ class MlflowObserver:
         """A trial ended."""
         self._tracker.end_trial(record)
 
+    def trial_paused(self, record: TrialRecord, note: str | None) -> None:
+        """A trial paused."""
+        self._tracker.pause_trial(record)
+
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
         """Nothing is logged."""
 

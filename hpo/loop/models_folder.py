@@ -51,6 +51,9 @@ class ModelsFolder:
     def epoch_done(self, record: TrialRecord, event: EpochDone) -> None:
         """Nothing is saved yet."""
 
+    def trial_paused(self, record: TrialRecord, note: str | None) -> None:
+        """Nothing is saved yet."""
+
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
         """Nothing is saved yet."""
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from hpo.loop.record import Record
 from hpo.loop.running_trial import RunningTrial
+from hpo.study.record import TrialRecord
 from hpo.training.messages import Checkpoint, Finished, Job
 
 _NOT_TESTED = "not tested: it was paused, and did not go on"
@@ -23,16 +25,29 @@ class PausedTrials:
     def __contains__(self, number: int) -> bool:
         return number in self._trials
 
-    def take(self, number: int, now: float) -> tuple[RunningTrial, Job]:
-        """A trial that goes on, and its job."""
-        running, checkpoint = self._trials.pop(number)
+    def take_over(self, running: RunningTrial, study: Record, now: float) -> None:
+        """Adds a trial that an earlier run paused; the study learns of epochs after its pause, if it had gone on."""
+        known, number = running.record.epochs, running.record.number
+        reached = [one for event in running.earlier if (one := running.take_epoch(event)) is not None]
+        self.add(running, running.job.resume if running.job else None, now)
+        if running.epochs != known:
+            study.start_over(number)
+            for one in reached:
+                study.report(number, one, may_pause=False)
+            study.pause(running.so_far())
+
+    def take(self, record: TrialRecord, now: float) -> tuple[RunningTrial, Job]:
+        """A trial that goes on, and its job; the record says why it does."""
+        running, checkpoint = self._trials.pop(record.number)
         assert running.job is not None
         running.go_on(now)
+        running.record = replace(running.record, why=record.why)
         return running, replace(running.job, resume=checkpoint)
 
     def best(self) -> RunningTrial | None:
-        """The trial with the best score that can go on from a checkpoint."""
-        scored = [one for one, checkpoint in self._trials.values() if one.score is not None and checkpoint is not None]
+        """The trial with the best score that can go on from a checkpoint; a part of the folds makes no score."""
+        known = [one for one, checkpoint in self._trials.values() if checkpoint is not None]
+        scored = [one for one in known if one.score is not None and not one.fold_lengths]
         return max(scored, key=lambda one: one.score.merit if one.score else 0.0, default=None)
 
     def dissolve(self) -> Iterator[RunningTrial]:

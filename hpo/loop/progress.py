@@ -72,6 +72,9 @@ class Progress:
         self._done_before = 0
         self._done: set[int] = set()
         self._running: dict[int, tuple[TrialRecord, int, float | None]] = {}
+        self._paused: set[int] = set()
+        # The origins of those that this run paused, which will most likely not go on.
+        self._tried: set[int] = set()
         self._noted: set[str] = set()
         self._best: TrialRecord | None = None
         self._live = Live(console=console, get_renderable=self._render, transient=True, refresh_per_second=4)
@@ -79,7 +82,9 @@ class Progress:
     @contextmanager
     def shown(self, trials: Sequence[TrialRecord]) -> Iterator[None]:
         """The time in which progress is shown; `trials` are those of earlier runs."""
-        self._done = {trial.origin for trial in trials if trial.reason not in GIVEN_BACK}
+        self._paused = {trial.number for trial in trials if trial.state == "running"}
+        done = [trial for trial in trials if trial.state != "running" and trial.reason not in GIVEN_BACK]
+        self._done = {trial.origin for trial in done}
         self._done_before = len(self._done)
         self._best = best_trial(trials, self._objective)
         if not is_live(self._console):
@@ -118,7 +123,8 @@ class Progress:
         self._console.print(Text(f"note: {message}"), soft_wrap=True)
 
     def trial_started(self, record: TrialRecord) -> None:
-        """A trial's training begins."""
+        """A trial's training begins, or goes on."""
+        self._paused.discard(record.number)
         if record.note is not None and record.note not in self._noted:
             self._noted.add(record.note)
             self._console.print(Text(self._fit(f"note: {record.note}")), soft_wrap=True)
@@ -129,15 +135,36 @@ class Progress:
         """A trial finished an epoch."""
         self._running[record.number] = (record, event.epoch, event.metrics[self._objective.metric])
 
+    def trial_paused(self, record: TrialRecord, note: str | None) -> None:
+        """Prints how far the trial has come."""
+        self._running.pop(record.number, None)
+        self._paused.add(record.number)
+        self._tried.add(record.origin)
+        found = self._objective.score_of(record.curves, record.fold_lengths)
+        value = f" {self._objective.metric} {score(found.value)}" if found is not None else ""
+        line = Text.assemble(
+            f"[{len(self._done)}{self._total}] {record.label:<9} ",
+            ("paused  ", style_of("paused")),
+            self._fit(f"{value} after epoch {record.epochs}"),
+        )
+        line.append(self._params(record, line.cell_len))
+        self._console.print(line, soft_wrap=True)
+        if note is not None:
+            self.warn(f"{record.label} begins again if it goes on: {note}")
+
+    @property
+    def _total(self) -> str:
+        return f"/{self._trials}" if self._trials else ""
+
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Prints the trial's line."""
         self._running.pop(record.number, None)
+        self._paused.discard(record.number)
         self._done.add(record.origin)
         is_best = best is not None and best.number == record.number and record.confirms is None
         self._best = best
-        total = f"/{self._trials}" if self._trials else ""
         line = Text.assemble(
-            f"[{len(self._done)}{total}] {record.label:<9} ",
+            f"[{len(self._done)}{self._total}] {record.label:<9} ",
             (f"{record.state:<8}", style_of(record.state)),
             self._fit(f" {self._score(record)}"),
         )
@@ -184,7 +211,8 @@ class Progress:
         rows: list[Any] = [Spinner(_spinner(self._console), self._summary(now))]
         for record, epoch, value in list(self._running.values()):
             reached = f"{self._objective.metric} {score(value)}" if value is not None else "training"
-            line = self._fit(f"  {record.label:<9}  epoch {epoch:>3}  {reached}")
+            why = f"  {record.why}" if record.why else ""
+            line = self._fit(f"  {record.label:<9}  epoch {epoch:>3}  {reached}{why}")
             rows.append(Text(line + self._params(record, cell_len(line)), no_wrap=True, overflow="crop"))
         return Group(*rows)
 
@@ -194,9 +222,10 @@ class Progress:
             return Text(_STARTING)
         done, best = len(self._done), self._best
         parts = [
-            f"{done}{f'/{self._trials}' if self._trials else ''} trials",
+            f"{done}{self._total} trials",
+            *([f"{len(self._paused)} paused"] if self._paused else []),
             *([f"best {score(best.value)} ({best.label})"] if best is not None and best.value is not None else []),
-            *self._left(done, now),
+            *self._left(len(self._done | self._tried), now),
             f"{duration(round(now - self._began))} gone",
             f"{len(self._running)} running",
         ]

@@ -32,33 +32,38 @@ class RunningTrial:
     """Why its training ended, if by itself: a stop that arrives later does not change that."""
     stopping: StopReason | None = None
     """Why it was asked to stop."""
-    asked_to_stop: float = 0.0
+    asked_to_stop: float = math.inf
     job: Job | None = None
     """What its worker was given."""
     trains_through: bool = False
     """Whether it cannot pause."""
-    started: bool = False
-    """Whether observers know of it."""
     pausing: bool = False
     """Whether it was asked to pause."""
     seconds: float = 0.0
     """The time of its epochs so far."""
+    with_workers: float | None = None
+    """Seconds for which workers had it until its last pause; None if it never paused."""
     earlier: Sequence[EpochDone] = ()
     """Its epochs in an earlier attempt, if it goes on from there."""
 
     @classmethod
     def of(cls, record: TrialRecord, objective: Objective, now: float, job: Job) -> "RunningTrial":
-        """A trial that is handed out; if an earlier run paused it, with the epochs that it had."""
+        """A trial that is handed out; if an earlier run paused it, with the epochs that it had then."""
         running = cls(record, objective, now, Silence(now), job=job)
-        if record.curves and job.resume is not None:
+        running.with_workers = record.trained_seconds
+        running.earlier = earlier_epochs(job.resume, record.number)
+        if record.curves and job.resume is not None and not running.earlier:
             running.curves = {name: list(curve) for name, curve in record.curves.items()}
             running.fold_lengths = list(record.fold_lengths)
             # A trial pauses at the end of a fold.
             running.folds_ended = len(running.fold_lengths)
             running.seconds = sum(running.curves.get("seconds", ()))
-        else:
-            running.earlier = earlier_epochs(job.resume, record.number)
         return running
+
+    @property
+    def epochs(self) -> int:
+        """The epochs that it has finished."""
+        return max(map(len, self.curves.values()), default=0)
 
     @property
     def score(self) -> Score | None:
@@ -90,13 +95,22 @@ class RunningTrial:
         self.pausing = self.at_end = True
 
     def paused(self, now: float) -> None:
-        """The trial has paused; `began` keeps how long it took until then."""
-        self.pausing, self.began = False, now - self.began
+        """The trial has paused."""
+        self.with_workers, self.pausing = self.age(now), False
 
     def go_on(self, now: float) -> None:
         """The trial goes on, on any worker."""
         self.at_end, self.ended_by, self.stopping = False, None, None
-        self.began, self.silence = now - self.began, Silence(now)
+        self.began, self.silence = now, Silence(now)
+
+    def left(self, now: float) -> None:
+        """The trial has ended while a worker had it."""
+        if self.with_workers is not None:
+            self.with_workers = self.age(now)
+
+    def age(self, now: float) -> float:
+        """The seconds for which workers have had it, without its pauses."""
+        return (self.with_workers or 0.0) + now - self.began
 
     def start_over(self) -> None:
         """The trial begins with its first epoch again."""
@@ -121,14 +135,14 @@ class RunningTrial:
 
     def so_far(self) -> TrialRecord:
         """Its record while it is paused."""
-        return replace(self.record, curves=self.curves, fold_lengths=tuple(self.fold_lengths))
+        # Copies: what is written later, and by another thread, is not to grow.
+        curves, lengths = {name: list(curve) for name, curve in self.curves.items()}, tuple(self.fold_lengths)
+        return replace(self.record, curves=curves, fold_lengths=lengths, trained_seconds=self.with_workers)
 
     def result(self, event: Finished | Failed | Lost) -> TrialRecord:
         """The record of the trial that ended with this event."""
         score, lengths = self.score, tuple(self.fold_lengths)
-        record = replace(
-            self.record, curves=self.curves, fold_lengths=lengths, best_epoch=score.epoch if score else None
-        )
+        record = replace(self.so_far(), best_epoch=score.epoch if score else None)
         if isinstance(event, Failed):
             return failed(record, Failure(event.reason, event.message, event.traceback))
         if isinstance(event, Lost):

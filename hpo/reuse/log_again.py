@@ -79,7 +79,7 @@ def log_again(
         if began := [record.started for record in view.trials if record.started]:
             about = replace(about, began=min(began))
         # No process runs the study, so a trial that has not ended is lost; the next run would find the same.
-        trials = [lost(record) for record in view.trials]
+        trials = [record if record.paused else lost(record) for record in view.trials]
         confirming = [lost(record) for record in confirming_runs(view.storage, study)]
         records = [*trials, *confirming]
         ends = [record.ended for record in records if record.ended]

@@ -87,6 +87,10 @@ class TrialRecord:
     """Why the model could not be saved, or why its file cannot be loaded as it is."""
     started: datetime | None = None
     ended: datetime | None = None
+    trained_seconds: float | None = None
+    """Of a trial that paused: the seconds for which workers had it."""
+    why: str = ""
+    """While it runs: why the schedule chose it, in a few words. It is not stored."""
     resolved: Resolved | None = None
     """Every setting of the trial; None for trials begun by earlier versions, and for trials without a job."""
     source: str | None = None
@@ -109,8 +113,13 @@ class TrialRecord:
 
     @property
     def outcome(self) -> str:
-        """The reason of its failure, if it failed; otherwise its state."""
-        return self.reason or self.state
+        """The reason of its failure, if it failed; otherwise its state, or that it has paused."""
+        return self.reason or ("paused" if self.paused else self.state)
+
+    @property
+    def paused(self) -> bool:
+        """Whether it has paused, and may go on: the record has results of it, but not its end."""
+        return self.state == "running" and bool(self.curves)
 
     @property
     def remarks(self) -> list[str]:
@@ -127,10 +136,11 @@ class TrialRecord:
 
     @property
     def seconds(self) -> float | None:
-        """Wall time from the start of the trial to its end, in seconds; None while it runs."""
+        """Wall time from the start of the trial to its end, without its pauses, in seconds; None while it runs."""
         if self.started is None or self.ended is None:
             return None
-        return (self.ended - self.started).total_seconds()
+        whole = (self.ended - self.started).total_seconds()
+        return whole if self.trained_seconds is None else self.trained_seconds
 
     @property
     def best(self) -> dict[str, float]:

@@ -107,8 +107,8 @@ class Scheduled:
         return None
 
     def why(self, number: int) -> str:
-        """Why a trial began, or went on, in at most four words; empty if that is not known."""
-        return self._why.get(number, "")
+        """Why a trial began, or went on, in at most four words; empty without a schedule that pauses trials."""
+        return self._why.get(number, "") if self.pauses else ""
 
     def begin(self, number: int, config: Mapping[str, Any], step: Step | None) -> None:
         """A trial began."""

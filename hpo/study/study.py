@@ -143,7 +143,8 @@ class Study:
         self._step = step = self._scheduled.next(self._may_begin())
         if isinstance(step, GoOn):
             self._scheduled.go_on(step)
-            return next(record_of(trial) for trial in known if trial.number == step.trial)
+            trial = next(trial for trial in known if trial.number == step.trial)
+            return replace(record_of(trial), why=step.why)
         if isinstance(step, Wait):
             return None
         record = self._begin_next(known)
@@ -294,4 +295,4 @@ class Study:
         self._finder.add(record.params, trial.number)
         self._running[trial.number] = key_of(trial)
         self._scheduled.begin(trial.number, record.params, self._step)
-        return record
+        return replace(record, why=self._scheduled.why(trial.number))

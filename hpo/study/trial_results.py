@@ -18,6 +18,7 @@ def result_of(record: TrialRecord) -> dict[str, Any]:
         "model_parameters": record.model_parameters, "note": record.note, "model_file": record.model_file,
         **({"fold_lengths": record.fold_lengths} if record.fold_lengths else {}),
         **({"fold_best_epochs": record.fold_best_epochs} if record.fold_best_epochs else {}),
+        **({"trained_seconds": record.trained_seconds} if record.trained_seconds is not None else {}),
         **({"test_note": record.test_note} if record.test_note else {}),
         **({"model_note": record.model_note} if record.model_note else {}),
     }  # fmt: skip

@@ -14,7 +14,7 @@ from hpo.text.values import NOTHING, setting
 if TYPE_CHECKING:
     from rich.console import Console
 
-STATES: Mapping[str, str] = {"complete": "green", "pruned": "yellow", "running": "cyan", NOTHING: ""}
+STATES: Mapping[str, str] = {"complete": "green", "pruned": "yellow", "running": "cyan", "paused": "cyan", NOTHING: ""}
 """The colours of states; every other word in a column of states is the reason of a failure."""
 _GAP = 2
 _FIRST_PARAMETERS = 2

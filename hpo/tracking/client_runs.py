@@ -59,6 +59,8 @@ class ClientRuns(Runs):
         client.log_batch(run_id, metrics=change.metrics, params=params, tags=change.tags)
         for name, text in change.texts.items():
             client.log_text(run_id, text, name)
+        if change.reopens:
+            client.update_run(run_id, status="RUNNING")
         if change.end is not None:
             client.set_terminated(run_id, change.end.status, change.end.time)
             self._params.pop(run_id, None)

@@ -224,6 +224,12 @@ def role_tags(record: TrialRecord) -> dict[str, str]:
     }
 
 
+def own_tag(tags: Mapping[str, str]) -> tuple[str, str]:
+    """The tag by which a run is found again. Trials and confirming runs are numbered separately."""
+    name = "hpo.confirm" if tags["hpo.role"] == "confirm" else "hpo.trial"
+    return name, tags[name]
+
+
 def run_name(record: TrialRecord) -> str:
     """The name of the run in the UI."""
     if record.confirms is None:

@@ -55,6 +55,8 @@ class Change:
     texts: Mapping[str, str] = field(default_factory=dict)
     """Artifacts: name -> text."""
     end: End | None = None
+    reopens: bool = False
+    """Whether the run had ended, and now goes on."""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ from hpo.tracking.table_runs import table_runs
 from hpo.tracking.unlogged import Key, News, key
 from hpo.tracking.view_writer import Views
 
+_PAUSED = {"hpo.state": "paused"}
+_LOST = {"hpo.state": "failed", "hpo.failure": "lost"}
 _STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 
 
@@ -43,6 +45,8 @@ class _Trial:
     run: RunRef
     known: bool = True
     """Whether all epochs that the store has were written by this process."""
+    closed: bool = False
+    """Whether the run had ended before its trial went on."""
     described: bool = False
     """Whether its params and its dataset are logged."""
 
@@ -90,6 +94,7 @@ class Store:
         self._runs.write(changes)
         for one in news:
             known[one.key].described = True
+            known[one.key].closed = one.paused
             if one.ended:
                 del self._trials[one.key]
         self._views.see(one.record for one in news)
@@ -99,20 +104,25 @@ class Store:
     ) -> tuple[list[TrialRecord], list[Metric]]:
         """The trials without a run in its final state, and the points that the study's run lacks.
 
-        Runs of other trials that are still running are ended, since nobody else writes while this study is open.
+        Runs of other trials that are still running are ended, since nobody else writes while this study is open; those
+        of paused trials until these go on.
         """
         self._views.see(records)
-        runs = {_own_tag(child.tags): child for child in self._runs.children(self.run_id)}
+        runs = {entities.own_tag(child.tags): child for child in self._runs.children(self.run_id)}
         missing: list[TrialRecord] = []
         for record in entities.by_end(records):
-            child = runs.pop(_own_tag(entities.role_tags(record)), None)
+            child = runs.pop(entities.own_tag(entities.role_tags(record)), None)
             if child is None or not _is_final(child, record):
                 missing.append(record)
                 if child is not None:
                     self._trials[key(record)] = _Trial(RunRef(child.run_id), known=False)
-        self._end_orphans(list(runs.values()))
-        known = (point for name in {point.key for point in points} for point in self._history(self.run_id, name))
-        there = {(point.key, point.step, point.value) for point in known}
+        paused = {key(one): runs.pop(entities.own_tag(entities.role_tags(one)), None) for one in records if one.paused}
+        known = {name: child for name, child in paused.items() if child is not None}
+        self._trials |= {name: _Trial(RunRef(child.run_id), known=False, closed=True) for name, child in known.items()}
+        self._end_runs(list(known.values()), _PAUSED)
+        self._end_runs(list(runs.values()), _LOST)
+        logged = (point for name in {point.key for point in points} for point in self._history(self.run_id, name))
+        there = {(point.key, point.step, point.value) for point in logged}
         return missing, [point for point in points if (point.key, point.step, point.value) not in there]
 
     def finish(self, ending: Ending, as_before: bool = False) -> None:
@@ -205,12 +215,17 @@ class Store:
         metrics, tags, end = list(news.points), [], None
         if news.ended:
             metrics += entities.curves(record, news.logged_epochs)
-            if not trial.known and run_id is not None:
-                has = there.get(run_id, {})
-                metrics = [point for point in metrics if point.step not in has.get(point.key, ())]
+        if not trial.known and run_id is not None:
+            has = there.get(run_id, {})
+            metrics = [point for point in metrics if point.step not in has.get(point.key, ())]
+        if news.ended:
             metrics += entities.scores(record)
             tags = entities.state_tags(record, self._study.objective)
             end = End(entities.STATUS[record.state], entities.milliseconds(record.ended))
+        elif news.paused:
+            tags, end = entities.tags(_PAUSED), End("KILLED", entities.milliseconds(None))
+        elif trial.closed:
+            tags = entities.tags({"hpo.state": "running"})
         return Change(
             trial.run,
             new=self._new_run(record) if trial.known and not trial.described else None,
@@ -220,6 +235,7 @@ class Store:
             datasets=[] if trial.described else self._inputs,
             texts={"error.txt": entities.text(record.failure.text)} if news.ended and record.failure else {},
             end=end,
+            reopens=trial.closed and end is None,
         )
 
     def _new_run(self, record: TrialRecord) -> NewRun:
@@ -234,21 +250,21 @@ class Store:
             **({"hpo.source": record.source} if record.source is not None else {}),
         }
         start = entities.milliseconds(record.started)
-        return NewRun(entities.run_name(record), start, tags, _own_tag(own), self.run_id)
+        return NewRun(entities.run_name(record), start, tags, entities.own_tag(own), self.run_id)
 
     def _steps(self, news: Sequence[News], known: Mapping[Key, _Trial]) -> Mapping[str, Mapping[str, set[int]]]:
         """The steps that the store has of trials that an earlier process began: run -> metric -> steps."""
         earlier = {known[one.key].run.run_id: one for one in news if not known[one.key].known}
         runs = [run_id for run_id in earlier if run_id is not None]
-        names = {point.key for one in earlier.values() for point in entities.curves(one.record)}
+        names = {point.key for one in earlier.values() for point in (*one.points, *entities.curves(one.record))}
         return self._runs.steps(runs, sorted(names)) if names else {}
 
-    def _end_orphans(self, children: Sequence[Child]) -> None:
+    def _end_runs(self, children: Sequence[Child], state: Mapping[str, str]) -> None:
         """Ends runs that nobody continues: their coordinator was killed before the ends of their trials were stored.
 
         Their params and curves stay as they are.
         """
-        tags = entities.tags({"hpo.state": "failed", "hpo.failure": "lost"})
+        tags = entities.tags(state)
         end = End("KILLED", entities.milliseconds(None))
         left = [child for child in children if child.status == "RUNNING" and not child.deleted]
         if left:
@@ -275,12 +291,6 @@ class Store:
         if commit := git_commit():
             tags[MLFLOW_GIT_COMMIT] = commit
         return tags
-
-
-def _own_tag(tags: Mapping[str, str]) -> tuple[str, str]:
-    """The tag by which a run is found again. Trials and confirming runs are numbered separately."""
-    name = "hpo.confirm" if tags["hpo.role"] == "confirm" else "hpo.trial"
-    return name, tags[name]
 
 
 def _is_final(child: Child, record: TrialRecord) -> bool:

@@ -141,6 +141,8 @@ class TableRuns(Runs):
             yield "metrics", _metric(run_id, metric)
         for dataset in change.datasets:
             yield from self._input(run_id, dataset)
+        if change.reopens:
+            yield "ends", {"ended": run_id, "status": "RUNNING", "end_time": None}
         if change.end is not None:
             yield "ends", {"ended": run_id, "status": change.end.status, "end_time": change.end.time}
 

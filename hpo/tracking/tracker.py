@@ -122,6 +122,10 @@ class Tracker:
         timestamp = int(time.time() * 1000)
         self._events.put(lambda unlogged: unlogged.epoch(event, timestamp))
 
+    def pause_trial(self, record: TrialRecord) -> None:
+        """A trial paused; `start_trial` follows once more if it goes on."""
+        self._events.put(lambda unlogged: unlogged.paused(record))
+
     def end_trial(self, record: TrialRecord) -> None:
         """A trial ended: complete, pruned or failed."""
         self._events.put(lambda unlogged: unlogged.ended(record))
@@ -136,7 +140,7 @@ class Tracker:
         self._events.put(sync)
 
     def finish(self, ending: Ending) -> None:
-        """The study ended; trials that were started and have not ended are marked as lost."""
+        """The study ended; trials that were started and have not ended are marked as paused, or else as lost."""
 
         def finish(unlogged: "Unlogged") -> None:
             unlogged.give_up(f"the study's run ended before it: {ending.status}")

@@ -26,6 +26,8 @@ class News:
 
     record: TrialRecord
     ended: bool = False
+    paused: bool = False
+    """Whether it is paused at the end of the study's run."""
     points: list[Metric] = field(default_factory=list)
     logged_epochs: int = 0
     """The number of its epochs that are among the points, or were logged before."""
@@ -47,6 +49,7 @@ class Unlogged:
         self._best = entities.BestSoFar()
         self._news: dict[Key, News] = {}
         self._running: dict[int, TrialRecord] = {}
+        self._paused: set[int] = set()
         # Running trial -> the number of its epochs that were handed out.
         self._logged_epochs: dict[int, int] = {}
 
@@ -55,23 +58,30 @@ class Unlogged:
         return len(self._news) or bool(self.points)
 
     def started(self, record: TrialRecord) -> None:
-        """A trial was handed out."""
+        """A trial was handed out, or goes on."""
         self._running[record.number] = record
+        self._paused.discard(record.number)
         self._news.setdefault(key(record), News(record))
 
     def epoch(self, event: EpochDone, timestamp: int) -> None:
         """A trial finished an epoch."""
         record = self._running.get(event.trial)
-        if record is None:
+        if record is None or event.epoch <= self._logged_epochs.get(event.trial, 0):
+            # Without a usable checkpoint a trial trains the same epochs again.
             return
         fold, epoch = (event.fold.fold, event.fold.epoch) if event.fold else (None, event.epoch)
         news = self._news.setdefault(key(record), News(record))
         news.points += entities.points(event.metrics, timestamp, epoch, fold)
         news.logged_epochs = self._logged_epochs[event.trial] = event.epoch
 
+    def paused(self, record: TrialRecord) -> None:
+        """A trial paused. Its run is left as it is, since it may go on soon."""
+        self._paused.add(record.number)
+
     def ended(self, record: TrialRecord) -> None:
         """A trial ended."""
         number = record.number
+        self._paused.discard(number)
         self._running.pop(number, None)
         news = self._news.setdefault(key(record), News(record))
         news.record, news.ended, news.logged_epochs = record, True, self._logged_epochs.pop(number, 0)
@@ -80,9 +90,12 @@ class Unlogged:
             self.points += points
 
     def give_up(self, error: str) -> None:
-        """Marks all running trials as lost, since nobody continues them."""
+        """Marks paused trials as paused, and running ones as lost, since nobody continues them."""
         for record in list(self._running.values()):
-            self.ended(lost(record, error))
+            if record.number in self._paused:
+                self._news.setdefault(key(record), News(record)).paused = True
+            else:
+                self.ended(lost(record, error))
 
     def resume(self, records: Sequence[TrialRecord]) -> list[Metric]:
         """Continues a study that has these trials; returns the points of its own curves that follow from them."""

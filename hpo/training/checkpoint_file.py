@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 from hpo.data.dataset import Array
-from hpo.system.private_files import private_folder
+from hpo.system.private_files import private_file, private_folder
 from hpo.training.messages import Checkpoint
 
 _STATE = "state.json"
@@ -45,6 +45,7 @@ def write(folder: Path, trial: int, epochs: int, state: Mapping[str, Any], array
     unfinished = folder / f".trial-{trial:04}.{os.getpid()}.npz"
     kinds = {name: str(array.dtype) for name, array in arrays.items() if array.dtype.kind == "V"}
     try:
+        private_file(unfinished)
         with unfinished.open("wb") as file:
             hashed = _Hashed(file)
             # The type of a stream that cannot be rewound: of what is written once, the digest is known at once.

@@ -32,7 +32,11 @@ def write(tmp_path):
 
 def folder_of(tmp_path, running=(), trials=(), **spec):
     alive = [replace(trial(number), state="running") for number in running]
-    return CheckpointsFolder(tmp_path, Checkpointing(**spec), OBJECTIVE, [*alive, *trials])
+    return CheckpointsFolder(tmp_path, Checkpointing(**spec), OBJECTIVE, [*alive, *trials], runs_again)
+
+
+def runs_again(record):
+    return record.reason in ("lost", "interrupted", "killed") and record.attempt < 2
 
 
 def test_a_trial_goes_on_from_its_latest_checkpoint(tmp_path, write):
@@ -50,7 +54,7 @@ def test_what_no_running_trial_needs_is_deleted(tmp_path, write):
     (tmp_path / "notes.txt").write_text("mine")
     folder_of(tmp_path, {3})
     assert {file.name for file in tmp_path.iterdir()} == {kept.file.rpartition("/")[2], "notes.txt"}
-    CheckpointsFolder(tmp_path, None, OBJECTIVE, [replace(trial(3), state="running")])
+    CheckpointsFolder(tmp_path, None, OBJECTIVE, [replace(trial(3), state="running")], runs_again)
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
 
 
@@ -64,12 +68,22 @@ def test_the_checkpoints_of_a_trial_end_with_it(tmp_path, write):
 def test_the_next_attempt_goes_on_where_a_worker_died(tmp_path, write):
     folder = folder_of(tmp_path)
     left = write(3, 2)
-    folder.trial_ended(failed(trial(3), Failure("killed")), None)
+    first = failed(trial(3), Failure("killed"))
+    folder.trial_ended(first, None)
     retry = trial(4, origin=3, attempt=1)
     assert folder.of(retry) == left
-    own = write(4, 3)
-    assert folder.of(retry) == own
-    folder.trial_ended(retry, None)
+    assert os.stat(left.file).st_mode & 0o777 == 0o600
+    # An attempt that dies before it leaves one of its own costs nothing, in the next run neither.
+    died = failed(retry, Failure("killed"))
+    folder.trial_ended(died, None)
+    last = trial(5, origin=3, attempt=2)
+    assert folder.of(last) == left
+    folder = folder_of(tmp_path, trials=[first, died])
+    assert folder.of(last) == left
+    own = write(5, 3)
+    assert folder.of(last) == own
+    # Nobody goes on from the checkpoints of a configuration that is given up.
+    folder.trial_ended(failed(last, Failure("killed")), None)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -82,7 +96,7 @@ def test_what_a_run_left_is_found_by_the_next_one(tmp_path, write, reason):
     assert folder.of(trial(6, origin=3, attempt=1)) == left
     assert folder.of(trial(7, origin=5, attempt=1)) is None
     # The next attempt has begun: its own checkpoint counts.
-    folder = folder_of(tmp_path, trials=[mine, trial(6, origin=3, attempt=1)])
+    folder_of(tmp_path, trials=[mine, trial(6, origin=3, attempt=1)])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -11,7 +11,8 @@ from optuna.trial import TrialState
 from studies import run, score
 
 from hpo.study.read import known_study
-from hpo.study.stored_trial import has_paused
+from hpo.study.stored_trial import config_of, has_paused
+from hpo.training import checkpoint_file
 from hpo.training.messages import Job, Started
 
 SCHEDULES = ({"name": "gp_asha"}, {"name": "asha"})
@@ -52,6 +53,12 @@ def test_the_best_share_goes_on_and_the_rest_is_pruned_with_its_curve(
     assert {trial.ended_by for trial in pruned} == {"pruner"}
     assert all(trial.value == max(trial.curves["val_accuracy"]) for trial in pruned)
     assert all("paused" in (trial.test_note or "") for trial in pruned)
+    # Pauses are no time of a trial's, and are all shown, with the reason why a trial trains.
+    walls = {trial.number: (trial.ended - trial.started).total_seconds() for trial in pruned}
+    assert all(trial.seconds < walls[trial.number] for trial in pruned)
+    assert pruned[0].seconds < walls[pruned[0].number] / 2
+    assert {trial.number for trial in pruned} <= {trial.number for trial in found.log.paused}
+    assert all(trial.outcome == "paused" and trial.why for trial in found.log.paused)
     # A trial that goes on is trained on, not again.
     resumed = [job.resume.epochs for job in found.engine.jobs if job.resume]
     assert resumed
@@ -127,7 +134,12 @@ def test_a_killed_run_goes_on_with_its_paused_trials(url: str, tmp_path: Path) -
     assert len(paused) > 4
     folder = tmp_path / "checkpoints" / "s"
     folder.mkdir(parents=True)
-    for trial in paused[1:]:
+    # One had gone on after its pause: its latest checkpoint knows more than the record.
+    ahead = paused[1]
+    curve = [score(config_of(ahead)) * (1 - 0.5 / epoch) for epoch in (1, 2, 3)]
+    state = {"curves": {"val_accuracy": curve}, "fold_lengths": [], "keepers": [{"ended": None}]}
+    checkpoint_file.write(folder, ahead.number, 3, state, {})
+    for trial in paused[2:]:
         name = f"trial-{trial.number:04}.epoch-{len(trial.intermediate_values):05}.{'0' * 64}.npz"
         (folder / name).write_bytes(b"")
     found = ran(url, {"name": "gp_asha"}, trials=16)
@@ -138,5 +150,6 @@ def test_a_killed_run_goes_on_with_its_paused_trials(url: str, tmp_path: Path) -
     assert any(job.resume for job in found.engine.jobs)
     for trial in found.trials:
         if trial.value is not None:
-            assert len(trial.curves["val_accuracy"]) == trial.epochs
-            assert trial.value == pytest.approx(score(trial.params) * (1 - 0.5 / trial.epochs))
+            whole = [score(trial.params) * (1 - 0.5 / epoch) for epoch in range(1, trial.epochs + 1)]
+            assert trial.curves["val_accuracy"] == pytest.approx(whole)
+    assert found.trials[ahead.number].epochs >= 4, "between two rungs it goes on to the next"

@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -55,6 +56,23 @@ def test_a_trial_is_a_line_that_fits_the_window(width: int) -> None:
     assert line.startswith("[1/12] trial 3   complete val_loss 0.5000 at epoch 1 of 1")
     assert "  best" in line
     assert all(re.fullmatch(r"parameter_\d+=[\d.]+", word) for word in line.split() if "=" in word)
+
+
+def test_trials_that_pause_are_shown_and_why_others_train() -> None:
+    console = SafeConsole(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+    progress = Progress(console, Objective(metric="val_loss", direction="minimize"), 12, None)
+    trial = TrialRecord(3, "running", {"width": 8}, 0, 3, curves={"val_loss": [0.5, 0.25]}, why="among best at 2")
+    for one in (trial, replace(trial, number=4, origin=4)):
+        progress.trial_started(one)
+        progress.trial_paused(one, "its checkpoint cannot be written: disk full" if one.number == 4 else None)
+    progress.trial_started(trial)
+    console.print(progress._render())
+    assert isinstance(console.file, io.StringIO)
+    first, _, warning, summary, row = (line.rstrip() for line in console.file.getvalue().splitlines())
+    assert first == "[0/12] trial 3   paused   val_loss 0.2500 after epoch 2  width=8"
+    assert warning == "warning: trial 4 begins again if it goes on: its checkpoint cannot be written: disk full"
+    assert "0/12 trials, 1 paused, about" in summary
+    assert row == "  trial 3    epoch   0  training  among best at 2  width=8"
 
 
 def test_no_estimate_before_the_first_trial() -> None:

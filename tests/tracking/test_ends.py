@@ -9,7 +9,7 @@ from typing import Any
 
 import optuna
 import pytest
-from logged import DATASET, complete, opened, running
+from logged import DATASET, complete, look, opened, running
 from studies import flat, run_plan
 from tiny import tiny
 
@@ -17,6 +17,7 @@ from hpo.engines.scripted import ScriptedEngine
 from hpo.errors import Interrupted, StudyFailed
 from hpo.loop.mlflow_observer import tracked
 from hpo.plan.plan import Plan, load_plan
+from hpo.tracking import Ending
 from hpo.training.messages import EpochDone
 
 
@@ -106,6 +107,48 @@ def test_a_run_that_the_record_does_not_know_is_ended_by_the_next(plan):
     assert again.close()
     assert statuses(plan)["trial-0007"] == ("KILLED", "failed")
     assert statuses(plan)["trial-0000"] == ("FINISHED", "complete")
+
+
+def test_the_run_of_a_trial_that_pauses_and_goes_on_is_one_run_without_repeated_points(uri, home):
+    """In one run of the study, after Ctrl-C, and after a kill while it trains on."""
+
+    def trained(tracker, *epochs):
+        for epoch in epochs:
+            tracker.epoch(EpochDone(7, epoch, {"loss": 1 / epoch}))
+
+    paused = replace(running(7), curves={"loss": [1.0, 0.5]})
+    tracker = opened(uri, home)
+    tracker.start_trial(running(7))
+    trained(tracker, 1)
+    tracker.pause_trial(replace(paused, curves={"loss": [1.0]}))
+    tracker.start_trial(running(7))
+    trained(tracker, 2)
+    tracker.pause_trial(paused)
+    tracker.finish(Ending("interrupted", "stopped"))
+    assert tracker.close()
+    found = look(uri)["trial-0007"]
+    assert (found["status"], found["tags"]["hpo.state"]) == ("KILLED", "paused")
+    tracker = opened(uri, home, resume=True)
+    tracker.sync([paused])
+    tracker.start_trial(paused)
+    trained(tracker, 1, 2, 3, 4)
+    tracker._closing.set()  # as after a kill: nothing more is logged
+    tracker._thread.join()
+    found = look(uri)["trial-0007"]
+    assert (found["status"], found["tags"]["hpo.state"], found["end"]) == ("RUNNING", "running", None)
+    tracker = opened(uri, home, resume=True)
+    tracker.sync([paused])
+    tracker.start_trial(paused)
+    trained(tracker, 3, 4, 5)
+    whole = replace(complete(7), curves={"loss": [1 / epoch for epoch in range(1, 6)]})
+    tracker.end_trial(whole)
+    tracker.finish(Ending("finished", "done", ended=whole.ended))
+    assert tracker.close()
+    assert sorted(look(uri)) == ["toy-study", "trial-0007"]
+    found = look(uri)["trial-0007"]
+    assert (found["status"], found["tags"]["hpo.state"]) == ("FINISHED", "complete")
+    assert "hpo.failure" not in found["tags"]
+    assert [point[:2] for point in found["metrics"]["loss"]] == [[epoch, 1 / epoch] for epoch in range(1, 6)]
 
 
 def test_ctrl_c_while_it_is_logged_ends_the_waiting_with_a_line(plan, monkeypatch):
