@@ -3,7 +3,7 @@
 import importlib.util
 import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import optuna
@@ -15,7 +15,7 @@ from hpo.config.experiment import Experiment, Named, StudySpec
 from hpo.config.mistakes import show
 from hpo.config.yaml_file import Key
 from hpo.errors import UserError, nearest
-from hpo.schedule.table import SCHEDULES, make_schedule
+from hpo.schedule.table import SCHEDULES, make_schedule, schedule_class
 
 SAMPLERS: Mapping[str, type[BaseSampler]] = {
     "random": optuna.samplers.RandomSampler,
@@ -106,7 +106,8 @@ def derive_seed(seed: int, *numbers: int) -> int:
 def option_mistakes(experiment: Experiment) -> list[tuple[Key, str]]:
     """The mistakes in the sampler and the pruner of an experiment file: pairs of key and message."""
     study, epochs = experiment.study, experiment.dataset.validation.folds or experiment.training.epochs
-    found = _mistakes(("study", "sampler"), study.sampler, SAMPLERS, lambda: make_sampler(study.sampler, 0, 0))
+    named = study.sampler
+    found = _mistakes(("study", "sampler"), named, SAMPLERS, SAMPLERS.__getitem__, lambda: make_sampler(named, 0, 0))
     found += _pruner_mistakes(("study", "pruner"), study.pruner, epochs)
     return found + _schedule_mistakes(study, epochs)
 
@@ -122,20 +123,23 @@ def _schedule_mistakes(study: StudySpec, epochs: int) -> list[tuple[Key, str]]:
         history = History(Cube(SearchSpace(model="mlp")), epochs)
         return make_schedule(named.name, named.options, history, 0)
 
-    return _mistakes(("study", "schedule"), named, SCHEDULES, make)
+    return _mistakes(("study", "schedule"), named, SCHEDULES, schedule_class, make)
 
 
 def unused_choices(study: StudySpec) -> list[tuple[Key, str]]:
     """A sampler or a pruner that the file names, but that its schedule does not use: pairs of key and message."""
-    unused = {"gp_asha": ("sampler", "pruner"), "asha": ("pruner",)}.get(study.schedule.name, ())
+    if study.schedule.name not in SCHEDULES:
+        return []
+    schedule = schedule_class(study.schedule.name)
+    unused = {"sampler": schedule.proposes, "pruner": schedule.pauses}
     instead = {"sampler": "asha or one_pass", "pruner": "one_pass"}
     return [
         (
             ("study", key),
             f"schedule {study.schedule.name} uses no {key}: leave it out, or write schedule: {instead[key]}",
         )
-        for key in unused
-        if key in study.model_fields_set
+        for key, is_unused in unused.items()
+        if is_unused and key in study.model_fields_set
     ]
 
 
@@ -149,13 +153,15 @@ def _pruner_mistakes(key: Key, named: Named, epochs: int) -> list[tuple[Key, str
             return [(inside, f"must be a pruner: a name, or a mapping with a name, got {show(wrapped)}")]
         if found := _pruner_mistakes(inside, inner, epochs):
             return found
-    return _mistakes(key, named, PRUNERS, lambda: make_pruner(named, epochs))
+    return _mistakes(key, named, PRUNERS, PRUNERS.__getitem__, lambda: make_pruner(named, epochs))
 
 
-def _mistakes(key: Key, named: Named, table: Mapping[str, type], make: Callable[[], Any]) -> list[tuple[Key, str]]:
-    if named.name not in table:
-        return [(key, f"unknown {key[1]} {named.name!r}; {nearest(named.name, table)}")]
-    takes = {} if named.name == "grid" else options_of(table[named.name])
+def _mistakes(
+    key: Key, named: Named, names: Collection[str], class_of: Callable[[str], type], make: Callable[[], Any]
+) -> list[tuple[Key, str]]:
+    if named.name not in names:
+        return [(key, f"unknown {key[1]} {named.name!r}; {nearest(named.name, names)}")]
+    takes = {} if named.name == "grid" else options_of(class_of(named.name))
     found: list[tuple[Key, str]] = []
     for option, value in named.options.items():
         if option not in takes:

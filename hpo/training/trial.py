@@ -106,9 +106,7 @@ def _train_folds(job: Job, dataset: Dataset, pausing: Pausing) -> Finished | Pau
     begun, best = len(runs), _best_of(runs)
     for number, fold in list(enumerate(dataset.folds, 1))[begun:]:
         if runs and (reason := pausing.verdict()):
-            return (
-                pausing.paused() if reason == "pause" else Finished(job.trial, reason, None, declared=runs[-1].declared)
-            )
+            return _left(job, reason, runs[-1], pausing)
         of_fold = FoldLine(pausing, number, len(dataset.folds), sum(run.epochs for run in runs), number == begun + 1)
         try:
             run = _run(replace(job, data=str(fold_folder(Path(job.data), number))), fold, of_fold, pausing)

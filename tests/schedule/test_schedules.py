@@ -1,5 +1,7 @@
 """Schedules decide from the history alone: what is promoted, what is begun, and what they never repeat."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -30,6 +32,11 @@ UNITS = 20
 
 def made(name: str = "gp_asha", seed: int = 0, **options: Any) -> Schedule:
     return make_schedule(name, options, History(Cube(SPACE), UNITS), seed)
+
+
+def test_scipy_is_imported_for_the_schedules_alone_that_use_it() -> None:
+    code = "import sys, hpo.study.study; assert not {'scipy', 'threadpoolctl'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def score(config: Mapping[str, Any], unit: int) -> float:
