@@ -1,12 +1,13 @@
-"""Learning curves to simulate studies on: the LCBench surrogate of YAHPO Gym, and recorded runs of TaskSet.
+"""Learning curves to simulate studies on: the LCBench surrogate of YAHPO Gym, recorded runs of TaskSet, and our own.
 
 The folder holds `lcbench/` (model.onnx, encoding.json, config_space.json) and `taskset.npz`; scores are validation
-accuracy in percent and negated validation loss, so that higher is better, over epochs counted from 1.
+accuracy in percent and negated validation loss, so that higher is better, over epochs counted from 1. Our own are in
+this package: `benchmarks.standard_curves`.
 """
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+
+from hpo.config.space import SearchSpace
 
 LCBENCH = (
     "126025", "126029", "167083", "167149", "167161", "167181", "167185", "167200", "168329",
@@ -46,7 +49,17 @@ class Task(ABC):
 
     @abstractmethod
     def sample(self) -> list[Curve]:
-        """1000 random configurations, the same ones at each call."""
+        """1000 random configurations or more, the same ones at each call."""
+
+    @cached_property
+    def search_space(self) -> SearchSpace:
+        """The space as hpo's users write it."""
+        parameters = {}
+        for name, one in self.space.items():
+            assert isinstance(one, IntDistribution | FloatDistribution)
+            kind = "int" if isinstance(one, IntDistribution) else "float"
+            parameters[name] = {"type": kind, "low": one.low, "high": one.high, "log": one.log}
+        return SearchSpace.model_validate({"model": "benchmarks:recorded", "parameters": parameters})
 
     @cached_property
     def _random(self) -> tuple[np.ndarray, float]:
@@ -59,17 +72,18 @@ class Task(ABC):
 
     @property
     def target(self) -> float:
-        """The 10th best score of 1000 random configurations."""
-        return float(self._random[0][9])
+        """The score that one of a hundred random configurations has."""
+        scores = self._random[0]
+        return float(scores[len(scores) // 100 - 1])
 
     @property
     def unit(self) -> float:
-        """The cost of training the best of 1000 random configurations to the last epoch."""
+        """The cost of training the best of the random configurations to the last epoch."""
         return self._random[1]
 
     def regret(self, score: float) -> float:
-        """0 for the best of 1000 random configurations, 1 for their median or worse."""
-        best, median = self._random[0][0], self._random[0][_RANDOM // 2]
+        """0 for the best of the random configurations, 1 for their median or worse."""
+        best, median = self._random[0][0], self._random[0][len(self._random[0]) // 2]
         return float(np.clip((best - score) / (best - median), 0.0, 1.0))
 
 
@@ -104,9 +118,29 @@ class Surrogate(Task):
 
 
 class Recorded(Task):
+    """A task of which some random configurations were trained, and no others can be."""
+
+    configs: Sequence[Mapping[str, Any]]
+    """The recorded configurations, in the order of `sample`."""
+    table: np.ndarray
+    """Shape (configurations, coordinates): where they are; near ones train alike."""
+
+    @abstractmethod
+    def place(self, config: Mapping[str, Any]) -> np.ndarray:
+        """Shape (coordinates,): where a configuration is."""
+
+    def nearest(self, config: Mapping[str, Any], taken: list[int]) -> int:
+        """The row of the nearest recorded configuration not taken yet; it is taken now."""
+        free = np.setdiff1d(np.arange(len(self.table)), taken)
+        row = int(free[np.argmin(np.square(self.table[free] - self.place(config)).sum(axis=1))])
+        taken.append(row)
+        return row
+
+
+class TaskSet(Recorded):
     """A task of TaskSet: 1000 recorded configurations; a cost of 1 an epoch.
 
-    `table`, of shape (1000, parameters), has each parameter as its rank among the recorded ones, from 0 to 1.
+    A parameter's value is its rank among the recorded ones, from 0 to 1.
     """
 
     def __init__(self, archive: Path, task: str, epochs: int) -> None:
@@ -114,7 +148,8 @@ class Recorded(Task):
         with np.load(archive) as arrays:
             settings, names, losses = arrays["hp"], arrays["hp_names"], arrays[task]
         self.space = {str(name): FloatDistribution(0.0, 1.0) for name in names}
-        self.table: np.ndarray = (settings.argsort(axis=0).argsort(axis=0) + 0.5) / len(settings)
+        self.table = (settings.argsort(axis=0).argsort(axis=0) + 0.5) / len(settings)
+        self.configs = [dict(zip(self.space, map(float, row), strict=True)) for row in self.table]
         # The first column is before training.
         scores = -losses[:, 1 : epochs + 1].astype(float)
         self._scores = np.where(np.logical_and.accumulate(np.isfinite(scores), axis=1), scores, np.nan)
@@ -122,6 +157,9 @@ class Recorded(Task):
     def sample(self) -> list[Curve]:
         costs = np.arange(1.0, self.epochs + 1)
         return [Curve(scores, costs) for scores in self._scores]
+
+    def place(self, config: Mapping[str, Any]) -> np.ndarray:
+        return np.array([config[name] for name in self.space])
 
 
 def task_names(folder: Path) -> list[str]:
@@ -133,11 +171,15 @@ def task_names(folder: Path) -> list[str]:
 
 @cache
 def load_task(folder: Path, name: str, epochs: int) -> Surrogate | Recorded:
-    """The task of a name, its curves cut to a number of epochs; at most 51 for LCBench, 50 for TaskSet."""
+    """The task of a name, its curves cut to a number of epochs; at most 51 for LCBench, 50 for TaskSet, 20 for ours."""
+    from benchmarks.standard_curves import NAME, Standard
+
+    if name == NAME:
+        return Standard(epochs)
     source, _, task = name.partition("-")
     if source == "lcbench":
         return Surrogate(folder / "lcbench", task, epochs)
-    return Recorded(folder / "taskset.npz", task, epochs)
+    return TaskSet(folder / "taskset.npz", task, epochs)
 
 
 @cache

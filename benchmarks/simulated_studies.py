@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from benchmarks.curves import Curve, Recorded, Surrogate
 from hpo.config.experiment import Named
-from hpo.config.space import SearchSpace
 from hpo.schedule import Begin, GoOn, make_schedule
 from hpo.schedule.cube import Cube
 from hpo.schedule.history import History
@@ -50,7 +48,7 @@ def simulated(task: Surrogate | Recorded, setting: Setting, seed: int) -> Iterat
 
 
 @dataclass
-class _Running:
+class Running:
     """A trial under way on one worker, and when it began."""
 
     trial: Trial
@@ -83,7 +81,7 @@ class OnePassStudy:
     def run(self) -> Iterator[tuple[float, float]]:
         """Yields, after each epoch of any trial, the time and the epoch's score."""
         order = itertools.count()
-        queue: list[tuple[float, int, _Running]] = []
+        queue: list[tuple[float, int, Running]] = []
 
         def begin(clock: float) -> None:
             if (running := self._begin(clock)) is not None:
@@ -100,15 +98,15 @@ class OnePassStudy:
             else:
                 heapq.heappush(queue, (running.next_end, next(order), running))
 
-    def _begin(self, clock: float) -> _Running | None:
+    def _begin(self, clock: float) -> Running | None:
         number = len(self._study.get_trials(deepcopy=False))
         if number == self._setting.trials:
             return None
         self._study.sampler = make_sampler(self._sampler, self._seed, number)
         trial = self._study.ask(dict(self._task.space))
         if isinstance(self._task, Surrogate):
-            return _Running(trial, self._task.train([trial.params])[0], clock)
-        return _Running(trial, self._task.sample()[self._settle(self._task, trial)], clock)
+            return Running(trial, self._task.train([trial.params])[0], clock)
+        return Running(trial, self._task.sample()[self._settle(self._task, trial)], clock)
 
     def _settle(self, task: Recorded, trial: Trial) -> int:
         """Moves a proposal to the nearest recorded configuration not taken yet; returns its row.
@@ -116,16 +114,17 @@ class OnePassStudy:
         Random proposals are drawn among the recorded ones.
         """
         if self._sampler.name == "random":
-            free = np.setdiff1d(np.arange(len(task.table)), self._taken)
+            free = np.setdiff1d(np.arange(len(task.configs)), self._taken)
             row = int(np.random.default_rng([self._seed, trial.number]).choice(free))
             self._taken.append(row)
         else:
-            row = nearest_row(task, trial.params, self._taken)
-        for (name, distribution), value in zip(task.space.items(), task.table[row], strict=True):
-            self._storage.set_trial_param(key_of(trial), name, float(value), distribution)
+            row = task.nearest(trial.params, self._taken)
+        for name, distribution in task.space.items():
+            value = distribution.to_internal_repr(task.configs[row][name])
+            self._storage.set_trial_param(key_of(trial), name, value, distribution)
         return row
 
-    def _ends(self, running: _Running, score: float) -> bool:
+    def _ends(self, running: Running, score: float) -> bool:
         """Hands an epoch's score to Optuna; whether the trial ends with it, by hpo's rules."""
         running.epoch += 1
         if not np.isfinite(score):
@@ -170,7 +169,7 @@ class PausingStudy:
 
     def __init__(self, task: Surrogate | Recorded, setting: Setting, seed: int) -> None:
         self._task, self._setting, self._seed = task, setting, seed
-        self._history = History(Cube(_space(task)), setting.epochs)
+        self._history = History(Cube(task.search_space), setting.epochs)
         options = {key: value for key, value in setting.schedule.items() if key != "name"}
         self._schedule = make_schedule(setting.schedule["name"], options, self._history, seed)
         self._trials: list[_Pausing] = []
@@ -203,8 +202,8 @@ class PausingStudy:
         if isinstance(self._task, Surrogate):
             trial = _Pausing(config, self._task.train([config])[0], self._schedule.first)
         else:
-            row = nearest_row(self._task, config, self._taken)
-            config = dict(zip(self._task.space, map(float, self._task.table[row]), strict=True))
+            row = self._task.nearest(config, self._taken)
+            config = self._task.configs[row]
             trial = _Pausing(config, self._task.sample()[row], self._schedule.first)
         self._trials.append(trial)
         self._history.begin(number, config, self._schedule.first)
@@ -244,21 +243,3 @@ class PausingStudy:
         elif trial.epoch >= trial.until:
             history.pause(number)
         return score
-
-
-def nearest_row(task: Recorded, config: Mapping[str, Any], taken: list[int]) -> int:
-    """The row of the nearest recorded configuration not taken yet; it is taken now."""
-    free = np.setdiff1d(np.arange(len(task.table)), taken)
-    wanted = np.array([config[name] for name in task.space])
-    row = int(free[np.argmin(np.square(task.table[free] - wanted).sum(axis=1))])
-    taken.append(row)
-    return row
-
-
-def _space(task: Surrogate | Recorded) -> SearchSpace:
-    parameters = {}
-    for name, one in task.space.items():
-        assert isinstance(one, IntDistribution | FloatDistribution)
-        kind = "int" if isinstance(one, IntDistribution) else "float"
-        parameters[name] = {"type": kind, "low": one.low, "high": one.high, "log": one.log}
-    return SearchSpace.model_validate({"model": "benchmarks:recorded", "parameters": parameters})
