@@ -160,7 +160,8 @@ class DatasetSpec(Shorthand):
     categories: Literal["one_hot", "ordinal", "hashing"] = "one_hot"
     """What texts in a table become. Values: one_hot: an input of zeros and ones for each of the `max_categories` most
     frequent ones of a column, and one for all others; ordinal: the number of the text in alphabetical order; hashing:
-    `max_categories` inputs of zeros and ones, onto which all texts are spread by a hash. Example: hashing"""
+    `max_categories` inputs of zeros and ones, onto which all texts are spread by a hash. Texts that the training part
+    lacks are others; if it has no others, their inputs are zero, or their number follows the last. Example: hashing"""
     max_categories: Annotated[int, Field(ge=2), WHOLE] = 20
     """How many texts of a column have an input of their own, for one_hot, or how many inputs there are, for hashing.
     Unit: texts. Example: 50"""

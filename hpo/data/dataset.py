@@ -116,6 +116,10 @@ class DatasetInfo:
     """What the classes are called, where the data say so."""
     columns: tuple[Column, ...] = ()
     """The columns of a table in the order of its file, without the target. The order of features is `feature_names`."""
+    unused: int = 0
+    """How many features of a table, the last ones, are zero in every row: in place of categories, and of inputs that
+    say where a value is missing, for which the training part has no row. So the shape of samples is the same however
+    the table is divided."""
     fill: tuple[float, ...] | None = None
     """What stands for a missing value in each feature of a table; None: missing values are refused."""
     by_column: bool = False
@@ -148,7 +152,7 @@ class DatasetInfo:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """What the features of a table are called, in their order; see `hpo.data.column`."""
-        return feature_names(self.columns)
+        return (*feature_names(self.columns), *(f"unused_{number}" for number in range(1, self.unused + 1)))
 
     @property
     def class_labels(self) -> tuple[str, ...]:

@@ -20,9 +20,9 @@ from hpo.data.repeated import count_repeated, repeated_note, row_hashes
 from hpo.data.scaling import Moments, check_range, default_method
 from hpo.data.source_data import RawDataset, RawGenerated, RawPipelines, as_images, chunks
 from hpo.data.split import split, split_notes
-from hpo.data.table_features import filled, fitted_fill
 from hpo.data.table_file import is_table
 from hpo.data.tables import read_table
+from hpo.data.training_columns import NO_TABLE, fitted_table
 from hpo.errors import DataError
 
 Raw = RawDataset | RawPipelines | RawGenerated
@@ -125,7 +125,8 @@ def _from_arrays(raw: RawDataset, spec: DatasetSpec, hint: TaskHint | None) -> l
     for rest, held_out in rows.folds or ((rows.training, rows.validation),):
         validation = whole["validation"] if held_out is None else taken(held_out)
         parts: dict[PartName, Part] = {"training": taken(rest), "validation": validation, "test": test}
-        dataset = _fitted(raw, spec, labels, parts)
+        places: dict[PartName, Array | None] = {"training": rest, "validation": held_out, "test": rows.test}
+        dataset = _fitted(raw, spec, labels, parts, places)
         repeated = count_repeated(
             hashes["training"][rest],
             hashes["validation"] if held_out is None else hashes["training"][held_out],
@@ -135,6 +136,7 @@ def _from_arrays(raw: RawDataset, spec: DatasetSpec, hint: TaskHint | None) -> l
             *raw.notes,
             f"the target of {source} {labels.note}" if labels.note else None,
             *split_notes(spec, rows, raw.split_by),
+            *dataset.info.notes,
             repeated_note(repeated, dataset.info.sizes, raw.is_table),
         )
         kept = tuple(note for note in notes if note is not None)
@@ -142,15 +144,23 @@ def _from_arrays(raw: RawDataset, spec: DatasetSpec, hint: TaskHint | None) -> l
     return found
 
 
-def _fitted(raw: RawDataset, spec: DatasetSpec, labels: Labels, parts: Mapping[PartName, Part]) -> Dataset:
-    """A dataset of these parts, its scaling and what stands for missing values fitted on the training part."""
-    # Of what was read: what is filled in depends on the training part, and trials that divide the data otherwise are
-    # to be compared.
+def _fitted(
+    raw: RawDataset,
+    spec: DatasetSpec,
+    labels: Labels,
+    parts: Mapping[PartName, Part],
+    places: Mapping[PartName, Array | None],
+) -> Dataset:
+    """A dataset of these parts; its categories, its scaling and what is filled in are fitted on the training part.
+
+    `places`: the rows of the data in each part, or None for a part that is given.
+    """
+    # Of what was read: what is fitted depends on the training part, and trials that divide the data otherwise are to be
+    # compared.
     digests = {name: part_digest(part) for name, part in parts.items()}
-    fill = None
-    if raw.is_table and spec.missing == "impute":
-        fill = fitted_fill(parts["training"].x, raw.columns)
-        parts = {name: replace(part, x=filled(part.x, fill)) for name, part in parts.items()}
+    table = NO_TABLE
+    if raw.columns is not None:
+        table, parts = fitted_table(raw.columns, parts, places, impute=spec.missing == "impute")
     x = parts["training"].x
     moments = Moments(x.shape[1:])
     for chunk in chunks(x):
@@ -168,9 +178,11 @@ def _fitted(raw: RawDataset, spec: DatasetSpec, labels: Labels, parts: Mapping[P
     given = {"separator": spec.separator, "decimal": spec.decimal, "encoding": spec.encoding}
     info = replace(
         info,
-        columns=raw.columns,
-        fill=fill,
-        by_column=any(not column.is_number or column.may_miss for column in raw.columns),
+        columns=table.columns,
+        unused=table.unused,
+        fill=table.fill,
+        by_column=table.by_column,
+        notes=table.notes,
         table_format={key: value for key, value in given.items() if value is not None},
         steps_per_epoch=spec.steps_per_epoch,
     )

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hpo.data.column import Column
 from hpo.data.dataset import Array, Batches, PartName
+from hpo.data.training_columns import RawColumns
 
 _CHUNK = 1 << 22
 """Numbers looked at in one go, so that no float copy of a whole dataset is ever made."""
@@ -40,7 +40,7 @@ class RawDataset:
     class_names: tuple[str, ...] = ()
     is_table: bool = False
     """Whether the targets are a column of a table, whose whole numbers may be any names of classes."""
-    columns: tuple[Column, ...] = ()
+    columns: RawColumns | None = None
     """The columns of a table that its features were made from."""
     notes: tuple[str, ...] = ()
     """What was told from a table's file that its section does not say."""

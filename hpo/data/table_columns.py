@@ -69,10 +69,7 @@ def _column(table: TableFile, name: str, spec: DatasetSpec) -> Column:
 def _categories(table: TableFile, name: str, values: "pd.Series", spec: DatasetSpec) -> Column:
     if spec.categories == "hashing":
         return Column(name, (), hashed=spec.max_categories)
-    original = table.frame[name]
-    # A Parquet file may say the order of its categories.
-    ordered = original if str(original.dtype) == "category" else values.dropna()
-    categories = tuple(str(one) for one in ordered.astype("category").cat.categories if str(one))
+    categories = in_category_order(table, name, values)
     if spec.categories == "ordinal":
         return Column(name, categories, ordinal=True)
     if values.nunique() <= spec.max_categories:
@@ -80,6 +77,14 @@ def _categories(table: TableFile, name: str, values: "pd.Series", spec: DatasetS
     counts = values.value_counts()
     frequent = set(sorted(counts.index, key=lambda one: (-counts[one], one))[: spec.max_categories])
     return Column(name, tuple(one for one in categories if one in frequent), has_other=True)
+
+
+def in_category_order(table: TableFile, name: str, values: "pd.Series") -> tuple[str, ...]:
+    """All texts of a column, without the empty one, in the order of categories: alphabetical, or as the file says."""
+    original = table.frame[name]
+    # A Parquet file may say the order of its categories.
+    ordered = original if str(original.dtype) == "category" else values.dropna()
+    return tuple(str(one) for one in ordered.astype("category").cat.categories if str(one))
 
 
 def _tells_rows_apart(table: TableFile, name: str, spec: DatasetSpec) -> bool:

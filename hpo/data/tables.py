@@ -11,9 +11,10 @@ from hpo.config.dataset import DatasetSpec
 from hpo.data.column import Column
 from hpo.data.dataset import Array, DatasetInfo
 from hpo.data.source_data import RawDataset, RawPart, Values
-from hpo.data.table_columns import columns_of, dates, kind_of, numbers, texts, without_tokens
+from hpo.data.table_columns import columns_of, dates, in_category_order, kind_of, numbers, texts, without_tokens
 from hpo.data.table_features import Encoded, encode, filled
 from hpo.data.table_file import Format, TableFile, read_table_file
+from hpo.data.training_columns import RawColumns, Texts
 from hpo.errors import DataError, nearest
 
 if TYPE_CHECKING:
@@ -64,7 +65,20 @@ def read_table(path: Path, spec: DatasetSpec) -> RawDataset:
     y = Values(_targets(table, target, target in spec.categorical), f"{path}: column {target!r}")
     notes = (*table.notes, *_notes(encoded, columns))
     part = RawPart(Values(encoded.features, str(path)), y)
-    return RawDataset(str(path), part, is_table=True, columns=columns, split_by=_split_by(table, spec), notes=notes)
+    raw = RawColumns(columns, _texts(table, columns), spec.max_categories)
+    return RawDataset(str(path), part, is_table=True, columns=raw, split_by=_split_by(table, spec), notes=notes)
+
+
+def _texts(table: TableFile, columns: Sequence[Column]) -> dict[str, Texts]:
+    import pandas as pd
+
+    found = {}
+    for column in columns:
+        if column.categories is not None and not column.hashed:
+            values = texts(table, column.name)
+            known = in_category_order(table, column.name, values)
+            found[column.name] = Texts(known, np.asarray(pd.Categorical(values, categories=known).codes, np.int32))
+    return found
 
 
 def _check_named(path: Path, names: Sequence[str], spec: DatasetSpec) -> None:
@@ -90,14 +104,15 @@ def _notes(encoded: Encoded, columns: Sequence[Column]) -> Iterator[str]:
         counts = ", ".join(f"{name} {count}" for name, count in encoded.missing.items())
         yield (
             f"values are missing ({counts}): numbers and dates are filled with the median of the training part, texts "
-            "with its most frequent one, and an input says where; dataset.missing: refuse refuses them"
+            "with its most frequent one, and an input says where if that part lacks any; dataset.missing: refuse "
+            "refuses them"
         )
     for column in columns:
         if column.has_other:
             count = len(column.categories or ())
             yield (
-                f"column {column.name} holds more than {count} texts: the {count} most frequent are categories, all "
-                "others one more; dataset.max_categories or categories say otherwise"
+                f"column {column.name} holds more than {count} texts: the {count} most frequent of the training part "
+                "are categories, all others one more; dataset.max_categories or categories say otherwise"
             )
     dated = [column.name for column in columns if column.date_format is not None]
     if dated:
@@ -188,7 +203,8 @@ def read_features(path: Path, info: DatasetInfo) -> TableSamples:
         raise DataError(f"{path}: column {name!r}: {rule}")
     ignored = [name for name in names if name not in wanted]
     notes = [*table.notes, *_told_of(encoded, columns)]
-    return TableSamples(filled(encoded.features, info.fill), encoded.columns, ignored, notes)
+    features = np.pad(encoded.features, ((0, 0), (0, info.unused)))
+    return TableSamples(filled(features, info.fill), encoded.columns, ignored, notes)
 
 
 def _told_of(encoded: Encoded, columns: Sequence[Column]) -> Iterator[str]:

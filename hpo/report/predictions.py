@@ -91,13 +91,18 @@ def predictions(view: "StudyView", trials: "Sequence[TrialRecord]") -> Predictio
 
 def _load(view: "StudyView", trial: "TrialRecord") -> "Dataset | Missing":
     """The data of a trial's model: prepared as its configuration says, with the split of the model's fold."""
+    from hpo.data.info_json import info_as_json, info_from_json
     from hpo.loop.jobs import sections, variants_of
     from hpo.plan.rebuilt import plan_of_study
+    from hpo.text.credentials import hidden_in
 
     plan = plan_of_study(view)
     variants = variants_of(plan)
     if variants.base.info.digest != view.identity["dataset"]["digest"]:
         return Missing("The data have changed since the study was run: their digest is different.")
+    now = hidden_in(info_as_json(variants.base.info))
+    if view.data and info_from_json(view.data).columns != info_from_json(now).columns:
+        return Missing("An earlier version of hpo made other features of the table, and the model takes those.")
     dataset = variants.dataset(sections(plan, trial.params)[1])
     return dataset if trial.best_fold is None else dataset.folds[trial.best_fold - 1]
 

@@ -17,7 +17,8 @@ from hpo.training.fresh_process import users_modules
 from hpo.training.learning_rate import decay_epochs_of
 from hpo.training.messages import Job
 
-_ONLY_SAID = ("name", "source", "draws", "repeated", "notes", "default_scaling")
+# `unused` follows from the columns and the shape, and earlier versions of hpo did not keep it.
+_ONLY_SAID = ("name", "source", "draws", "repeated", "notes", "default_scaling", "unused")
 _FIGURES_DEPEND_ON = ("python", "hpo", "tensorflow", "keras", "numpy")
 
 

@@ -43,6 +43,9 @@ def features_of_columns(info: DatasetInfo) -> keras.Model:
         if column.may_miss:
             indicators.append(ops.cast(missing, "float64"))
     parts = [*blocks, *indicators]
+    if info.unused:
+        nothing = ops.zeros_like(ops.cast(missing, "float64"))
+        parts.append(ops.repeat(nothing, info.unused, axis=1))
     features = layers.Concatenate(dtype="float64")(parts) if len(parts) > 1 else parts[0]
     return keras.Model(inputs, features, name="table")
 
@@ -60,6 +63,8 @@ def _features(x: KerasTensor, column: Column) -> tuple[KerasTensor, KerasTensor]
     if column.hashed:
         return layers.Hashing(column.hashed, output_mode="one_hot", dtype="float64")(x), missing
     table = table_of_codes(column)
+    if not table.shape[1]:
+        return ops.zeros_like(ops.cast(missing, "float64"))[:, :0], missing
     # Keras numbers unknown texts 0, the empty one 1, and the categories from 2.
     rows = np.concatenate([table[-1:], np.zeros_like(table[:1]), table[:-1]])
     found = layers.Embedding(*rows.shape, weights=[rows], trainable=False, dtype="float64")(place)

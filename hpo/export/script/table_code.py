@@ -16,7 +16,7 @@ _KINDS: Mapping[str, Callable[[Column], bool]] = {
     "numbers": lambda column: column.is_number,
     "dates": lambda column: column.date_format is not None,
     "hashes": lambda column: bool(column.hashed),
-    "categories": lambda column: bool(column.categories),
+    "categories": lambda column: column.categories is not None and not column.hashed,
 }
 
 
@@ -30,13 +30,14 @@ def table_values(spec: DatasetSpec, info: DatasetInfo, path: Path) -> dict[str, 
         # Codes with leading zeros are in another order than the numbers that pandas makes of them.
         texts.append(group)
     fill = None
-    if info.fill is not None and any(column.may_miss for column in info.columns):
+    if info.fill is not None and (info.unused or any(column.may_miss for column in info.columns)):
         fill = np.round(info.fill, 12).tolist()
     return {
         "read": _read(file.text is not None, file.options, texts),
         "columns": list(_columns(info, file.text is not None)),
         "missing": [place for place, column in _places(info) if column.may_miss],
         "fill": fill,
+        "unused": info.unused,
         "by": _by(file, spec),
         "uses": {kind: any(map(is_kind, info.columns)) for kind, is_kind in _KINDS.items()},
         "has_text": file.text is not None,
