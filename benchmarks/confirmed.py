@@ -28,7 +28,7 @@ DATASETS: dict[str, Any] = {
 
 
 def experiment(dataset: str, seed: int, trials: int, workers: int) -> dict[str, Any]:
-    """A study of the standard space of MLPs, with hpo's default sampler and pruner."""
+    """A study of the standard space of MLPs, with hpo's default sampler and pruner; 0 workers: in this process."""
     return {
         "name": f"{dataset.replace('_', '-')}-{seed}",
         "dataset": DATASETS[dataset],
@@ -36,7 +36,7 @@ def experiment(dataset: str, seed: int, trials: int, workers: int) -> dict[str, 
         "objective": job.OBJECTIVE,
         "training": {"epochs": job.EPOCHS, "early_stopping": {"patience": job.PATIENCE}},
         "study": {"trials": trials, "seed": seed},
-        "engine": {"workers": workers},
+        "engine": {"workers": workers} if workers else {"name": "serial"},
     }
 
 
