@@ -38,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--pauses", action="store_true", help="as for a schedule that pauses trials")
     options = parser.parse_args()
     limit_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
@@ -52,7 +53,7 @@ def main() -> None:
         _seconds(job, None)
         ratios = []
         for round_ in range(options.rounds):
-            policy = Checkpoints(str(folder / "checkpoints"), seconds=5.0)
+            policy = Checkpoints(str(folder / "checkpoints"), seconds=5.0, pauses=options.pauses)
             pair = [_seconds(job, policy), _seconds(job, None)]
             first, second = pair if round_ % 2 == 0 else reversed([_seconds(job, None), _seconds(job, policy)])
             ratios.append(first / second)

@@ -86,7 +86,10 @@ class ConfirmingRuns:
         return entrants(self.rule, [one.number for one in self.wanted.finalists], outcomes)
 
     def owed(self) -> Iterator[Confirms]:
-        """The runs to train now: seed by seed, for all finalists of the round."""
+        """The runs to train now: seed by seed, for all finalists of the round, those first that train longest.
+
+        So no worker is left with a long run when the others have nothing left to train.
+        """
         for pair in self._pairs():
             if is_owed(self.attempts.get(pair, ()), self.wanted.retries):
                 yield pair
@@ -129,9 +132,11 @@ class ConfirmingRuns:
         return Basis(fresh, self.wanted.margin, looks, other, self.wanted.splits)
 
     def _pairs(self) -> Iterator[Confirms]:
+        seconds = {one.number: one.seconds or float("inf") for one in self.wanted.finalists}
         for members, given in zip(self.entered, self.rule.rounds, strict=False):
+            longest_first = sorted(members, key=lambda trial: -seconds[trial])
             for ordinal in range(1, given.seeds + 1):
-                for trial in members:
+                for trial in longest_first:
                     yield Confirms(trial, ordinal, self.splits.get(ordinal))
 
     @property

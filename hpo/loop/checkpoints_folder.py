@@ -31,6 +31,7 @@ class CheckpointsFolder:
         objective: "Objective",
         trials: Sequence[TrialRecord],
         runs_again: Callable[[TrialRecord], bool],
+        pauses: bool = True,
     ) -> None:
         """Deletes what earlier runs left.
 
@@ -40,11 +41,13 @@ class CheckpointsFolder:
             objective: by which trials are compared where there is no room for all checkpoints.
             trials: those of earlier runs; those that run, or will be run again, may go on.
             runs_again: whether the configuration of a failed trial will be run again.
+            pauses: whether trials are asked to pause.
         """
         self._folder = folder
         self._spec = spec
         self._objective = objective
         self._runs_again = runs_again
+        self._pauses = pauses
         self._left: dict[int, Checkpoint] = {}
         self._looked = time.monotonic()
         found = checkpoint_file.found_in(folder)
@@ -60,7 +63,7 @@ class CheckpointsFolder:
     @property
     def policy(self) -> Checkpoints | None:
         """Where and how often trials leave checkpoints."""
-        return None if self._spec is None else Checkpoints(str(self._folder), self._spec.seconds)
+        return None if self._spec is None else Checkpoints(str(self._folder), self._spec.seconds, self._pauses)
 
     def of(self, trial: TrialRecord) -> Checkpoint | None:
         """The checkpoint that a trial goes on from: its own, or that of the attempt before it."""

@@ -15,6 +15,7 @@ from hpo.loop.models_folder import ModelsFolder
 from hpo.loop.observer import Observer
 from hpo.loop.record import Record
 from hpo.plan.plan import Plan
+from hpo.schedule.table import schedule_class
 from hpo.storage.database import Warn
 from hpo.storage.lock import sole_coordinator
 from hpo.study.open import discarded_if_unused, open_study
@@ -61,7 +62,10 @@ def run_study(study: Study, ready: Prepared, began: float, observers: Sequence[O
     study.end_by(deadline)
     objective, trials = plan.experiment.objective, study.trials()
     models = ModelsFolder(folder, trials, objective, lambda: study.store.drain(0))
-    checkpoints = CheckpointsFolder(checkpoints_of(plan), spec.checkpoints, objective, trials, study.will_run_again)
+    pauses = schedule_class(spec.schedule.name).pauses
+    checkpoints = CheckpointsFolder(
+        checkpoints_of(plan), spec.checkpoints, objective, trials, study.will_run_again, pauses
+    )
     try:
         return drive(study, ready, budget, (models, checkpoints, *observers), models.save_to, checkpoints)
     finally:

@@ -50,6 +50,8 @@ class Checkpoints:
     folder: str
     seconds: float | None = 30.0
     """The time from one checkpoint to the next while the trial trains; None: only when it pauses."""
+    pauses: bool = True
+    """Whether the trial may be asked to pause, and so must know the state of each epoch."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ import keras
 import pytest
 
 from hpo.config.experiment import Augmentation
-from hpo.training import fingerprint, trainers
+from hpo.training import checkpoint_file, fingerprint, pausing, trainers
 from hpo.training.messages import Checkpointed, Checkpoints, EpochDone, Finished, Paused, Started
+from hpo.training.state import TrainingState
 from hpo.training.template import Templates
 
 DIGITS = {"name": "digits", "limit": 200}
@@ -159,3 +160,19 @@ def test_a_checkpoint_that_cannot_be_written_costs_the_trial_its_epochs_alone(ru
         checkpoints=Checkpoints(str(tmp_path / "file"), seconds=1e-9), line=recorder(stop_after_epoch=1, reason="pause")
     )
     assert line.last == Paused(7, 1, None, "its checkpoint cannot be written: Not a directory")
+
+
+def test_where_no_trial_pauses_the_state_is_read_once_a_second(run_job, recorder, tmp_path, monkeypatch):
+    monkeypatch.setattr(pausing, "_SECONDS_TO_LOSE", 1e9)
+    read, reads = TrainingState.read, []
+
+    def counted(state):
+        reads.append(state)
+        return read(state)
+
+    monkeypatch.setattr(TrainingState, "read", counted)
+    policy = Checkpoints(str(tmp_path), pauses=False)
+    stopped = recorder(stop_after_epoch=3, reason="interrupt")
+    assert run_job(training=training(), checkpoints=policy, line=stopped).last.ended_by == "interrupt"
+    assert len(reads) == 1
+    assert [one.epochs for one in checkpoint_file.found_in(tmp_path)[7]] == [1]
