@@ -23,6 +23,8 @@ def _share_or_number(value: float) -> float:
     return value
 
 
+_OF_TABLES = {"drop", "missing", "categories", "max_categories", "categorical"}
+"""Keys with a default that say how a table is read; a table has a `target`."""
 TABLE_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 """The endings of tables, in small letters."""
 FILE_ENDINGS = (".npz", *TABLE_ENDINGS)
@@ -252,3 +254,7 @@ class DatasetSpec(Shorthand):
     def label(self) -> str:
         """The dataset's name in messages and logs."""
         return hidden(self.name or _stem(self.path or "") or str(self.function))
+
+    def in_effect(self) -> dict[str, Any]:
+        """The section as JSON values; without the defaults for tables where the data are none."""
+        return self.model_dump(mode="json", exclude=None if self.target is not None else _OF_TABLES)

@@ -250,6 +250,8 @@ class Coordinator:
             running.start_over()
             self._study.start_over(event.trial)
         running.record = replace(running.record, model_parameters=event.model_parameters, note=event.note)
+        if event.resolved is not None:
+            running.record = self._study.resolve(running.record, event.resolved)
         for observer in self._observers:
             observer.trial_started(running.record)
         # The epochs that it had trained in an earlier attempt or run; of a paused trial the study knows them.

@@ -230,7 +230,7 @@ def make_job(
         resolved=Resolved(
             training.model_dump(mode="json"),
             # A path may be a URL with a password in it.
-            hidden_in({**dataset.model_dump(mode="json"), **decided}),
+            hidden_in({**dataset.in_effect(), **decided}),
             space.settings({name: value for name, value in params.items() if not _sets_section(plan, name)}),
         ),
         seed=seed,

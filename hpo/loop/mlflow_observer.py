@@ -157,7 +157,7 @@ def study_info(plan: "Plan", info: "DatasetInfo", links: Mapping[str, str]) -> S
             # What the section leaves out, the data decided.
             "dataset": {
                 "scaling": info.scaling.method,
-                **experiment.dataset.model_dump(mode="json", exclude_none=True),
+                **{key: value for key, value in experiment.dataset.in_effect().items() if value is not None},
             },
             "sampler": experiment.study.sampler.model_dump(mode="json"),
             "pruner": experiment.study.pruner.model_dump(mode="json"),

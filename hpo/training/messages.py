@@ -109,6 +109,8 @@ class Started:
     """Why it begins with the first epoch although its job had a checkpoint."""
     trains_through: str | None = None
     """Why it cannot pause, nor leave checkpoints; None: it can."""
+    resolved: Resolved | None = None
+    """All its settings as its model has them; None: as the job has them."""
 
 
 @dataclass(frozen=True)

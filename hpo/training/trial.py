@@ -22,6 +22,7 @@ from hpo.data import open_prepared
 from hpo.data.dataset import Dataset, DatasetInfo
 from hpo.data.shared_folder import fold_folder
 from hpo.models import Built
+from hpo.training.as_built import as_built
 from hpo.training.checkpoint_file import Unusable
 from hpo.training.compiled_model import adopt_training
 from hpo.training.compiling import compile_model
@@ -191,7 +192,7 @@ def _run(job: Job, dataset: Dataset, line: Line, pausing: Pausing) -> _Run:
         line.emit(
             Started(
                 job.trial, os.getpid(), _size(model, dataset.info), built.declared(), note,
-                pausing.epochs_done, pausing.started_over, through,
+                pausing.epochs_done, pausing.started_over, through, as_built(job, model),
             )
         )  # fmt: skip
         ended_by = trainer.fit(watch)

@@ -4,6 +4,7 @@ import textwrap
 
 import keras
 import pytest
+from tiny import tiny
 
 import hpo
 from hpo.config.experiment import TrainingSpec
@@ -11,6 +12,7 @@ from hpo.errors import FileMistakes
 from hpo.models import Built, NotApplied
 from hpo.models.read_params import ReadParams
 from hpo.preview.check import check
+from hpo.study.read import read_study
 from hpo.training.compiled_model import adopt_training
 
 SCRIPT = """
@@ -25,6 +27,13 @@ SCRIPT = """
     def reads(params, dataset):
         model = compiled(params, dataset)
         model.compile(params["optimizer"], "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+"""
+OWN = """
+    import keras
+    def build(params, dataset):
+        model = keras.Sequential([keras.Input(dataset.input_shape), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(1e-6), "mse", metrics=["mae"])
         return model
 """
 FILE = """
@@ -137,3 +146,18 @@ def test_all_is_refused_at_its_line_before_anything_is_created(tmp_path, monkeyp
     assert len({trial.params["optimizer"] for trial in ran.trials}) == 2
     for trial in ran.trials:
         assert trial.curves["learning_rate"] == pytest.approx([trial.params["learning_rate"]])
+
+
+def test_the_record_says_what_the_compiled_model_has(tmp_path, monkeypatch):
+    (tmp_path / "own_compile.py").write_text(textwrap.dedent(OWN))
+    monkeypatch.syspath_prepend(tmp_path)
+    experiment = tiny(
+        dataset={"name": "diabetes", "limit": 60}, search_space={"model": "own_compile:build", "parameters": {"w": 2}},
+        objective="val_mae", training={"epochs": 1}, study={"trials": 1}, engine="serial",
+    )  # fmt: skip
+    ran = hpo.run(experiment, home=tmp_path / "mlruns")
+    (stored,) = read_study(ran.storage, ran.name).trials
+    for resolved in (ran.trials[0].resolved, stored.resolved):
+        assert (resolved.dataset["target_scaling"], resolved.training["optimizer"]) == ("none", "sgd")
+        # Nor is there anything said of a table.
+        assert "missing" not in resolved.dataset
