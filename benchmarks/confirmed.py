@@ -53,7 +53,7 @@ def row(dataset: str, seed: int, home: Path, options: argparse.Namespace) -> dic
     single = next(one for one in confirmation.finalists if one.trial == best.number)
     return {
         "dataset": dataset, "seed": seed, "trials": len(searched.trials),
-        "worker_seconds_searching": _seconds(searched.trials), "worker_seconds_confirming": _seconds(runs),
+        "worker_seconds_searching": _seconds(list(searched.trials)), "worker_seconds_confirming": _seconds(runs),
         "noise_floor": confirmation.noise_floor, "tied": sum(one.tied for one in confirmation.finalists),
         "single": single.trial, "chosen": confirmation.chosen, "best_mean": confirmation.finalists[0].trial,
         "single_overstated": overstated(single, objective),

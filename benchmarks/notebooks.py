@@ -33,7 +33,7 @@ def rows(name: str, home: Path, seeds: int, workers: int | None) -> list[dict[st
     console = Console(stderr=True)
     overrides = [] if workers is None else [f"engine.workers={workers}"]
     result = hpo.run(job.ROOT / "experiments" / f"{name}.yaml", overrides=overrides, home=home, console=console)
-    ordered = ranked(result.trials, result.objective)
+    ordered = ranked(list(result.trials), result.objective)
     wanted = FINALISTS.get(name, len(result.trials)) if seeds else None
     url = f"sqlite:///{home / 'optuna.db'}"
     if wanted is not None:

@@ -35,6 +35,10 @@ class HpoError(Exception):
     def __init__(self, message: object = "") -> None:
         super().__init__(clean(message))
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows of the error: its message, since the frames of hpo say nothing to its user."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class UserError(HpoError):
     """A mistake that the user can correct: shown as a message, without a traceback."""

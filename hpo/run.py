@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _MOST_ERRORS = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """The outcome of a run."""
 
@@ -51,9 +51,13 @@ class Result:
     seconds: float
     """Wall time of this run."""
 
+    def __repr__(self) -> str:
+        best = "" if self.best is None else f", best {self.objective.metric} {self.best.value} of {self.best.label}"
+        return f"Result({self.name!r}, {self.ended}, {len(self.trials)} trials{best})"
+
 
 def run(
-    experiment: "str | Path | Mapping[str, Any]",
+    experiment: "str | Path | Mapping[str, Any] | Plan",
     *,
     overrides: Sequence[str] = (),
     home: str | Path | None = None,
@@ -63,7 +67,7 @@ def run(
     """Runs an experiment, or continues it, and returns its result.
 
     Args:
-        experiment: its YAML file, or a mapping with the keys that the file would have.
+        experiment: its YAML file, or a mapping with the keys that the file would have; or its plan.
         overrides: assignments such as `study.trials=10`, which replace values of the file.
         home: the folder for everything that the run writes; by default HPO_HOME, or else ./mlruns.
         console: where progress is shown; by default nowhere.
@@ -83,9 +87,9 @@ def run(
         from hpo.loop.as_begun import as_begun
         from hpo.loop.finished import finished, log_what_is_missing, print_finished
         from hpo.loop.jobs import prepared
-        from hpo.plan.plan import load_plan
+        from hpo.plan.plan import Plan, load_plan
 
-        plan = load_plan(experiment, overrides, home)
+        plan = experiment if isinstance(experiment, Plan) else load_plan(experiment, overrides, home)
         if (over := finished(plan)) is not None:
             opening.close()
             print_finished(console, plan, over)

@@ -9,9 +9,9 @@ from tiny import tiny
 
 import hpo
 from hpo.cli.check_output import print_check
+from hpo.cli.preview.check import check
 from hpo.compare.compare import read_studies, table
 from hpo.errors import FileMistakes
-from hpo.preview.check import check
 from hpo.system.csv_files import write_csv
 from hpo.text.console import console
 

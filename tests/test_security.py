@@ -93,18 +93,18 @@ def test_a_store_can_name_no_file_but_a_kept_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".h5", ".hdf5", ".pkl", ""])
 def test_only_keras_files_are_loaded(suffix: str, tmp_path: Path) -> None:
     from hpo.errors import ModelError
-    from hpo.training.predict import _load
+    from hpo.training.predict import load
 
     (tmp_path / f"model{suffix}").write_bytes(b"\x89HDF\r\n\x1a\n")
     with pytest.raises(ModelError, match=r"must be a \.keras file"):
-        _load(tmp_path / f"model{suffix}")
+        load(tmp_path / f"model{suffix}")
 
 
 def test_a_model_runs_no_code_that_its_file_brings(tmp_path: Path) -> None:
     import keras
 
     from hpo.errors import ModelError
-    from hpo.training.predict import _load
+    from hpo.training.predict import load
 
     ran = tmp_path / "ran"
     target = str(ran)
@@ -113,7 +113,7 @@ def test_a_model_runs_no_code_that_its_file_brings(tmp_path: Path) -> None:
     model.save(tmp_path / "model.keras")
     ran.unlink(missing_ok=True)
     with pytest.raises(ModelError, match=r"cannot be loaded: .*(Lambda|lambda)"):
-        _load(tmp_path / "model.keras")
+        load(tmp_path / "model.keras")
     assert not ran.exists()
     shutil.copy(tmp_path / "model.keras", tmp_path / "other.keras")
     with zipfile.ZipFile(tmp_path / "model.keras") as source, zipfile.ZipFile(tmp_path / "other.keras", "w") as made:
@@ -124,7 +124,7 @@ def test_a_model_runs_no_code_that_its_file_brings(tmp_path: Path) -> None:
                 content = json.dumps(config).encode()
             made.writestr(item, content)
     with pytest.raises(ModelError, match="cannot be loaded"):
-        _load(tmp_path / "other.keras")
+        load(tmp_path / "other.keras")
     assert not ran.exists()
 
 

@@ -11,9 +11,9 @@ from hpo.text.urls import masked
 from hpo.text.values import count, counts, duration, megabytes, setting
 
 if TYPE_CHECKING:
+    from hpo.cli.preview.check import Checked, Tried
     from hpo.config.experiment import DatasetSpec
     from hpo.config.section import Section
-    from hpo.preview.check import Checked, Tried
 
 
 def print_check(out: Console, checked: "Checked") -> None:

@@ -11,8 +11,8 @@ from hpo.text.tables import Column, print_table
 from hpo.text.values import count, counts, number
 
 if TYPE_CHECKING:
+    from hpo.cli.preview.show_data import Row, Shown, Spread
     from hpo.data.dataset import Array
-    from hpo.preview.show_data import Row, Shown, Spread
 
 _WIDEST = 28
 """The most characters across an image; larger images are made smaller."""

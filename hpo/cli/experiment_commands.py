@@ -112,7 +112,7 @@ def check(
     """
     from hpo.cli.check_output import print_check
     from hpo.cli.json_output import print_json
-    from hpo.preview.check import check as check_experiment
+    from hpo.cli.preview.check import check as check_experiment
     from hpo.text.console import console
 
     checked = check_experiment(experiment, assignments or (), home, traceback)
@@ -135,8 +135,8 @@ def show_data(
     It also shows the samples with augmentation, and how many samples each class has.
     """
     from hpo.cli.data_output import print_shown
-    from hpo.preview.data_picture import draw
-    from hpo.preview.show_data import show_data as show_experiment
+    from hpo.cli.preview.data_picture import draw
+    from hpo.cli.preview.show_data import show_data as show_experiment
     from hpo.text.console import console
 
     shown = show_experiment(experiment, assignments or ())

@@ -29,8 +29,8 @@ def kept_experiment(experiment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def kept_files(files: Mapping[str, str]) -> dict[str, str]:
-    """Files (name -> text) in their stored form; see `kept_text`."""
-    return {name: kept_text(text) for name, text in files.items()}
+    """Files (name -> text) in their stored form; see `kept_text`. Source code, `code`, is kept as it is."""
+    return {name: hidden(text) if name == "code" else kept_text(text) for name, text in files.items()}
 
 
 def kept_text(text: str, assignments: Sequence[str] = ()) -> str:

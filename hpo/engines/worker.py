@@ -72,6 +72,8 @@ def main(connection: Connection, threads: int, log: str, environment: Mapping[st
     # The forkserver's environment dates from the first engine of the process.
     os.environ.clear()
     os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "2", **environment})
+    # A worker has no window to draw in, and does not know the backend of a notebook.
+    os.environ["MPLBACKEND"] = "agg"
     ignore_signals()
     leave_with_server()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

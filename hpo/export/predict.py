@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpo.errors import DataError, HpoError, NotFound, UserError
-from hpo.export.input_samples import Samples, read_samples
+from hpo.export.input_samples import read_samples
 from hpo.system.csv_files import write_csv
 from hpo.system.platforms import refuse_other_backends
 from hpo.system.scratch import scratch_folder
@@ -60,7 +60,7 @@ def predict(
             from hpo.training import predict as trained
 
             outputs = trained.predict(file, samples.x, batch_size)
-    return Predictions(_table(outputs, samples, info), samples.ignored, samples.notes)
+    return Predictions(as_table(outputs, info, samples.files), samples.ignored, samples.notes)
 
 
 def write(found: Predictions, path: Path | None) -> None:
@@ -117,14 +117,15 @@ def _info(file: Path) -> "DatasetInfo | None":
         raise DataError(f"{file}: cannot be read as a Keras model: {error}") from None
 
 
-def _table(outputs: "Array", samples: Samples, info: "DatasetInfo | None") -> "pd.DataFrame":
+def as_table(outputs: "Array", info: "DatasetInfo | None", files: Sequence[str] = ()) -> "pd.DataFrame":
+    """The outputs of a model as a table; see `Predictions.table`."""
     import numpy as np
     import pandas as pd
 
     from hpo.training.predict import by_class
 
     outputs = outputs.reshape(len(outputs), -1)
-    table = pd.DataFrame({"file": list(samples.files)} if samples.files else {}, index=range(len(outputs)))
+    table = pd.DataFrame({"file": list(files)} if files else {}, index=range(len(outputs)))
     if info is None or info.classes is None:
         columns = ["prediction"] if outputs.shape[1] == 1 else [f"prediction_{one}" for one in range(outputs.shape[1])]
         return pd.concat([table, pd.DataFrame(outputs, columns=columns)], axis=1)

@@ -17,6 +17,7 @@ from hpo.loop.silent_trials import silent_for
 from hpo.study.failure import GIVEN_BACK
 from hpo.study.record import TrialRecord, best_trial
 from hpo.text.console import is_live, printable, width_of
+from hpo.text.notebook_console import NotebookConsole
 from hpo.text.tables import style_of
 from hpo.text.values import duration, score, setting
 
@@ -87,10 +88,13 @@ class Progress:
         self._done = {trial.origin for trial in done}
         self._done_before = len(self._done)
         self._best = best_trial(trials, self._objective)
-        if not is_live(self._console):
-            yield
-            return
-        with self._live:
+        if isinstance(self._console, NotebookConsole):
+            with self._console.live(self._render):
+                yield
+        elif is_live(self._console):
+            with self._live:
+                yield
+        else:
             yield
 
     def warn(self, message: str) -> None:

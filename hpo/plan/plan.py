@@ -78,6 +78,7 @@ def load_plan(
     overrides: Sequence[str] = (),
     home: str | Path | None = None,
     kept: bool = False,
+    folders: Sequence[Path] = (),
 ) -> Plan:
     """Reads and checks an experiment and its search space; creates nothing.
 
@@ -87,13 +88,14 @@ def load_plan(
         home: see `home_folder`.
         kept: whether a study or an exported file stored the experiment. Rules that earlier versions of hpo did not have
             are then not applied.
+        folders: further folders in which the user's relative paths and import paths are looked for, after the others.
 
     Raises:
         NotFound: there is no such file.
         FileMistakes: all mistakes of both files at once.
     """
     if isinstance(source, Mapping):
-        document, folder, text = Document("experiment", dict(source)), Path.cwd(), to_yaml(source)
+        document, folder, text = Document("experiment", dict(source)), Path.cwd(), to_yaml(source, block=True)
         mistakes: list[Mistake] = []
     else:
         document, mistakes = examine_yaml(Path(source))
@@ -101,7 +103,7 @@ def load_plan(
     remember_passwords(document.data, overrides)
     document, wrong = examine_assignments(document, overrides)
     mistakes += wrong
-    folders = tuple(dict.fromkeys((Path.cwd(), folder)))
+    folders = tuple(dict.fromkeys((Path.cwd(), folder, *folders)))
 
     read = examine_experiment(document)
     mistakes += read.mistakes
@@ -133,7 +135,7 @@ def _collect(mistakes: list[Mistake], parse: Callable[[], Parsed]) -> Parsed | N
 def _space_document(document: Document, folder: Path) -> tuple[Document, str]:
     wanted = document.data.get("search_space")
     if isinstance(wanted, Mapping):
-        return document.below("search_space"), to_yaml(wanted)
+        return document.below("search_space"), to_yaml(wanted, block=True)
     if not isinstance(wanted, str):
         # The experiment's own check says what is wrong with it.
         raise FileMistakes([])

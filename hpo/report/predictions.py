@@ -75,7 +75,7 @@ def predictions(view: "StudyView", trials: "Sequence[TrialRecord]") -> Predictio
     if not kept:
         return Missing("The best model was not saved, or its file is gone.")
     try:
-        dataset = _load(view, kept[0])
+        dataset = data_of(view, kept[0])
         if isinstance(dataset, Missing) or dataset.info.classes is None:
             return dataset if isinstance(dataset, Missing) else None
         x, y = _validation(dataset)
@@ -89,7 +89,7 @@ def predictions(view: "StudyView", trials: "Sequence[TrialRecord]") -> Predictio
     return _judged(dataset, kept[0].number, x, y, outputs)
 
 
-def _load(view: "StudyView", trial: "TrialRecord") -> "Dataset | Missing":
+def data_of(view: "StudyView", trial: "TrialRecord") -> "Dataset | Missing":
     """The data of a trial's model: prepared as its configuration says, with the split of the model's fold."""
     from hpo.data.info_json import info_as_json, info_from_json
     from hpo.loop.jobs import sections, variants_of

@@ -15,6 +15,7 @@ from hpo.system.signals import Signalled
 
 _HERE = Path(__file__).resolve().parent.parent
 _IN_TEXT = re.compile(r'File "([^"]+)", line (\d+)')
+_CELL = re.compile(r"[/\\]ipykernel_\d+[/\\]\d+\.py$|^<ipython-input-")
 _PATH = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<attribute>[^\W\d]\w*(\.[^\W\d]\w*)*)")
 
 
@@ -60,6 +61,8 @@ def own_place(error: BaseException, folders: Sequence[Path | str]) -> str | None
     places += [(name, int(line)) for name, line in _IN_TEXT.findall(str(error))]
     for name, line in reversed(places):
         path = Path(name)
+        if _CELL.search(name):
+            return f"cell of the notebook, line {line}"
         root = next((root for root in roots if path.is_relative_to(root)), None)
         # A virtual environment may be in that folder, and so may hpo.
         if root is not None and "site-packages" not in path.parts and not path.is_relative_to(_HERE):

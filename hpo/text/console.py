@@ -39,7 +39,7 @@ def console(stderr: bool = False) -> Console:
     forced = not terminal and os.environ.get("FORCE_COLOR") and not os.environ.get("NO_COLOR")
     columns = os.environ.get("COLUMNS", "")
     return SafeConsole(
-        stderr=stderr, highlight=False, markup=False, emoji=False, force_terminal=terminal,
+        stderr=stderr, highlight=False, markup=False, emoji=False, force_terminal=terminal, force_jupyter=False,
         color_system="standard" if forced else "auto",
         width=None if terminal else int(columns) if columns.isdecimal() and int(columns) else _ENDLESS,
     )  # fmt: skip

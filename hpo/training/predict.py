@@ -24,7 +24,7 @@ def predict(model_file: Path, x: Array | Mapping[str, Array], batch_size: int = 
     Raises:
         ModelError: the file is no Keras model, needs code of its own, or takes samples of another shape.
     """
-    model = _load(model_file)
+    model = load(model_file)
     found = _of_columns(model, x, batch_size) if isinstance(x, Mapping) else _of_array(model_file, model, x, batch_size)
     if not puts_out_logits(model_file):
         return found
@@ -73,12 +73,17 @@ def by_class(outputs: Array) -> Array:
     return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
 
 
-def _load(model_file: Path) -> keras.Model:
+def load(model_file: Path, compiled: bool = False) -> keras.Model:
+    """A saved model, which takes features as they came; `compiled`: ready to evaluate or train, too.
+
+    Raises:
+        ModelError: the file is no Keras model, or needs code of its own.
+    """
     if model_file.suffix != ".keras":
         # HDF5 files and folders of TensorFlow's are loaded without Keras's safe mode.
         raise ModelError(f"{model_file}: must be a .keras file; files of other kinds may run code as they are loaded")
     try:
-        return keras.saving.load_model(model_file, compile=False, safe_mode=True)
+        return keras.saving.load_model(model_file, compile=compiled, safe_mode=True)
     except (OSError, zipfile.BadZipFile) as error:
         raise ModelError(f"{model_file}: cannot be read as a Keras model: {error}") from None
     except (TypeError, ValueError, KeyError, ImportError, AttributeError) as error:

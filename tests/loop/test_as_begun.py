@@ -11,12 +11,12 @@ import pytest
 from rich.console import Console
 
 import hpo
+from hpo.cli.preview.check import check
 from hpo.errors import UserError
 from hpo.loop.as_begun import as_begun
 from hpo.plan.exported_file import read_exported, write_exported
 from hpo.plan.plan import load_plan
 from hpo.plan.rebuilt import plan_of_study
-from hpo.preview.check import check
 from hpo.study.attributes import DATA, EXPERIMENT, IDENTITY
 from hpo.study.read import read_study
 

@@ -7,11 +7,11 @@ import pytest
 from tiny import tiny
 
 import hpo
+from hpo.cli.preview.check import check
 from hpo.config.experiment import TrainingSpec
 from hpo.errors import FileMistakes
 from hpo.models import Built, NotApplied
 from hpo.models.read_params import ReadParams
-from hpo.preview.check import check
 from hpo.study.read import read_study
 from hpo.training.compiled_model import adopt_training
 

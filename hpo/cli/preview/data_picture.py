@@ -8,8 +8,8 @@ from hpo.errors import UserError
 from hpo.text.values import count, number
 
 if TYPE_CHECKING:
+    from hpo.cli.preview.show_data import Row, Shown, Spread
     from hpo.data.dataset import Array
-    from hpo.preview.show_data import Row, Shown, Spread
 
 _DPI = 130
 _COLUMNS = 16

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from hpo.cli.commands import app
 from hpo.cli.data_output import print_shown
+from hpo.cli.preview.data_picture import draw
+from hpo.cli.preview.show_data import Shown, show_data
 from hpo.errors import FileMistakes, UserError
-from hpo.preview.data_picture import draw
-from hpo.preview.show_data import Shown, show_data
 
 DIGITS = {"name": "digits", "limit": 300}
 

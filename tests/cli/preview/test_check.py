@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tiny import tiny
 
+from hpo.cli.preview.check import Checked, check
 from hpo.errors import UserError
-from hpo.preview.check import Checked, check
 
 HEAD = "import keras\nL = keras.layers\n"
 BUILD = "def build(params, dataset):\n"

@@ -1,0 +1,1 @@
+"""hpo in a notebook or a script: functions instead of files, and a study as an object."""

@@ -1,0 +1,242 @@
+"""Data from Python as the section `dataset` of an experiment: arrays, tables, pipelines, or what a file would say."""
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from hpo.data.python_objects import in_words, plain_array
+from hpo.errors import DataError
+from hpo.python.keep import keep_object, write_private
+from hpo.python.space import plain
+from hpo.system.private_files import private_folder
+
+PARTS = {"train": "train", "test": "test", "validation": "val"}
+_SOURCES = {"name", "path", "function"}
+_LARGEST = 4 * 2**30
+"""The most bytes that are gathered from a pipeline."""
+_PIPELINE = (
+    "give a function that returns one such pipeline for each part instead: "
+    'data=lambda: {"train": ..., "validation": ..., "test": ...}'
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the data of an experiment are from."""
+
+    section: dict[str, Any]
+    """The keys of the section `dataset`; `function` is completed by the name of the module."""
+    functions: Mapping[str, Any] = field(default_factory=dict)
+    """A function of the user's that is kept: `data`."""
+    files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """A file that is kept, and that a function `data` loads: its name and digest."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The data that a caller gave."""
+
+    data: Any
+    test: Any = None
+    validation: Any = None
+    target: str | None = None
+
+
+def source_of_data(parts: Parts, folder: Path) -> Source:
+    """Keeps data in a study's own folder, where they are not in a file or function already.
+
+    Raises:
+        DataError: they are of no kind that can be trained on; the message says what is.
+    """
+    data, target = parts.data, {} if parts.target is None else {"target": parts.target}
+    if isinstance(data, str | Path):
+        _alone(parts, f"{data} brings its own parts, or is divided")
+        return Source({"name": str(data), **target})
+    if isinstance(data, Mapping) and _SOURCES & data.keys():
+        _alone(parts, "a dataset section brings its own parts, or is divided")
+        return Source({**plain(data), **target})
+    if callable(data) and not hasattr(data, "element_spec"):
+        _alone(parts, "a function returns all parts")
+        return Source({"function": "data", **target}, {"data": data})
+    if (frame := _frame(parts)) is not None:
+        return Source({**frame.section, "path": _kept_table(folder, frame.table)})
+    if parts.target is not None:
+        raise DataError(f"target: {parts.target} names a column of a DataFrame, and data is {in_words(data)}")
+    given = {name: _arrays(name, part) for name, part in _named(parts).items()}
+    flat = {f"{xy}_{PARTS[name]}": one for name, part in given.items() for xy, one in zip("xy", part, strict=False)}
+    if all(len(part) == 2 for part in given.values()) and all(hasattr(one, "dtype") for one in flat.values()):
+        return Source({"path": _kept_arrays(folder, flat)})
+    return Source({"function": "data"}, files={"data": keep_object(folder, "data", given)})
+
+
+def _alone(parts: Parts, why: str) -> None:
+    for name in ("test", "validation"):
+        if getattr(parts, name) is not None:
+            raise DataError(f"{name}: is for arrays, and {why}; leave it out")
+
+
+def _named(parts: Parts) -> dict[str, Any]:
+    """The parts by name."""
+    data = parts.data
+    if isinstance(data, Mapping):
+        if "train" not in data:
+            raise DataError(f"data: a mapping needs the part train, got: {', '.join(map(str, data)) or 'nothing'}")
+        named = dict(data)
+    elif (
+        isinstance(data, tuple | list) and len(data) == 2 and all(_is_pair(one) for one in data) and parts.test is None
+    ):
+        named = {"train": data[0], "test": data[1]}
+    else:
+        named = {"train": data}
+    named |= {name: one for name in ("validation", "test") if (one := getattr(parts, name)) is not None}
+    if unknown := [str(name) for name in named if name not in PARTS]:
+        raise DataError(f"data: unknown parts {', '.join(unknown)}; valid: {', '.join(PARTS)}")
+    return named
+
+
+def _is_pair(one: Any) -> bool:
+    """Whether something is (x, y) as `keras.datasets` return it, rather than a list of samples."""
+    return isinstance(one, tuple) and len(one) == 2 and all(hasattr(part, "shape") for part in one)
+
+
+def _arrays(name: str, part: Any) -> tuple[Any, ...]:
+    """(x, y), or (x, y, weights), as arrays, or collections of arrays where a part has several inputs."""
+    place = "data" if name == "train" else name
+    if hasattr(part, "element_spec"):
+        return _gathered(place, part)
+    if not isinstance(part, tuple | list) or len(part) not in (2, 3):
+        hint = "data=(x, y); a pandas DataFrame with target=; a tf.data.Dataset; or a name or file"
+        raise DataError(f"{place}: must be (x, y), got {in_words(part)}; {hint}")
+    return tuple(_plain(one, f"{place}: {label}") for one, label in zip(part, ("x", "y", "weights"), strict=False))
+
+
+def _plain(values: Any, place: str) -> Any:
+    if isinstance(values, Mapping):
+        return {name: _plain(one, f"{place} {name}") for name, one in values.items()}
+    if isinstance(values, tuple | list) and values and all(hasattr(one, "shape") and len(one.shape) for one in values):
+        lengths = {one.shape[0] for one in values}
+        if len(lengths) == 1 and lengths.pop() > len(values):
+            return [_plain(one, f"{place} {number}") for number, one in enumerate(values)]
+    return plain_array(values, place)
+
+
+def _gathered(place: str, dataset: Any) -> tuple[Any, ...]:
+    """The samples of a finite pipeline as arrays, in its order; what it draws at random is then drawn once."""
+    import numpy as np
+
+    from hpo.data.function import is_batched
+
+    if int(dataset.cardinality()) == -1:
+        raise DataError(f"{place}: the tf.data.Dataset has no end; {_PIPELINE}")
+    spec = dataset.element_spec
+    if not isinstance(spec, tuple) or len(spec) not in (2, 3):
+        raise DataError(f"{place}: the elements of the tf.data.Dataset must be (x, y); {_PIPELINE}")
+    batches = dataset if _is_batch(dataset, is_batched) else dataset.batch(256)
+    found: list[list[Any]] = [[] for _ in spec]
+    size = 0
+    for element in batches.as_numpy_iterator():
+        for column, values in zip(found, element, strict=True):
+            column.append(values)
+            size += sum(one.nbytes for one in _leaves(values))
+        if size > _LARGEST:
+            rule = f"the tf.data.Dataset holds more than {_LARGEST >> 30} GiB, which is too much for arrays"
+            raise DataError(f"{place}: {rule}; {_PIPELINE}")
+    if not found[0]:
+        raise DataError(f"{place}: the tf.data.Dataset has no elements")
+
+    def joined(columns: list[Any]) -> Any:
+        if isinstance(columns[0], Mapping):
+            return {name: joined([one[name] for one in columns]) for name in columns[0]}
+        if isinstance(columns[0], tuple):
+            return [joined([one[place] for one in columns]) for place in range(len(columns[0]))]
+        return np.concatenate(columns)
+
+    try:
+        return tuple(joined(columns) for columns in found)
+    except ValueError as error:
+        raise DataError(f"{place}: samples of the tf.data.Dataset differ in shape: {error}; pad them") from None
+
+
+def _is_batch(dataset: Any, is_batched: Callable[[Any], bool]) -> bool:
+    spec = dataset.element_spec
+    if all(hasattr(one, "shape") for one in spec[:2]) and len(spec) == 2:
+        return is_batched(dataset)
+    return all(shape.rank and shape[0] is None for shape in (one.shape for one in _leaves(spec)))
+
+
+def _leaves(values: Any) -> list[Any]:
+    if isinstance(values, Mapping):
+        return [leaf for one in values.values() for leaf in _leaves(one)]
+    if isinstance(values, tuple | list):
+        return [leaf for one in values for leaf in _leaves(one)]
+    return [values]
+
+
+@dataclass(frozen=True)
+class _Frame:
+    table: Any
+    section: dict[str, Any]
+
+
+def _frame(parts: Parts) -> _Frame | None:
+    """A DataFrame with its target, which may come beside it as (inputs, target)."""
+    data = parts.data
+    if isinstance(data, tuple | list) and len(data) == 2 and _is_frame(data[0]):
+        inputs, y = data
+        name = str(getattr(y, "name", None) or parts.target or "target")
+        if getattr(y, "ndim", 1) != 1:
+            raise DataError("data: of (DataFrame, y), y must be one column")
+        data = inputs.reset_index(drop=True).assign(**{name: y.to_numpy() if hasattr(y, "to_numpy") else y})
+        parts = Parts(data, parts.test, parts.validation, name)
+    if not _is_frame(data):
+        return None
+    _alone(parts, "a DataFrame is divided by hpo (see the keys test and validation of dataset)")
+    columns = [str(name) for name in data.columns]
+    if parts.target not in columns:
+        got = "nothing" if parts.target is None else repr(parts.target)
+        raise DataError(f"target: must name the column to predict, got {got}; columns: {', '.join(columns[:30])}")
+    return _Frame(data.set_axis(columns, axis=1), {"target": parts.target})
+
+
+def _is_frame(one: Any) -> bool:
+    return hasattr(one, "to_parquet") and hasattr(one, "columns")
+
+
+def _kept_table(folder: Path, table: Any) -> str:
+    import pandas as pd
+
+    table = table.reset_index(drop=True)
+    for name in table.columns:
+        if isinstance(table[name].dtype, pd.CategoricalDtype):
+            table[name] = table[name].astype(object)
+    try:
+        return _kept(folder, "data", ".parquet", lambda out: table.to_parquet(out, index=False))
+    except Exception as error:  # pyarrow's, which has several
+        if isinstance(error, OSError):
+            raise
+        raise DataError(f"data: the DataFrame cannot be kept as a Parquet file: {error}") from None
+
+
+def _kept_arrays(folder: Path, arrays: Mapping[str, Any]) -> str:
+    import numpy as np
+
+    return _kept(folder, "data", ".npz", lambda out: np.savez(out, **arrays))
+
+
+def _kept(folder: Path, name: str, ending: str, write: Callable[[BinaryIO], object]) -> str:
+    """Writes a file whose name contains its digest; returns its path. One that is there already stays."""
+    private_folder(folder)
+    new = folder / f".{name}-{os.getpid()}{ending}"
+    write_private(new, write)
+    try:
+        with new.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        path = folder / f"{name}-{digest[:16]}{ending}"
+        if not path.exists():
+            new.replace(path)
+        return str(path)
+    finally:
+        new.unlink(missing_ok=True)

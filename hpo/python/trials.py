@@ -1,0 +1,41 @@
+"""The trials of a study: a DataFrame, which also gives the records that its rows were made of."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, final
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from hpo.study.read import StudyView
+    from hpo.study.record import TrialRecord
+
+
+@final
+class Trials(pd.DataFrame):
+    """A row for each trial, in the order of their numbers; `hpo.compare` describes the columns.
+
+    An index by a number, and a loop, give the trials' records: `trials[0].params`, `for trial in trials`. All else is
+    as of any DataFrame, and what is made of it is a plain one.
+    """
+
+    def __init__(self, view: "StudyView") -> None:
+        from hpo.compare.compare import table
+
+        frame = table([view])
+        ordered = frame if frame.empty else frame.sort_values("trial", ignore_index=True)
+        super().__init__(ordered)  # type: ignore[call-arg] # pandas-stubs declare __new__ alone
+        object.__setattr__(self, "_records", tuple(view.trials))
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame
+
+    def __getitem__(self, key: Any) -> Any:
+        """The record at a place, or what a DataFrame has at that key."""
+        if isinstance(key, int) and key not in self.columns:
+            return self._records[key]
+        return super().__getitem__(key)
+
+    def __iter__(self) -> "Iterator[TrialRecord]":
+        """The records."""
+        return iter(self._records)

@@ -1,0 +1,74 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpo.config.experiment import DatasetSpec
+from hpo.data.prepare import load
+from hpo.errors import DataError
+from hpo.python.given_data import Parts, source_of_data
+
+X, Y = np.arange(80.0).reshape(40, 2), np.arange(40) % 2
+
+
+def loaded(folder, data, **parts):
+    source = source_of_data(Parts(data, **parts), folder)
+    assert not source.functions
+    return load(DatasetSpec.model_validate({"name": "given", **source.section}), (folder,))
+
+
+def test_arrays_are_kept_once_for_their_owner_alone(tmp_path) -> None:
+    dataset = loaded(tmp_path / "study", (X, Y.tolist()), test=(X[:8], Y[:8]), validation=(X[8:20], Y[8:20]))
+    assert dataset.info.sizes == {"training": 40, "validation": 12, "test": 8}
+    (kept,) = (tmp_path / "study").iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    loaded(tmp_path / "study", (X, Y), test=(X[:8], Y[:8]), validation=(X[8:20], Y[8:20]))
+    assert list((tmp_path / "study").iterdir()) == [kept]
+
+
+def test_parts_come_as_keras_has_them_or_by_name(tmp_path) -> None:
+    as_keras = loaded(tmp_path, ((X, Y), (X[:8], Y[:8])))
+    by_name = loaded(tmp_path, {"train": (X, Y), "test": (X[:8], Y[:8])})
+    assert as_keras.info.sizes["test"] == by_name.info.sizes["test"] == 8
+    assert as_keras.info.digest == by_name.info.digest
+
+
+def test_a_data_frame_is_a_table(tmp_path) -> None:
+    frame = pd.DataFrame({"a": X[:, 0], "kind": pd.Categorical(["u", "v"] * 20), "y": Y}, index=range(100, 140))
+    whole = loaded(tmp_path, frame, target="y")
+    assert [column.name for column in whole.info.columns] == ["a", "kind"]
+    apart = loaded(tmp_path, (frame.drop(columns="y"), frame["y"]))
+    assert apart.info.digest == whole.info.digest
+    with pytest.raises(DataError, match="target: must name the column to predict, got nothing; columns: a, kind, y"):
+        loaded(tmp_path, frame)
+
+
+def test_a_pipeline_is_gathered_into_arrays(tmp_path) -> None:
+    import tensorflow as tf
+
+    pipeline = tf.data.Dataset.from_tensor_slices((X, Y))
+    arrays = loaded(tmp_path, (X, Y))
+    for made in (pipeline, pipeline.batch(16), pipeline.batch(16).prefetch(2)):
+        assert loaded(tmp_path, made).info.digest == arrays.info.digest
+    with pytest.raises(DataError, match="has no end; give a function"):
+        loaded(tmp_path, pipeline.repeat())
+
+
+def test_several_inputs_are_kept_as_they_came(tmp_path) -> None:
+    source = source_of_data(Parts(({"left": X, "right": X[:, :1]}, Y)), tmp_path)
+    assert source.section == {"function": "data"}
+    assert list(source.files) == ["data"]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (X, "data: must be \\(x, y\\), got ndarray"),
+        ({"training": (X, Y)}, "data: a mapping needs the part train, got: training"),
+        ({"train": (X, Y), "val": (X, Y)}, "data: unknown parts val; valid: train, test, validation"),
+        (([[1], [1, 2]], [0, 1]), "data: x: must be an array: .*padding"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused(tmp_path, data, message) -> None:
+    with pytest.raises(DataError, match=message):
+        source_of_data(Parts(data), tmp_path)
+    assert list(tmp_path.iterdir()) == []
