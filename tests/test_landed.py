@@ -48,7 +48,7 @@ def test_a_study_of_earlier_code_is_read(landed):
 def test_a_study_of_earlier_code_goes_on_and_is_confirmed_further(landed):
     (before,) = read_studies(["landed"], landed / "mlruns")
     ran = hpo.run("exp.yaml", overrides=["study.trials=6", "engine=serial"], home=landed / "mlruns")
-    assert list(ran.trials)[:5] == before.trials
+    assert ran.trials[:5] == before.trials
     assert [trial.state for trial in ran.trials] == ["complete"] * 6
     confirmed = confirm("landed", 2, 3, home=landed / "mlruns", workers=1)
     assert confirmed.ended == "done"

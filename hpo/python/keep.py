@@ -10,13 +10,14 @@ import os
 import pickle
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from hpo.errors import ModelError
+from hpo.errors import ModelError, UserError
 from hpo.models.registered import register, registered
 from hpo.python.source import Code, code_of, used_by
 from hpo.system.private_files import private_file, private_folder
@@ -88,6 +89,22 @@ def keep_code(
     sys.modules.pop(module, None)
     code.folders.update(used.folders)
     return module, code
+
+
+@contextmanager
+def leaving_nothing(folder: Path) -> Iterator[None]:
+    """If a mistake of the user's ends the block, what it has written into a study's folder is removed again."""
+    before = set(folder.glob("*"))
+    try:
+        yield
+    except UserError:
+        for path in set(folder.glob("*")) - before:
+            if path.is_file():
+                path.unlink(missing_ok=True)
+        if not before:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def keep_object(folder: Path, name: str, one: Any) -> tuple[str, str]:

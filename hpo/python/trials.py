@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Trials(pd.DataFrame):
     """A row for each trial, in the order of their numbers; `hpo.compare` describes the columns.
 
-    An index by a number, and a loop, give the trials' records: `trials[0].params`, `for trial in trials`. All else is
+    An index by a number, a slice, and a loop give the trials' records: `trials[0].params`, `for trial in trials`. All else is
     as of any DataFrame, and what is made of it is a plain one.
     """
 
@@ -24,15 +24,15 @@ class Trials(pd.DataFrame):
         frame = table([view])
         ordered = frame if frame.empty else frame.sort_values("trial", ignore_index=True)
         super().__init__(ordered)  # type: ignore[call-arg] # pandas-stubs declare __new__ alone
-        object.__setattr__(self, "_records", tuple(view.trials))
+        object.__setattr__(self, "_records", list(view.trials))
 
     @property
     def _constructor(self) -> type[pd.DataFrame]:
         return pd.DataFrame
 
     def __getitem__(self, key: Any) -> Any:
-        """The record at a place, or what a DataFrame has at that key."""
-        if isinstance(key, int) and key not in self.columns:
+        """The record at a place, those of a slice, or what a DataFrame has at that key."""
+        if isinstance(key, int | slice) and not (isinstance(key, int) and key in self.columns):
             return self._records[key]
         return super().__getitem__(key)
 

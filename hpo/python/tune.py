@@ -74,6 +74,8 @@ def tune(  # noqa: PLR0913 - the keys of an experiment
         raise UserError(f"tune: unknown arguments {', '.join(unknown)}; sections: {', '.join(_SECTIONS)}")
     from hpo.python.given import Wanted, plan_of_given
     from hpo.python.given_data import Parts
+    from hpo.python.keep import folder_of, leaving_nothing
+    from hpo.system.home import home_folder
 
     name = name or name_of(model)
     keys: dict[str, dict[str, Any]] = {
@@ -87,7 +89,8 @@ def tune(  # noqa: PLR0913 - the keys of an experiment
         if found := {**plain(sections.get(section, {})), **given}:
             experiment[section] = found
     wanted = Wanted(experiment, model, space, Parts(data, test, validation, target), tuple(callbacks))
-    return started(plan_of_given(wanted, home), progress)
+    with leaving_nothing(folder_of(home_folder(home), name)):
+        return started(plan_of_given(wanted, home), progress)
 
 
 def run(
