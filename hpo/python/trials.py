@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Trials(pd.DataFrame):
     """A row for each trial, in the order of their numbers; `hpo.compare` describes the columns.
 
-    An index by a number, a slice, and a loop give the trials' records: `trials[0].params`, `for trial in trials`. All else is
+    An index by a number, a slice and a loop give the records: `trials[0].params`, `for trial in trials`. All else is
     as of any DataFrame, and what is made of it is a plain one.
     """
 
