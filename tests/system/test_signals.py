@@ -116,11 +116,9 @@ def build(params, dataset):
     ("moment", "number", "everyone"),
     [
         ("preparation", signal.SIGINT, True),
-        ("preparation", signal.SIGHUP, False),
         ("preparation", signal.SIGKILL, False),
         ("training", signal.SIGTERM, False),
         ("training", signal.SIGHUP, True),
-        ("training", signal.SIGKILL, False),
         ("end", signal.SIGTERM, True),
     ],
 )
