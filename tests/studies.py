@@ -16,8 +16,8 @@ from processes import start
 
 from hpo.config.experiment import DatasetSpec, Experiment, Objective, StudySpec, TrainingSpec
 from hpo.config.space import SearchSpace
-from hpo.data.by_configuration import PreparedVariants
 from hpo.data.dataset import DatasetInfo, Scaling
+from hpo.data.prepared_variants import PreparedVariants
 from hpo.engines.scripted import Script, ScriptedEngine
 from hpo.loop.budget import Ending
 from hpo.loop.definition import definition_of

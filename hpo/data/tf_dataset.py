@@ -11,8 +11,8 @@ import numpy as np
 
 from hpo.data.checks import FiniteCheck, check_types
 from hpo.data.dataset import Array
-from hpo.data.endless import ADVICE, is_endless, may_be_endless
 from hpo.data.function import is_batched
+from hpo.data.infinite_pipelines import ADVICE, is_infinite, may_be_infinite
 from hpo.data.python_objects import nested_hint
 from hpo.data.scaling import Moments
 from hpo.data.source_data import Values
@@ -86,7 +86,7 @@ def _row_hashes(x: Array, y: Array) -> int:
 def _in_time(dataset: Any, place: str) -> Generator[tuple[Array, Array], None, None]:
     """The batches of a pipeline; says how far it is, and that it has no end where none comes in time."""
     began, samples, found = time.monotonic(), 0, _batches(dataset, place)
-    end = _PATIENCE if hasattr(dataset, "cardinality") and may_be_endless(dataset) else float("inf")
+    end = _PATIENCE if hasattr(dataset, "cardinality") and may_be_infinite(dataset) else float("inf")
     hint = f"; {ADVICE}" if end == _PATIENCE else ""
     with notes_while_waiting(lambda: f"still reading {place}, {samples} samples, and no end is known{hint}"):
         for x, y in found:
@@ -108,7 +108,7 @@ def _batches(dataset: Any, place: str) -> Iterator[tuple[Array, Array]]:
             f"{nested_hint(spec)}"
         )
     try:
-        if is_endless(dataset):
+        if is_infinite(dataset):
             raise DataError(f"{place}: must end, and repeats forever; leave out .repeat(); {ADVICE}")
         yield from (dataset if is_batched(dataset) else dataset.batch(_BATCH)).as_numpy_iterator()
     except DataError as error:

@@ -48,9 +48,16 @@ class Engine(ABC):
         """Ends a trial at once, as far as the engine can; it sends no more events."""
 
     @abstractmethod
-    def discover(self, model: str, data: str, import_paths: Sequence[str], jobs: Sequence[Job] = ()) -> Declared:
+    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Declared:
         """The parameters that a KerasTuner model declares, found by building it with several values; see
-        `hpo.models.discover`. With `jobs`, these are examined instead; see `hpo.training.process.discover`."""
+        `hpo.models.discover`."""
+
+    @abstractmethod
+    def examine(self, jobs: Sequence[Job], limit: float | None) -> None:
+        """Builds and compiles the models of jobs, none of which trains; see `hpo.training.process.examine`.
+
+        Raises HpoError after `limit` seconds, if the engine can end what takes longer.
+        """
 
     @abstractmethod
     def close(self) -> None:

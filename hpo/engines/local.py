@@ -20,7 +20,7 @@ from hpo.config.declared import Declared
 from hpo.engines import Engine
 from hpo.engines.death import cause, oom_kills
 from hpo.engines.process_exit import COORDINATOR
-from hpo.engines.worker import Answer, Discover, Discovered, Order, Pause, Proceed, Ready, Stop, main
+from hpo.engines.worker import Answer, Discover, Examine, Explored, Order, Pause, Proceed, Ready, Stop, main
 from hpo.errors import HpoError
 from hpo.system.long_work import notes_while_waiting
 from hpo.system.scratch import process_folder
@@ -36,7 +36,7 @@ from hpo.training.messages import (
     Paused,
     Started,
     StopReason,
-)
+)  # fmt: skip
 
 # Keras never frees 3 to 6 MB of each trial. A worker that has grown by this many bytes is replaced between two trials.
 _GROWTH = 512 * 2**20
@@ -147,22 +147,33 @@ class LocalEngine(Engine):
             if worker.trial == trial:
                 self._replace(worker)
 
-    def discover(self, model: str, data: str, import_paths: Sequence[str], jobs: Sequence[Job] = ()) -> Declared:
+    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Declared:
         """The parameters that a KerasTuner model declares; a worker finds them, since it has imported TensorFlow."""
+        return self._explored(model, Discover(model, data, import_paths), None)
+
+    def examine(self, jobs: Sequence[Job], limit: float | None) -> None:
+        """Has a worker build and compile the models of jobs; one that takes longer than `limit` seconds is replaced."""
+        self._explored(jobs[0].model, Examine(jobs), limit)
+
+    def _explored(self, model: str, order: Discover | Examine, limit: float | None) -> Declared:
         self._start_workers()
         worker = self._workers[0]
-        self._begin(worker, Discover(model, data, import_paths, jobs))
+        self._begin(worker, order)
+        deadline = None if limit is None else time.monotonic() + limit
         while True:
             try:
                 with notes_while_waiting(lambda: f"still exploring the model {model}"):
+                    if not worker.connection.poll(None if deadline is None else max(0.0, deadline - time.monotonic())):
+                        self._replace(worker)
+                        raise HpoError(f"{model}: was not built within {limit:g} s")
                     answer = worker.connection.recv()
             except (EOFError, OSError):
                 _, *died_of = self._cause(worker)
                 self._replace(worker)
                 raise HpoError(f"{model}: while the model was explored, {_joined(*died_of)}") from None
-            if isinstance(answer, Discovered):
-                if answer.declared is None:
-                    raise answer.error or HpoError(f"{model}: cannot be explored")
+            if isinstance(answer, Explored):
+                if answer.error is not None:
+                    raise answer.error
                 return answer.declared
 
     def close(self) -> None:
@@ -207,7 +218,7 @@ class LocalEngine(Engine):
                     job, worker.next = worker.next, None
                     self._train(worker, job)
                     return
-            elif not isinstance(answer, Discovered):
+            elif not isinstance(answer, Explored):
                 worker.at_end |= isinstance(answer, EpochDone) and answer.last
                 if isinstance(answer, Started):
                     worker.may_pause = answer.trains_through is None
@@ -252,7 +263,7 @@ class LocalEngine(Engine):
             if worker.trial == trial:
                 self._send(worker, order)
 
-    def _begin(self, worker: _Worker, order: Job | Discover) -> None:
+    def _begin(self, worker: _Worker, order: Job | Discover | Examine) -> None:
         worker.oom_kills = oom_kills()
         worker.log_start = worker.log.stat().st_size if worker.log.exists() else 0
         self._send(worker, order)

@@ -123,9 +123,12 @@ class ScriptedEngine(Engine):
         """Drops a trial."""
         self._trials.pop(trial, None)
 
-    def discover(self, model: str, data: str, import_paths: Sequence[str], jobs: Sequence[Job] = ()) -> Declared:
+    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Declared:
         """Finds nothing: scripts declare no parameters."""
         return NOTHING_DECLARED
+
+    def examine(self, jobs: Sequence[Job], limit: float | None) -> None:
+        """Finds nothing: scripts have no models."""
 
     def close(self) -> None:
         """Drops all trials."""

@@ -79,16 +79,24 @@ class SerialEngine(Engine):
         if trial == self._trial:
             self._drop()
 
-    def discover(self, model: str, data: str, import_paths: Sequence[str], jobs: Sequence[Job] = ()) -> Declared:
+    def discover(self, model: str, data: str, import_paths: Sequence[str]) -> Declared:
         """The parameters that a KerasTuner model declares."""
         with without_import_messages():
             from hpo.training.process import discover, limit_threads
 
         limit_threads(self._threads)
         try:
-            return discover(model, data, import_paths, jobs)
+            return discover(model, data, import_paths)
         except SystemExit as error:
             raise HpoError(f"{model}: while the model was explored, it left with exit({error.code!r})") from error
+
+    def examine(self, jobs: Sequence[Job], limit: float | None) -> None:
+        """Builds and compiles the models of jobs; nothing in this process can be ended after `limit` seconds."""
+        with without_import_messages():
+            from hpo.training.process import examine_prepared, limit_threads
+
+        limit_threads(self._threads)
+        examine_prepared(jobs)
 
     def close(self) -> None:
         """Drops the running trial."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from hpo.config.declared import Declared
+from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.engines.channel import QueueLine
 from hpo.engines.process_exit import ignore_signals, leave_with_server
 from hpo.errors import HpoError
@@ -44,15 +44,20 @@ class Discover:
     model: str
     data: str
     import_paths: Sequence[str]
-    jobs: Sequence[Job] = ()
-    """Configurations that the model must serve."""
 
 
 @dataclass(frozen=True)
-class Discovered:
-    """The answer to Discover: the declared parameters, or the error that exploring the model raised."""
+class Examine:
+    """Asks whether the models of jobs can be built and compiled."""
 
-    declared: Declared | None
+    jobs: Sequence[Job]
+
+
+@dataclass(frozen=True)
+class Explored:
+    """The answer to Discover and Examine: what the model declares, if asked, or the error that it raised."""
+
+    declared: Declared
     error: Exception | None = None
 
 
@@ -63,8 +68,8 @@ class Ready:
     memory: int
 
 
-Order = Job | Discover | Proceed | Stop | Pause
-Answer = Event | Discovered | Ready
+Order = Job | Discover | Examine | Proceed | Stop | Pause
+Answer = Event | Explored | Ready
 
 
 def main(connection: Connection, threads: int, log: str, environment: Mapping[str, str]) -> None:
@@ -97,7 +102,7 @@ def main(connection: Connection, threads: int, log: str, environment: Mapping[st
 class _Worker:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._orders: queue.SimpleQueue[Job | Discover] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Job | Discover | Examine] = queue.SimpleQueue()
         self._line: QueueLine | None = None
         self._sending = threading.Lock()
 
@@ -109,7 +114,7 @@ class _Worker:
             if isinstance(order, Job):
                 self._train(order)
             else:
-                self._discover(order)
+                self._explore(order)
 
     def _listen(self) -> None:
         """Reads orders during the training; ends the process when the coordinator is gone, even while it trains."""
@@ -121,7 +126,7 @@ class _Worker:
             if isinstance(order, Job):
                 self._line = QueueLine(self._send)
                 self._orders.put(order)
-            elif isinstance(order, Discover):
+            elif isinstance(order, Discover | Examine):
                 self._orders.put(order)
             elif self._line is not None:
                 self._answer(self._line, order)
@@ -140,18 +145,22 @@ class _Worker:
         assert self._line is not None
         train(job, self._line, own_process=True)
 
-    def _discover(self, order: Discover) -> None:
-        from hpo.training.process import discover
+    def _explore(self, order: Discover | Examine) -> None:
+        from hpo.training.process import discover, examine_prepared
 
+        found = NOTHING_DECLARED
         try:
-            found = discover(order.model, order.data, order.import_paths, order.jobs, own_process=True)
-            self._send(Discovered(found))
+            if isinstance(order, Discover):
+                found = discover(order.model, order.data, order.import_paths, own_process=True)
+            else:
+                examine_prepared(order.jobs, own_process=True)
+            self._send(Explored(found))
         except HpoError as error:
             plain = type(error)(str(error))
             vars(plain).update(vars(error))
-            self._send(Discovered(None, plain))
+            self._send(Explored(found, plain))
         except Exception:
-            self._send(Discovered(None, HpoError(traceback.format_exc())))
+            self._send(Explored(found, HpoError(traceback.format_exc())))
 
     def _send(self, answer: Answer) -> None:
         with self._sending:

@@ -17,7 +17,7 @@ from hpo.config.resolved import Resolved
 from hpo.config.score import Score
 from hpo.config.space import dataset_with, in_section, sets_section, training_with
 from hpo.config.training_rules import disagreements, undoes_target_scaling
-from hpo.data.by_configuration import PreparedVariants, Variants, redrawn
+from hpo.data.prepared_variants import PreparedVariants, Variants, redrawn
 from hpo.engines import Engine
 from hpo.engines.table import make_engine
 from hpo.errors import DataError, FileMistakes, HpoError, InvalidSettings
@@ -141,7 +141,7 @@ def _explored(plan: Plan, engine: Engine, folder: Path) -> Plan:
     plan = replace(plan, declared=engine.discover(model, str(folder), paths))
     if jobs := examined(plan, folder):
         with refused_at_their_keys(plan):
-            engine.discover(model, str(folder), paths, jobs)
+            engine.examine(jobs, plan.experiment.study.trial_timeout)
     return plan
 
 

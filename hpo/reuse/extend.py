@@ -88,7 +88,7 @@ def extend(study: str, experiment: str | Path | Mapping[str, Any], options: Opti
     trials = {trial.number: trial for trial in own_trials(old.get_trials(deepcopy=False))}
     wanted = Wanted(definition.whole_space, view.objective, strict=True)
     found = of_study(view, trials, wanted, same_pruner(view.experiment["study"], definition.experiment["study"]))
-    with _opened(plan, definition, found, study, declared):
+    with _locked_new_study(plan, definition, found, study, declared):
         past = [_with_model(one, plan) for one in found.past]
         carry(plan.storage, plan.experiment.name, definition.whole_space, view.objective.metric, past, options.console)
         _link(plan, old)
@@ -131,7 +131,7 @@ def warm_start(experiment: str | Path | Mapping[str, Any], source: str | Path, o
         known = {trial.number: trial for trial in old.get_trials(deepcopy=False)}
         same = same_pruner(view.experiment["study"], definition.experiment["study"]) and view.objective == objective
         found = of_study(view, known, Wanted(definition.whole_space, objective, strict=False), same)
-    with _opened(plan, definition, found, None, None):
+    with _locked_new_study(plan, definition, found, None, None):
         observe(
             plan.storage, plan.experiment.name, definition.whole_space, objective.metric, found.past, options.console
         )
@@ -179,7 +179,7 @@ def _other_data(view: "StudyView", definition: "Definition") -> Iterator[str]:
 
 
 @contextmanager
-def _opened(
+def _locked_new_study(
     plan: "Plan", definition: "Definition", found: "Gathered", extends: str | None, declared: "Declared | None"
 ) -> Iterator[None]:
     """Holds the lock of the new study, which is created if it does not exist.

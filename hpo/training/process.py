@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from hpo import models
-from hpo.config.declared import NOTHING_DECLARED, Declared
+from hpo.config.declared import Declared
 from hpo.data import open_prepared
 from hpo.data.dataset import DatasetInfo
 from hpo.training.compiled_model import adopt_training
@@ -33,34 +33,34 @@ def limit_threads(count: int) -> None:
         )
 
 
-def discover(
-    model: str, data: str, import_paths: Sequence[str], jobs: Sequence[Job] = (), own_process: bool = False
-) -> Declared:
+def discover(model: str, data: str, import_paths: Sequence[str], own_process: bool = False) -> Declared:
     """What a model declares, see `hpo.models.discover`; found as a trial is trained, see `run_fresh`.
-
-    With `jobs`, their models are built and compiled instead, to find before any trial what no trial could do.
 
     Raises:
         ModelError: the model cannot be found or built.
-        InvalidModel: none of the jobs can be compiled as its training section says.
-        NotApplied: a key of the training section has no effect.
     """
     info = open_prepared(data).info
+    return run_fresh([model], import_paths, own_process, lambda: models.discover(model, info, import_paths))
 
-    def explore() -> Declared:
-        if jobs:
-            examine(jobs, info)
-            return NOTHING_DECLARED
-        return models.discover(model, info, import_paths)
 
-    return run_fresh([model], import_paths, own_process, explore)
+def examine_prepared(jobs: Sequence[Job], own_process: bool = False) -> None:
+    """Examines jobs on their prepared data, as a trial is trained, see `run_fresh`; they differ in parameters alone.
+
+    Raises:
+        InvalidModel, NotApplied: see `examine`.
+        ModelError: the model cannot be found.
+    """
+    first = jobs[0]
+    info = open_prepared(first.data).info
+    run_fresh([first.model], first.import_paths, own_process, lambda: examine(jobs, info))
 
 
 def examine(jobs: Sequence[Job], info: DatasetInfo) -> None:
-    """Builds and compiles the models of jobs on data of which so much is known.
+    """Builds and compiles the models of jobs, to find before any trial what no trial could do.
 
     Raises:
-        InvalidModel, NotApplied: see `discover`.
+        InvalidModel: none of the jobs can be compiled as its training section says.
+        NotApplied: a key of the training section has no effect.
     """
     refused: list[models.InvalidModel] = []
     idle: dict[str, None] = {}

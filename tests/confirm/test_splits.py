@@ -13,7 +13,7 @@ from tiny import tiny
 
 import hpo
 from hpo.config.experiment import DatasetSpec
-from hpo.data.by_configuration import PreparedVariants, Variants, redrawn
+from hpo.data.prepared_variants import PreparedVariants, Variants, redrawn
 from hpo.errors import DataError, UserError
 from hpo.study.read import confirming_runs, read_study
 from hpo.study.record import TrialRecord

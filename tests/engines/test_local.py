@@ -142,6 +142,13 @@ def test_a_worker_that_dies_while_it_explores_a_model(engine, job_of, iris, driv
     assert isinstance(drive(engine)[-1], Finished)
 
 
+def test_a_model_that_takes_too_long_to_build_is_left_to_its_trial(engine, job_of, drive):
+    with pytest.raises(HpoError, match=r"engine_models:hangs: was not built within 0\.5 s"):
+        engine.examine([job_of(0, "hangs")], 0.5)
+    engine.submit(job_of(6))
+    assert isinstance(drive(engine)[-1], Finished)
+
+
 def test_a_new_worker_is_ready_within_seconds(engine, job_of, await_event, drive):
     engine.submit(job_of(7, "slow"))
     await_event(engine, Started)

@@ -13,8 +13,8 @@ from hpo.system.tensorflow_import import without_import_messages
 from hpo.text.urls import masked
 
 if TYPE_CHECKING:
-    from hpo.data.by_configuration import Variants
     from hpo.data.dataset import DatasetInfo
+    from hpo.data.prepared_variants import Variants
     from hpo.plan.plan import Plan
     from hpo.training.cost import Cost
 

@@ -12,7 +12,7 @@ ADVICE = (
 )
 
 
-def is_endless(dataset: Any) -> bool:
+def is_infinite(dataset: Any) -> bool:
     """Whether a pipeline is known to have no end: it repeats forever, and nothing behind that cuts it short."""
     while (count := int(dataset.cardinality())) == _UNKNOWN:
         inputs = inputs_of(dataset)
@@ -22,15 +22,15 @@ def is_endless(dataset: Any) -> bool:
     return count == _INFINITE
 
 
-def may_be_endless(dataset: Any) -> bool:
+def may_be_infinite(dataset: Any) -> bool:
     """Whether a pipeline has a generator of Python's or a repetition in it, and neither a length nor a `.take(n)`.
 
     Files and arrays have an end by themselves.
     """
     if int(dataset.cardinality()) != _UNKNOWN or kind_of(dataset) == "Take":
         return False
-    return "Repeat" in kind_of(dataset) or _makes_endless(dataset) or any(map(may_be_endless, inputs_of(dataset)))
+    return "Repeat" in kind_of(dataset) or _makes_infinite(dataset) or any(map(may_be_infinite, inputs_of(dataset)))
 
 
-def _makes_endless(dataset: Any) -> bool:
+def _makes_infinite(dataset: Any) -> bool:
     return any(kind in ("GeneratorDataset", "RepeatDataset") for kind in operations_of(dataset))

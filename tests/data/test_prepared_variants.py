@@ -11,7 +11,7 @@ from tiny import tiny
 from hpo.config.experiment import DatasetSpec
 from hpo.config.space import dataset_with
 from hpo.data import open_prepared
-from hpo.data.by_configuration import PreparedVariants, Variants
+from hpo.data.prepared_variants import PreparedVariants, Variants
 from hpo.errors import InvalidSettings
 from hpo.export.script import script_of
 from hpo.plan.exported_file import Exported
