@@ -3,15 +3,10 @@
 import itertools
 import multiprocessing
 import os
-import signal
-import sys
-import threading
 import time
-import types
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -19,12 +14,11 @@ from pathlib import Path
 from hpo.config.declared import Declared
 from hpo.engines import Engine
 from hpo.engines.death import cause, oom_kills
-from hpo.engines.process_exit import COORDINATOR
+from hpo.engines.forkserver_start import starting
 from hpo.engines.worker import Answer, Discover, Examine, Explored, Order, Pause, Proceed, Ready, Stop, main
 from hpo.errors import HpoError
 from hpo.system.long_work import notes_while_waiting
 from hpo.system.scratch import process_folder
-from hpo.system.signals import ENDING
 from hpo.training.messages import (
     EpochDone,
     Event,
@@ -79,7 +73,7 @@ class LocalEngine(Engine):
         # needed, since a fork waits for the imports.
         settings: dict[str, object] = vars(multiprocessing.current_process())["_config"]
         settings.setdefault("tempdir", str(process_folder()))
-        with _starting():
+        with starting():
             forkserver.ensure_running()
 
     def submit(self, job: Job) -> None:
@@ -200,7 +194,7 @@ class LocalEngine(Engine):
         process = self._context.Process(
             target=main, args=(theirs, self._threads, str(log), dict(os.environ)), name="hpo-worker", daemon=True
         )
-        with _starting():
+        with starting():
             process.start()
         theirs.close()
         return _Worker(process, mine, log)
@@ -274,29 +268,6 @@ class LocalEngine(Engine):
         except (BrokenPipeError, ConnectionResetError):
             # The worker is dead; `events` will find and report that.
             return
-
-
-@contextmanager
-def _starting() -> Iterator[None]:
-    """Hides `__main__` from multiprocessing, which would run the user's script again in each worker.
-
-    A forkserver that starts here learns the coordinator's process id, unless a thread that may end before this process
-    starts it. It starts with signals blocked, and keeps them blocked: the coordinator decides what they mean.
-    """
-    main_module = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    lasts = threading.current_thread() is threading.main_thread()
-    os.environ[COORDINATOR] = str(os.getpid()) if lasts else ""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-    try:
-        # Starting the resource tracker unblocks Ctrl-C and SIGTERM, so they are blocked again below.
-        resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        sys.modules["__main__"] = main_module
-        del os.environ[COORDINATOR]
 
 
 def _left(job: Job) -> Paused:
