@@ -129,7 +129,7 @@ def agreement(measured: Mapping[int, Line], trained: Mapping[int, Line]) -> str:
 
 def record(file: Path, numbers: Sequence[int]) -> None:
     """Trains the configurations of these numbers, one after the other; those that the folder has are left out."""
-    from hpo.data.by_configuration import PreparedVariants
+    from hpo.data.prepared_variants import PreparedVariants
     from hpo.loop.jobs import make_job, variants_of
     from hpo.plan.plan import load_plan
     from hpo.training.process import limit_threads
