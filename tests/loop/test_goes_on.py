@@ -84,7 +84,7 @@ def test_a_trial_goes_on_where_its_worker_was_killed(whole, tmp_path):
 
     def kill() -> None:
         wait_for_checkpoint(home)
-        (worker,) = psutil.Process(forkserver._forkserver._forkserver_pid).children()
+        (worker,) = psutil.Process(forkserver._forkserver._forkserver_pid).children()  # type: ignore[attr-defined]
         worker.kill()
         before.extend(seconds_so_far(home))
 
