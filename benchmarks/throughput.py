@@ -22,6 +22,7 @@ from benchmarks.ways import WAYS, Config, timed
 
 RATIOS = (
     ("hpo2", "fit1"),
+    ("hpo2_bfloat16", "fit1"),
     ("hpo2", "fit2"),
     ("hpo2", "hpo1"),
     ("hpo2", "loop2"),

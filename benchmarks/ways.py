@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks import job
 from benchmarks.processes import cpu_seconds
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hpo.training.messages import Job
 
 Config = Mapping[str, Any]
+Products = Literal["float32", "bfloat16"] | None
 Run = Callable[[Sequence[Config], int], None]
 
 TINY: Config = {
@@ -105,7 +106,7 @@ def _serve(loop: str, threads: int | None, orders: "Queue[tuple[Config, int]]", 
 
 
 @contextlib.contextmanager
-def _hpo(workers: int) -> Iterator[Run]:
+def _hpo(workers: int, products: Products = None) -> Iterator[Run]:
     """hpo's own engine and trials; without study and tracker, pruning and early stopping."""
     from hpo.config.dataset import Validation
     from hpo.config.experiment import DatasetSpec
@@ -123,18 +124,18 @@ def _hpo(workers: int) -> Iterator[Run]:
             )
             # One for each worker: none takes a second before it ended its first.
             train_all(engine, [TINY] * workers, 1, folder / "tiny")
-            yield lambda configs, epochs: train_all(engine, configs, epochs, folder / "data")
+            yield lambda configs, epochs: train_all(engine, configs, epochs, folder / "data", products)
 
 
-def train_all(engine: "Engine", configs: Sequence[Config], epochs: int, data: Path) -> None:
-    """Trains configurations on an engine, on the dataset prepared in a folder.
+def train_all(engine: "Engine", configs: Sequence[Config], epochs: int, data: Path, products: Products = None) -> None:
+    """Trains configurations on an engine, on the dataset prepared in a folder; `products`: see the training section.
 
     Raises:
         RuntimeError: one failed.
     """
     from hpo.training.messages import EpochDone, Finished, Started
 
-    waiting = [_hpo_job(number, config, epochs, data) for number, config in enumerate(configs)]
+    waiting = [_hpo_job(number, config, epochs, data, products) for number, config in enumerate(configs)]
     running: set[int] = set()
     while waiting or running:
         while waiting and len(running) < engine.workers:
@@ -149,13 +150,14 @@ def train_all(engine: "Engine", configs: Sequence[Config], epochs: int, data: Pa
                 raise RuntimeError(f"configuration {event.trial}: {event}")
 
 
-def _hpo_job(number: int, config: Config, epochs: int, data: Path) -> "Job":
+def _hpo_job(number: int, config: Config, epochs: int, data: Path, products: Products) -> "Job":
     from hpo.config.experiment import Objective, TrainingSpec
     from hpo.training.messages import Job
 
     training = TrainingSpec(
-        epochs=epochs, batch_size=config["batch_size"], learning_rate=config["learning_rate"], early_stopping=None
-    )
+        epochs=epochs, batch_size=config["batch_size"], learning_rate=config["learning_rate"], early_stopping=None,
+        products=products,
+    )  # fmt: skip
     params = {name: value for name, value in config.items() if name not in ("batch_size", "learning_rate")}
     model = "cnn" if "filters" in config else "mlp"
     return Job(number, params, number, model, training, Objective(metric=job.OBJECTIVE), str(data))
@@ -168,5 +170,6 @@ WAYS: Mapping[str, Callable[[], contextlib.AbstractContextManager[Run]]] = {
     "loop2": lambda: _processes("by_bare_loop", 2, 1),
     "hpo1": lambda: _hpo(1),
     "hpo2": lambda: _hpo(2),
+    "hpo2_bfloat16": lambda: _hpo(2, "bfloat16"),
 }
 """Name -> a context in which processes are ready, and yield what runs configurations for some epochs."""

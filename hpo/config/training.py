@@ -126,6 +126,12 @@ class TrainingSpec(Section):
     global_clipnorm: PositiveFloat | None = None
     """Gradients are scaled down so that the norm of all of them together is at most this. Unit: norm.
     Default: no clipping. Example: 1.0"""
+    products: Literal["float32", "bfloat16"] | None = None
+    """The numbers that hidden dense layers of 64 units or more multiply while they train on batches of 128 samples or
+    more. All else, and all of validation and test, is in float32; so is every run of `hpo confirm`.
+    Values: float32: single precision, as in Keras; bfloat16: factors and products rounded to 8 bits, which recent
+    processors compute much faster. Scores then differ in their last digits. A model of which a trial says that its
+    graph is its own, or that it trains through Keras's fit, takes float32. Default: float32. Example: bfloat16"""
     schedule: Schedule | None = None
     """How the learning rate changes while a model trains: a name, or a mapping of keys. Default: constant.
     Example: {name: cosine, warmup_epochs: 1}"""

@@ -251,6 +251,14 @@ def _sets_section(plan: Plan, name: str) -> bool:
     return name in plan.space.parameters and sets_section(plan.space.target(name))
 
 
+def _in_float32(job: Job) -> Job:
+    """The job without products of bfloat16: what is confirmed does not depend on them."""
+    if job.training.products is None or job.resolved is None:
+        return job
+    training = job.training.model_copy(update={"products": None})
+    return replace(job, training=training, resolved=replace(job.resolved, training=training.model_dump(mode="json")))
+
+
 class Jobs:
     """Makes the jobs of a record's trials."""
 
@@ -279,6 +287,7 @@ class Jobs:
             plan = replace(plan, declared=self._record.declared)
         split = trial.confirms.split if trial.confirms else None
         job = make_job(plan, trial.params, trial.seed, data.folder, self._save_to(trial, best), split)
+        job = _in_float32(job) if trial.confirms else job
         self._folders[trial.number] = Path(job.data)
         if data.crowded:
             running = {known.number for known in self._record.trials() if known.state == "running"}

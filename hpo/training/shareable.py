@@ -45,6 +45,8 @@ _PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L
 # Keys of a configuration about how the state began: they may differ, since a template gets its state from the model.
 _INITIAL_STATE_KEYS = ("seed", "build_config", "build_input_shape")
 _ANY = "any"
+# Of narrower layers a product takes less time than the rounding of its factors. Measured on layers of 32 to 512 units.
+_WIDE = 64
 
 
 class NotShareable(Exception):
@@ -84,6 +86,12 @@ def open_layers(model: keras.Model) -> tuple[list[Any], Any]:
     end = list(takewhile(_may_be_wide, reversed(layers)))
     dense = [number for number, layer in enumerate(end) if isinstance(layer, keras.layers.Dense)]
     return (end[dense[0] + 1 :], end[dense[0]]) if len(dense) > 1 else ([], None)
+
+
+def wide_layers(model: keras.Model) -> list[str]:
+    """The names of the dense layers, except the last one, whose products are worth rounding to bfloat16."""
+    dense = [layer for layer in model.layers if type(layer) is keras.layers.Dense]
+    return [layer.name for layer in dense[:-1] if layer.units >= _WIDE]
 
 
 def has_free_rate(layer: keras.layers.Layer) -> bool:

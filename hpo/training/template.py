@@ -9,7 +9,7 @@ while a template is prepared costs the trial nothing: its model, untouched so fa
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +27,7 @@ from hpo.training.shareable import (
     is_penalized,
     key_of,
     open_layers,
+    wide_layers,
 )
 
 # A template holds its weights, the optimizer's state and two graphs: for small models a few megabytes.
@@ -36,8 +37,11 @@ _KEPT = 12
 class Template:
     """A model that trains in the place of others, and its traced graph."""
 
-    def __init__(self, like: keras.Model, make_loop: Callable[[keras.Model], GraphLoop]) -> None:
-        self.model = keras.models.clone_model(like, clone_function=_clone)
+    def __init__(
+        self, like: keras.Model, make_loop: Callable[[keras.Model], GraphLoop], rounded: Collection[str] = ()
+    ) -> None:
+        """`rounded`: the names of the layers whose products are of bfloat16."""
+        self.model = keras.models.clone_model(like, clone_function=lambda layer: _clone(layer, layer.name in rounded))
         if descriptions(self.model) != descriptions(like):
             raise NotShareable("a weight was frozen or made otherwise than its layer says")
         # Of the model itself: its copy has layers of our own in the place of some.
@@ -103,18 +107,25 @@ class Templates:
 
     @contextmanager
     def lent(
-        self, model: keras.Model, data: str, make_loop: Callable[[keras.Model], GraphLoop], moving: bool = False
+        self,
+        model: keras.Model,
+        data: str,
+        make_loop: Callable[[keras.Model], GraphLoop],
+        moving: bool = False,
+        rounds: bool = False,
     ) -> Iterator[Lent]:
         """A template for a compiled model, its state taken over and its graph traced.
 
-        `data` names what the loop trains on; `moving`: the learning rate differs from step to step.
+        `data` names what the loop trains on; `moving`: the learning rate differs from step to step; `rounds`: wide
+        hidden layers multiply numbers of bfloat16.
 
         It is the caller's alone until the block ends; one that ends in an error is dropped.
         """
         reason: str | None = None
         try:
-            key = key_of(model, data)
-            template = self._taken(key, model, make_loop, moving)
+            rounded = wide_layers(model) if rounds else []
+            key = f"{key_of(model, data)} {rounded}"
+            template = self._taken(key, model, lambda: Template(model, make_loop, rounded), moving)
         except NotShareable as refusal:
             reason = str(refusal)
         if reason is not None:
@@ -125,9 +136,7 @@ class Templates:
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
 
-    def _taken(
-        self, key: str, model: keras.Model, make_loop: Callable[[keras.Model], GraphLoop], moving: bool
-    ) -> Template:
+    def _taken(self, key: str, model: keras.Model, make: Callable[[], Template], moving: bool) -> Template:
         if (kept := self._kept.pop(key, None)) is not None:
             try:
                 kept.take(model)
@@ -137,7 +146,7 @@ class Templates:
                 # Whatever was trained before, a trial is what it would be in a fresh process.
                 del kept
         try:
-            template = Template(model, make_loop)
+            template = make()
             template.take(model)
             template.loop.rehearse(moving)
             template.take(model)
@@ -173,6 +182,23 @@ class _Dropout(keras.layers.Dropout):  # type: ignore[misc]
         rate = tf.cast(self.chosen, inputs.dtype)
         drawn = keras.random.uniform(tf.shape(inputs), seed=self.seed_generator, dtype=inputs.dtype)
         return tf.where(drawn >= rate, inputs / (1 - rate), tf.zeros([], inputs.dtype))
+
+
+class _Rounded(keras.layers.Dense):  # type: ignore[misc]
+    """A dense layer that multiplies numbers of bfloat16 while it trains; weights, sums and results are float32.
+
+    Keras's own mixed precision gains nothing on CPUs: it rounds whatever lies between the products, too.
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Of a table of samples, shape (n, features); whatever has more axes stays as it is."""
+        if not training or len(inputs.shape) != 2:
+            return super().call(inputs, training)
+        product = tf.matmul(tf.cast(inputs, tf.bfloat16), tf.cast(self.kernel.value, tf.bfloat16))
+        outputs = tf.cast(product, inputs.dtype)
+        if self.use_bias:
+            outputs = keras.ops.add(outputs, self.bias)
+        return outputs if self.activation is None else self.activation(outputs)
 
 
 class _Penalty(keras.regularizers.L1L2):  # type: ignore[misc]
@@ -214,8 +240,8 @@ def _factors(penalty: Any) -> tuple[float, float]:
     return getattr(penalty, "l1", 0.0), penalty.l2
 
 
-def _clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-    kind = _Dropout if has_free_rate(layer) else type(layer)
+def _clone(layer: keras.layers.Layer, rounded: bool) -> keras.layers.Layer:
+    kind = _Rounded if rounded else _Dropout if has_free_rate(layer) else type(layer)
     copy = kind.from_config(layer.get_config())
     if is_penalized(layer):
         copy.kernel_regularizer = _Penalty(*_factors(layer.kernel_regularizer))

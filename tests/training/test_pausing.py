@@ -23,6 +23,10 @@ def training(optimizer="adam", epochs=5, **more):
 PLATEAU = {"factor": 0.5, "patience": 1, "min_delta": 0.2, "cooldown": 1}
 CASES = {
     "mlp, adam, dropout": {"params": WIDE},
+    "mlp, products of bfloat16": {
+        "params": {**WIDE, "width": 64},
+        "training": training(batch_size=128, products="bfloat16"),
+    },
     "mlp, momentum, cosine after a warm-up": {
         "params": WIDE,
         "training": training("sgd", momentum=0.9, schedule={"name": "cosine", "warmup_epochs": 1.5}),

@@ -14,8 +14,8 @@ from hpo.training.template import Templates
 Make = Callable[[], keras.Model]
 
 
-def trained(templates: Templates, model: keras.Model, batch: int = 64) -> Curves:
-    with templates.lent(model, "toy", lambda copy: GraphLoop(copy, dataset())) as lent:
+def trained(templates: Templates, model: keras.Model, batch: int = 64, rounds: bool = False) -> Curves:
+    with templates.lent(model, "toy", lambda copy: GraphLoop(copy, dataset()), rounds=rounds) as lent:
         assert lent.template is not None, lent.reason
         return curves_in_graph(lent.template.loop, batch)
 
@@ -222,3 +222,28 @@ def test_a_template_that_met_an_error_is_not_lent_again() -> None:
     with pytest.raises(RuntimeError), templates.lent(mlp(8)(), "toy", lambda copy: GraphLoop(copy, dataset())):
         raise RuntimeError
     assert len(templates) == 0
+
+
+class InBfloat16(keras.layers.Dense):
+    """What a user would write to have a layer multiply rounded numbers while it trains."""
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if not training:
+            return super().call(inputs)
+        rounded = [keras.ops.cast(one, "bfloat16") for one in (inputs, self.kernel)]
+        return self.activation(keras.ops.cast(keras.ops.matmul(*rounded), "float32") + self.bias)
+
+
+def test_products_of_bfloat16_are_those_of_a_model_that_rounds_itself() -> None:
+    def make(wide: Callable[[], Any], width: int = 16) -> keras.Model:
+        return model_of(FLAT, wide, layer("Dropout", 0.3), layer("Dense", width), HEAD)
+
+    wide, templates = layer("Dense", 64, activation="relu"), Templates()
+    expected = curves_by_fit(make(lambda: InBfloat16(64, "relu")), dataset(), 128)
+    exact = trained(templates, make(wide), 128)
+    found = trained(templates, make(wide), 128, rounds=True)
+    assert_same(found, expected)
+    assert found != exact
+    # Whatever a configuration is wide enough for: another template.
+    assert trained(templates, make(wide, 70), 128, rounds=True) != trained(templates, make(wide, 70), 128)
+    assert len(templates) == 3
