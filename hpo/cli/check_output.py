@@ -18,16 +18,14 @@ if TYPE_CHECKING:
 
 def print_check(out: Console, checked: "Checked") -> None:
     """Prints what would run."""
-    from hpo.data.scaling import scaling_in_words
+    from hpo.data.scaling import samples_in_words, scaling_in_words
 
     plan, info = checked.plan, checked.dataset
     study = plan.experiment.study
     facts: list[tuple[str, Any]] = []
     facts.append(("experiment", f"{plan.experiment.name}: {plan.experiment.objective.metric}, "
                   f"{plan.experiment.objective.direction}"))  # fmt: skip
-    facts.append(
-        ("dataset", f"{info.name}: {info.task}, {counts(info.sizes)}; input {info.input_shape}, {info.outputs} outputs")
-    )
+    facts.append(("dataset", f"{info.name}: {info.task}, {counts(info.sizes)}; {samples_in_words(info)}"))
     facts.append(("scaling", scaling_in_words(info)))
     if info.folds is not None:
         facts.append(("validation", f"{info.folds} folds, a model for each; the sizes above are of the first"))

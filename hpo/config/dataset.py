@@ -179,9 +179,15 @@ class DatasetSpec(Shorthand):
     """The decimal sign of a text table. Values: .: a point; ,: a comma. Default: found from the file. Example: ",\""""
     encoding: str | None = None
     """The encoding of a text table, by Python's name. Default: utf-8, or else cp1252. Example: latin-1"""
-    task: Literal["classification", "regression"] | None = None
-    """What is predicted. Values: classification: one of several classes; regression: a number.
-    Default: found from the labels. Example: regression"""
+    task: Literal["classification", "regression", "multilabel", "reconstruction", "custom"] | None = None
+    """What is predicted. Values: classification: one of several classes, for each sample or for each step or pixel of
+    it; regression: numbers; multilabel: which of several labels hold; reconstruction: the inputs themselves, as they
+    are after scaling, from data without targets; custom: what the model's own loss, `train_step` or `training.loss`
+    makes of the targets, if there are any. Default: found from the labels; custom where there are none.
+    Example: regression"""
+    weights: str | None = None
+    """The column of a table that says how much each sample counts in the loss, in training, validation and test. It is
+    no input. Default: none. Example: weight"""
     validation: Validation = Validation()
     """How much of the training data is used for validation, or a mapping of keys. Trials are compared on it.
     Unit: share below 1, or number of samples above 1. Example: 0.1"""

@@ -15,6 +15,11 @@ class Kind:
     of_ranks: bool = False
     """Whether it is computed from probabilities, class by class against the rest; else from the predicted classes."""
 
+    @property
+    def of_labels(self) -> bool:
+        """Whether labels of which several may hold have it, too: the mean over the labels."""
+        return self.of_classes and self.name != "balanced_accuracy"
+
 
 _KINDS = (
     Kind("balanced_accuracy", True, ("threshold",)),

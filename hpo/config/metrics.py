@@ -7,6 +7,19 @@ from typing import Literal
 
 from hpo.config.metric_kinds import WHOLE_METRICS
 
+_USUAL: Mapping[str, str] = {
+    "classification": "accuracy",
+    "multilabel": "binary_accuracy",
+    "regression": "mae",
+    "reconstruction": "mae",
+}
+
+
+def usual_metric(task: str) -> str | None:
+    """The metric that is logged in any case for a task; None where the model's own loss says what counts."""
+    return _USUAL.get(task)
+
+
 Direction = Literal["maximize", "minimize"]
 
 CROSSENTROPY = "crossentropy"

@@ -1,7 +1,7 @@
 """What a dataset is: three parts, what is known of them, and the scaling fitted on the training part."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -9,9 +9,12 @@ import numpy.typing as npt
 from pydantic import PlainSerializer, PlainValidator
 
 from hpo.data.column import Column, feature_names
+from hpo.data.several import Arrays, as_keras, is_text
 
 Array = npt.NDArray[Any]
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "multilabel", "reconstruction", "several", "custom"]
+"""What is predicted: one of several classes; numbers; which of several labels hold; the inputs themselves; several
+targets, each with a task of its own; what the model's own loss says."""
 PartName = Literal["training", "validation", "test"]
 Batches = Callable[[int, Sequence[int]], Iterator[tuple[Array, Array]]]
 """Fresh batches without end, `batches(batch_size, seed)`: unscaled x and y, the same for the same seed."""
@@ -48,19 +51,31 @@ class Scaling:
         return np.asarray((x - self.offset) * self.factor, dtype=np.float32)
 
 
+NO_SCALING = Scaling("none", np.zeros((), np.float32), np.ones((), np.float32))
+
+
 @dataclass(frozen=True)
 class Part:
     """Samples and what is to be predicted of them.
 
-    `x` has shape (n, *input_shape), unscaled, in the type in which it came (uint8 for images). `y` has shape
-    (n,) for class numbers, (n, classes) for one-hot labels, (n,) or (n, outputs) for numbers.
+    `x` has shape (n, *input_shape), unscaled, in the type in which it came (uint8 for images, text for text). `y` has
+    shape (n, *target_shape) for class numbers, (n, *target_shape, classes) for one-hot labels, (n,), (n, outputs) or
+    (n, *target_shape) for numbers. Either may be `Several` arrays; `y` is None where the data have no targets.
     """
 
-    x: Array
-    y: Array
+    # Arrays, and Arrays | None: most who read them know from what they do that it is a single one.
+    x: Any
+    y: Any
+    weights: Array | None = None
+    """How much each sample counts in the loss, shape (n,), float32; None where all count alike."""
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def take(self, rows: Any) -> "Part":
+        """Some of the samples."""
+        y = None if self.y is None else self.y[rows]
+        return Part(self.x[rows], y, None if self.weights is None else self.weights[rows])
 
 
 @dataclass(frozen=True)
@@ -85,6 +100,46 @@ class Draw:
     """For group folds: which one was taken, from 0."""
     groups: int = 0
     """For groups: how many were drawn."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One of several inputs."""
+
+    shape: tuple[int, ...]
+    """Shape of one sample; () for a single number or text."""
+    type: str
+    """NumPy's name of the type in which samples came."""
+    scaling: Scaling
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it holds texts."""
+        return np.dtype(self.type).kind in "US"
+
+    @property
+    def dtype(self) -> str:
+        """The type in which a model gets it, by Keras's name: string for text; integers that are not scaled stay so."""
+        if self.is_text:
+            return "string"
+        kind = np.dtype(self.type)
+        return kind.name if self.scaling.method == "none" and kind.kind in "ui" else "float32"
+
+    def prepared(self, x: Array) -> Array:
+        """Samples as a model gets them."""
+        return x if self.is_text or self.dtype != "float32" else self.scaling.apply(x)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One of several targets; see the fields of the same names of DatasetInfo."""
+
+    task: Task
+    classes: int | None
+    outputs: int
+    one_hot: bool
+    class_names: tuple[str, ...] = ()
+    target_shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,6 +203,39 @@ class DatasetInfo:
     it."""
     default_scaling: bool = False
     """Whether the scaling is the one by default, since the dataset section names none."""
+
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    """The inputs by name, where there are several; `input_shape` is then empty, and `scaling` none."""
+    inputs_listed: bool = False
+    """Whether several inputs came as a list, and models take them so; else as a dict."""
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    """The targets by name, where there are several."""
+    targets_listed: bool = False
+    """Whether several targets came as a list."""
+    target_shape: tuple[int, ...] = ()
+    """Of classes, the shape of the class numbers of a sample: (steps,) for a sequence, (height, width) for a mask,
+    empty for one class a sample. Of numbers, their shape where it has more than one dimension."""
+    weighted: tuple[str, ...] = ()
+    """The parts whose samples have weights."""
+
+    def of_target(self, name: str) -> "DatasetInfo":
+        """The same as if it had but one of its targets."""
+        return replace(self, name=f"target {name} of {self.name}", targets={}, **vars(self.targets[name]))
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the only input is text."""
+        return bool(self.input_type) and np.dtype(self.input_type).kind in "US"
+
+    def prepared(self, x: Arrays) -> Any:
+        """Samples as models get them: scaled, text as it is; several in the structure in which Keras takes them."""
+
+        def one(name: str, array: Array) -> Array:
+            if name in self.inputs:
+                return self.inputs[name].prepared(array)
+            return array if is_text(array) else self.scaling.apply(array)
+
+        return as_keras(x, one)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

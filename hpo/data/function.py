@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hpo.data.dataset import PartName
-from hpo.data.python_objects import in_words, pair_of, plain_array
+from hpo.data.python_objects import arrays_of, in_words, parts_of, plain_array
+from hpo.data.several import Several, in_order
 from hpo.data.source_data import RawDataset, RawPart, RawPipelines, Values
 from hpo.data.tf_data_compat import inputs_of, kind_of, operations_of
 from hpo.errors import DataError, ModelError, nearest
@@ -23,8 +24,9 @@ def read_function(function: str, folders: Sequence[Path]) -> RawDataset | RawPip
     """Calls `package.module:function` without arguments.
 
     It returns a mapping with the parts train, test and validation, or ((x_train, y_train), (x_test, y_test)) as
-    `keras.datasets` do. A part is (x, y), two arrays, or a batched or unbatched `tf.data.Dataset` of (x, y).
-    Arrays may leave test and validation to be split off; pipelines, which cannot be split, may not.
+    `keras.datasets` do. A part is x, (x, y) or (x, y, weights), where x and y are an array, or a dict or a list of
+    several; or a batched or unbatched `tf.data.Dataset` of these. Arrays may leave test and validation to be split
+    off; pipelines, which cannot be split, may not.
 
     Raises:
         DataError: it cannot be found, raises, or returns something else.
@@ -71,6 +73,20 @@ class FunctionStream:
         return is_batched(self._parts[part])
 
 
+def apart(element: Any) -> tuple[Any, Any, Any]:
+    """The inputs, targets and weights of an element of a pipeline, several as `Several`; None for what it lacks."""
+    x, y, weights = (*element, None, None)[:3] if isinstance(element, tuple) else (element, None, None)
+    return _several(x, "input"), None if y is None else _several(y, "target"), weights
+
+
+def _several(values: Any, kind: str) -> Any:
+    if isinstance(values, Mapping):
+        return Several(dict(values))
+    if isinstance(values, tuple | list):
+        return Several({f"{kind}_{number}": one for number, one in enumerate(values, 1)}, listed=True)
+    return values
+
+
 def is_batched(dataset: Any) -> bool:
     """Whether the elements (x, y) of a `tf.data.Dataset` are batches rather than single samples.
 
@@ -80,7 +96,13 @@ def is_batched(dataset: Any) -> bool:
     Raises:
         DataError: shapes of known size, which may be a batch or a sequence with a target for each of its steps.
     """
-    x, y = (spec.shape for spec in dataset.element_spec)
+    inputs, targets, _ = apart(dataset.element_spec)
+    # Of several inputs, the one that says most.
+    x = max((spec.shape for spec in in_order(inputs)), key=len)
+    if targets is None:
+        made = _made_in_batches(dataset)
+        return len(x) > 0 and x[0] is None if made is None else made
+    y = next(in_order(targets)).shape
     if len(x) == 0 or len(y) == 0 or x[0] != y[0]:
         return False
     made = _made_in_batches(dataset)
@@ -139,7 +161,8 @@ def _call(function: str, folders: tuple[Path, ...]) -> Mapping[PartName, Any]:
         raise
     except BaseException as error:  # whatever the user's own code raises, be it exit()
         raise error_of_users_code(function, folders, error) from error
-    if isinstance(returned, tuple | list) and len(returned) == 2:
+    # Two arrays are no two parts: they would be x and y of one.
+    if isinstance(returned, tuple | list) and len(returned) == 2 and all(map(_is_part, returned)):
         returned = dict(zip(("train", "test"), returned, strict=True))
     if not isinstance(returned, Mapping):
         raise DataError(
@@ -154,7 +177,15 @@ def _call(function: str, folders: tuple[Path, ...]) -> Mapping[PartName, Any]:
     return {_PARTS[key]: part for key, part in returned.items() if part is not None}
 
 
+def _is_part(part: Any) -> bool:
+    return isinstance(part, tuple | list | Mapping) or hasattr(part, "element_spec")
+
+
 def _arrays(function: str, name: PartName, part: Any) -> RawPart:
-    x, y = pair_of(f"{function}: {name}", part)
-    places = (f"{function}: {name} x", f"{function}: {name} y")
-    return RawPart(*(Values(plain_array(array, place), place) for array, place in zip((x, y), places, strict=True)))
+    place = f"{function}: {name}"
+    x, y, weights = parts_of(place, part)
+    return RawPart(
+        Values(arrays_of(x, f"{place} x", y), f"{place} x"),
+        None if y is None else Values(arrays_of(y, f"{place} y", x, "target"), f"{place} y"),
+        None if weights is None else Values(plain_array(weights, f"{place} weights"), f"{place} weights"),
+    )

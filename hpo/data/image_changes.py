@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from hpo.config.experiment import Augmentation, ExtraTest
-from hpo.data.dataset import Array, Dataset, Part
+from hpo.data.dataset import Array, Dataset
 from hpo.errors import DataError
 
 
@@ -25,6 +25,9 @@ def check_augmentation(augmentation: Augmentation | None, dataset: Dataset) -> N
                 "and use .map() on the training part",
                 place,
             )
+        if dataset.info.inputs or dataset.info.is_text:
+            what = f"inputs {', '.join(dataset.info.inputs)}" if dataset.info.inputs else "text"
+            raise DataError(f"changes one array of numbers, and {dataset.info.name} has {what}; leave it out", place)
         if key != "noise":
             _check_images(dataset, place)
 
@@ -45,7 +48,7 @@ def with_extra_tests(dataset: Dataset, specs: Mapping[str, ExtraTest] | None) ->
             raise DataError(f"an extra test is logged as test_NAME, so its name must not begin with test, got {name}",
                             place)  # fmt: skip
         _check_images(dataset, place)
-    parts = {name: Part(_changed(dataset.test.x, spec), dataset.test.y) for name, spec in specs.items()}
+    parts = {name: replace(dataset.test, x=_changed(dataset.test.x, spec)) for name, spec in specs.items()}
     return replace(dataset, info=replace(dataset.info, extra_tests=tuple(parts)), extra_tests=parts)
 
 

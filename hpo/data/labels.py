@@ -1,47 +1,24 @@
 """What is to be predicted: the task found from the targets, and the targets as class numbers or numbers."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from hpo.config.metrics import needs_classes, needs_numbers
-from hpo.data.dataset import Array, PartName, Task, class_numbers
+from hpo.data.dataset import Array, PartName, Task
+from hpo.data.label_kinds import Labels, TaskHint, class_at_each, numbers, of_shape_or_task
 from hpo.data.source_data import Values
 from hpo.errors import DataError
 
 _MOST_NUMBERED_CLASSES = 20
 """A table's column of whole numbers with more distinct values than this is a quantity, not a class."""
 
+_MOSTLY = 0.5
+"""Rows of which a larger share is one-hot are meant to be."""
+
 _MOST_REPORTED = 100
 """Of targets with more distinct values than this nobody wonders whether they are classes."""
-
-
-@dataclass(frozen=True)
-class TaskHint:
-    """The task that a metric or a loss of the study is for."""
-
-    task: Task
-    reason: str
-    """Why, to be read after `since`."""
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Targets as Keras takes them: int32 class numbers, float32 one-hot rows, or float32 numbers."""
-
-    task: Task
-    targets: Mapping[PartName, Array]
-    outputs: int
-    """Classes, or numbers to predict."""
-    one_hot: bool = False
-    class_names: tuple[str, ...] = ()
-    note: str | None = None
-    """Why whole numbers, which may be either, are taken as classes or as numbers; None where nothing was open."""
-
-    def class_numbers(self, part: PartName) -> Array | None:
-        """The class of each sample, shape (n,); None for regression."""
-        return None if self.task == "regression" else class_numbers(self.targets[part])
 
 
 def task_hint(names: Iterable[str]) -> TaskHint | None:
@@ -72,7 +49,8 @@ def read_labels(
        each occurs twice; otherwise numbers.
     4. In an array, they are classes if they are of an integer type; otherwise numbers.
 
-    A table's classes are numbered in order; those of arrays must be numbered from 0.
+    A table's classes are numbered in order; those of arrays must be numbered from 0. Samples with several class numbers
+    each, of the steps of a sequence or the pixels of a mask, have more than two dimensions, or `task` says so.
 
     Raises:
         DataError: targets that do not fit the task, a single class, class numbers that do not run from 0
@@ -82,14 +60,19 @@ def read_labels(
     training = targets["training"]
     one_hot = _misplaced_one(training.array) is None
     note = None
+    if (others := of_shape_or_task(targets, task, hint)) is not None:
+        return others
     if task is None:
         task, note = _find_task(training, one_hot, is_table, None if class_names else hint)
     if task == "regression":
-        return replace(_numbers(targets), note=note)
+        return replace(numbers(targets), note=note)
     if one_hot:
         return _one_hot(targets, class_names)
     if training.array.ndim == 2:
-        raise DataError(_not_one_hot(training))
+        # Only a task that is named comes here. Most rows of one-hot labels with a mistake are one-hot.
+        if _share_one_hot(training.array) > _MOSTLY:
+            raise DataError(_not_one_hot(training))
+        return class_at_each(targets)
     if training.array.dtype.kind in "UbS" or is_table:
         return replace(_named_classes(targets), note=note)
     return replace(_numbered_classes(targets, class_names), note=note)
@@ -105,7 +88,8 @@ def _find_task(training: Values, one_hot: bool, is_table: bool, hint: TaskHint |
     if y.dtype.kind in "UbS" or one_hot:
         return "classification", None
     if y.ndim == 2 and y.dtype.kind != "f" and (hint is None or hint.task == "classification"):
-        raise DataError(f"{_not_one_hot(training)}; task: regression takes them as numbers")
+        others = f"classification as a class for each of {y.shape[1]} places, multilabel as labels that hold or not"
+        raise DataError(f"{_not_one_hot(training)}; task: regression takes them as numbers, {others}")
     if y.ndim == 2 or not (np.isfinite(y).all() and (y == np.trunc(y)).all()):
         return "regression", None
     values, counts = np.unique(y, return_counts=True)
@@ -143,24 +127,14 @@ def _misplaced_one(y: Array) -> int | None:
     return int(wrong.argmax()) if wrong.any() else None
 
 
+def _share_one_hot(y: Array) -> float:
+    return float(np.mean(((y == 0) | (y == 1)).all(axis=1) & ((y == 1).sum(axis=1) == 1)))
+
+
 def _not_one_hot(values: Values) -> str:
     row = _misplaced_one(values.array)
     got = f"got {values.array[row]} in row {row}" if row != -1 else f"got shape {values.array.shape}"
     return f"{values.place}: labels must be class numbers or rows of zeros with a single one, {got}"
-
-
-def _numbers(targets: Mapping[PartName, Values]) -> Labels:
-    width = targets["training"].array.shape[1:]
-    for values in targets.values():
-        if values.array.dtype.kind not in "buif":
-            raise DataError(f"{values.place}: regression needs numbers, got {values.array[0]!s:.40}")
-        if values.array.shape[1:] != width:
-            raise DataError(
-                f"{values.place}: targets must have the shape of the training part's, {width}, "
-                f"got {values.array.shape[1:]}"
-            )
-    numbers = {name: values.array.astype(np.float32) for name, values in targets.items()}
-    return Labels("regression", numbers, outputs=width[0] if width else 1)
 
 
 def _one_hot(targets: Mapping[PartName, Values], class_names: tuple[str, ...]) -> Labels:

@@ -2,28 +2,33 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hpo.config.dataset import TABLE_ENDINGS
 from hpo.config.experiment import DatasetSpec
 from hpo.data.checks import check_part, check_same_shape
-from hpo.data.dataset import Array, Dataset, DatasetInfo, Part, PartName, Scaling
+from hpo.data.dataset import Array, Dataset, Part, PartName
+from hpo.data.described import Found, Inputs, described, found_in, part_digest
 from hpo.data.files import find, read_idx_folder, read_npz
 from hpo.data.image_changes import check_augmentation, with_extra_tests
-from hpo.data.labels import Labels, TaskHint, read_labels
+from hpo.data.label_kinds import TaskHint
 from hpo.data.read_known import read_known
 from hpo.data.repeated import count_repeated, repeated_note, row_hashes
-from hpo.data.scaling import Moments, check_range, default_method
-from hpo.data.source_data import RawDataset, RawGenerated, RawPipelines, as_images, chunks
+from hpo.data.several import Arrays, Several, by_name, mapped
+from hpo.data.source_data import RawDataset, RawGenerated, RawPart, RawPipelines, as_images
 from hpo.data.split import split, split_notes
 from hpo.data.table_file import is_table
 from hpo.data.tables import read_table
+from hpo.data.targets import Targets, read_targets
 from hpo.data.training_columns import NO_TABLE, fitted_table
 from hpo.errors import DataError
+
+if TYPE_CHECKING:
+    from hpo.data.tf_dataset import Survey
 
 Raw = RawDataset | RawPipelines | RawGenerated
 
@@ -94,6 +99,9 @@ def read(spec: DatasetSpec, folders: Sequence[Path]) -> Raw:
             )
     if spec.target is not None and not (isinstance(raw, RawDataset) and raw.is_table):
         raise DataError(f"{raw.source}: target: {spec.target} names a column, which only tables have")
+    if spec.weights is not None and not (isinstance(raw, RawDataset) and raw.is_table):
+        rule = f"{spec.weights} names a column, which only tables have; a function returns (x, y, weights)"
+        raise DataError(f"{raw.source}: {rule}", ("dataset", "weights"))
     if spec.validation.column is not None and not (isinstance(raw, RawDataset) and raw.is_table):
         key = "time" if spec.validation.group is None else "group"
         rule = f"{spec.validation.column} names a column of a table, and {spec.label} is none"
@@ -107,18 +115,21 @@ def _from_arrays(raw: RawDataset, spec: DatasetSpec, hint: TaskHint | None) -> l
     given = raw.parts()
     for raw_part in given.values():
         check_part(raw_part, may_miss=raw.is_table)
-    check_same_shape({part.x.place: part.x.array.shape[1:] for part in given.values()})
-    targets = {name: part.y for name, part in given.items()}
-    labels = read_labels(targets, spec.task, raw.is_table, raw.class_names, hint)
-    whole = {name: Part(as_images(part.x.array), labels.targets[name]) for name, part in given.items()}
-    training, source = whole["training"], f"dataset {spec.label}"
-    classes = labels.class_numbers("training")
+    check_same_shape({part.x.place: part.x.array for part in given.values()})
+    source = f"dataset {spec.label}"
+    y = {name: part.y for name, part in given.items()}
+    targets = read_targets(y, spec, source, raw.is_table, raw.class_names, hint)
+    whole = {
+        name: Part(mapped(part.x.array, as_images), targets.of(name), _weights(part)) for name, part in given.items()
+    }
+    training = whole["training"]
+    classes = targets.classes_to_divide_by()
     rows = split(classes, len(training), spec, frozenset(whole), source, raw.split_by)
     hashes = {name: row_hashes(part) for name, part in whole.items()}
 
     def taken(chosen: Array) -> Part:
         # Where nothing is taken from the data, they need not be copied.
-        return training if len(chosen) == len(training) else Part(training.x[chosen], training.y[chosen])
+        return training if len(chosen) == len(training) else training.take(chosen)
 
     test = whole["test"] if rows.test is None else taken(rows.test)
     found = []
@@ -126,7 +137,7 @@ def _from_arrays(raw: RawDataset, spec: DatasetSpec, hint: TaskHint | None) -> l
         validation = whole["validation"] if held_out is None else taken(held_out)
         parts: dict[PartName, Part] = {"training": taken(rest), "validation": validation, "test": test}
         places: dict[PartName, Array | None] = {"training": rest, "validation": held_out, "test": rows.test}
-        dataset = _fitted(raw, spec, labels, parts, places)
+        dataset = _fitted(raw, spec, targets, parts, places)
         repeated = count_repeated(
             hashes["training"][rest],
             hashes["validation"] if held_out is None else hashes["training"][held_out],
@@ -134,7 +145,7 @@ def _from_arrays(raw: RawDataset, spec: DatasetSpec, hint: TaskHint | None) -> l
         )
         notes = (
             *raw.notes,
-            f"the target of {source} {labels.note}" if labels.note else None,
+            *targets.notes(source),
             *split_notes(spec, rows, raw.split_by),
             *dataset.info.notes,
             repeated_note(repeated, dataset.info.sizes, raw.is_table),
@@ -144,10 +155,14 @@ def _from_arrays(raw: RawDataset, spec: DatasetSpec, hint: TaskHint | None) -> l
     return found
 
 
+def _weights(part: RawPart) -> Array | None:
+    return None if part.weights is None else np.asarray(part.weights.array, np.float32)
+
+
 def _fitted(
     raw: RawDataset,
     spec: DatasetSpec,
-    labels: Labels,
+    targets: Targets,
     parts: Mapping[PartName, Part],
     places: Mapping[PartName, Array | None],
 ) -> Dataset:
@@ -162,15 +177,12 @@ def _fitted(
     if raw.columns is not None:
         table, parts = fitted_table(raw.columns, parts, places, impute=spec.missing == "impute")
     x = parts["training"].x
-    moments = Moments(x.shape[1:])
-    for chunk in chunks(x):
-        moments.update(chunk)
-    info = _info(
+    inputs = {name: found_in(array, raw.is_table) for name, array in by_name(x).items()}
+    info = described(
         raw.source,
         spec,
-        labels,
-        # A table's columns of whole numbers are measures, as its others are.
-        _Inputs(x.shape[1:], x.dtype, moments, numbered=x.dtype.kind in "bui" and not raw.is_table),
+        targets,
+        Inputs(inputs, isinstance(x, Several) and x.listed),
         parts["training"].y,
         {name: len(part) for name, part in parts.items()},
         digests,
@@ -185,6 +197,7 @@ def _fitted(
         notes=table.notes,
         table_format={key: value for key, value in given.items() if value is not None},
         steps_per_epoch=spec.steps_per_epoch,
+        weighted=tuple(name for name, part in parts.items() if part.weights is not None),
     )
     return Dataset(info, parts["training"], parts["validation"], parts["test"], batches=raw.batches)
 
@@ -204,94 +217,41 @@ def _from_pipelines(raw: RawPipelines, spec: DatasetSpec, hint: TaskHint | None)
     if spec.limit is not None:
         raise DataError(f"{raw.source}: limit cannot shorten a tf.data.Dataset; use its own .take({spec.limit})")
     surveys = {name: survey(pipeline, f"{raw.source}: {name}") for name, pipeline in raw.parts.items()}
-    check_same_shape({f"{raw.source}: {name}": found.shape for name, found in surveys.items()})
+    shown = {f"{raw.source}: {name}": _shapes_as_arrays(found) for name, found in surveys.items()}
+    check_same_shape(shown)
     for found in surveys.values():
-        if found.y.array.dtype.kind not in "iuf":
-            raise DataError(f"{found.y.place}: targets of a tf.data.Dataset must be numbers, got {found.y.array.dtype}")
-    labels = read_labels({name: found.y for name, found in surveys.items()}, spec.task, hint=hint)
+        for values in found.y.each() if found.y is not None else ():
+            if values.array.dtype.kind not in "iuf":
+                rule = "targets of a tf.data.Dataset must be numbers"
+                raise DataError(f"{values.place}: {rule}, got {values.array.dtype}")
+    given = {name: found.y for name, found in surveys.items()}
+    targets = read_targets(given, spec, f"dataset {spec.label}", hint=hint)
     seen = surveys["training"]
-    info = _info(
+    inputs = {
+        name: Found(shape, seen.types[name], seen.moments.get(name), numbered=seen.types[name].kind in "bui")
+        for name, shape in seen.shapes.items()
+    }
+    info = described(
         raw.source,
         spec,
-        labels,
-        _Inputs(seen.shape, seen.dtype, seen.moments, numbered=seen.dtype.kind in "bui"),
-        labels.targets["training"],
-        {name: len(found.y.array) for name, found in surveys.items()},
+        targets,
+        Inputs(inputs, seen.listed),
+        targets.of("training"),
+        {name: found.samples for name, found in surveys.items()},
         {name: found.digest for name, found in surveys.items()},
     )
-    empty = no_samples(seen.shape)
+    weighted = tuple(name for name, found in surveys.items() if found.weighted)
+    info = replace(info, weighted=weighted, notes=tuple(targets.notes(f"dataset {spec.label}")))
+    empty = no_samples(info.input_shape)
     return Dataset(info, empty, empty, empty, stream=raw.stream)
+
+
+def _shapes_as_arrays(found: "Survey") -> Arrays:
+    """Arrays without samples, of the shapes of a pipeline's."""
+    arrays = {name: np.empty((0, *shape)) for name, shape in found.shapes.items()}
+    return arrays[""] if "" in arrays else Several(arrays, found.listed)
 
 
 def no_samples(shape: tuple[int, ...]) -> Part:
     """The empty arrays of a part that is a pipeline."""
     return Part(np.empty((0, *shape), np.float32), np.empty((0,), np.float32))
-
-
-def part_digest(part: Part) -> str:
-    """Content hash (SHA-256) of types, shapes and values of a part, its first 32 hexadecimal digits."""
-    content = hashlib.sha256()
-    for array in (part.x, part.y):
-        content.update(f"{array.dtype.str}{array.shape}".encode())
-        for chunk in chunks(array):
-            content.update(np.ascontiguousarray(chunk).data)
-    return content.hexdigest()[:32]
-
-
-@dataclass(frozen=True)
-class _Inputs:
-    """What is known of the training part's samples."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    moments: Moments
-    numbered: bool
-    """Whether they are integers that number things, or count them, unless they are images."""
-
-
-def _info(
-    source: str,
-    spec: DatasetSpec,
-    labels: Labels,
-    inputs: _Inputs,
-    targets: Array,
-    sizes: Mapping[PartName, int],
-    digests: Mapping[PartName, str],
-) -> DatasetInfo:
-    method = spec.scaling or default_method(inputs.shape, inputs.numbered)
-    if method == "none" and inputs.dtype.kind in "ui":
-        check_range(source, inputs.moments)
-    order: tuple[PartName, ...] = ("training", "validation", "test")
-    together = "".join(digests[name] for name in order)
-    return DatasetInfo(
-        name=spec.label,
-        source=source,
-        task=labels.task,
-        input_shape=inputs.shape,
-        classes=labels.outputs if labels.task == "classification" else None,
-        outputs=labels.outputs,
-        one_hot=labels.one_hot,
-        sizes={name: sizes[name] for name in order},
-        digests={name: digests[name] for name in order},
-        digest=hashlib.sha256(together.encode()).hexdigest()[:32],
-        scaling=inputs.moments.scaling(method),
-        target_scaling=_target_scaling(spec, labels, targets),
-        class_names=labels.class_names,
-        input_type=str(inputs.dtype),
-        default_scaling=spec.scaling is None,
-    )
-
-
-def _target_scaling(spec: DatasetSpec, labels: Labels, targets: Array) -> Scaling | None:
-    """The scaling of the numbers to predict, fitted on those of the training part; None for as they are."""
-    if labels.task == "classification":
-        if spec.target_scaling in ("standard", "minmax"):
-            rule = f"{spec.target_scaling} scales numbers, and the task is classification; leave it out"
-            raise DataError(rule, ("dataset", "target_scaling"))
-        return None
-    method = spec.target_scaling or ("standard" if spec.steps_per_epoch is None else "none")
-    if method == "none":
-        return None
-    moments = Moments((labels.outputs,))
-    moments.update(targets)
-    return moments.scaling(method)

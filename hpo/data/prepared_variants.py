@@ -22,7 +22,7 @@ _OF_THE_TEST_PART = ("limit", "test", "stratify", "shuffle", "seed")
 # Keys by which the data are read, which happens once.
 _OF_READING = (
     "name", "path", "function", "target", "drop", "missing", "categories", "max_categories", "categorical", "dates",
-    "separator", "decimal", "encoding",
+    "separator", "decimal", "encoding", "weights",
 )  # fmt: skip
 
 

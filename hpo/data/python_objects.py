@@ -6,32 +6,70 @@ from typing import Any
 import numpy as np
 
 from hpo.data.dataset import Array
+from hpo.data.several import Arrays, Several
 from hpo.errors import DataError
 
-_ONE_INPUT = (
-    "one array of inputs and one of targets is what hpo takes so far; put several inputs side by side in one array "
-    "(numpy.concatenate), and take it apart again inside the model"
-)
 
-
-def pair_of(place: str, part: Any) -> tuple[Any, Any]:
-    """The features and targets of a part.
+def parts_of(place: str, part: Any) -> tuple[Any, Any, Any]:
+    """The inputs, the targets and the weights of a part; None for those that it lacks.
 
     Raises:
         DataError: it is something else; the message says what to return.
     """
-    if not isinstance(part, tuple | list) or len(part) != 2:
-        raise DataError(f"{place}: must be (x, y) or a tf.data.Dataset, got {in_words(part)}{_hint(part)}")
-    x, y = part
-    for name, values in (("x", x), ("y", y)):
-        if isinstance(values, Mapping):
+    if isinstance(part, tuple | list):
+        if len(part) not in (1, 2, 3):
             raise DataError(
-                f"{place} {name}: must be an array, got a dict of {', '.join(map(str, values))}; {_ONE_INPUT}"
+                f"{place}: must be x, (x, y), (x, y, weights) or a tf.data.Dataset, got {in_words(part)}; a list of "
+                "inputs stands in a tuple of its own: ([a, b], y)"
             )
-        if _are_several(values, y if name == "x" else x):
-            shapes = " and ".join(str(np.shape(one)) for one in values)
-            raise DataError(f"{place} {name}: must be one array, got {len(values)} of shapes {shapes}; {_ONE_INPUT}")
-    return x, y
+        x, y, weights = (*part, None, None)[:3]
+    else:
+        x, y, weights = part, None, None
+    if x is None or isinstance(x, str | int | float):
+        raise DataError(f"{place}: x must be an array, a dict or a list of arrays, got {in_words(x)}")
+    return x, y, weights
+
+
+def arrays_of(values: Any, place: str, others: Any = None, kind: str = "input") -> Arrays:
+    """One array, or several from a dict, a list of arrays, or a table of pandas whose columns differ in kind.
+
+    Args:
+        values: the inputs or the targets.
+        place: what messages call them.
+        others: what stands beside them, which tells a list of arrays from one of samples.
+        kind: what those of a list are called: input_1, input_2.
+
+    Raises:
+        DataError: no plain arrays can be made of them.
+    """
+    named: dict[str, Any] | None = None
+    if isinstance(values, Mapping):
+        named = {str(name): one for name, one in values.items()}
+        if not named:
+            raise DataError(f"{place}: must have at least one array, got an empty dict")
+    elif _is_mixed_table(values):
+        named = {str(name): values[name] for name in values.columns}
+    listed = named is None and _are_several(values, others)
+    if listed:
+        named = {f"{kind}_{number}": one for number, one in enumerate(values, 1)}
+    if named is None:
+        return _as_inputs(plain_array(values, place)) if kind == "input" else plain_array(values, place)
+    found = {name: plain_array(one, f"{place} {name}") for name, one in named.items()}
+    return Several({name: _as_inputs(one) if kind == "input" else one for name, one in found.items()}, listed)
+
+
+def _is_mixed_table(values: Any) -> bool:
+    """Whether this is a table of pandas with a column that holds no numbers."""
+    if not hasattr(values, "columns"):
+        return False
+    return any(getattr(kind, "kind", "O") not in "buif" for kind in values.dtypes)
+
+
+def _as_inputs(array: Array) -> Array:
+    """Text as Python's own."""
+    if array.dtype.kind == "S":
+        array = np.char.decode(array, "utf-8")
+    return array.astype(object) if array.dtype.kind == "U" else array
 
 
 def plain_array(values: Any, place: str) -> Array:
@@ -47,37 +85,19 @@ def plain_array(values: Any, place: str) -> Array:
     return array if array.dtype.kind != "O" else _of_objects(array, place)
 
 
-def nested_hint(spec: Any) -> str:
-    """What to say of a pipeline's elements that are no pair of tensors."""
-    if isinstance(spec, tuple) and len(spec) == 3:
-        return "; sample weights are not supported, and training.class_weight weighs classes"
-    if isinstance(spec, tuple) and any(isinstance(one, Mapping | tuple) for one in spec):
-        return f"; {_ONE_INPUT}"
-    return ""
-
-
 def in_words(value: Any) -> str:
     """What somebody returned, in a word or two."""
     kind = type(value).__name__
     return f"{kind} of {len(value)}" if isinstance(value, tuple | list) else kind
 
 
-def _hint(part: Any) -> str:
-    if isinstance(part, tuple | list) and len(part) == 3:
-        return "; sample weights are not supported, and training.class_weight weighs classes"
-    return f"; {_ONE_INPUT}" if isinstance(part, Mapping) else ""
-
-
 def _are_several(values: Any, others: Any) -> bool:
-    """Whether a list holds whole arrays, each as long as what stands beside it, rather than samples."""
-    if not isinstance(values, tuple | list) or len(values) < 2 or not all(hasattr(one, "shape") for one in values):
-        return False
-    try:
-        count = len(others)
-    except TypeError:
+    """Whether a list holds whole arrays, each longer than the list, rather than as many samples as stand beside it."""
+    if not isinstance(values, tuple | list) or not values or not all(hasattr(one, "shape") for one in values):
         return False
     lengths = {len(one) if np.ndim(one) else 0 for one in values}
-    return len(values) != count and len(lengths) == 1 and lengths.pop() > len(values)
+    are_samples = hasattr(others, "shape") and np.ndim(others) and len(others) == len(values)
+    return len(lengths) == 1 and lengths.pop() > len(values) and not are_samples
 
 
 def _of_objects(array: Array, place: str) -> Array:
@@ -111,7 +131,7 @@ def _objects_in_words(array: Array) -> str:
     elif "str" in kinds:
         hint = "give all the same type, with .astype(str) for names of classes"
     elif kinds.keys() & {"ndarray", "list", "tuple", "Series", "DataFrame"}:
-        hint = f"samples must have one shape, for which sequences are padded; {_ONE_INPUT}"
+        hint = "samples must have one shape, for which sequences are padded; several inputs are a dict of arrays"
     else:
         hint = "turn them into numbers, or names of classes into text"
     return f"must be an array of one plain type, got Python objects: {got}; {hint}"

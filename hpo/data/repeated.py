@@ -1,17 +1,22 @@
 """Samples that stand in two parts: a score on them says how well a model remembers, not how well it predicts."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterator, Mapping
 
 import numpy as np
 
 from hpo.data.dataset import Array, Part
+from hpo.data.several import in_order, is_text
 
 
 def row_hashes(part: Part) -> Array:
     """A number for each sample with its target, shape (n,), equal for equal ones within one process."""
-    x, y = (np.ascontiguousarray(array).reshape(len(part), -1) for array in (part.x, part.y))
-    pairs = zip(x, y, strict=True)
-    return np.fromiter((hash((sample.tobytes(), target.tobytes())) for sample, target in pairs), np.int64, len(part))
+    arrays = [*in_order(part.x), *(() if part.y is None else in_order(part.y))]
+    return np.fromiter((hash(row) for row in zip(*map(_rows, arrays), strict=True)), np.int64, len(part))
+
+
+def _rows(array: Array) -> Iterator[Hashable]:
+    rows = np.ascontiguousarray(array).reshape(len(array), -1)
+    return (tuple(row) for row in rows) if is_text(array) else (row.tobytes() for row in rows)
 
 
 def count_repeated(training: Array, validation: Array, test: Array) -> Mapping[str, int]:

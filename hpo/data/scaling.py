@@ -1,5 +1,6 @@
 """Scaling, fitted on the training part: one number over all pixels of images, one per column of tables."""
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -25,8 +26,8 @@ class Moments:
     # for a batch of 256 rows, and where a mean is far above the deviation, one of 65 numbers is another float32: the
     # trials of a resumed study could not be compared.
     def __init__(self, shape: tuple[int, ...]) -> None:
-        self._columns = shape[-1] if len(shape) < 3 else 1
-        self._one_number = len(shape) >= 3
+        self._columns = shape[-1] if 0 < len(shape) < 3 else 1
+        self._one_number = len(shape) >= 3 or not shape
         self._count = 0
         self._low = np.full(self._columns, np.inf)
         self._high = np.full(self._columns, -np.inf)
@@ -79,9 +80,31 @@ def default_method(shape: tuple[int, ...], numbered: bool = False) -> Method:
     return "none" if numbered else "standard"
 
 
+def samples_in_words(info: DatasetInfo) -> str:
+    """The shapes of a sample's inputs and targets."""
+    inputs = ", ".join(f"{name} {one.shape}" for name, one in info.inputs.items())
+    one = f"input {info.input_shape}{' of text' if info.is_text else ''}" if not inputs else f"inputs {inputs}"
+    if info.targets:
+        return f"{one}; targets " + ", ".join(f"{name} ({target.task})" for name, target in info.targets.items())
+    places = f" at each of {info.target_shape}" if info.target_shape and info.classes else ""
+    return f"{one}, {info.outputs} outputs{places}"
+
+
 def scaling_in_words(info: DatasetInfo) -> str:
     """How the inputs of a dataset are scaled, and why, where its section does not say."""
-    kind = f"inputs ({info.input_type})" if info.input_type else "inputs"
+    if not info.inputs:
+        return _in_words("inputs", info)
+    alike: dict[str, list[str]] = {}
+    for name, one in info.inputs.items():
+        said = _in_words("", replace(info, input_shape=one.shape, input_type=one.type, scaling=one.scaling))
+        alike.setdefault(said, []).append(name)
+    return "; ".join(f"input{'s' if len(names) > 1 else ''} {', '.join(names)}{said}" for said, names in alike.items())
+
+
+def _in_words(what: str, info: DatasetInfo) -> str:
+    if info.is_text:
+        return f"{what} (text) are left as they are"
+    kind = f"{what} ({info.input_type})" if info.input_type else what
     method = info.scaling.method
     if method == "none":
         if not info.default_scaling:

@@ -2,18 +2,19 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from hpo.data.dataset import Array, Dataset, Part, PartName
+from hpo.data.dataset import Array, Dataset, DatasetInfo, Part, PartName
 from hpo.data.function import FunctionStream
 from hpo.data.generated import FunctionBatches
 from hpo.data.info_json import info_as_json, info_from_json
 from hpo.data.prepare import no_samples
+from hpo.data.several import Arrays, Several, in_order, is_text
 from hpo.errors import DataError
 
 _FORMAT = 1
@@ -49,10 +50,12 @@ def _write(dataset: Dataset, new: Path) -> None:
     stream = dataset.stream
     if stream is None and not dataset.folds:
         for name, part in dataset.extra_tests.items():
-            np.save(new / f"test_{name}_x.npy", part.x, allow_pickle=False)
+            _save(new, f"test_{name}_x", part.x)
         for name in _NAMES:
-            np.save(new / f"{name}_x.npy", dataset.part(name).x, allow_pickle=False)
-            np.save(new / f"{name}_y.npy", dataset.part(name).y, allow_pickle=False)
+            own = dataset.part(name)
+            for which, arrays in (("x", own.x), ("y", own.y), ("weights", own.weights)):
+                if arrays is not None:
+                    _save(new, f"{name}_{which}", arrays)
     meta = {"format": _FORMAT, "info": info_as_json(dataset.info), "stream": None}
     for name, found in (("stream", stream), ("batches", dataset.batches)):
         if isinstance(found, FunctionStream | FunctionBatches):
@@ -61,6 +64,19 @@ def _write(dataset: Dataset, new: Path) -> None:
     if isinstance(stream, FunctionStream) and stream.steps is not None:
         meta["steps"] = stream.steps
     (new / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+
+
+def _save(folder: Path, name: str, arrays: Arrays) -> None:
+    """Several arrays are numbered in their order, since their names may be no names of files."""
+    for number, array in enumerate(in_order(arrays)):
+        file = f"{name}_{number}" if isinstance(arrays, Several) else name
+        if not is_text(array):
+            np.save(folder / f"{file}.npy", array, allow_pickle=False)
+            continue
+        encoded = [text.encode() for text in array.flat]
+        ends = np.cumsum([len(text) for text in encoded], dtype=np.int64).reshape(array.shape)
+        np.save(folder / f"{file}_text.npy", np.frombuffer(b"".join(encoded), np.uint8), allow_pickle=False)
+        np.save(folder / f"{file}_ends.npy", ends, allow_pickle=False)
 
 
 def open_prepared(folder: Path | str) -> Dataset:
@@ -88,8 +104,8 @@ def open_prepared(folder: Path | str) -> Dataset:
     if info.folds is not None:
         folds = tuple(open_prepared(fold_folder(folder, number)) for number in range(1, info.folds + 1))
         return replace(folds[0], info=info, folds=folds)
-    training, validation, test = (_open_part(folder, name) for name in _NAMES)
-    extra = {name: Part(_open_array(folder, f"test_{name}_x"), test.y) for name in info.extra_tests}
+    training, validation, test = (_open_part(folder, name, info) for name in _NAMES)
+    extra = {name: replace(test, x=_open_array(folder, f"test_{name}_x")) for name in info.extra_tests}
     batches = None
     if (generator := meta.get("batches")) is not None:
         batches = FunctionBatches(generator["function"], tuple(map(Path, generator["folders"])))
@@ -111,11 +127,32 @@ def decisions_of(folder: Path) -> Mapping[str, str]:
     return decided
 
 
-def _open_part(folder: Path, name: PartName) -> Part:
-    return Part(_open_array(folder, f"{name}_x"), _open_array(folder, f"{name}_y"))
+def _open_part(folder: Path, name: str, info: DatasetInfo) -> Part:
+    may_lack = not info.targets and info.task in ("reconstruction", "custom")
+    without = may_lack and not (folder / f"{name}_y.npy").exists()
+    return Part(
+        _open_arrays(folder, f"{name}_x", tuple(info.inputs), info.inputs_listed),
+        None if without else _open_arrays(folder, f"{name}_y", tuple(info.targets), info.targets_listed),
+        _open_array(folder, f"{name}_weights") if name in info.weighted else None,
+    )
+
+
+def _open_arrays(folder: Path, name: str, names: Sequence[str], listed: bool) -> Arrays:
+    if not names:
+        return _open_array(folder, name)
+    return Several({one: _open_array(folder, f"{name}_{number}") for number, one in enumerate(names)}, listed)
 
 
 def _open_array(folder: Path, name: str) -> Array:
+    if (folder / f"{name}_ends.npy").exists():
+        ends, content = _load(folder, f"{name}_ends"), bytes(_load(folder, f"{name}_text"))
+        starts = [0, *ends.flat[:-1]]
+        texts = [content[start:end].decode() for start, end in zip(starts, ends.flat, strict=True)]
+        return np.array(texts, dtype=object).reshape(ends.shape)
+    return _load(folder, name)
+
+
+def _load(folder: Path, name: str) -> Array:
     try:
         array: Array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hpo.data.dataset import Array, Batches, PartName
+from hpo.data.several import by_name
 from hpo.data.training_columns import RawColumns
 
 _CHUNK = 1 << 22
@@ -15,10 +16,16 @@ _CHUNK = 1 << 22
 
 @dataclass(frozen=True)
 class Values:
-    """An array and what messages call it: its file, and its name within."""
+    """An array, or several, and what messages call it: its file, and its name within."""
 
-    array: Array
+    # Arrays: several inputs or targets are read as one is, and checked one by one.
+    array: Any
     place: str
+
+    def each(self) -> "Iterator[Values]":
+        """The arrays one by one."""
+        for name, array in by_name(self.array).items():
+            yield Values(array, f"{self.place} {name}" if name else self.place)
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,10 @@ class RawPart:
     """Features, shape (n, ...), and targets, shape (n,) or (n, outputs), of one part."""
 
     x: Values
-    y: Values
+    y: Values | None
+    """None where there are no targets."""
+    weights: Values | None = None
+    """How much each sample counts, shape (n,)."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def read_table(path: Path, spec: DatasetSpec) -> RawDataset:
     if target not in names:
         raise DataError(f"{path}: has no column {target!r}; {nearest(target, names)}", ("dataset", "target"))
     _check_named(path, names, spec)
-    left_out = {target, *spec.drop, *([by] if by is not None and not spec.validation.as_input else [])}
+    left_out = {target, spec.weights, *spec.drop, *([by] if by is not None and not spec.validation.as_input else [])}
     inputs = [name for name in names if name not in left_out]
     if not inputs:
         raise DataError(f"{path}: needs columns besides {target!r} to predict it from, has none")
@@ -64,7 +64,7 @@ def read_table(path: Path, spec: DatasetSpec) -> RawDataset:
     encoded = encode(table, columns)
     y = Values(_targets(table, target, target in spec.categorical), f"{path}: column {target!r}")
     notes = (*table.notes, *_notes(encoded, columns))
-    part = RawPart(Values(encoded.features, str(path)), y)
+    part = RawPart(Values(encoded.features, str(path)), y, _weights(table, spec))
     raw = RawColumns(columns, _texts(table, columns), spec.max_categories)
     return RawDataset(str(path), part, is_table=True, columns=raw, split_by=_split_by(table, spec), notes=notes)
 
@@ -84,6 +84,7 @@ def _texts(table: TableFile, columns: Sequence[Column]) -> dict[str, Texts]:
 def _check_named(path: Path, names: Sequence[str], spec: DatasetSpec) -> None:
     keys: Mapping[tuple[str, ...], Sequence[str]] = {
         ("drop",): spec.drop,
+        ("weights",): [] if spec.weights is None else [spec.weights],
         ("categorical",): spec.categorical,
         ("dates",): tuple(spec.dates or ()),
         ("validation", "time" if spec.validation.group is None else "group"): [
@@ -94,6 +95,8 @@ def _check_named(path: Path, names: Sequence[str], spec: DatasetSpec) -> None:
         for name in wanted:
             if name not in names:
                 raise DataError(f"{path}: has no column {name!r}; {nearest(name, names)}", ("dataset", *key))
+    if spec.weights == spec.target:
+        raise DataError(f"{path}: {spec.target} is the target, and cannot be the weights", ("dataset", "weights"))
     if spec.target in spec.drop:
         raise DataError(f"{path}: {spec.target} is the target, which cannot be dropped", ("dataset", "drop"))
 
@@ -140,6 +143,19 @@ def _split_by(table: TableFile, spec: DatasetSpec) -> Array | None:
     values = numbers(table, by) if kind == "number" else dates(table, by, form)
     _check_complete(table, by, values)
     return np.asarray(values.to_numpy())
+
+
+def _weights(table: TableFile, spec: DatasetSpec) -> Values | None:
+    if spec.weights is None:
+        return None
+    kind, _ = kind_of(table, spec.weights, spec)
+    place = f"{table.path}: column {spec.weights!r}"
+    if kind != "number":
+        example = f"{table.frame[spec.weights].iloc[0]!s:.40}"
+        raise DataError(f"{place}: weights must be numbers, got {example}", ("dataset", "weights"))
+    values = numbers(table, spec.weights)
+    _check_complete(table, spec.weights, values)
+    return Values(values.to_numpy(dtype=np.float32), place)
 
 
 def _check_complete(table: TableFile, by: str, values: "pd.Series") -> None:

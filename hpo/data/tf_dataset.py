@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +11,10 @@ import numpy as np
 
 from hpo.data.checks import FiniteCheck, check_types
 from hpo.data.dataset import Array
-from hpo.data.function import is_batched
+from hpo.data.function import apart, is_batched
 from hpo.data.infinite_pipelines import ADVICE, is_infinite, may_be_infinite
-from hpo.data.python_objects import nested_hint
 from hpo.data.scaling import Moments
+from hpo.data.several import Several, by_name, in_order, is_text, joined
 from hpo.data.source_data import Values
 from hpo.errors import DataError
 from hpo.system.long_work import notes_while_waiting
@@ -26,12 +26,16 @@ _PATIENCE = 180.0
 
 @dataclass(frozen=True)
 class Survey:
-    """What one pass found: targets, sample shape, moments of the features and a digest of the content."""
+    """What one pass found: targets, and of each input the shape of a sample, the type, and the moments of numbers."""
 
-    y: Values
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    moments: Moments
+    y: Values | None
+    shapes: Mapping[str, tuple[int, ...]]
+    types: Mapping[str, np.dtype[Any]]
+    moments: Mapping[str, Moments]
+    listed: bool
+    """Whether several inputs came as a list."""
+    samples: int
+    weighted: bool
     digest: str
 
 
@@ -41,57 +45,91 @@ def survey(dataset: Any, place: str) -> Survey:
     The digest is the same for any order and any batching of the same samples, since pipelines shuffle.
 
     Raises:
-        DataError: it does not yield (x, y), has no end or no samples, raises, or yields NaN, infinite values,
-            or samples of different shapes.
+        DataError: it does not yield x, (x, y) or (x, y, weights), has no end or no samples, raises, or yields NaN,
+            infinite values, or samples of different shapes.
     """
+    found = _Pass(place)
     with closing(_in_time(dataset, place)) as batches:
-        return _survey(batches, place)
+        for batch in batches:
+            found.update(batch)
+    return found.finish()
 
 
-def _survey(batches: Iterable[tuple[Array, Array]], place: str) -> Survey:
-    moments, checks, targets = None, [FiniteCheck(f"{place} {xy}") for xy in "xy"], []
-    shape: tuple[int, ...] = ()
-    kinds, content, dtype = "", 0, np.dtype(np.float32)
-    for x, y in batches:
-        check_types(Values(x, f"{place} x"), Values(y, f"{place} y"))
-        if len(x) != len(y):
-            raise DataError(f"{place}: a batch must have as many samples as labels, got {len(x)} and {len(y)}")
-        shape = shape or x.shape[1:]
-        if x.shape[1:] != shape:
-            raise DataError(f"{place}: all samples must have one shape, got {shape} and {x.shape[1:]}")
-        for check, array in zip(checks, (x, y), strict=True):
-            check.update(array)
-        if not any(check.bad for check in checks):
-            moments = moments or Moments(shape)
-            moments.update(x)
-        dtype = x.dtype
-        kinds = f"{x.dtype.str}{shape}{y.dtype.str}{y.shape[1:]}"
-        content = (content + _row_hashes(x, y)) % 2**256
-        targets.append(y)
-    for check in checks:
-        check.finish()
-    if moments is None:
-        raise DataError(f"{place}: must have at least one sample, got none")
-    digest = hashlib.sha256(f"{kinds}{checks[0].rows}:{content:x}".encode()).hexdigest()[:32]
-    return Survey(Values(np.concatenate(targets), f"{place} y"), shape, dtype, moments, digest)
+class _Pass:
+    """What the batches of a pipeline showed so far."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        self.checks: dict[str, FiniteCheck] = {}
+        self.moments: dict[str, Moments] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.types: dict[str, np.dtype[Any]] = {}
+        self.targets: list[Any] = []
+        self.kinds, self.content, self.samples = "", 0, 0
+        self.listed = self.weighted = False
+
+    def update(self, batch: Any) -> None:
+        x, y, weights = apart(batch)
+        inputs, targets = Values(x, f"{self.place} x"), None if y is None else Values(y, f"{self.place} y")
+        check_types(inputs, targets)
+        arrays = [*inputs.each(), *(targets.each() if targets else ())]
+        if weights is not None:
+            arrays.append(Values(weights, f"{self.place} weights"))
+        first = arrays[0].array
+        for values in arrays:
+            if len(values.array) != len(first):
+                got = f"{len(first)} and {len(values.array)}"
+                raise DataError(f"{self.place}: a batch must have as many samples as labels, got {got}")
+            self.checks.setdefault(values.place, FiniteCheck(values.place)).update(values.array)
+        for name, array in by_name(x).items():
+            self._look_at(name, array)
+        self.listed, self.weighted = isinstance(x, Several) and x.listed, weights is not None
+        self.samples += len(first)
+        kept = [values.array for values in arrays]
+        self.kinds = "".join(f"{array.dtype.str}{array.shape[1:]}" for array in kept)
+        self.content = (self.content + _row_hashes(kept)) % 2**256
+        self.targets.append(y)
+
+    def _look_at(self, name: str, array: Array) -> None:
+        shape = self.shapes.setdefault(name, array.shape[1:])
+        if array.shape[1:] != shape:
+            raise DataError(f"{self.place}: all samples must have one shape, got {shape} and {array.shape[1:]}")
+        self.types[name] = np.dtype(np.str_) if is_text(array) else array.dtype
+        if not is_text(array) and not any(check.bad for check in self.checks.values()):
+            self.moments.setdefault(name, Moments(shape)).update(array)
+
+    def finish(self) -> Survey:
+        for check in self.checks.values():
+            check.finish()
+        if not self.samples:
+            raise DataError(f"{self.place}: must have at least one sample, got none")
+        digest = hashlib.sha256(f"{self.kinds}{self.samples}:{self.content:x}".encode()).hexdigest()[:32]
+        y = None if self.targets[0] is None else Values(joined(self.targets), f"{self.place} y")
+        return Survey(y, self.shapes, self.types, self.moments, self.listed, self.samples, self.weighted, digest)
 
 
-def _row_hashes(x: Array, y: Array) -> int:
+def _row_hashes(arrays: Sequence[Array]) -> int:
     return sum(
-        int.from_bytes(hashlib.sha256(sample.tobytes() + target.tobytes()).digest())
-        for sample, target in zip(x, y, strict=True)
+        int.from_bytes(hashlib.sha256(b"".join(map(_content, row))).digest()) for row in zip(*arrays, strict=True)
     )
 
 
-def _in_time(dataset: Any, place: str) -> Generator[tuple[Array, Array], None, None]:
+def _content(value: Any) -> bytes:
+    """Of a number, an array, or a text, which TensorFlow has as bytes."""
+    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        return b"".join(b"%d:%b" % (len(text), text) for text in value.flat)
+    return value if isinstance(value, bytes) else bytes(value.tobytes())
+
+
+def _in_time(dataset: Any, place: str) -> Generator[Any, None, None]:
     """The batches of a pipeline; says how far it is, and that it has no end where none comes in time."""
     began, samples, found = time.monotonic(), 0, _batches(dataset, place)
     end = _PATIENCE if hasattr(dataset, "cardinality") and may_be_infinite(dataset) else float("inf")
     hint = f"; {ADVICE}" if end == _PATIENCE else ""
     with notes_while_waiting(lambda: f"still reading {place}, {samples} samples, and no end is known{hint}"):
-        for x, y in found:
-            yield x, y
-            samples += len(x)
+        for batch in found:
+            yield batch
+            samples += len(next(in_order(apart(batch)[0])))
             if time.monotonic() - began > end:
                 raise DataError(
                     f"{place}: must end, and did not after {samples} samples in {end:g} s; {ADVICE}; of one "
@@ -99,13 +137,13 @@ def _in_time(dataset: Any, place: str) -> Generator[tuple[Array, Array], None, N
                 )
 
 
-def _batches(dataset: Any, place: str) -> Iterator[tuple[Array, Array]]:
+def _batches(dataset: Any, place: str) -> Iterator[Any]:
     spec = dataset.element_spec
-    shapes = [getattr(one, "shape", None) for one in spec] if isinstance(spec, tuple) else []
-    if len(shapes) != 2 or any(shape is None or shape.rank is None for shape in shapes):
+    leaves = list(_leaves(spec))
+    if not leaves or any(one is None or one.rank is None for one in leaves):
         raise DataError(
-            f"{place}: must yield pairs (x, y) of tensors whose number of dimensions is known, got {spec}"
-            f"{nested_hint(spec)}"
+            f"{place}: must yield x, (x, y) or (x, y, weights), where x and y are tensors whose number of dimensions "
+            f"is known, or dicts or tuples of them, got {spec}"
         )
     try:
         if is_infinite(dataset):
@@ -115,3 +153,13 @@ def _batches(dataset: Any, place: str) -> Iterator[tuple[Array, Array]]:
         raise error if str(error).startswith(place) else DataError(f"{place}: {error}") from None
     except Exception as error:  # whatever the user's own code in the pipeline raises
         raise DataError(f"{place}: raised {type(error).__name__}: {error}") from error
+
+
+def _leaves(spec: Any) -> Iterator[Any]:
+    """The shapes of the tensors of an element; None for what is none."""
+    if isinstance(spec, tuple) and len(spec) > 3:
+        yield None
+        return
+    for one in apart(spec):
+        for leaf in in_order(one) if one is not None else ():
+            yield getattr(leaf, "shape", None)

@@ -10,6 +10,7 @@ from hpo.errors import DataError, NotFound
 
 if TYPE_CHECKING:
     from hpo.data.dataset import Array, DatasetInfo
+    from hpo.data.several import Arrays
 
 _PICTURES = (".png", ".jpg", ".jpeg")
 
@@ -18,8 +19,9 @@ _PICTURES = (".png", ".jpg", ".jpeg")
 class Samples:
     """Samples to predict."""
 
-    x: "Array | Mapping[str, Array]"
-    """Shape (n, *input_shape), not scaled; for a model that takes the columns of a table, each by its name."""
+    x: "Arrays | Mapping[str, Array]"
+    """Shape (n, *input_shape), not scaled, or several such; for a model that takes the columns of a table, each by its
+    name."""
     files: Sequence[str] = field(default_factory=tuple)
     """The names of pictures; empty for other input."""
     ignored: Sequence[str] = field(default_factory=tuple)
@@ -37,6 +39,10 @@ def read_samples(source: Path, info: "DatasetInfo | None") -> Samples:
     """
     if not source.exists():
         raise NotFound(f"{source}: no such file or folder")
+    if info is not None and (info.inputs or info.is_text):
+        from hpo.export.several_samples import read_several
+
+        return Samples(read_several(source, info))
     if source.is_dir() or source.suffix.lower() in _PICTURES:
         return _pictures(source, info)
     if source.name.lower().endswith(TABLE_ENDINGS):

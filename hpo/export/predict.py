@@ -1,7 +1,7 @@
 """Predicts the samples of a file with a saved or registered model, and writes a table."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +59,9 @@ def predict(
         with without_import_messages():
             from hpo.training import predict as trained
 
+            if info is not None and info.targets and not isinstance(samples.x, Mapping):
+                several = trained.outputs_by_name(file, samples.x, batch_size)
+                return Predictions(_tables(several, info), samples.ignored, samples.notes)
             outputs = trained.predict(file, samples.x, batch_size)
     return Predictions(as_table(outputs, info, samples.files), samples.ignored, samples.notes)
 
@@ -117,6 +120,19 @@ def _info(file: Path) -> "DatasetInfo | None":
         raise DataError(f"{file}: cannot be read as a Keras model: {error}") from None
 
 
+def _tables(outputs: "Mapping[str, Array]", info: "DatasetInfo") -> "pd.DataFrame":
+    """The columns of each of several outputs, which begin with its name."""
+    import pandas as pd
+
+    named = dict(zip(outputs, info.targets, strict=True)) if info.targets_listed else {}
+    found = []
+    for name, values in outputs.items():
+        target = named.get(name, name)
+        of_target = info.of_target(target) if target in info.targets else None
+        found.append(as_table(values, of_target).add_prefix(f"{target}_"))
+    return pd.concat(found, axis=1)
+
+
 def as_table(outputs: "Array", info: "DatasetInfo | None", files: Sequence[str] = ()) -> "pd.DataFrame":
     """The outputs of a model as a table; see `Predictions.table`."""
     import numpy as np
@@ -126,7 +142,7 @@ def as_table(outputs: "Array", info: "DatasetInfo | None", files: Sequence[str] 
 
     outputs = outputs.reshape(len(outputs), -1)
     table = pd.DataFrame({"file": list(files)} if files else {}, index=range(len(outputs)))
-    if info is None or info.classes is None:
+    if info is None or info.classes is None or info.target_shape:
         columns = ["prediction"] if outputs.shape[1] == 1 else [f"prediction_{one}" for one in range(outputs.shape[1])]
         return pd.concat([table, pd.DataFrame(outputs, columns=columns)], axis=1)
     if info.classes == 2:

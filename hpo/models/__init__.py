@@ -82,7 +82,22 @@ def check(model: str, params: Mapping[str, Any], info: "DatasetInfo") -> None:
         InvalidModel: the model cannot be built with these parameters; its `key` names the one at fault.
     """
     if keys(model) is not None:
+        _check_data(model, info)
         _MODULES[model].check(params, info)
+
+
+def _check_data(model: str, info: "DatasetInfo") -> None:
+    """Checks that data are of the kind that the known models take."""
+    own = "model: package.module:function names one of your own"
+    if info.inputs:
+        raise ModelError(f"{model} takes one input, and {info.name} has {', '.join(info.inputs)}; {own}")
+    if info.is_text:
+        raise ModelError(
+            f"{model} takes numbers, and the input of {info.name} is text; {own}, with a TextVectorization"
+        )
+    if info.task not in ("classification", "regression", "multilabel") or info.target_shape:
+        kind = f"targets of shape {info.target_shape}" if info.target_shape else f"task {info.task}"
+        raise ModelError(f"{model} predicts a class, labels or a row of numbers, and {info.name} has {kind}; {own}")
 
 
 def build(
@@ -103,6 +118,7 @@ def build(
         Exception: whatever the user's own code raises.
     """
     if keys(model) is not None:
+        _check_data(model, info)
         return Built(_MODULES[model].build(params, info))
     found = load_object(model, import_paths)
     hypermodel = keras_tuner.hypermodel_of(model, found, info)

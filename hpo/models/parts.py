@@ -119,15 +119,17 @@ def head(params: Mapping[str, Any], info: "DatasetInfo") -> Head:
     """The output layer, from `output_activation` and `output_use_bias` (default true).
 
     For classes there is one probability for each class (softmax), or a sigmoid for each class; with two classes there
-    is a single sigmoid, the probability of the second class. Numbers are predicted without an activation (linear), or
-    with any other one.
+    is a single sigmoid, the probability of the second class. Labels of which several may hold have a sigmoid each.
+    Numbers are predicted without an activation (linear), or with any other one.
 
     Raises:
         InvalidModel: the activation does not suit the task.
     """
     values = Values(params)
     units = info.outputs
-    if info.task == "classification":
+    if info.task == "multilabel":
+        name = values.word("output_activation", "sigmoid", ("sigmoid", "linear"))
+    elif info.task == "classification":
         name = values.word("output_activation", "softmax", ("softmax", "sigmoid"))
         units = 1 if name == "sigmoid" and info.classes == 2 else units
     else:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from hpo import models
 from hpo.config.experiment import Experiment, Monitor, Objective, TrainingSpec
 from hpo.config.loss_parts import logged_plain_loss
-from hpo.config.metrics import CROSSENTROPY, KNOWN_METRICS, LOSSES
+from hpo.config.metrics import CROSSENTROPY, KNOWN_METRICS, LOSSES, usual_metric
 from hpo.config.space import SearchSpace, in_section, training_with
 from hpo.config.space_file import ExaminedSpace
 from hpo.config.training_rules import DISAGREEING, Disagreement, disagreements, undoes_target_scaling
@@ -108,7 +108,7 @@ def metric_mistakes(experiment: Experiment, space: SearchSpace, task: str) -> It
         in_section(space.target(name), "training") == ("metrics",) for name in space.parameters
     ):
         return
-    usual = "accuracy" if task == "classification" else "mae"
+    usual = usual_metric(task) or "loss"
     plain = logged_plain_loss(experiment, space)
     logged = ("loss", usual, *(() if plain is None else (plain.of(task),)))
     for key, metric in metrics_named(experiment):
@@ -146,7 +146,13 @@ def _of_space(experiment: Experiment, space: ExaminedSpace) -> Iterator[Wrong]:
     if not declares:
         yield from _names(experiment.training)
         plain = logged_plain_loss(experiment, space.valid)
-        logged = ("accuracy", "loss", "mae", *(() if plain is None else (CROSSENTROPY, plain.regression)))
+        logged = (
+            "accuracy",
+            "binary_accuracy",
+            "loss",
+            "mae",
+            *(() if plain is None else (CROSSENTROPY, plain.regression)),
+        )
         for key, metric in metrics_named(experiment):
             if message := metric_mistake(key, metric.metric, logged, experiment.training):
                 yield key, message

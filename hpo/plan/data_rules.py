@@ -40,6 +40,10 @@ def wrong_in_space(space: SearchSpace, info: "DatasetInfo") -> Iterator[Wrong]:
 
 def _unsuited(spec: MetricSpec, info: "DatasetInfo") -> str | None:
     """Why the data cannot have a metric; None where they can."""
+    if info.task not in ("classification", "regression"):
+        if spec.kind and not (info.task == "multilabel" and spec.kind.of_labels):
+            return f"{spec.name} is computed for classes or a row of numbers, and the task is {info.task}"
+        return None
     needs = spec.kind.of_classes if spec.kind else needs_classes(spec.name)
     if needs and info.classes is None:
         return f"only classification has {spec.name}, and the task is regression"
@@ -54,7 +58,10 @@ def _classes_not_validated(dataset: "Dataset") -> list[str]:
     """The classes of which a validation part has no sample; none where samples are read anew in each epoch."""
     from hpo.data.dataset import class_numbers
 
-    labels = dataset.info.class_labels
+    info = dataset.info
+    labels = info.class_labels
+    if not labels or info.target_shape:
+        return []
     parts = [fold.validation for fold in dataset.folds or (dataset,)]
     there = [set(class_numbers(part.y).tolist()) for part in parts if len(part)]
     return [label for number, label in enumerate(labels) if not all(number in one for one in there)]

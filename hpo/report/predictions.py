@@ -76,7 +76,7 @@ def predictions(view: "StudyView", trials: "Sequence[TrialRecord]") -> Predictio
         return Missing("The best model was not saved, or its file is gone.")
     try:
         dataset = data_of(view, kept[0])
-        if isinstance(dataset, Missing) or dataset.info.classes is None:
+        if isinstance(dataset, Missing) or dataset.info.classes is None or dataset.info.target_shape:
             return dataset if isinstance(dataset, Missing) else None
         x, y = _validation(dataset)
         from hpo.system.tensorflow_import import without_import_messages

@@ -13,7 +13,7 @@ from typing import Any
 
 from mlflow.data.schema import TensorDatasetSchema
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
-from mlflow.types.schema import Schema, TensorSpec
+from mlflow.types.schema import ColSpec, Schema, TensorSpec
 from numpy import dtype
 
 from hpo.config.experiment import Objective
@@ -240,10 +240,19 @@ def run_name(record: TrialRecord) -> str:
 
 def dataset_inputs(info: DatasetInfo) -> list[DatasetInput]:
     """The parts of a dataset, with contexts training, validation and test."""
-    features = TensorSpec(dtype("float32"), (-1, *info.input_shape), name="features")
-    width = (-1, info.outputs) if info.one_hot else (-1,)
+    features: list[ColSpec | TensorSpec]
+    features = [TensorSpec(dtype("float32"), (-1, *info.input_shape), name="features")]
+    if info.inputs:
+        features = [
+            TensorSpec(dtype("str" if one.is_text else one.type), (-1, *one.shape), name)
+            for name, one in info.inputs.items()
+        ]
+    elif info.is_text:
+        features = [TensorSpec(dtype("str"), (-1, *info.input_shape), name="features")]
+    width = (-1, info.outputs) if info.one_hot else (-1, *info.target_shape)
     targets = TensorSpec(dtype("int64" if info.classes else "float32"), width, name="targets")
-    schema = json.dumps(TensorDatasetSchema(Schema([features]), Schema([targets])).to_dict())
+    schema = json.dumps(TensorDatasetSchema(Schema(features), Schema([targets])).to_dict())
+    numbers = sum(math.prod(one.shape) for one in info.inputs.values()) or math.prod(info.input_shape)
     local = Path(info.source).exists()
     place = clean(info.source)
     source = {"uri": place} if local else {"tags": {"mlflow.source.name": place}}
@@ -256,7 +265,7 @@ def dataset_inputs(info: DatasetInfo) -> list[DatasetInput]:
                 source_type="local" if local else "code",
                 source=json.dumps(source),
                 schema=schema,
-                profile=json.dumps({"num_rows": size, "num_elements": size * math.prod(info.input_shape)}),
+                profile=json.dumps({"num_rows": size, "num_elements": size * numbers}),
             ),
             [InputTag(MLFLOW_DATASET_CONTEXT, part)],
         )

@@ -14,7 +14,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types.schema import ColSpec, Schema, TensorSpec
 from numpy import dtype
 
-from hpo.data.dataset import Array, DatasetInfo
+from hpo.data.dataset import Array, DatasetInfo, Input
 from hpo.tracking.mlflow_compat import save_example, write_environment
 from hpo.tracking.paging import search_logged_models
 
@@ -71,12 +71,24 @@ def _signature(data: DatasetInfo) -> ModelSignature:
     inputs = Schema([TensorSpec(float32, (-1, *data.input_shape))])
     if data.columns:
         inputs = Schema([ColSpec("double", name) for name in data.feature_names])
+    if data.inputs:
+        inputs = Schema([TensorSpec(dtype(_type(one)), (-1, *one.shape), name) for name, one in data.inputs.items()])
+    elif data.is_text:
+        inputs = Schema([TensorSpec(dtype("str"), (-1, *data.input_shape))])
+    if data.targets or data.target_shape or data.task in ("reconstruction", "custom"):
+        return ModelSignature(inputs=inputs)
     # A model for two classes may have a single sigmoid unit.
     width = -1 if data.classes == 2 else data.outputs
     return ModelSignature(inputs=inputs, outputs=Schema([TensorSpec(float32, (-1, width))]))
 
 
+def _type(one: Input) -> str:
+    return "str" if one.is_text else one.dtype
+
+
 def _example(model: KerasModel) -> "Array | pd.DataFrame | None":
+    if model.data.inputs or model.data.is_text:
+        return None
     if model.example is None or model.data.by_column or not model.data.columns:
         return None if model.data.by_column or model.example is None else model.example.astype("float32")
     import pandas as pd

@@ -1,15 +1,28 @@
 """Sample weights from class weights."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from hpo.config.class_weight import ClassWeight, class_number, class_weight_mistakes
-from hpo.data.dataset import Array, DatasetInfo, class_numbers
+from hpo.data.dataset import Array, DatasetInfo, Part, class_numbers
 from hpo.models import InvalidModel
 
 
-def sample_weights(class_weight: ClassWeight, y: Array, info: DatasetInfo) -> Array | None:
+def weights_of(class_weight: ClassWeight, part: Part, info: DatasetInfo) -> Array | None:
+    """The weights of a part's samples in training, shape (n,): their own times those of their classes.
+
+    Raises:
+        InvalidModel: see `sample_weights`.
+    """
+    of_classes = sample_weights(class_weight, part.y, info)
+    if of_classes is None or part.weights is None:
+        return part.weights if of_classes is None else of_classes
+    return np.asarray(of_classes * part.weights)
+
+
+def sample_weights(class_weight: ClassWeight, y: Any, info: DatasetInfo) -> Array | None:
     """A weight for each sample, shape (n,), float32; None where all count alike.
 
     `balanced` is scikit-learn's: samples / (classes * samples of the class).
@@ -48,6 +61,8 @@ def weights_by_class(class_weight: ClassWeight, info: DatasetInfo) -> Mapping[in
 
 
 def _check(class_weight: ClassWeight, info: DatasetInfo) -> None:
+    if info.target_shape:
+        raise InvalidModel(f"class_weight: samples must have one class each, and those of {info.name} have several")
     labels = info.class_labels if info.classes else ()
     for message in class_weight_mistakes(class_weight, labels).values():
         raise InvalidModel(f"class_weight: {message}")

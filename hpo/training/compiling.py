@@ -9,13 +9,14 @@ import numpy as np
 
 from hpo.config.experiment import TrainingSpec
 from hpo.config.loss_parts import PlainLoss, metrics_with
-from hpo.config.metrics import CROSSENTROPY
+from hpo.config.metrics import CROSSENTROPY, usual_metric
 from hpo.config.training_rules import SMOOTHED_LOSSES, plain_name
-from hpo.data.dataset import Array, DatasetInfo
+from hpo.data.dataset import DatasetInfo
+from hpo.data.several import as_keras
 from hpo.errors import nearest
 from hpo.models import InvalidModel
 from hpo.training.crossentropy import Crossentropy, OfLogits
-from hpo.training.heads import Head, head_of, loss_name, needs_logits
+from hpo.training.heads import Head, head_of, head_of_output, loss_name, needs_logits
 from hpo.training.targets import applied_scaling, in_own_unit
 
 _OPTIMIZER_KEYS = (
@@ -45,28 +46,58 @@ def compile_model(
         InvalidModel: a head that does not fit the targets; an optimizer, loss or metric that Keras does not know, or a
             key that it does not take.
     """
-    head = head_of(model)
-    loss = _loss(head, training, info)
-    scaling = applied_scaling(model, head.activation, loss, info) if isinstance(loss, str) else None
-    if scaling is not None:
-        model, loss = in_own_unit(model, loss, scaling)
-    metric = "accuracy" if info.task == "classification" else "mae"
-    # Those of a whole part are computed beside Keras's: see `whole_part`.
-    others = [spec.name for spec in training.metrics if spec.kind is None]
-    metrics = [metric, *(name for name in others if name != metric)]
-    if plain_loss is not None:
-        metrics = metrics_with(metrics, plain_loss.of(info.task))
-    # Keras looks them up in the first epoch only, by which time a trial has begun.
-    for name in metrics:
-        if name not in (*_METRICS_OF_COMPILE, CROSSENTROPY):
-            _look_up("metrics", keras.metrics, name)
-    logits = bool(not isinstance(loss, str) and loss.get_config().get("from_logits"))
-    made = _metrics(metrics, head, logits)
+    if info.targets:
+        loss, metrics = _of_several(model, training, info)
+    else:
+        head = head_of(model)
+        loss = None if _is_its_own(training, info) else _loss(head, training, info)
+        if isinstance(loss, str) and (scaling := applied_scaling(model, head.activation, loss, info)) is not None:
+            model, loss = in_own_unit(model, loss, scaling)
+        metrics = _metrics(_names(training, info, plain_loss), head, _takes_logits(loss))
     try:
-        model.compile(optimizer=_optimizer(training), loss=loss, metrics=made)
+        model.compile(optimizer=_optimizer(training), loss=loss, metrics=metrics)
     except (ValueError, TypeError) as error:
         raise InvalidModel(f"the model cannot be compiled: {error}") from error
     return model
+
+
+def _is_its_own(training: TrainingSpec, info: DatasetInfo) -> bool:
+    """Whether the loss is what the model adds by itself, or its own `train_step` computes."""
+    return info.task == "custom" and training.loss is None
+
+
+def _takes_logits(loss: Any) -> bool:
+    return isinstance(loss, keras.losses.Loss) and bool(loss.get_config().get("from_logits"))
+
+
+def _of_several(model: keras.Model, training: TrainingSpec, info: DatasetInfo) -> tuple[Any, Any]:
+    """The losses and metrics of several outputs, in the structure of the targets."""
+    losses, metrics = dict[str, Any](), dict[str, Any]()
+    for number, name in enumerate(info.targets):
+        head, of_target = head_of_output(model, name, number), info.of_target(name)
+        if not _is_its_own(training, of_target):
+            losses[name] = _loss(head, training, of_target)
+            metrics[name] = _metrics(_names(training, of_target, None), head, _takes_logits(losses[name]))
+    if not losses:
+        return None, None
+    return ([*losses.values()], [*metrics.values()]) if info.targets_listed else (losses, metrics)
+
+
+def _names(training: TrainingSpec, info: DatasetInfo, plain_loss: PlainLoss | None) -> list[str]:
+    """The metrics of Keras that are logged: the usual one of the task, those of the training section, the plain loss.
+
+    Those of a whole part are computed beside them: see `whole_part`.
+    """
+    usual = usual_metric(info.task)
+    named = [spec.name for spec in training.metrics if spec.kind is None]
+    names = [*named] if usual is None else [usual, *(name for name in named if name != usual)]
+    if plain_loss is not None and info.task in ("classification", "regression"):
+        names = metrics_with(names, plain_loss.of(info.task))
+    # Keras looks them up in the first epoch only, by which time a trial has begun.
+    for name in names:
+        if name not in (*_METRICS_OF_COMPILE, CROSSENTROPY):
+            _look_up("metrics", keras.metrics, name)
+    return names
 
 
 def _look_up(key: str, module: Any, name: str) -> None:
@@ -139,13 +170,16 @@ def optimizer_options(training: TrainingSpec) -> dict[str, Any]:
     return {key: getattr(training, key) for key in _OPTIMIZER_KEYS if getattr(training, key) is not None}
 
 
-def labels_for(model: keras.Model, y: Array, info: DatasetInfo) -> Array:
+def labels_for(model: keras.Model, y: Any, info: DatasetInfo) -> Any:
     """The labels in the form that the compiled loss takes.
 
-    Class numbers, shape (n,), for sparse losses and for one sigmoid unit; else one-hot rows, shape (n, classes).
-    Losses that are not Keras's get what the data have.
+    Class numbers, shape (n,), for sparse losses and for one sigmoid unit; else one-hot rows, shape (n, classes). Losses
+    that are not Keras's get what the data have. Several targets are in the structure in which Keras takes them.
     """
-    if info.task != "classification" or info.classes is None:
+    if info.targets:
+        # The losses that are chosen for several targets take labels as they are.
+        return as_keras(y, lambda _, array: array)
+    if info.task != "classification" or info.classes is None or (info.target_shape and not info.one_hot):
         return y
     loss = getattr(model.loss, "name", None) or getattr(model.loss, "__name__", None) or model.loss
     name = plain_name(str(loss))
@@ -153,7 +187,8 @@ def labels_for(model: keras.Model, y: Array, info: DatasetInfo) -> Array:
         return y
     units = head_of(model).units
     if name == _TAKES_NUMBERS or units == 1:
-        return np.asarray(y.argmax(axis=1)) if y.ndim == 2 and y.shape[1] > 1 else y
+        rows = y.shape[-1] > 1 if info.target_shape else y.ndim == 2 and y.shape[1] > 1
+        return np.asarray(y.argmax(axis=-1)) if rows else y
     if y.ndim == 1 and (units == info.classes or name == "categoricalcrossentropy"):
         return np.eye(info.classes, dtype=np.float32)[y]
     return y

@@ -13,6 +13,7 @@ from hpo import models
 from hpo.data.dataset import Dataset
 from hpo.training.compiling import compile_model, labels_for
 from hpo.training.messages import Job
+from hpo.training.tensors import tensors_of
 
 _BYTES = 4
 _TIMED_STEPS = 5
@@ -55,10 +56,13 @@ def measure(job: Job, dataset: Dataset) -> Cost:
 
 def _batch(model: keras.Model, dataset: Dataset, size: int) -> tuple[Any, Any]:
     if dataset.stream is not None:
-        return next(iter(dataset.stream("training", size)))  # type: ignore[no-any-return]
-    part = dataset.training
-    x = dataset.info.scaling.apply(part.x[:size])
-    return tf.constant(x), tf.constant(labels_for(model, np.asarray(part.y[:size]), dataset.info))
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(next(iter(dataset.stream("training", size))))
+        return x, y
+    few = dataset.training.take(slice(0, size))
+    x = tensors_of(dataset.info, few.x)
+    if few.y is None:
+        return x, x if dataset.info.task == "reconstruction" else None
+    return x, tf.nest.map_structure(tf.constant, labels_for(model, few.y, dataset.info))
 
 
 def _traced_gradients(model: keras.Model, x: Any, y: Any) -> Callable[[], Any]:

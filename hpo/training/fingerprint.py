@@ -19,6 +19,7 @@ from hpo.training.messages import Job
 
 # `unused` follows from the columns and the shape, and earlier versions of hpo did not keep it.
 _ONLY_SAID = ("name", "source", "draws", "repeated", "notes", "default_scaling", "unused")
+_LATER = ("inputs", "inputs_listed", "targets", "targets_listed", "target_shape", "weighted")
 _FIGURES_DEPEND_ON = ("python", "hpo", "tensorflow", "keras", "numpy")
 
 
@@ -47,7 +48,9 @@ def fingerprint(job: Job, info: DatasetInfo) -> dict[str, Any]:
 
 def _of_samples(info: DatasetInfo) -> dict[str, Any]:
     """What is known of a dataset without what was only said of it, which a study that goes on says otherwise."""
-    return {name: value for name, value in info_as_json(info).items() if name not in _ONLY_SAID}
+    said = {name: value for name, value in info_as_json(info).items() if name not in _ONLY_SAID}
+    # Fields of later versions: where they say nothing, checkpoints of earlier ones hold.
+    return {name: value for name, value in said.items() if value or name not in _LATER}
 
 
 def code_of(folders: Sequence[str]) -> dict[str, str]:

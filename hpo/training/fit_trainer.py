@@ -7,11 +7,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from hpo.data.dataset import Dataset
+from hpo.data.dataset import Array, Dataset
 from hpo.data.generated import batches_of_epoch
+from hpo.data.several import is_text
 from hpo.models import Built
 from hpo.training.augmentation import Augment, augment_steps
-from hpo.training.class_weights import sample_weights, weights_by_class
+from hpo.training.class_weights import weights_by_class, weights_of
 from hpo.training.compiling import labels_for
 from hpo.training.epoch_callback import Leaving, Stopped, Watch
 from hpo.training.graph import EVALUATION_BATCH
@@ -19,6 +20,7 @@ from hpo.training.learning_rate import Plateau
 from hpo.training.messages import Job
 from hpo.training.own_fit import PREPARED, OwnFit
 from hpo.training.state import Hidden, TrainingState
+from hpo.training.tensors import prepared
 from hpo.training.testing import Scored, evaluated
 from hpo.training.whole_part import Figures, WholeInFit, predicted
 
@@ -64,14 +66,13 @@ class FitTrainer:
         if self._augment is not None:
             augment_steps(model, self._augment)
         watch.beside = self._callbacks
-        x, y = self._part("training") if self._dataset.batches is None else (self._fresh(), None)
+        of_batches = self._dataset.stream is not None or self._dataset.batches is not None
+        x, y, *_ = self._part("training") if self._dataset.batches is None else (self._fresh(), None)
         validation: Any = self._part("validation")
         options: dict[str, Any]
-        if y is not None:
+        if not of_batches:
             options = {"batch_size": training.batch_size, "validation_batch_size": EVALUATION_BATCH}
-            options["sample_weight"] = sample_weights(
-                training.class_weight, self._dataset.training.y, self._dataset.info
-            )
+            options["sample_weight"] = weights_of(training.class_weight, self._dataset.training, self._dataset.info)
         else:
             if self._dataset.stream is not None:
                 validation = validation[0]
@@ -99,15 +100,16 @@ class FitTrainer:
         own = self._own
 
         def evaluate(name: str) -> dict[str, Any]:
-            x, y = self._part(name)
-            data = x if y is None else (x, y)
+            data = self._part(name)
+            if self._dataset.stream is not None:
+                data = data[0]
             if own is not None and own.prepares:
                 data = own.prepared(data)
             model.set_weights(weights)
             arrays = data if isinstance(data, tuple | list) else (data,)
             # Features and labels, and weights of samples where the model's own fit makes such.
             named = dict(zip(("x", "y", "sample_weight"), arrays, strict=False))
-            batch_size = size if len(arrays) > 1 else None
+            batch_size = size if self._dataset.stream is None and not isinstance(data, tf.data.Dataset) else None
             found = dict(model.evaluate(**named, batch_size=batch_size, verbose=0, return_dict=True))
             if self._figures is not None:
                 found |= self._figures(*predicted(model, data, EVALUATION_BATCH))
@@ -132,18 +134,27 @@ class FitTrainer:
     def _count(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch
 
-    def _part(self, name: str) -> tuple[Any, Any]:
-        """Features, scaled, and labels; or the user's own pipeline of both, and None."""
+    def _part(self, name: str) -> tuple[Any, ...]:
+        """Features, scaled, labels or None, and weights if there are any; or the user's own pipeline, and None."""
         info = self._dataset.info
         if self._dataset.stream is None:
             part = self._dataset.part(name)
-            return info.scaling.apply(part.x), labels_for(self._built.model, part.y, info)
+            x = tf.nest.map_structure(_text_as_tensor, info.prepared(part.x))
+            y = None if part.y is None else labels_for(self._built.model, part.y, info)
+            y = x if info.task == "reconstruction" else y
+            return (x, y) if part.weights is None else (x, y, part.weights)
         pipeline: Any = self._dataset.stream(name, self._job.training.batch_size)  # type: ignore[arg-type]
-        scaling = info.scaling
-        if scaling.method == "none":
+        scalings = [info.scaling, *(one.scaling for one in info.inputs.values())]
+        is_target = info.task == "reconstruction"
+        if all(scaling.method == "none" for scaling in scalings) and not is_target:
             return pipeline, None
 
-        def scale(x: Any, y: Any) -> tuple[Any, Any]:
-            return (tf.cast(x, tf.float32) - scaling.offset) * scaling.factor, y
+        def scale(x: Any, *rest: Any) -> Any:
+            x = prepared(x, info)
+            return (x, x) if is_target else keras.utils.pack_x_y_sample_weight(x, *rest)
 
         return pipeline.map(scale, num_parallel_calls=1), None
+
+
+def _text_as_tensor(array: Array) -> Any:
+    return tf.constant(array) if is_text(array) else array

@@ -7,18 +7,21 @@ about PIECE_SECONDS, between which it can be stopped. With the same order of sam
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from hpo.data.dataset import Array, Dataset, Scaling
+from hpo.data.dataset import Array, Dataset
+from hpo.data.several import as_keras
 from hpo.training import keras_compat
 from hpo.training.augmentation import Augment
 from hpo.training.compiling import labels_for
 from hpo.training.state import Traced
-from hpo.training.tensors import Tensors, shared
+from hpo.training.tensors import NOTHING, Tensors, prepared, shared
 
 PIECE_SECONDS = 0.2
 """How long the graph runs between two looks at whether to stop, about."""
@@ -77,8 +80,18 @@ class GraphLoop:
             input_signature=[positions, number, number, number, tf.TensorSpec([None], tf.float32)],
         )
         # Any number of samples: one graph serves validation and test.
-        rows = [tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in (part.x, part.y)]
-        self._test = tf.function(self._test_steps, autograph=False, input_signature=[*rows, number, number])
+        rows = self._evaluated(part).each(lambda one: tf.TensorSpec([None, *one.shape[1:]], one.dtype))
+        self._test = tf.function(
+            self._test_steps, autograph=False, input_signature=[rows.x, rows.y, rows.weights, number, number]
+        )
+
+    def _evaluated(self, part: Tensors) -> Tensors:
+        """A part as evaluations take it: with weights if any of those that are evaluated has some."""
+        if not {"validation", "test"} & set(self._dataset.info.weighted):
+            return replace(part, weights=NOTHING)
+        if part.weights is not NOTHING:
+            return part
+        return replace(part, weights=tf.ones(tf.shape(tf.nest.flatten(part.x)[0])[:1]))
 
     def _make_variables(self) -> None:
         """Makes all variables of the model and its metrics, by a few samples, eagerly.
@@ -88,7 +101,7 @@ class GraphLoop:
         """
         part, model = self._parts["training"], self._model
         state = [(variable, variable.numpy()) for variable in model.non_trainable_variables]
-        model.test_step((self._scaled(part.x[:2]), part.y[:2]))
+        model.test_step(self._batch(self._evaluated(part.each(lambda one: one[:2]))))
         for variable, value in state:
             variable.value.assign(value)
         model.reset_metrics()
@@ -113,7 +126,7 @@ class GraphLoop:
     def samples(self) -> list[tf.Variable]:
         """The variables that hold samples, which stand there anew for each step."""
         part = self._parts["training"]
-        return [one for one in (part.x, part.y, part.weights) if isinstance(one, tf.Variable)]
+        return [one for one in tf.nest.flatten((part.x, part.y, part.weights)) if isinstance(one, tf.Variable)]
 
     def rehearse(self, moving: bool = False) -> None:
         """Traces the graphs, and runs a step of each on two samples; the model's state is another afterwards."""
@@ -121,7 +134,8 @@ class GraphLoop:
         order, one = np.arange(min(2, len(self._dataset.training))), tf.constant(1, tf.int64)
         rates = np.zeros(1) if moving else None
         self._train_on(order, 2, lambda _: None, rates)
-        self._test(part.x[:2], part.y[:2], one - 1, one)
+        few = self._evaluated(part.each(lambda one: one[:2]))
+        self._test(few.x, few.y, few.weights, one - 1, one)
         self._traced.add(moving)
         self.pace.clear()
 
@@ -145,7 +159,8 @@ class GraphLoop:
         for x, y, weights in _joined(batches):
             if done:
                 between(float(self._model.metrics[0].result()))
-            self._parts["training"].assign(x, labels_for(self._model, y, self._dataset.info), weights)
+            y = labels_for(self._model, y, self._dataset.info)
+            self._parts["training"].assign(x, y, NOTHING if weights is None else weights)
             steps = len(x) // batch_size
             own = None if rates is None else rates[done : done + steps]
             self._train_on(np.arange(len(x)), batch_size, between, own)
@@ -162,13 +177,16 @@ class GraphLoop:
     def evaluate(self, name: str, between: Callable[[float], None]) -> dict[str, float]:
         """Loss and metrics on a part, as `model.evaluate` returns them."""
         if name not in self._parts:
-            self._parts[name] = self._tensors(name, None)
+            self._parts[name] = self._evaluated(self._tensors(name, self._dataset.part(name).weights))
         part = self._parts[name]
         steps = -(-len(self._dataset.part(name)) // EVALUATION_BATCH)
         self._model.reset_metrics()
         pieces: list[tf.Tensor] = []
         self._in_pieces(
-            "test", steps, lambda start, end: pieces.append(self._test(part.x, part.y, start, end)), between
+            "test",
+            steps,
+            lambda start, end: pieces.append(self._test(part.x, part.y, part.weights, start, end)),
+            between,
         )
         self.outputs = np.concatenate(pieces) if self._keeps_outputs else None
         return self._figures()
@@ -205,18 +223,17 @@ class GraphLoop:
             if rates is not None:
                 self._model.optimizer.learning_rate.assign(rates[index])
             rows = order[index * batch_size : (index + 1) * batch_size]
-            x = self._scaled(tf.gather(part.x, rows))
-            batch = (x if self.augment is None else self.augment(x), tf.gather(part.y, rows))
-            weights = () if part.weights is None else (tf.gather(part.weights, rows),)
-            self._model.train_step((*batch, *weights))
+            self._model.train_step(self._batch(part.each(lambda one: tf.gather(one, rows)), self.augment))
             return index + 1
 
         tf.while_loop(lambda index: index < end, step, [start], parallel_iterations=1)
 
-    def _test_steps(self, x: tf.Tensor, y: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor | None:
-        def batch(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _test_steps(self, x: Any, y: Any, weights: Any, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor | None:
+        part = Tensors(x, y, weights)
+
+        def batch(index: tf.Tensor) -> Any:
             rows = slice(index * EVALUATION_BATCH, (index + 1) * EVALUATION_BATCH)
-            return self._scaled(x[rows]), y[rows]
+            return self._batch(part.each(lambda one: one[rows]))
 
         def step(index: tf.Tensor) -> tf.Tensor:
             self._model.test_step(batch(index))
@@ -241,13 +258,22 @@ class GraphLoop:
 
     def _tensors(self, name: str, weights: Array | None) -> Tensors:
         part = self._dataset.part(name)
-        y = labels_for(self._model, part.y, self._dataset.info)
-        if y.dtype == np.float64:
-            y = y.astype(np.float32)  # as Keras does with arrays
-        return Tensors(shared(part.x), shared(y), None if weights is None else tf.constant(weights, tf.float32))
+        x = as_keras(part.x, lambda _, array: shared(array))
+        y: Any = NOTHING
+        if part.y is not None:
+            # In float32, as Keras has arrays.
+            labels = labels_for(self._model, part.y, self._dataset.info)
+            y = tf.nest.map_structure(
+                lambda one: shared(one.astype(np.float32) if one.dtype == np.float64 else one), labels
+            )
+        return Tensors(x, y, NOTHING if weights is None else tf.constant(weights, tf.float32))
 
-    def _scaled(self, x: tf.Tensor) -> tf.Tensor:
-        return scaled(x, self._dataset.info.scaling)
+    def _batch(self, part: Tensors, augment: Augment | None = None) -> Any:
+        """Samples as `model.fit` would hand them over: scaled, and changed by `augment`."""
+        x = prepared(part.x, self._dataset.info)
+        if self._dataset.info.task == "reconstruction":
+            part = replace(part, y=x)
+        return part.packed(x if augment is None else augment(x))
 
 
 def _joined(batches: Iterable[Weighted]) -> Iterator[Weighted]:
@@ -257,13 +283,3 @@ def _joined(batches: Iterable[Weighted]) -> Iterator[Weighted]:
         several = [first, *islice(batches, FRESH_BYTES // max(1, first[0].nbytes))]
         x, y, weights = zip(*several, strict=True)
         yield np.concatenate(x), np.concatenate(y), None if weights[0] is None else np.concatenate(weights)
-
-
-def scaled(x: tf.Tensor, scaling: Scaling) -> tf.Tensor:
-    """`Scaling.apply` in the graph."""
-    if scaling.method == "none":
-        return tf.cast(x, tf.float32)
-    # As in `Scaling.apply`: the difference of large numbers is taken before the rounding.
-    wide = x.dtype if x.dtype == tf.float64 else tf.float32
-    offset, factor = tf.constant(scaling.offset, wide), tf.constant(scaling.factor, wide)
-    return tf.cast((tf.cast(x, wide) - offset) * factor, tf.float32)

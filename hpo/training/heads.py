@@ -1,5 +1,6 @@
 """The head of a model: what it puts out for a sample, the loss that goes with it, and whether it fits the targets."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,9 +52,25 @@ def head_of(model: keras.Model) -> Head:
         shape = model.output_shape
     except (AttributeError, ValueError):
         shape = None
+    return _head(_last(model), shape)
+
+
+def head_of_output(model: keras.Model, name: str, number: int) -> Head:
+    """The head of one of the outputs of a functional model: that of a name, or in a list that of a number."""
+    output = getattr(model, "output", None) if is_functional(model) else None
+    if isinstance(output, Mapping) and name in output:
+        tensor = output[name]
+    elif isinstance(output, list | tuple) and number < len(output):
+        names = list(model.output_names)
+        tensor = output[names.index(name) if name in names else number]
+    else:
+        return Head(None, None)
+    return _head(operation_of_output(tensor, _passes), tuple(tensor.shape))
+
+
+def _head(last: Any, shape: Any) -> Head:
     known = isinstance(shape, tuple) and all(size is None or isinstance(size, int) for size in shape)
     units = shape[-1] if known and shape else None
-    last = _last(model)
     return Head(_activation(last), units or getattr(last, "units", None), tuple(shape[1:]) if known else None)
 
 
@@ -72,7 +89,7 @@ def _last(model: keras.Model) -> Any:
                 return None
             last = layers[-1]
         elif isinstance(last, keras.Model) and is_functional(last):
-            last = operation_of_output(last, _passes)
+            last = operation_of_output(last.outputs[0], _passes)
         else:
             return last
 
@@ -94,6 +111,9 @@ def loss_name(head: Head, named: str | None, info: DatasetInfo) -> str:
     Raises:
         InvalidModel: the head does not fit the targets; the message says what it has, and what they need.
     """
+    if info.task == "multilabel":
+        _check_labels(head, info)
+        return named or "binary_crossentropy"
     if info.classes is None:
         _check_numbers(head, info)
         return named or "mean_squared_error"
@@ -101,7 +121,7 @@ def loss_name(head: Head, named: str | None, info: DatasetInfo) -> str:
         _check_classes(head, named, info)
     if named is not None:
         return named
-    if head.activation in _EACH or (head.units == 1 and head.shape in (None, (1,))):
+    if head.activation in _EACH or (head.units == 1 and head.shape in (None, (*info.target_shape, 1))):
         return "binary_crossentropy"
     return "categorical_crossentropy" if info.one_hot else "sparse_categorical_crossentropy"
 
@@ -113,9 +133,27 @@ def needs_logits(head: Head, loss: str) -> bool:
 
 def _check_numbers(head: Head, info: DatasetInfo) -> None:
     # Keras would stretch the shape of one to that of the other, and compare each number with all.
+    wanted = info.input_shape if info.task == "reconstruction" else info.target_shape
+    if wanted:
+        if head.shape is not None and not _fits(head.shape, wanted):
+            what = f"{'an input' if info.task == 'reconstruction' else 'the target'} of {info.name} has shape {wanted}"
+            raise _unfit(head, info, what, f"an output of shape {wanted}")
+        return
     if head.shape is not None and head.shape not in ((info.outputs,), (None,), *([()] if info.outputs == 1 else [])):
         numbers = "1 number" if info.outputs == 1 else f"{info.outputs} numbers"
         raise _unfit(head, info, f"the target of {info.name} has {numbers} a sample", f"{info.outputs} units")
+
+
+def _fits(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether an output may have a shape, of which some sizes may be open."""
+    return len(shape) == len(wanted) and all(one in (None, other) for one, other in zip(shape, wanted, strict=True))
+
+
+def _check_labels(head: Head, info: DatasetInfo) -> None:
+    labels = info.outputs
+    if head.activation in _PROBABILITIES or (head.shape is not None and not _fits(head.shape, (labels,))):
+        needs = f"{labels} units with sigmoid, or with no activation"
+        raise _unfit(head, info, f"{info.name} has {labels} labels, of which each may hold", needs)
 
 
 def _check_classes(head: Head, named: str | None, info: DatasetInfo) -> None:
@@ -126,8 +164,10 @@ def _check_classes(head: Head, named: str | None, info: DatasetInfo) -> None:
     target = f"{info.name} has {classes} classes"
     if head.activation is not None and head.activation not in (*_PROBABILITIES, *_EACH, *_LOGITS):
         raise _unfit(head, info, target, needs)
-    if head.shape is not None and len(head.shape) != 1:
-        raise _unfit(head, info, f"{target}, one for each sample", needs)
+    places = info.target_shape
+    if head.shape is not None and not _fits(head.shape[:-1], places):
+        one = f"a class at each of {places}" if places else "one for each sample"
+        raise _unfit(head, info, f"{target}, {one}", f"shape {(*places, '...')}, {needs}" if places else needs)
     units = head.units
     if units is None:
         return

@@ -87,12 +87,11 @@ def layers_within(model: keras.Model) -> list[Any]:
     return list(model._flatten_layers(include_self=False))
 
 
-def operation_of_output(model: keras.Model, passes: Callable[[Any], bool]) -> Any:
-    """The layer or operation that made the first output of a functional model, before those that `passes` says pass.
+def operation_of_output(tensor: Any, passes: Callable[[Any], bool]) -> Any:
+    """The layer or operation that made an output of a functional model, before those that `passes` says pass.
 
     Where a tensor comes from stands nowhere in public.
     """
-    tensor = model.outputs[0]
     while True:
         operation = tensor._keras_history.operation
         inputs = keras.tree.flatten(operation.input) if passes(operation) and len(operation._inbound_nodes) == 1 else []

@@ -9,26 +9,56 @@ import numpy as np
 import tensorflow as tf
 
 from hpo.data.dataset import Array
+from hpo.data.several import Arrays, Several, as_keras, is_text
 from hpo.errors import ModelError
 from hpo.training.model_data import puts_out_logits
 from hpo.training.table_inputs import OF_COLUMNS, input_name
 
 
-def predict(model_file: Path, x: Array | Mapping[str, Array], batch_size: int = 512) -> Array:
+def predict(model_file: Path, x: Arrays | Mapping[str, Array], batch_size: int = 512) -> Array:
     """The outputs of a saved model, shape (n, outputs), in float32; of one that puts out logits, their probabilities.
 
-    `x` has shape (n, *input_shape), unscaled, in the type in which it came. For a model that takes the columns of a
-    table it may be these, name -> shape (n,), as `hpo.data.table_features.Encoded` has them. Loading runs no code that
-    the file brings along.
+    `x` has shape (n, *input_shape), unscaled, in the type in which it came, or is `Several` such arrays. For a model
+    that takes the columns of a table it may be these, name -> shape (n,), as `hpo.data.table_features.Encoded` has
+    them. Loading runs no code that the file brings along. Of several outputs it returns the first; `outputs_by_name`
+    returns all.
 
     Raises:
         ModelError: the file is no Keras model, needs code of its own, or takes samples of another shape.
     """
     model = load(model_file)
-    found = _of_columns(model, x, batch_size) if isinstance(x, Mapping) else _of_array(model_file, model, x, batch_size)
+    if isinstance(x, Several) or (not isinstance(x, Mapping) and is_text(x)):
+        found = next(iter(_outputs(model, x, batch_size).values()))
+    elif isinstance(x, Mapping):
+        found = _of_columns(model, x, batch_size)
+    else:
+        found = _of_array(model_file, model, x, batch_size)
     if not puts_out_logits(model_file):
         return found
     return np.asarray(tf.sigmoid(found) if found.shape[-1] == 1 else tf.nn.softmax(found))
+
+
+def outputs_by_name(model_file: Path, x: Arrays, batch_size: int = 512) -> dict[str, Array]:
+    """The outputs of a saved model by name, each in float32, shape (n, ...).
+
+    Raises:
+        ModelError: see `predict`.
+    """
+    return _outputs(load(model_file), x, batch_size)
+
+
+def _outputs(model: keras.Model, x: Arrays, batch_size: int) -> dict[str, Array]:
+    pieces: dict[str, list[Array]] = {}
+    for start in range(0, len(x), batch_size):
+        batch = as_keras(x[start : start + batch_size], lambda _, array: tf.constant(array))
+        found = model(batch, training=False)
+        if not isinstance(found, Mapping):
+            found = found if isinstance(found, list | tuple) else [found]
+            names = getattr(model, "output_names", None) or [f"output_{number}" for number, _ in enumerate(found, 1)]
+            found = dict(zip(names, found, strict=True))
+        for name, output in found.items():
+            pieces.setdefault(name, []).append(np.asarray(tf.cast(output, tf.float32)))
+    return {name: np.concatenate(arrays) for name, arrays in pieces.items()}
 
 
 def _of_array(model_file: Path, model: keras.Model, x: Array, batch_size: int) -> Array:

@@ -72,9 +72,9 @@ def _few(dataset: Dataset, batch_size: int) -> Dataset:
 
     def some(part: Part) -> Part:
         rows = np.arange(min(max(batch_size, _LEAST), len(part)))
-        if info.classes is not None:
+        if info.classes is not None and not info.target_shape:
             rows = np.union1d(rows, np.unique(class_numbers(part.y), return_index=True)[1])
-        return Part(part.x[rows], part.y[rows])
+        return part.take(rows)
 
     return replace(
         dataset,
@@ -90,9 +90,9 @@ def _steps(dataset: Dataset, batch_size: int) -> int:
     """The batches of a pipeline's validation part until there was a sample of each class; 1 if there is never one."""
     assert dataset.stream is not None
     seen = set[int]()
-    for count, (_, y) in enumerate(dataset.stream("validation", batch_size), 1):
-        if dataset.info.classes is None:
-            break
+    if dataset.info.classes is None or dataset.info.target_shape:
+        return 1
+    for count, (_, y, *_) in enumerate(dataset.stream("validation", batch_size), 1):
         seen |= set(class_numbers(np.asarray(y)).tolist())
         if len(seen) == dataset.info.classes:
             return count

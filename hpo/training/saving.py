@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from hpo.data.dataset import Dataset, DatasetInfo
+from hpo.data.dataset import Dataset, DatasetInfo, Scaling
 from hpo.errors import ModelError
 from hpo.system.private_files import private_folder
 from hpo.training.crossentropy import is_own
@@ -146,18 +146,37 @@ def with_preprocessing(model: keras.Model, info: DatasetInfo) -> keras.Model:
 
 
 def _with_scaling(model: keras.Model, info: DatasetInfo) -> keras.Model:
-    scaling, shape = info.scaling, info.input_shape
-    if scaling.method == "none":
-        return model
+    shape = info.input_shape
+    try:
+        if any(one.scaling.method != "none" for one in info.inputs.values()):
+            return _with_scalings(model, info)
+        if info.scaling.method == "none":
+            return model
+        rescale = _rescaling(info.scaling, shape, "scaling")
+        return keras.Sequential([keras.Input(shape, dtype=rescale.compute_dtype), rescale, model], name="scaled")
+    except ValueError as error:
+        shapes = ", ".join(f"{name} {one.shape}" for name, one in info.inputs.items()) or f"shape {shape}"
+        rule = f"the scaling cannot be put in front of it, since it does not take samples of {shapes}"
+        raise ModelError(f"{rule}: {one_line(error)}") from error
+
+
+def _rescaling(scaling: Scaling, shape: tuple[int, ...], name: str) -> keras.layers.Layer:
     # Large numbers in tables, timestamps for one, lose in float32 what tells them apart.
     dtype = "float32" if len(shape) >= 3 else "float64"
     factor, offset = scaling.factor.astype(dtype), scaling.offset.astype(dtype)
-    rescale = keras.layers.Rescaling(factor, -offset * factor, dtype=dtype, name="scaling")
-    try:
-        return keras.Sequential([keras.Input(shape, dtype=dtype), rescale, model], name="scaled")
-    except ValueError as error:
-        rule = f"the scaling cannot be put in front of it, since it does not take samples of shape {shape}"
-        raise ModelError(f"{rule}: {one_line(error)}") from error
+    return keras.layers.Rescaling(factor, -offset * factor, dtype=dtype, name=name)
+
+
+def _with_scalings(model: keras.Model, info: DatasetInfo) -> keras.Model:
+    """The model behind the scalings of its several inputs, which keep their names."""
+    inputs, scaled = dict[str, Any](), dict[str, Any]()
+    for number, (name, one) in enumerate(info.inputs.items()):
+        layer = _rescaling(one.scaling, one.shape, f"scaling_{number}") if one.scaling.method != "none" else None
+        inputs[name] = keras.Input(one.shape, name=name, dtype=layer.compute_dtype if layer else one.dtype)
+        scaled[name] = layer(inputs[name]) if layer else inputs[name]
+    if info.inputs_listed:
+        return keras.Model([*inputs.values()], model([*scaled.values()]), name="scaled")
+    return keras.Model(inputs, model(scaled), name="scaled")
 
 
 def _with_columns(model: keras.Model, info: DatasetInfo) -> keras.Model:

@@ -14,7 +14,7 @@ from hpo.data.dataset import Array, Dataset
 from hpo.data.generated import batches_of_epoch
 from hpo.models import Built
 from hpo.training.augmentation import augment_for
-from hpo.training.class_weights import sample_weights, weights_by_class
+from hpo.training.class_weights import sample_weights, weights_by_class, weights_of
 from hpo.training.epoch_callback import Leaving, Stopped, Watch
 from hpo.training.fit_trainer import FitTrainer
 from hpo.training.global_settings import traced
@@ -22,6 +22,7 @@ from hpo.training.graph import GraphLoop, Weighted
 from hpo.training.kept_weights import finalize
 from hpo.training.learning_rate import Plateau, rates_of, reductions, schedules
 from hpo.training.messages import Job
+from hpo.training.model_shapes import build_chain
 from hpo.training.needs_fit import needs_fit
 from hpo.training.state import Hidden, TrainingState
 from hpo.training.template import Templates
@@ -71,11 +72,10 @@ def trainer_for(job: Job, built: Built, dataset: Dataset) -> Iterator[tuple[Trai
     weights = None
     reason = _why_fit(built, dataset, callbacks)
     if reason is None:
-        weights = sample_weights(job.training.class_weight, dataset.training.y, dataset.info)
+        weights = weights_of(job.training.class_weight, dataset.training, dataset.info)
         if dataset.batches is not None:
             weights_by_class(job.training.class_weight, dataset.info)
-        if isinstance(built.model, keras.Sequential) and not built.model.built:
-            built.model.build((None, *dataset.info.input_shape))
+        build_chain(built.model, dataset.info)
 
     figures = figures_of(job.training, built.model, dataset.info)
 

@@ -19,7 +19,7 @@ from hpo import models
 from hpo.config.declared import Declared
 from hpo.config.score import Score, over_folds
 from hpo.data import open_prepared
-from hpo.data.dataset import Dataset, DatasetInfo
+from hpo.data.dataset import Dataset
 from hpo.data.shared_folder import fold_folder
 from hpo.models import Built
 from hpo.training.as_built import as_built
@@ -31,8 +31,10 @@ from hpo.training.failures import one_line, reason_of
 from hpo.training.folds import FoldLine
 from hpo.training.fresh_process import run_fresh
 from hpo.training.messages import EndReason, Failed, Finished, Job, Line, Paused, Started
+from hpo.training.model_shapes import size_of
 from hpo.training.pausing import Pausing
 from hpo.training.saving import Saved, save
+from hpo.training.tensors import tensors_of
 from hpo.training.testing import Scored, mean_tested
 from hpo.training.trainers import trainer_for
 
@@ -143,7 +145,7 @@ def _finished_folds(job: Job, runs: Sequence["_Run"], best: "_Run | None", pausi
         # It was trained before the trial paused.
         model = _built(job, best.dataset).model
         if not model.built:
-            model(best.dataset.info.scaling.apply(best.dataset.validation.x[:1]))
+            model(tensors_of(best.dataset.info, best.dataset.validation.x[:1]))
         model.set_weights(weights)
         best = replace(best, model=model)
     return _finished(job, whole, _save(job, whole.best, best))
@@ -191,7 +193,7 @@ def _run(job: Job, dataset: Dataset, line: Line, pausing: Pausing) -> _Run:
         through = pausing.begin(trainer, watch)
         line.emit(
             Started(
-                job.trial, os.getpid(), _size(model, dataset.info), built.declared(), note,
+                job.trial, os.getpid(), size_of(model, dataset.info), built.declared(), note,
                 pausing.epochs_done, pausing.started_over, through, as_built(job, model),
             )
         )  # fmt: skip
@@ -228,13 +230,6 @@ def _set_seeds(seed: int, foreign: bool) -> None:
         return
     random.seed(seed)
     np.random.seed(seed)
-
-
-def _size(model: keras.Model, info: DatasetInfo) -> int:
-    """Numbers in the model; 0 where its shapes are known once it trains."""
-    if isinstance(model, keras.Sequential) and not model.built:
-        model.build((None, *info.input_shape))
-    return int(model.count_params()) if model.built else 0
 
 
 def _save(job: Job, score: Score | None, run: _Run | None) -> Saved:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from hpo.config.experiment import TrainingSpec
+from hpo.config.metric_kinds import Kind
 from hpo.config.whole_metrics import MetricSpec
 from hpo.data.dataset import Array, DatasetInfo
 from hpo.errors import ModelError
@@ -26,8 +27,9 @@ class Call:
     """Its name in sklearn.metrics."""
     truth: Literal["numbers", "classes", "one_hot"]
     """What is true: numbers; class numbers, shape (n,); or rows of zeros with a single one."""
-    predictions: Literal["numbers", "classes", "second", "each"]
-    """What is predicted: numbers; class numbers; the probability of the second class, or of each class."""
+    predictions: Literal["numbers", "classes", "second", "each", "held"]
+    """What is predicted: numbers; class numbers; the probability of the second class, or of each class; whether each
+    label holds."""
     threshold: float | None = None
     """The probability above which a sample is of the second class."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -42,6 +44,8 @@ def call_of(spec: MetricSpec, classes: int | None) -> Call:
     kind = spec.kind
     if kind is None:
         raise ValueError(f"{spec.name} is no metric of a whole part")
+    if classes is None and kind.of_labels:
+        return _of_labels(spec, kind)
     if not kind.of_classes:
         return Call({"r2": "r2_score", "rmse": "root_mean_squared_error"}[kind.name], "numbers", "numbers")
     two = classes == 2
@@ -56,6 +60,16 @@ def call_of(spec: MetricSpec, classes: int | None) -> Call:
     average = "macro" if kind.name == "macro_f1" else spec.average or ("binary" if two else "macro")
     function = {"precision": "precision_score", "recall": "recall_score"}.get(kind.name, "f1_score")
     return Call(function, "classes", "classes", spec.threshold, {"average": average, "zero_division": 0.0})
+
+
+def _of_labels(spec: MetricSpec, kind: Kind) -> Call:
+    average = spec.average or "macro"
+    if kind.of_ranks:
+        area = kind.name == "pr_auc" or spec.curve == "PR"
+        function = "average_precision_score" if area else "roc_auc_score"
+        return Call(function, "numbers", "numbers", arguments={"average": average})
+    function = {"precision": "precision_score", "recall": "recall_score"}.get(kind.name, "f1_score")
+    return Call(function, "numbers", "held", spec.threshold, {"average": average, "zero_division": 0.0})
 
 
 def figures_of(training: TrainingSpec, model: keras.Model, info: DatasetInfo) -> Figures | None:
@@ -103,6 +117,8 @@ class _Samples:
         second: Array = self.outputs[:, -1]
         if form == "second":
             return second
+        if form == "held":
+            return (self.outputs > (threshold or 0.5)).astype(int)
         if form != "classes":
             return self.outputs
         if threshold is None and self.outputs.shape[1] > 1:
@@ -127,6 +143,8 @@ def _samples(y: Array, outputs: Array, info: DatasetInfo, logits: bool) -> _Samp
         true = y.reshape(len(y), -1).astype(np.float64)
         if true.shape != rows.shape:
             raise ModelError(f"metrics: the model must put out {true.shape[1]} numbers, got {rows.shape[1]}")
+        if logits:
+            rows = np.asarray(keras.ops.sigmoid(rows))
         return _Samples(true, rows)
     one_hot = y.ndim == outputs.ndim and y.shape[-1] == info.classes
     classes = (y.argmax(axis=-1) if one_hot else y).reshape(-1).astype(int)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from hpo.data.dataset import PartName
-from hpo.data.labels import Labels, read_labels, task_hint
+from hpo.data.label_kinds import Labels
+from hpo.data.labels import read_labels, task_hint
 from hpo.data.source_data import Values
 from hpo.errors import DataError
 

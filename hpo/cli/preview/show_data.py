@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.data.dataset import class_numbers
+from hpo.errors import UserError
 from hpo.system.tensorflow_import import without_import_messages
 from hpo.text.values import number
 
@@ -78,6 +79,7 @@ def show_data(experiment: str | Path | Mapping[str, Any], overrides: Sequence[st
 
     plan = load_plan(experiment, overrides)
     dataset = variants_of(plan).base
+    _refuse_unusual(dataset.info)
     y = {part: _labels(dataset, part) for part in _PARTS}
     x, first = _first(dataset)
     info = dataset.info
@@ -97,6 +99,20 @@ def show_data(experiment: str | Path | Mapping[str, Any], overrides: Sequence[st
         rows=x[:_ROWS] if x.ndim == 2 else None,
         labels=[_named(label, info) for label in first[:_ROWS]],
     )  # fmt: skip
+
+
+def _refuse_unusual(info: "DatasetInfo") -> None:
+    """Checks that there is something to draw.
+
+    Raises:
+        UserError: there are several inputs or targets, text, or none but a mask for each sample.
+    """
+    usual = info.task in ("classification", "regression") and not info.target_shape
+    if info.inputs or info.is_text or not usual:
+        raise UserError(
+            f"{info.name}: samples are shown where there is one input of numbers, and a class or a row of numbers for "
+            "each; hpo check says what the data are"
+        )
 
 
 def _labels(dataset: "Dataset", part: str) -> "Array":

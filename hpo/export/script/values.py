@@ -58,6 +58,8 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
     dataset = variants_of(plan).dataset(spec)
     info = dataset.info
     _refuse(dataset.batches is not None, f"{info.name}: generated data make")
+    usual = info.task in ("classification", "regression") and not (info.inputs or info.is_text or info.target_shape)
+    _refuse(not usual or bool(info.weighted), f"{info.name}: several inputs or targets, text, weights and masks make")
     plan = replace(plan, declared=models.discover(plan.space.model, info, plan.folders))
     job = make_job(plan, exported.parameters, exported.seed, lambda _: Path())
     training = job.training

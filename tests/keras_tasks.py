@@ -1,0 +1,269 @@
+"""Real kinds of tasks on made data: what `hpo` trains, and what a plain Keras script compiles for the same.
+
+Each task is a function of data, `NAME_data`, and a model, `NAME`. `docs/tasks.md` lists them by title.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+L = keras.layers
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task, and the script that it is compared with."""
+
+    title: str
+    compiled: Mapping[str, Any]
+    """How the script compiles the model, beside the optimizer."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """The training section, beside what all have."""
+    dataset: Mapping[str, Any] = field(default_factory=dict)
+    """The dataset section, beside the function."""
+    scaled: tuple[str, ...] = ()
+    """The inputs that are standardized; "" for a single one."""
+    target: str = "y"
+    """What the script has for targets: y, x (the inputs), or none."""
+
+
+SPARSE, MSE, BINARY = "sparse_categorical_crossentropy", "mean_squared_error", "binary_crossentropy"
+UNSCALED = {"target_scaling": "none"}
+
+TASKS = {
+    "wide_and_deep": Task(
+        "Structured data: wide and deep, two inputs by name",
+        {"loss": BINARY, "metrics": ["accuracy"]},
+        scaled=("deep",),
+    ),
+    "recommender": Task(
+        "Collaborative filtering on MovieLens: user and film numbers",
+        {"loss": MSE, "metrics": ["mae"]},
+        dataset=UNSCALED,
+    ),
+    "siamese": Task("Siamese network: a list of two images", {"loss": BINARY, "metrics": ["accuracy"]}),
+    "segmentation": Task("Image segmentation: a class for each pixel", {"loss": SPARSE, "metrics": ["accuracy"]}),
+    "tagger": Task(
+        "Named entity recognition: a label for each word",
+        {"loss": SPARSE, "metrics": ["accuracy"]},
+        dataset={"task": "classification"},
+    ),
+    "autoencoder": Task(
+        "Convolutional autoencoder: images without targets",
+        {"loss": BINARY, "metrics": ["mae"]},
+        training={"loss": BINARY},
+        dataset={"task": "reconstruction"},
+        target="x",
+    ),
+    "vae": Task("Variational autoencoder: a train_step of its own", {}, dataset={"scaling": "none"}, target="none"),
+    "added_loss": Task("Autoencoder with add_loss", {}, dataset={"scaling": "none"}, target="none"),
+    "multilabel": Task(
+        "Multi-label text classification: which topics hold",
+        {"loss": BINARY, "metrics": ["binary_accuracy"]},
+        dataset={"task": "multilabel"},
+        scaled=("",),
+    ),
+    "two_outputs": Task(
+        "Age and gender of one input: two outputs",
+        {"loss": {"age": MSE, "gender": BINARY}, "metrics": {"age": ["mae"], "gender": ["accuracy"]}},
+        scaled=("",),
+    ),
+    "forecast": Task(
+        "Time series forecasting: several steps ahead",
+        {"loss": MSE, "metrics": ["mae"]},
+        dataset=UNSCALED,
+        scaled=("",),
+    ),
+    "weighted": Task(
+        "Imbalanced classification: weights of samples", {"loss": SPARSE, "metrics": ["accuracy"]}, scaled=("",)
+    ),
+}
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def _parts(x: Any, y: Any, weights: Any = None) -> dict[str, Any]:
+    """60 samples to train on, 20 to validate, 20 to test."""
+
+    def rows(values: Any, begin: int, end: int) -> Any:
+        if isinstance(values, dict):
+            return {name: rows(one, begin, end) for name, one in values.items()}
+        return [rows(one, begin, end) for one in values] if isinstance(values, list) else values[begin:end]
+
+    def part(begin: int, end: int) -> Any:
+        given = [rows(values, begin, end) for values in (x, y, weights) if values is not None]
+        return given[0] if y is None else tuple(given)
+
+    return {"train": part(0, 60), "validation": part(60, 80), "test": part(80, 100)}
+
+
+def wide_and_deep_data() -> Any:
+    rng = _rng()
+    x = {"wide": rng.integers(0, 2, (100, 6)), "deep": rng.normal(3, 2, (100, 4))}
+    return _parts(x, (x["deep"][:, 0] > 3).astype(int))
+
+
+def wide_and_deep(params: Any, dataset: Any) -> keras.Model:
+    inputs = {name: keras.Input(one.shape, name=name) for name, one in dataset.inputs.items()}
+    joined = L.Concatenate()([inputs["wide"], L.Dense(8, "relu")(inputs["deep"])])
+    return keras.Model(inputs, L.Dense(1, "sigmoid")(joined))
+
+
+def recommender_data() -> Any:
+    rng = _rng()
+    x = {"user": rng.integers(0, 30, 100), "film": rng.integers(0, 50, 100)}
+    return _parts(x, ((x["user"] + x["film"]) % 5).astype("float32"))
+
+
+def recommender(params: Any, dataset: Any) -> keras.Model:
+    inputs = {name: keras.Input((), name=name, dtype=one.dtype) for name, one in dataset.inputs.items()}
+    factors = [L.Embedding(50, 4)(one) for one in inputs.values()]
+    return keras.Model(inputs, L.Dense(1)(L.Concatenate()(factors)))
+
+
+def siamese_data() -> Any:
+    rng = _rng()
+    left = rng.integers(0, 256, (100, 8, 8), dtype=np.uint8)
+    same = rng.integers(0, 2, 100)
+    right = np.where(same[:, None, None] == 1, left, left[::-1])
+    return _parts([left, right], same)
+
+
+def siamese(params: Any, dataset: Any) -> keras.Model:
+    one, other = (keras.Input(each.shape) for each in dataset.inputs.values())
+    tower = keras.Sequential([keras.Input(one.shape[1:]), L.Flatten(), L.Dense(8, "tanh")])
+    return keras.Model([one, other], L.Dense(1, "sigmoid")(L.Subtract()([tower(one), tower(other)])))
+
+
+def segmentation_data() -> Any:
+    x = _rng().integers(0, 256, (100, 8, 8, 1), dtype=np.uint8)
+    return _parts(x, (x[..., 0] // 86).astype(np.uint8))
+
+
+def segmentation(params: Any, dataset: Any) -> keras.Model:
+    return keras.Sequential(
+        [
+            keras.Input(dataset.input_shape),
+            L.Conv2D(4, 3, padding="same"),
+            L.Conv2D(dataset.classes, 1, activation="softmax"),
+        ]
+    )
+
+
+def tagger_data() -> Any:
+    x = _rng().integers(0, 20, (100, 7))
+    return _parts(x, x % 3)
+
+
+def tagger(params: Any, dataset: Any) -> keras.Model:
+    layers = [L.Embedding(20, 4), L.LSTM(4, return_sequences=True), L.Dense(dataset.classes, "softmax")]
+    return keras.Sequential([keras.Input(dataset.input_shape), *layers])
+
+
+def autoencoder_data() -> Any:
+    return _parts(_rng().integers(0, 256, (100, 8, 8, 1), dtype=np.uint8), None)
+
+
+def autoencoder(params: Any, dataset: Any) -> keras.Model:
+    layers = [L.Conv2D(4, 3, strides=2, padding="same"), L.Conv2DTranspose(1, 3, 2, "same", activation="sigmoid")]
+    return keras.Sequential([keras.Input(dataset.input_shape), *layers])
+
+
+def vae_data() -> Any:
+    return _parts(_rng().random((100, 6), dtype=np.float32), None)
+
+
+@keras.saving.register_keras_serializable()
+class Vae(keras.Model):
+    """As on keras.io, without the sampling: two runs are compared."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.encoder, self.decoder = L.Dense(2), L.Dense(6)
+
+    def call(self, x: Any) -> Any:
+        return self.decoder(self.encoder(x))
+
+    def _losses(self, x: Any) -> Any:
+        code = self.encoder(x)
+        difference = keras.ops.mean(keras.ops.square(self.decoder(code) - x))
+        return difference + 0.1 * keras.ops.mean(keras.ops.square(code))
+
+    def train_step(self, data: Any) -> Any:
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            loss = self._losses(data)
+        self.optimizer.apply(tape.gradient(loss, self.trainable_weights), self.trainable_weights)
+        return {"loss": loss}
+
+    def test_step(self, data: Any) -> Any:
+        return {"loss": self._losses(data)}
+
+
+def vae(params: Any, dataset: Any) -> keras.Model:
+    model = Vae()
+    model(np.zeros((1, *dataset.input_shape), "float32"))
+    return model
+
+
+added_loss_data = vae_data
+
+
+@keras.saving.register_keras_serializable()
+class Difference(keras.layers.Layer):
+    """Adds the squared difference of two tensors to the loss."""
+
+    def call(self, x: Any, other: Any) -> Any:
+        self.add_loss(keras.ops.mean(keras.ops.square(x - other)))
+        return other
+
+
+def added_loss(params: Any, dataset: Any) -> keras.Model:
+    x = keras.Input(dataset.input_shape)
+    return keras.Model(x, Difference()(x, L.Dense(6)(L.Dense(2)(x))))
+
+
+def multilabel_data() -> Any:
+    x = _rng().normal(2, 3, (100, 5))
+    return _parts(x, (x[:, :3] > 2).astype(int))
+
+
+def multilabel(params: Any, dataset: Any) -> keras.Model:
+    return keras.Sequential([keras.Input(dataset.input_shape), L.Dense(dataset.outputs, "sigmoid")])
+
+
+def two_outputs_data() -> Any:
+    x = _rng().normal(2, 3, (100, 5))
+    return _parts(x, {"age": x[:, 0] * 2, "gender": (x[:, 1] > 2).astype(int)})
+
+
+def two_outputs(params: Any, dataset: Any) -> keras.Model:
+    x = keras.Input(dataset.input_shape)
+    hidden = L.Dense(8, "relu")(x)
+    return keras.Model(x, {"age": L.Dense(1)(hidden), "gender": L.Dense(1, "sigmoid")(hidden)})
+
+
+def forecast_data() -> Any:
+    series = np.sin(np.arange(120) / 3).astype("float32")
+    windows = np.stack([series[start : start + 15] for start in range(100)])
+    return _parts(windows[:, :12, None], windows[:, 12:])
+
+
+def forecast(params: Any, dataset: Any) -> keras.Model:
+    return keras.Sequential([keras.Input(dataset.input_shape), L.GRU(4), L.Dense(dataset.outputs)])
+
+
+def weighted_data() -> Any:
+    x = _rng().normal(2, 3, (100, 5))
+    y = (x[:, 0] > 4).astype(int)
+    return _parts(x, y, np.where(y == 1, 5.0, 1.0))
+
+
+def weighted(params: Any, dataset: Any) -> keras.Model:
+    return keras.Sequential([keras.Input(dataset.input_shape), L.Dense(2, "softmax")])

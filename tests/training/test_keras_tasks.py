@@ -1,0 +1,93 @@
+"""Tasks of many kinds have the figures of a plain script with `model.fit`, and their exported models the test score."""
+
+from pathlib import Path
+
+import keras
+import keras_tasks
+import numpy as np
+import pytest
+
+from hpo.data import open_prepared
+from hpo.training.messages import EpochDone, Finished
+
+EPOCHS, BATCH, SEED = 2, 20, 3
+
+
+def script_of(name, prepared):
+    """Loss and metrics of each epoch's validation, and of the test, by a script that knows nothing of hpo."""
+    task, data = keras_tasks.TASKS[name], getattr(keras_tasks, f"{name}_data")()
+    scale = scaling_of(task, data["train"])
+    keras.utils.set_random_seed(SEED)
+    model = getattr(keras_tasks, name)({}, open_prepared(prepared).info)
+    model.compile(optimizer=keras.optimizers.Adam(0.01), **task.compiled)
+    parts = {part: arguments(task, scale, values) for part, values in data.items()}
+    curves = []
+    for epoch in range(EPOCHS):
+        order = np.random.default_rng([SEED, epoch]).permutation(60)
+        shuffled = keras.tree.map_structure(lambda values, order=order: values[order], parts["train"])
+        model.fit(**shuffled, batch_size=BATCH, shuffle=False, verbose=0)
+        curves.append(model.evaluate(**parts["validation"], batch_size=512, return_dict=True, verbose=0))
+    return curves, model.evaluate(**parts["test"], batch_size=512, return_dict=True, verbose=0)
+
+
+def arguments(task, scale, part):
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(part)
+    x = scale(x)
+    y = {"y": y, "x": x, "none": None}[task.target]
+    given = {"x": x, "y": y, "sample_weight": weights}
+    return {name: values for name, values in given.items() if values is not None}
+
+
+def scaling_of(task, part):
+    """What the script does with inputs: numbers that are named are standardized, images get the range from 0 to 1."""
+    x, *_ = keras.utils.unpack_x_y_sample_weight(part)
+    moments = {
+        name: (values.mean(axis=tuple(range(values.ndim - 1))), values.std(axis=tuple(range(values.ndim - 1))))
+        for name, values in (x.items() if isinstance(x, dict) else [("", x)])
+        if name in task.scaled
+    }
+    images = keras.tree.flatten(x)
+
+    def one(name, values):
+        if name in moments:
+            return ((values - moments[name][0]) / moments[name][1]).astype("float32")
+        if values.dtype != np.uint8:
+            return values
+        low, high = images[0].min(), images[0].max()
+        return ((values.astype("float32") - low) / (high - low)).reshape(*values.shape[:3], 1)
+
+    def scale(x):
+        if isinstance(x, dict):
+            return {name: one(name, values) for name, values in x.items()}
+        return [one("", values) for values in x] if isinstance(x, list) else one("", x)
+
+    return scale
+
+
+@pytest.mark.parametrize("name", keras_tasks.TASKS)
+def test_a_task_has_the_figures_of_a_plain_script_and_its_model_takes_raw_inputs(run_job, prepared, tmp_path, name):
+    task = keras_tasks.TASKS[name]
+    folder = prepared(function=f"keras_tasks:{name}_data", **task.dataset)
+    file = tmp_path / "model.keras"
+    training = {"epochs": EPOCHS, "batch_size": BATCH, "early_stopping": False, **task.training}
+    line = run_job(
+        f"keras_tasks:{name}", data=folder, objective="val_loss", params={}, training=training, save_to=str(file)
+    )
+    assert isinstance(line.last, Finished), line.last
+    assert line.last.model_note is None
+    epochs = [event.metrics for event in line.events if isinstance(event, EpochDone)]
+    curves, test = script_of(name, folder)
+    for mine, theirs in zip(epochs, curves, strict=True):
+        assert {key: mine[f"val_{key}"] for key in theirs} == pytest.approx(theirs, rel=1e-4, abs=1e-5)
+    if line.last.best_epoch == EPOCHS:
+        assert {key: line.last.test[key] for key in test} == pytest.approx(test, rel=1e-4, abs=1e-5)
+    assert_predicts_as_tested(task, name, file, line.last.test)
+
+
+def assert_predicts_as_tested(task, name, file: Path, tested):
+    """The exported model, on the inputs as they came, has the loss that was logged for the test."""
+    model = keras.saving.load_model(file)
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(getattr(keras_tasks, f"{name}_data")()["test"])
+    if task.target == "y":
+        found = model.evaluate(x, y, sample_weight=weights, batch_size=512, return_dict=True, verbose=0)
+        assert found["loss"] == pytest.approx(tested["loss"], abs=1e-4)
