@@ -134,7 +134,7 @@ def test_a_parameter_with_the_name_of_a_column_does_not_replace_it(tmp_path: Pat
     assert len(chosen(frame, '"params.epochs" >= 7', None)) == 3
 
 
-def test_what_is_not_there_is_named_with_the_nearest(store: str) -> None:
+def test_unknown_studies_and_columns_are_named_with_the_nearest_known(store: str) -> None:
     with pytest.raises(NotFound, match=r"no study 'ss'.*did you mean s"):
         hpo.compare("ss", storage=store)
     with pytest.raises(UserError, match="there is no column dept; did you mean depth"):

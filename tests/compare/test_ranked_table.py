@@ -110,7 +110,7 @@ def test_of_two_floors_the_larger_counts_and_of_losses_the_least_is_best() -> No
     assert [round(gap, 6) for gap in accuracy["behind"].dropna()] == [0, 0.2, 0.4, 0.2, 0.4, 0]
 
 
-def test_the_first_few_of_those_for_which_an_expression_holds() -> None:
+def test_where_filters_rows_and_top_keeps_the_first_of_them() -> None:
     frame = table([ONE])
     assert chosen(frame, None, None) is frame
     assert chosen(frame, None, 2)["trial"].tolist() == [1, 3]

@@ -50,7 +50,7 @@ def url(tmp_path: Path) -> str:
     return url
 
 
-def test_the_same_as_the_ordinary_reading(url: str) -> None:
+def test_reading_tables_directly_gives_what_optuna_reads(url: str) -> None:
     at_once = lines_read_quickly(url)
     assert at_once == [line_of(view) for view in read_studies((), storage=url)]
     assert at_once is not None
@@ -69,13 +69,13 @@ def test_a_finished_study_reads_the_same(finished: Path) -> None:
 @pytest.mark.parametrize(
     "change", ["UPDATE version_info SET schema_version = 13", "UPDATE alembic_version SET version_num = 'v9'"]
 )
-def test_tables_of_another_version_are_left_to_optuna(url: str, change: str) -> None:
+def test_tables_of_another_version_are_read_by_optuna(url: str, change: str) -> None:
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
         connection.execute(change)
     assert lines_read_quickly(url) is None
 
 
-def test_what_is_no_file_of_studies_is_left_to_the_ordinary_reading(tmp_path: Path) -> None:
+def test_only_sqlite_databases_with_optunas_tables_are_read_directly(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("no database, but long enough to be looked at" * 30)
     assert lines_read_quickly("postgresql://localhost/studies") is None
     assert lines_read_quickly("sqlite://") is None
@@ -88,7 +88,7 @@ def test_a_locked_store_is_waited_for(url: str, monkeypatch: pytest.MonkeyPatch)
     assert [line.study for line in study_lines(storage=url)] == ["s", "smaller", "empty"]
 
 
-def test_it_imports_little_and_leaves_nothing_behind(url: str, tmp_path: Path) -> None:
+def test_hpo_list_imports_little_and_writes_nothing(url: str, tmp_path: Path) -> None:
     before = sorted(path.name for path in tmp_path.iterdir())
     code = (
         "import sys\nsys.argv = ['hpo', 'list']\nfrom hpo.cli.main import command\nassert command() == 0\n"

@@ -76,7 +76,7 @@ def test_each_pause_is_left_out_of_the_clock_and_what_overlaps_counts_once() -> 
     assert line.by_trials == pytest.approx((0.2 + 0.4 + 0.6 + 0.8 + 0.9) / 5)
 
 
-def test_what_still_runs_and_what_has_no_times_does_not_count() -> None:
+def test_running_trials_and_trials_without_times_are_not_counted() -> None:
     running = replace(trial(1, None, 10, 20), state="running", ended=None)
     begun = replace(trial(2, 0.9, 20, 30), started=None)
     (line,) = summaries([study("s", trial(0, 0.5, 0, 10), running, begun)])

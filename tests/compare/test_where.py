@@ -41,7 +41,7 @@ FRAME = pd.DataFrame(
         ("""state = '"depth"'""", []),
     ],
 )
-def test_rows_for_which_it_holds(expression: str, depths: list[int]) -> None:
+def test_an_expression_keeps_the_rows_for_which_it_holds(expression: str, depths: list[int]) -> None:
     found = where(FRAME, expression)
     assert found["depth"].tolist() == depths
     assert list(found.columns) == list(FRAME.columns)

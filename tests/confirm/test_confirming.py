@@ -89,7 +89,7 @@ def pairs(url: str, state: str = "complete") -> list[tuple[int, int]]:
     return [(one.confirms.trial, one.confirms.ordinal) for one in runs if one.confirms and one.state == state]
 
 
-def test_seed_by_seed_over_all_finalists(confirmed):
+def test_each_seed_is_run_for_all_finalists_before_the_next_seed(confirmed):
     first, second, third = best_trials(confirmed)[:3]
     assert pairs(confirmed) == [(trial, ordinal) for ordinal in (1, 2, 3) for trial in (first, second, third)]
 
@@ -198,7 +198,7 @@ def test_a_finalist_that_fails_in_the_first_round_does_not_race_on(url):
     assert len(next(one for one in found(url, record).finalists if one.trial == best_trials(url)[0]).failures) == 4
 
 
-def test_what_is_kept_is_read_with_the_study(url):
+def test_a_stored_confirmation_is_read_with_its_study(url):
     _, record = confirm(url)
     kept = found(url, record)
     with sole_coordinator(url, "s") as lock:

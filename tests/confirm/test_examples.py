@@ -34,5 +34,5 @@ def test_folds_hold_out_together_what_each_holds_out(more, validation):
     assert _examples(view({"sizes": SIZES, **more})) == {"validation": validation, "test": 30}
 
 
-def test_what_is_not_recorded_is_not_counted():
+def test_studies_that_kept_no_sizes_of_parts_have_no_number_of_examples():
     assert _examples(view({})) == {}

@@ -106,7 +106,7 @@ def test_whole_numbers_of_a_table_are_classes_where_there_are_few_of_them(y, is_
     assert read(y, is_table=is_table).task == task
 
 
-def test_one_row_that_is_not_as_the_others_decides() -> None:
+def test_one_row_that_is_not_one_hot_makes_the_task_regression() -> None:
     rows = np.eye(3)[[0, 1, 2, 0]]
     for row, wrong in ((3, [0, 0, 0]), (2, [0, 1, 1]), (1, [0, 0, 2])):
         odd = rows.copy()

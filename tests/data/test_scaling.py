@@ -55,7 +55,7 @@ def test_constant_columns_become_zero(method: Method) -> None:
     assert (moments(black).scaling(method).apply(black) == 0).all()
 
 
-def test_none_and_defaults() -> None:
+def test_scaling_none_changes_nothing_and_the_default_follows_the_shape() -> None:
     x = RNG.normal(size=(5, 2)).astype(np.float32)
     np.testing.assert_array_equal(moments(x).scaling("none").apply(x), x)
     assert [default_method(shape) for shape in ((4,), (5, 4), (8, 8, 1))] == ["standard", "standard", "minmax"]
@@ -65,7 +65,9 @@ def test_none_and_defaults() -> None:
     ("shape", "numbered", "method"),
     [((20,), True, "none"), ((20,), False, "standard"), ((8, 8, 1), True, "minmax"), ((12, 3), True, "none")],
 )
-def test_what_numbers_things_is_left_as_it_is(shape: tuple[int, ...], numbered: bool, method: Method) -> None:
+def test_integers_that_are_ids_are_not_scaled_by_default(
+    shape: tuple[int, ...], numbered: bool, method: Method
+) -> None:
     assert default_method(shape, numbered) == method
 
 

@@ -115,7 +115,7 @@ def test_samples_of_one_time_stay_together(folds: int | None) -> None:
         assert times[validation].max() < times[rows.test].min()
 
 
-def test_what_cannot_be_divided_so(tmp_path: Path) -> None:
+def test_data_that_cannot_be_divided_by_time_or_group_are_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="all 50 samples have the same time"):
         cut(np.zeros(50), validation={"time": "t"})
     assert len(cut(np.repeat([0, 1, 2], [45, 2, 3]), validation={"time": "t"}, test=3).validation) == 2

@@ -40,7 +40,7 @@ def test_a_table_is_read_however_it_was_written(tmp_path: Path, name: str, conte
     assert (note is None and not table.notes) or any(note in found for found in table.notes if note)
 
 
-def test_what_is_set_is_not_told_from_the_file(tmp_path: Path) -> None:
+def test_a_given_format_of_a_table_is_not_guessed_from_the_file(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_bytes(written(";", ",").encode("latin-1"))
     table = read_table_file(file, Format(";", ",", "latin-1"))

@@ -53,7 +53,7 @@ def test_fixed_values_are_kept_and_decide_what_exists() -> None:
         assert (config["activation"], config["depth"], "momentum" in config) == ("tanh", 3, True)
 
 
-def test_distances() -> None:
+def test_distances_of_configurations_follow_the_kinds_of_their_parameters() -> None:
     """Names are equally far from each other, numbers in a list by their order, ranges by their scale."""
     cube = Cube(SPACE)
     base = next(SPACE.examples(0))

@@ -19,7 +19,7 @@ def rows(count: int, units: tuple[int, ...] = (1, 4, 9)) -> Rows:
     return Rows(points, trials, after, (scores - scores.mean()) / scores.std())
 
 
-def test_gradient() -> None:
+def test_the_gradient_of_the_posterior_is_the_numeric_one() -> None:
     shape = Shape(OWNERS, 9)
     posterior = _Posterior(shape, rows(6))
     for at in (shape.prior, shape.prior + 0.3):
@@ -27,7 +27,7 @@ def test_gradient() -> None:
         assert posterior(at)[1] == pytest.approx(numeric, rel=1e-3, abs=1e-3)
 
 
-def test_it_learns_which_configurations_end_well() -> None:
+def test_the_model_of_curves_learns_which_configurations_end_well() -> None:
     process, data = CurveProcess(Shape(OWNERS, 9)), rows(30)
     process.fit(data)
     process.condition(data)

@@ -182,7 +182,7 @@ def test_failures_and_trials_without_a_score_do_no_harm() -> None:
     assert not SPACE.complaints(schedule.propose(31, 0, {}))
 
 
-def test_what_the_model_sees() -> None:
+def test_the_model_of_curves_sees_the_best_so_far_and_a_failure_as_the_worst_score() -> None:
     known: list[tuple[list[float], End | None]] = [([1, 3, 2], None), ([5, 4], "final"), ([7], "failed"), ([2], "gone")]
     history = History(Cube(SPACE), 3)
     for number, (curve, how) in enumerate(known):

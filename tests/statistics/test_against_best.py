@@ -14,7 +14,7 @@ def table(*rows: list[float]) -> dict[int, dict[int, float]]:
     return {one: dict(enumerate(row)) for one, row in enumerate(rows, 1)}
 
 
-def test_of_two_it_is_the_paired_t_test() -> None:
+def test_two_configurations_get_the_p_value_of_the_paired_t_test() -> None:
     (found,) = p_values(fitted(table(LEAD, NEXT)), 1, 1).values()
     # Two-sided, since which of them would be the best was not known.
     assert found == pytest.approx(stats.ttest_rel(LEAD, NEXT).pvalue, abs=0.006)
@@ -26,7 +26,7 @@ def test_losses_are_compared_the_other_way_round() -> None:
     assert p_values(fitted(table(*(-rows).tolist())), 1, -1) == pytest.approx(higher)
 
 
-def test_a_set_of_equals_beside_one_that_is_far_worse() -> None:
+def test_one_that_is_far_worse_makes_none_of_the_equal_ones_worse() -> None:
     rng = np.random.default_rng(0)
     rows = [*rng.normal(0.9, 0.006, (4, 5)).tolist(), (0.5 + rng.normal(0, 0.006, 5)).tolist()]
     model = fitted(table(*rows))
@@ -36,7 +36,7 @@ def test_a_set_of_equals_beside_one_that_is_far_worse() -> None:
     assert min(found.values()) > 0.05
 
 
-def test_without_a_residual_nothing_is_claimed() -> None:
+def test_runs_that_leave_no_residual_give_no_p_values() -> None:
     assert p_values(fitted({1: {1: 0.9}, 2: {1: 0.5}}), 1, 1) == {}
     assert p_values(fitted({1: {1: 0.9, 2: 0.8}, 2: {3: 0.5, 4: 0.4}}), 1, 1) == {}
     assert p_values(fitted({1: {1: 0.9, 2: 0.8}}), 1, 1) == {}

@@ -30,7 +30,7 @@ def said(found: Confirmation, objective: Objective = ACCURACY) -> list[str]:
     return list(sentences(found, objective))
 
 
-def test_the_one_finalist_is_used_and_nothing_else_is_said() -> None:
+def test_a_confirmation_of_one_finalist_recommends_it_and_compares_nothing() -> None:
     assert said(confirmation(finalist(3, p_value=None), chosen=3)) == [
         "Use trial 3: val_accuracy 0.9000 (0.8800 to 0.9300 at 95%), 3 seeds.",
         "The search overstated it by 0.0300: its score there was 0.9300.",
@@ -54,7 +54,7 @@ def test_the_search_overstates_what_was_better_there(
     assert overstated(finalist(3, None), objective) is None
 
 
-def test_a_cheaper_one_is_chosen_for_its_size_or_its_time() -> None:
+def test_a_cheaper_finalist_among_the_tied_is_recommended_for_its_size_or_its_time() -> None:
     first, second, third = finalist(1, 0.92, p_value=None), finalist(2, 0.91, model_parameters=50), finalist(4, 0.905)
     told = said(confirmation(first, second, third, chosen=2))
     assert told[1:3] == [
@@ -76,7 +76,7 @@ def test_where_the_best_mean_is_chosen_the_others_that_are_tied_are_named() -> N
     assert not any("has the best mean" in line for line in told)
 
 
-def test_what_was_set_aside_is_said_with_its_reason() -> None:
+def test_each_finalist_that_is_not_chosen_is_named_with_the_reason() -> None:
     worse = [finalist(number, 0.8, tied=False, p_value=0.001) for number in (5, 6)]
     out = finalist(7, 0.7, tied=False, p_value=0.0001, stopped_early=True, values={1: 0.7})
     unstable = finalist(8, 0.95, tied=False, failures={1: "nonfinite", 2: "nonfinite", 3: "timeout"}, p_value=None)
@@ -96,7 +96,7 @@ def test_what_was_set_aside_is_said_with_its_reason() -> None:
     assert not any("told apart" in line or "small differences" in line for line in told)
 
 
-def test_the_margin_says_what_it_may_cost() -> None:
+def test_a_choice_within_the_margin_says_how_much_worse_it_may_be() -> None:
     first, second = finalist(1, 0.92, p_value=None), finalist(2, 0.91, model_parameters=50)
     told = said(confirmation(first, second, chosen=2, margin=0.02, may_cost=0.0345))
     assert told[1] == (

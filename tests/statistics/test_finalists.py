@@ -109,7 +109,7 @@ def test_in_a_race_fresh_seeds_say_what_to_expect() -> None:
     assert "Out of the race after 2 seeds: trials 3 and 4." in told
 
 
-def test_of_losses_the_lowest_leads():
+def test_the_finalist_with_the_lowest_mean_loss_leads():
     got = found(runs(1, [0.30, 0.31, 0.32]), runs(2, [0.10, 0.11, 0.13], searched=0.09), objective=LOSS)
     assert [one.trial for one in got.finalists] == [2, 1]
     assert got.chosen == 2
@@ -146,7 +146,7 @@ def test_a_finalist_alone_is_chosen():
     assert (got.chosen, got.winner.p_value, got.winner.tied) == (1, None, True)
 
 
-def test_those_that_failed_least_often_may_lead_and_those_without_runs_come_last():
+def test_only_finalists_with_the_fewest_failures_may_lead_and_those_without_scores_come_last():
     got = found(
         runs(1, [None, None, 0.99, 0.98]), runs(2, [0.9, 0.91, None]), runs(3, [0.95, None, 0.97]), runs(4, [None]),
         runs(5, [0.2], searched=0.99),
@@ -156,7 +156,7 @@ def test_those_that_failed_least_often_may_lead_and_those_without_runs_come_last
     assert (line(got, 4).validation, line(got, 5).validation) == (None, None)
 
 
-def test_what_is_not_known_of_a_cost_is_no_saving():
+def test_a_finalist_of_unknown_size_is_not_taken_for_a_cheaper_one():
     unknown, known = runs(1, [0.95, 0.97, 0.96], size=0), runs(2, [0.95, 0.96, 0.96], size=5000)
     got = confirmation_of([unknown, known], ACCURACY, Basis(margin=0.01))
     assert (leader(got).trial, got.chosen) == (1, 2)

@@ -9,7 +9,7 @@ from hpo.statistics.intervals import Deviation, Selected, pooled
 SCORES = [0.92, 0.92, 0.94, 0.96, 0.96]
 
 
-def test_of_one_configuration_it_is_students() -> None:
+def test_the_interval_of_one_configuration_is_students() -> None:
     deviation = pooled({3: dict(enumerate(SCORES))})
     assert deviation is not None
     assert (deviation.value, deviation.freedom) == (pytest.approx(0.02), pytest.approx(4))

@@ -37,7 +37,7 @@ def test_the_best_means_go_on_once_all_runs_of_the_round_have_ended() -> None:
     assert entrants(low, [1, 2, 3], outcomes())[1] == (2, 3)
 
 
-def test_what_failed_goes_on_only_where_others_failed_as_often() -> None:
+def test_finalists_with_failed_runs_race_on_only_if_the_others_failed_as_often() -> None:
     failed = outcomes(_1=[0.9, None, 0.9], _2=[None, 0.7, 0.7], _3=[0.8, None, None])
     assert entrants(RULE, [1, 2, 3, 4], failed)[1] == (1, 4)
     assert entrants(RULE, [1, 2, 3], outcomes(_1=[None] * 3, _2=[None] * 3))[1] == (1, 3)

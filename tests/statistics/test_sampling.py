@@ -34,14 +34,14 @@ def confirmation(metric: str = "val_accuracy", mean: float = 0.9, *, splits: boo
         ("val_loss", lambda rng, shape: rng.exponential(0.3, shape), np.mean),
     ],
 )
-def test_it_is_the_spread_of_the_score_over_drawn_examples(metric, drawn, score) -> None:
+def test_the_sampling_interval_is_the_spread_of_scores_over_drawn_examples(metric, drawn, score) -> None:
     scores = score(drawn(np.random.default_rng(0), (4_000, COUNT)), axis=1)
     found = sampled(metric, float(np.mean(scores)), COUNT)
     assert (found.below + found.above) / 2 == pytest.approx(1.96 * np.std(scores), rel=0.06)
     assert found.exact is (metric == "val_accuracy")
 
 
-def test_near_its_ends_an_accuracy_reaches_further_away_from_them() -> None:
+def test_an_accuracy_near_1_has_wilsons_longer_side_below() -> None:
     # Wilson's intervals for all of 30 and for 360 of 400 examples.
     perfect, usual = sampled("accuracy", 1.0, 30), sampled("accuracy", 0.9, COUNT)
     assert (perfect.below, perfect.above) == (pytest.approx(0.1135, abs=1e-4), 0.0)
