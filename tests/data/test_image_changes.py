@@ -63,7 +63,9 @@ def test_copies_are_kept_beside_the_parts_and_change_none_of_them(tmp_path: Path
         ),
     ],
 )
-def test_changes_that_do_not_suit_the_data_are_refused_at_their_key(options: dict[str, object], key: str, message: str) -> None:
+def test_changes_that_do_not_suit_the_data_are_refused_at_their_key(
+    options: dict[str, object], key: str, message: str
+) -> None:
     with pytest.raises(DataError, match=message) as caught:
         load(DatasetSpec.model_validate({"name": "iris", **options}), [])
     assert ".".join(caught.value.key) == f"dataset.{key}"
