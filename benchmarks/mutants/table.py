@@ -58,7 +58,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "training/folds.py": ("tests/training/test_fold_line.py", "tests/training/test_cross_validation.py"),
     "training/learning_rate.py": ("tests/training/test_learning_rate.py",),
     "training/class_weights.py": ("tests/training/test_class_weights.py",),
-    "training/compiling.py": ("tests/training/test_compiling.py",),
+    "training/compiling.py": ("tests/training/test_compiling.py", "tests/training/test_heads.py"),
     "training/graph.py": ("tests/training/test_graph.py", "tests/training/test_fresh_batches.py"),
     "training/template.py": ("tests/training/test_template.py",),
 }
