@@ -1,25 +1,31 @@
 """What an experiment and its search space must agree on with the data, once these were read."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hpo.config.class_weight import class_weight_mistakes
 from hpo.config.experiment import Experiment
 from hpo.config.metrics import needs_classes
 from hpo.config.space import CategoricalParameter, SearchSpace, in_section
+from hpo.config.training_rules import plain_name
 from hpo.config.whole_metrics import MetricSpec
 from hpo.plan.consistency import Wrong, metric_mistakes, metrics_named
 
 if TYPE_CHECKING:
     from hpo.data.dataset import Dataset, DatasetInfo
 
+Labels = Literal["one-hot labels", "class numbers"]
+_OF_ONE_HOT = ("categorical_accuracy", "top_k_categorical_accuracy", "categorical_crossentropy")
+"""Metrics of Keras's that take one-hot labels; those of class numbers are called sparse_."""
+
 
 def wrong_in_experiment(experiment: Experiment, space: SearchSpace, dataset: "Dataset") -> Iterator[Wrong]:
     """The keys of an experiment that do not suit the data."""
     info = dataset.info
     yield from metric_mistakes(experiment, space, info.task)
+    labels = _labels(experiment, space, info)
     for index, spec in enumerate(experiment.training.metrics):
-        if message := _unsuited(spec, info):
+        if message := _unsuited(spec, info) or _of_other_labels(spec, labels):
             yield ("training", "metrics", index), message
     for key, message in class_weight_mistakes(experiment.training.class_weight, info.class_labels).items():
         yield ("training", "class_weight", *([key] if key else [])), message
@@ -51,6 +57,37 @@ def _unsuited(spec: MetricSpec, info: "DatasetInfo") -> str | None:
         return f"only regression has {spec.name}, and the task is classification"
     if (option := spec.needs_two_classes) and info.classes != 2:
         return f"{spec.name}: {option} {getattr(spec, option)} needs two classes, and the data have {info.classes}"
+    return None
+
+
+def _labels(experiment: Experiment, space: SearchSpace, info: "DatasetInfo") -> Labels | None:
+    """The form of labels that the loss takes, and Keras's metrics with it; None where it is not known here."""
+    varied = {in_section(space.target(name), "training")[:1] for name in space.parameters}
+    if info.classes is None or ("loss",) in varied or ("label_smoothing",) in varied:
+        return None
+    training, loss = experiment.training, experiment.training.loss
+    if loss is None:
+        if space.model not in ("mlp", "cnn") or "output_activation" in space.parameters:
+            return None
+        loss = "categorical_crossentropy" if info.one_hot else "sparse_categorical_crossentropy"
+    if plain_name(loss) == "categoricalcrossentropy":
+        return "one-hot labels"
+    if plain_name(loss) != "sparsecategoricalcrossentropy":
+        return None
+    # Keras smooths one-hot labels alone.
+    return "one-hot labels" if training.label_smoothing else "class numbers"
+
+
+def _of_other_labels(spec: MetricSpec, labels: Labels | None) -> str | None:
+    """Why a metric of Keras's would fail, or count wrong, with labels of this form; None where it would not."""
+    for of_one_hot in _OF_ONE_HOT:
+        of_numbers = f"sparse_{of_one_hot}"
+        for name, takes, instead in (
+            (of_one_hot, "one-hot labels", of_numbers),
+            (of_numbers, "class numbers", of_one_hot),
+        ):
+            if spec.kind is None and labels not in (None, takes) and plain_name(spec.name) == plain_name(name):
+                return f"{spec.name} takes {takes}, and the loss takes {labels}; {instead} is the same figure"
     return None
 
 

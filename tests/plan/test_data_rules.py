@@ -85,3 +85,15 @@ def test_what_needs_two_classes_or_all_of_them(refused, tmp_path):
     (undefined,) = refused("metrics: [auc, pr_auc]", objective="val_auc", **three)
     assert undefined.startswith("exp.yaml:7: objective: val_auc is not defined, since the validation part has no")
     assert refused("metrics: [auc, pr_auc]", objective="val_pr_auc", **three) == []
+
+
+def test_metrics_of_other_labels_than_the_loss_takes(refused):
+    every = "metrics: [categorical_accuracy, SparseTopKCategoricalAccuracy]"
+    numbers = "takes one-hot labels, and the loss takes class numbers; sparse_categorical_accuracy is the same figure"
+    assert refused(every) == [f"exp.yaml:9: training.metrics[0]: categorical_accuracy {numbers}"]
+    (one_hot,) = refused(f"{every}\n  loss: categorical_crossentropy")
+    assert "SparseTopKCategoricalAccuracy takes class numbers, and the loss takes one-hot labels" in one_hot
+    # Labels are smoothed as one-hot rows. Of a loss that varies nothing is known.
+    assert len(refused(f"{every}\n  label_smoothing: 0.1")) == 1
+    loss = "{type: categorical, choices: [categorical_crossentropy, kl_divergence]}"
+    assert refused(every, parameter=f"loss: {loss}") == []
