@@ -20,6 +20,7 @@ from hpo.data.several import as_keras
 from hpo.training import keras_compat
 from hpo.training.augmentation import Augment
 from hpo.training.compiling import labels_for
+from hpo.training.lean_step import lean_step_of
 from hpo.training.state import Traced
 from hpo.training.tensors import NOTHING, Tensors, prepared, shared
 
@@ -65,6 +66,7 @@ class GraphLoop:
         self._make_variables()
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
+        self._lean = lean_step_of(model, part)
         self._traced: set[bool] = set()
         self._known: dict[bool, Traced] = {}
         self.pace: dict[str, float] = {}
@@ -217,16 +219,22 @@ class GraphLoop:
         end: tf.Tensor,
         rates: tf.Tensor | None = None,
     ) -> None:
-        part = self._parts["training"]
+        part, lean = self._parts["training"], self._lean
 
-        def step(index: tf.Tensor) -> tf.Tensor:
+        def step(index: tf.Tensor, *sums: tf.Tensor) -> list[tf.Tensor]:
             if rates is not None:
                 self._model.optimizer.learning_rate.assign(rates[index])
             rows = order[index * batch_size : (index + 1) * batch_size]
-            self._model.train_step(self._batch(part.each(lambda one: tf.gather(one, rows)), self.augment))
-            return index + 1
+            batch = self._batch(part.each(lambda one: tf.gather(one, rows)), self.augment)
+            if lean is not None:
+                return [index + 1, *lean.step(batch, sums)]
+            self._model.train_step(batch)
+            return [index + 1]
 
-        tf.while_loop(lambda index: index < end, step, [start], parallel_iterations=1)
+        begun = [] if lean is None else lean.begin()
+        done = tf.while_loop(lambda index, *_: index < end, step, [start, *begun], parallel_iterations=1)
+        if lean is not None:
+            lean.end(done[1:])
 
     def _test_steps(self, x: Any, y: Any, weights: Any, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor | None:
         part = Tensors(x, y, weights)

@@ -199,19 +199,46 @@ class _FusedAdam(keras.optimizers.Adam):  # type: ignore[misc]
             # Keras squares the rows of a sparse gradient one by one, those that are named twice too.
             super().update_step(gradient, variable, learning_rate)
             return
+        self._apply(gradient, variable, learning_rate, self._powers(self.iterations + 1, variable.dtype))
+
+    def lean(self, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable], step: tf.Tensor) -> None:
+        """Applies all gradients of a step, counted from 1, to their variables; those without a gradient stay."""
+        powers, rate = self._powers(step, "float32"), self.learning_rate.value
+        for gradient, variable in zip(gradients, variables, strict=True):
+            if gradient is not None:
+                self._apply(gradient, variable, rate, powers)
+
+    def _powers(self, step: tf.Tensor, kind: str) -> list[tf.Tensor]:
+        step = tf.cast(step, kind)
+        return [tf.pow(tf.constant(beta, kind), step) for beta in (self.beta_1, self.beta_2)]
+
+    def _apply(
+        self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor, powers: Sequence[tf.Tensor]
+    ) -> None:
         index = self._get_variable_index(variable)
         kind = variable.dtype
-        step = tf.cast(self.iterations + 1, kind)
-        beta_1, beta_2 = tf.constant(self.beta_1, kind), tf.constant(self.beta_2, kind)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].handle,
             v=self._velocities[index].handle,
-            beta1_power=tf.pow(beta_1, step),
-            beta2_power=tf.pow(beta_2, step),
+            beta1_power=powers[0],
+            beta2_power=powers[1],
             lr=tf.cast(learning_rate, kind),
-            beta1=beta_1,
-            beta2=beta_2,
+            beta1=tf.constant(self.beta_1, kind),
+            beta2=tf.constant(self.beta_2, kind),
             epsilon=tf.constant(self.epsilon, kind),
             grad=tf.cast(gradient, kind),
         )
+
+
+LeanAdam = Callable[[Sequence[tf.Tensor], Sequence[keras.Variable], tf.Tensor], None]
+"""Takes the gradients and the variables of a step, and its number, counted from 1."""
+
+
+def lean_adam(optimizer: keras.optimizers.Optimizer) -> LeanAdam | None:
+    """The step of an Adam that `fuse_adam` has changed, without clipping and weight decay, which it leaves out."""
+    beside = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "gradient_accumulation_steps")
+    if type(optimizer) is not _FusedAdam or any(getattr(optimizer, name) for name in beside):
+        return None
+    moves = isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
+    return None if moves or optimizer.loss_scale_factor is not None else optimizer.lean
