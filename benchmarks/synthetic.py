@@ -13,8 +13,8 @@ import sqlalchemy
 from optuna.distributions import distribution_to_json
 from optuna.trial import BaseTrial, FrozenTrial
 
+from hpo.cli.reuse.import_trials import frozen
 from hpo.plan.plan import Plan, load_plan
-from hpo.reuse.import_trials import frozen
 from hpo.storage.open import open_storage
 from hpo.study.definition import Definition
 from hpo.study.failure import Failure

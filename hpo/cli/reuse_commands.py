@@ -9,7 +9,7 @@ import typer
 from hpo.cli.options import Assignments, ExperimentFile, Home, Json, Name, Storage, StudyName, TrackingUri
 
 if TYPE_CHECKING:
-    from hpo.reuse.extend import Begun, Options
+    from hpo.cli.reuse.extend import Begun, Options
 
 
 def log(
@@ -25,8 +25,8 @@ def log(
     already stay as they are.
     """
     from hpo.cli.json_output import print_json
+    from hpo.cli.reuse.log_again import log_again
     from hpo.cli.reuse_output import logged_json, print_logged
-    from hpo.reuse.log_again import log_again
     from hpo.text.console import console
 
     logged = log_again(study, uri, home=home, storage=storage, console=console(stderr=json))
@@ -46,7 +46,7 @@ def extend(
 
     Trials of the old study that are within the new ranges are copied, and count as trials of the new one.
     """
-    from hpo.reuse.extend import extend as extend_study
+    from hpo.cli.reuse.extend import extend as extend_study
 
     _begin(lambda options: extend_study(study, experiment, options), experiment, assignments, name, home, storage, json)
 
@@ -64,7 +64,7 @@ def warm_start(
 
     The trials are those of a study or of a KerasTuner project. They do not count as trials of the new study.
     """
-    from hpo.reuse.extend import warm_start as warm_start_study
+    from hpo.cli.reuse.extend import warm_start as warm_start_study
 
     _begin(
         lambda options: warm_start_study(experiment, source, options),
@@ -83,8 +83,8 @@ def _begin(
 ) -> None:
     """Starts a study with past trials, and prints what it has and how to continue."""
     from hpo.cli.json_output import print_json
+    from hpo.cli.reuse.extend import Options
     from hpo.cli.reuse_output import begun_json, print_begun
-    from hpo.reuse.extend import Options
     from hpo.text.console import console
 
     overrides = [*(assignments or ()), *([f"name={name}"] if name else ())]

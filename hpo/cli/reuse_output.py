@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
-from hpo.reuse.extend import Begun
-from hpo.reuse.log_again import LoggedAgain
+from hpo.cli.reuse.extend import Begun
+from hpo.cli.reuse.log_again import LoggedAgain
 
 
 def print_begun(out: Console, begun: Begun, experiment: Path, options: Mapping[str, Sequence[Any]]) -> None:

@@ -120,6 +120,11 @@ def _add_value(name: str, value: Any, code: Code, seen: set[int]) -> None:
         kind = type(value)
         if is_users(kind.__module__):
             _add(kind.__name__, kind, code, seen)
+        if id(value) not in seen:
+            seen.add(id(value))
+            for label, part in getattr(value, "__dict__", {}).items():
+                if isinstance(part, FunctionType | type | MethodType) or is_users(type(part).__module__):
+                    _add(f"{name}.{label}", part, code, seen)
         text = f"...  # {_description(value)}"
     code.constants[name] = text
 

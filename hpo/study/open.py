@@ -9,13 +9,14 @@ import optuna
 
 from hpo.config.experiment import StudySpec
 from hpo.config.redacted import kept_experiment, kept_files
-from hpo.errors import StoreAway, StudyBusy, StudyMismatch
+from hpo.errors import NotFound, StoreAway, StudyBusy, StudyMismatch
 from hpo.storage.abstract_lock import Lock
 from hpo.storage.batched_storage import BatchedStorage
 from hpo.storage.database import Warn
-from hpo.storage.open import opened_patiently
+from hpo.storage.open import open_storage, opened_patiently
 from hpo.study.attributes import DATA, EXPERIMENT, FILES, FOLDERS, IDENTITY, VERSIONS
 from hpo.study.definition import Definition, differences
+from hpo.study.read import confirming_study
 from hpo.study.study import Study
 from hpo.study.tell import as_samplers_see, paused_as_pruned
 from hpo.system.versions import versions
@@ -64,6 +65,21 @@ def open_study(
         # The folders of the last run are stored: the experiment may have been moved since it was begun.
         study.set_user_attr(FOLDERS, list(definition.folders))
     return Study(storage, name, definition, spec)
+
+
+def delete_study(url: str, name: str) -> None:
+    """Deletes a study and its confirming runs from a store, if it has them; the caller holds the study's lock.
+
+    Raises:
+        UserError: the database cannot be opened.
+    """
+    try:
+        storage = open_storage(url, must_exist=True)
+    except NotFound:
+        return
+    for one in (name, confirming_study(name)):
+        with suppress(KeyError):
+            optuna.delete_study(study_name=one, storage=storage)
 
 
 @contextmanager

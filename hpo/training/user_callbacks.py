@@ -1,6 +1,7 @@
 """The user's own Keras callbacks, by import path."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import keras
 
@@ -13,8 +14,10 @@ _OF_BATCHES = (
 )  # fmt: skip
 
 
-def own_callbacks(paths: Sequence[str], folders: Sequence[str]) -> list[keras.callbacks.Callback]:
+def own_callbacks(paths: Sequence[str], folders: Sequence[str], trial: int) -> list[keras.callbacks.Callback]:
     """A callback for each import path of a class, or of a function that returns one.
+
+    TensorBoard writes the logs of a trial into a folder `trial-N` of its own: side by side their events would mix.
 
     Raises:
         ModelError: a path names nothing, or what it makes is no callback.
@@ -23,6 +26,8 @@ def own_callbacks(paths: Sequence[str], folders: Sequence[str]) -> list[keras.ca
     for path, callback in zip(paths, made, strict=True):
         if not isinstance(callback, keras.callbacks.Callback):
             raise ModelError(f"{path}: must make a keras.callbacks.Callback, made {callback!r}")
+        if isinstance(callback, keras.callbacks.TensorBoard):
+            callback.log_dir = str(Path(callback.log_dir) / f"trial-{trial}")
     return made
 
 

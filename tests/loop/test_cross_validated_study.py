@@ -13,6 +13,7 @@ from tiny import tiny
 
 import hpo
 from hpo.cli.preview.check import check
+from hpo.cli.reuse.log_again import log_again
 from hpo.cli.study_output import print_study
 from hpo.cli.trial_output import print_trial, trial_json
 from hpo.confirm.confirming import Confirming
@@ -25,7 +26,6 @@ from hpo.loop.jobs import variants_of
 from hpo.plan.exported_file import read_exported
 from hpo.plan.plan import load_plan
 from hpo.report.page import report
-from hpo.reuse.log_again import log_again
 from hpo.study.definition import Definition
 from hpo.study.read import StudyView, read_study
 from hpo.study.record import TrialRecord

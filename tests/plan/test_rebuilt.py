@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 import hpo
+from hpo.cli.reuse.log_again import log_again
 from hpo.compare.compare import read_studies
 from hpo.confirm.confirm import confirm
 from hpo.errors import FileMistakes
@@ -13,7 +14,6 @@ from hpo.export.script import script_of
 from hpo.loop.jobs import variants_of
 from hpo.plan.exported_file import exported_of, read_exported, write_exported
 from hpo.plan.rebuilt import plan_of_study
-from hpo.reuse.log_again import log_again
 
 OWN = """
 import numpy as np

@@ -4,8 +4,8 @@ import optuna
 import pytest
 from studies import SMALL, definition, flat, run
 
+from hpo.cli.reuse.import_trials import frozen
 from hpo.compare.compare import row
-from hpo.reuse.import_trials import frozen
 from hpo.storage.batched_storage import BatchedStorage
 from hpo.storage.open import open_database
 from hpo.study.failure import Failure

@@ -7,11 +7,11 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from hpo.cli.reuse.import_trials import Past
+from hpo.cli.reuse.keras_tuner_project import KerasTunerTrial
 from hpo.config.experiment import Objective, TrainingSpec
 from hpo.config.parameters import Constant
 from hpo.config.space import SearchSpace
-from hpo.reuse.import_trials import Past
-from hpo.reuse.keras_tuner_project import KerasTunerTrial
 from hpo.storage.optuna_compat import RUNG_PREFIX
 from hpo.study.attributes import ENQUEUED
 from hpo.study.read import StudyView

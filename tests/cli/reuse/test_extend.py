@@ -12,11 +12,11 @@ from tiny import tiny
 from typer.testing import CliRunner
 
 from hpo.cli.commands import app
+from hpo.cli.reuse.extend import Options, extend, warm_start
 from hpo.engines.scripted import ScriptedEngine
 from hpo.errors import NotFound, StudyMismatch, UserError
 from hpo.loop.jobs import variants_of
 from hpo.plan.plan import load_plan
-from hpo.reuse.extend import Options, extend, warm_start
 from hpo.study.read import known_study, read_study
 from hpo.study.record import ranked
 from hpo.training.messages import Failed, Job

@@ -8,10 +8,10 @@ import pytest
 from optuna.trial import TrialState, create_trial
 from studies import OBJECTIVE, SPACE, definition
 
+from hpo.cli.reuse.keras_tuner_project import KerasTunerTrial
+from hpo.cli.reuse.past_trials import Gathered, Unfit, Wanted, fitted, of_project, of_study, same_pruner
 from hpo.config.experiment import Objective
 from hpo.config.space import SearchSpace
-from hpo.reuse.keras_tuner_project import KerasTunerTrial
-from hpo.reuse.past_trials import Gathered, Unfit, Wanted, fitted, of_project, of_study, same_pruner
 from hpo.study.attributes import ENQUEUED
 from hpo.study.failure import Failure
 from hpo.study.read import StudyView

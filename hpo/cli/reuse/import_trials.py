@@ -91,7 +91,7 @@ def frozen(
     """An ended trial as Optuna stores it: parameters, value, the objective after each epoch, result.
 
     Args:
-        space: the study's search space, which holds the configuration; see `hpo.reuse.past_trials.fitted`.
+        space: the study's search space, which holds the configuration; see `hpo.cli.reuse.past_trials.fitted`.
         record: the trial; its origin is a number in the study.
         metric: the objective's metric.
         attributes: user attributes beside hpo's own.

@@ -10,6 +10,8 @@ import pytest
 from studies import INFO, NoData, run_plan
 from tiny import Command, tiny
 
+from hpo.cli.reuse.extend import Options, extend
+from hpo.cli.reuse.log_again import log_again
 from hpo.confirm.confirm import chosen_finalists
 from hpo.confirm.confirming import Confirming
 from hpo.confirm.owed_runs import Wanted
@@ -19,8 +21,6 @@ from hpo.loop.budget import Budget
 from hpo.loop.driving import drive
 from hpo.loop.jobs import Prepared, variants_of
 from hpo.plan.plan import load_plan
-from hpo.reuse.extend import Options, extend
-from hpo.reuse.log_again import log_again
 from hpo.storage.lock import sole_coordinator
 from hpo.study.attributes import CONFIRMS, DATA, JOB
 from hpo.study.read import known_study, read_study

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from optuna import Study
     from rich.console import Console
 
+    from hpo.cli.reuse.import_trials import Past
+    from hpo.cli.reuse.past_trials import Gathered
     from hpo.config.declared import Declared
     from hpo.plan.plan import Plan
-    from hpo.reuse.import_trials import Past
-    from hpo.reuse.past_trials import Gathered
     from hpo.study.definition import Definition
     from hpo.study.read import StudyView
 
@@ -68,10 +68,10 @@ def extend(study: str, experiment: str | Path | Mapping[str, Any], options: Opti
         NotFound: there is no such study.
         StudyMismatch: objective, data, model or training differ, so that scores would not compare.
     """
+    from hpo.cli.reuse.import_trials import carry
+    from hpo.cli.reuse.past_trials import Wanted, of_study, same_pruner
     from hpo.config.declared import Declared
     from hpo.loop.as_begun import decided_as
-    from hpo.reuse.import_trials import carry
-    from hpo.reuse.past_trials import Wanted, of_study, same_pruner
     from hpo.study.attributes import DECLARED
     from hpo.study.read import decided_in, known_study, view_of
     from hpo.study.stored_trial import own_trials
@@ -111,9 +111,9 @@ def warm_start(experiment: str | Path | Mapping[str, Any], source: str | Path, o
         UserError: the new study has trials of its own; no past trial is in its space.
         NotFound: there is no such study, or the folder is no project.
     """
-    from hpo.reuse.import_trials import observe
-    from hpo.reuse.keras_tuner_project import is_project, read_project
-    from hpo.reuse.past_trials import Wanted, of_project, of_study, same_pruner
+    from hpo.cli.reuse.import_trials import observe
+    from hpo.cli.reuse.keras_tuner_project import is_project, read_project
+    from hpo.cli.reuse.past_trials import Wanted, of_project, of_study, same_pruner
     from hpo.study.read import known_study, view_of
 
     options = options or Options()

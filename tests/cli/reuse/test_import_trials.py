@@ -9,8 +9,8 @@ import optuna
 import pytest
 from studies import SPACE, definition, flat, run
 
+from hpo.cli.reuse.import_trials import Past, carry, frozen, observe
 from hpo.config.space import SearchSpace
-from hpo.reuse.import_trials import Past, carry, frozen, observe
 from hpo.study.attributes import OBSERVED
 from hpo.study.failure import Failure
 from hpo.study.read import read_study

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from hpo.cli.reuse.keras_tuner_project import is_project, read_project
 from hpo.config.experiment import Objective
 from hpo.errors import NotFound, UserError
-from hpo.reuse.keras_tuner_project import is_project, read_project
 
 PROJECTS = Path(__file__).parents[1] / "data_files" / "keras_tuner"
 
