@@ -138,7 +138,8 @@ class Tuner:
             self._model(epochs is not None), Space(self._parameters()), data=parts.data, validation=parts.validation,
             test=test_data if test_data is not None else parts.validation, objective=self._objective,
             epochs=self._epochs(epochs or (own.ENDLESS if self._own_fit() else 1)), trials=self.max_trials,
-            workers=self._workers, callbacks=tuple(callbacks or ()), name=self.project_name, home=self._home, progress=verbose != 0,
+            workers=self._workers, callbacks=tuple(callbacks or ()), name=self.project_name, home=self._home,
+            progress=verbose != 0,
             training=training, dataset={"scaling": "none", "target_scaling": "none"},
             study={"seed": self.seed or 0, "retries": self._retries, **self._sections()},
         )  # fmt: skip
