@@ -24,8 +24,9 @@ def noise_floor_sentence(view: "StudyView") -> str | None:
     runs = sum(len(one.values) for one in finalists)
     several = f"{len(finalists)} finalists" if len(finalists) > 1 else "one finalist"
     text = (
-        f"Noise floor of {view.name}: {score(confirmation.noise_floor)}, the standard deviation from seed to seed, "
-        f"from {count(runs)} confirming runs of {several}."
+        f"Noise floor of {view.name}: {score(confirmation.noise_floor)}, the standard deviation from seed "
+        f"{'and split to the next' if confirmation.splits else 'to seed'}, from {count(runs)} confirming runs of "
+        f"{several}."
     )
     scored = sum(trial.score(view.objective) is not None for trial in view.trials)
     if scored < 2:

@@ -225,8 +225,10 @@ def read_features(path: Path, info: DatasetInfo) -> TableSamples:
 
 def _told_of(encoded: Encoded, columns: Sequence[Column]) -> Iterator[str]:
     for name, count in encoded.missing.items():
-        yield f"column {name}: {count} missing values are filled as in training"
+        values = "1 missing value is" if count == 1 else f"{count} missing values are"
+        yield f"column {name}: {values} filled as in training"
     others = {column.name for column in columns if column.has_other}
     for name, (count, first) in encoded.unknown.items():
-        counts_as = "as other" if name in others else "as none of its categories"
-        yield f"column {name}: {count} rows hold a text that is no category, such as {first}, and count {counts_as}"
+        counts_as = "it counts as other" if name in others else "it counts as none of its categories"
+        rows = "1 row holds" if count == 1 else f"{count} rows hold"
+        yield f"column {name}: {rows} a text that is no category, such as {first}: {counts_as}"

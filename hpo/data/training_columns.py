@@ -157,10 +157,12 @@ def _unknown_notes(parts: Mapping[PartName, RawColumns], columns: Sequence[Colum
     for column in columns:
         counts = {name: unknown[column.name] for name, unknown in found.items() if column.name in unknown}
         if counts:
-            rows = " and ".join(f"{count} of the {name} part" for name, (count, _) in counts.items())
+            rows = " and ".join(
+                f"{count} row{'s' * (count != 1)} of the {name} part" for name, (count, _) in counts.items()
+            )
             example = next(iter(counts.values()))[1]
             what = "the number after the last category" if column.ordinal else "none of its categories"
             yield (
-                f"column {column.name}: {rows} hold a text that the training part lacks, such as {example}, and count "
-                f"as {what}, as other texts will in use"
+                f"column {column.name}: texts that the training part lacks, such as {example}, count as {what}, as "
+                f"other texts will in use; they stand in {rows}"
             )

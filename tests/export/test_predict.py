@@ -84,8 +84,8 @@ def test_tables_that_are_not_what_the_model_knows(tmp_path: Path, houses: Datase
 def test_missing_values_and_unknown_texts_are_filled_and_reported(tmp_path: Path, houses: Dataset) -> None:
     table = TABLE.assign(size=[None, *TABLE["size"][1:]], town=["Köln", *TABLE["town"][1:]])
     assert read_samples(csv(tmp_path, table), houses.info).notes == [
-        "column size: 1 missing values are filled as in training",
-        "column town: 1 rows hold a text that is no category, such as Köln, and count as none of its categories",
+        "column size: 1 missing value is filled as in training",
+        "column town: 1 row holds a text that is no category, such as Köln: it counts as none of its categories",
     ]
     refusing = replace(houses.info, fill=None)
     with pytest.raises(DataError, match=r"'size': must have a value in every row, 1 are missing, the first in line 2"):

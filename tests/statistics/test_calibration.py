@@ -31,8 +31,8 @@ def test_the_interval_of_the_winner_covers_its_mean(apart: float, race: bool) ->
 
 @pytest.mark.parametrize(("shared", "race"), [(0.0, True), (0.5, False)])
 def test_equal_finalists_are_rarely_called_worse(shared: float, race: bool) -> None:
-    wrong = Figure("", "", partial(wrongly_worse, truth=(0,) * 5), Confirm(shared=shared)).mean(100, race)
-    assert wrong < 0.05 + within(0.05, 100)
+    wrong = Figure("", "", partial(wrongly_worse, truth=(0,) * 5), Confirm(shared=shared)).mean(300, race)
+    assert wrong < 0.05 + within(0.05, 300)
 
 
 def test_a_gap_of_a_point_is_found() -> None:
