@@ -24,7 +24,7 @@ TOP = 5
 def trial_json(trial: TrialRecord, metric: str) -> dict[str, Any]:
     """A trial for programs."""
     return {
-        "trial": trial.number, "state": trial.state, metric: trial.value, "best_epoch": trial.best_epoch,
+        "trial": trial.number, "state": trial.status, metric: trial.value, "best_epoch": trial.best_epoch,
         "epochs": trial.epochs, "seconds": trial.seconds, "model_parameters": trial.model_parameters,
         "params": dict(trial.params), "test": dict(trial.test), "seed": trial.seed, "attempt": trial.attempt,
         "source": trial.source, "resolved": asdict(trial.resolved) if trial.resolved else None,

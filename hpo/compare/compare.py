@@ -125,7 +125,7 @@ def row(view: "StudyView", trial: "TrialRecord") -> dict[str, Any]:
     return {
         "study": view.name,
         "trial": trial.number,
-        "state": trial.state,
+        "state": trial.status,
         metric: trial.value,
         **({f"{metric}_std": trial.deviations[metric]} if metric in trial.deviations else {}),
         **_confirmed(view, trial),

@@ -1,8 +1,9 @@
 """The experiment file: what to train on, how, and for how long. Every key has a meaning and a unit."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from hpo.config.dataset import Augmentation, DatasetSpec, ExtraTest, Validation
 from hpo.config.engines import ENGINES, engine_meanings
@@ -92,10 +93,11 @@ class Scheduling(Named):
 class StudySpec(Section):
     """How trials are proposed, stopped, counted and stored."""
 
-    schedule: Scheduling = Scheduling(name="one_pass")
+    # These defaults were chosen by measurements with `benchmarks.schedules` and `simulated_peers`; see ARCHITECTURE.md.
+    schedule: Scheduling = Scheduling(name="gp_asha")
     """What trains next, and how far: a name, or a mapping that adds options. gp_asha uses neither sampler nor pruner,
-    asha no pruner. Example: {name: gp_asha, reduction_factor: 3}"""
-    # Both defaults were chosen by measurements with `benchmarks.schedules`; see ARCHITECTURE.md.
+    asha no pruner. Default: one_pass where the file names a sampler or a pruner, otherwise gp_asha.
+    Example: {name: gp_asha, reduction_factor: 3}"""
     sampler: Sampler = Sampler.model_validate({"name": "tpe", "multivariate": False})
     """What proposes the parameters of the next trial: a name, or a mapping that adds options by Optuna's own names.
     Example: {name: tpe, n_startup_trials: 20}"""
@@ -127,6 +129,14 @@ class StudySpec(Section):
     storage: str | None = None
     """SQLAlchemy URL of Optuna's database, where the trials are stored.
     Default: HPO_STORAGE, or optuna.db in the home folder. Example: "postgresql://localhost/studies\""""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _uses_what_it_names(cls, given: Any) -> Any:
+        """A sampler or a pruner is named to be used."""
+        if isinstance(given, Mapping) and "schedule" not in given and {"sampler", "pruner"} & given.keys():
+            return {**given, "schedule": "one_pass"}
+        return given
 
     @property
     def deciders(self) -> list[str]:

@@ -1,9 +1,10 @@
-"""The plan of a study that was begun before, with what its data decided then where its file leaves it open."""
+"""The plan of a study that was begun before, with what was decided for it then where its file leaves it open."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from hpo.config.experiment import Scheduling
 from hpo.errors import HpoError
 from hpo.plan.plan import Plan
 from hpo.storage.database import is_database_error
@@ -11,7 +12,10 @@ from hpo.study.read import decided_before
 
 
 def as_begun(plan: Plan) -> Plan:
-    """The plan with the scaling and the task of its study, if the study exists: the defaults may have changed since."""
+    """The plan with the scaling, the task and the schedule of its study, if the study exists.
+
+    The defaults may have changed since.
+    """
     try:
         decided = decided_before(plan.storage, plan.experiment.name, plan.experiment.dataset.target)
     except HpoError:
@@ -24,9 +28,11 @@ def as_begun(plan: Plan) -> Plan:
     return plan if decided is None else decided_as(plan, decided)
 
 
-def decided_as(plan: Plan, decided: Mapping[str, Any]) -> Plan:
-    """The plan with what was decided (key of the dataset section -> value), where its file leaves it open."""
-    dataset = plan.experiment.dataset
-    unnamed = {key: value for key, value in decided.items() if getattr(dataset, key) is None}
+def decided_as(plan: Plan, decided: Mapping[str, Mapping[str, Any]]) -> Plan:
+    """The plan with what was decided (section -> key -> value), where its file leaves it open."""
+    dataset, study = plan.experiment.dataset, plan.experiment.study
+    unnamed = {key: value for key, value in decided["dataset"].items() if getattr(dataset, key) is None}
     dataset = dataset.model_copy(update=unnamed)
-    return replace(plan, experiment=plan.experiment.model_copy(update={"dataset": dataset}))
+    if "schedule" not in study.model_fields_set:
+        study = study.model_copy(update={"schedule": Scheduling.model_validate(decided["study"]["schedule"])})
+    return replace(plan, experiment=plan.experiment.model_copy(update={"dataset": dataset, "study": study}))

@@ -46,7 +46,7 @@ def time_spent(trials: "Sequence[TrialRecord]") -> list[Spent]:
 
 
 def _kind(trial: "TrialRecord") -> str:
-    return f"failed: {trial.reason}" if trial.state == "failed" else trial.state
+    return f"failed: {trial.reason}" if trial.state == "failed" else trial.status
 
 
 def _training(trial: "TrialRecord") -> float:

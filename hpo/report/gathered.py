@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hpo.compare.sentences import study_sentences
 from hpo.compare.summary import differences, summaries
-from hpo.report import charts, course, figures
+from hpo.report import charts, course, figures, schedule_picture
 from hpo.report.answer import Answer, answer
 from hpo.report.charts import Failures, Spent
 from hpo.report.copied_commands import Stores
@@ -108,6 +108,11 @@ def _figures(source: Source, found: Importances, important: Sequence[str]) -> di
         "history": course.history(source),
         "over_time": course.over_time([source]),
         "curves": course.curves(source),
+        **(
+            {"schedule": schedule_picture.epochs_of_trials(source), "expected": schedule_picture.expected(source)}
+            if schedule_picture.pauses(source)
+            else {}
+        ),
         "parallel": parallel(source),
         "importance": figures.importance(found),
         **(over_both if important else {}),

@@ -24,7 +24,7 @@ def hovers(source: "Source", numbers: Iterable[int]) -> dict[int, str]:
 def _hover(source: "Source", trial: "TrialRecord") -> str:
     choice = source.choice
     chosen = f", {choice.title}" if choice and choice.trial.number == trial.number else ""
-    head = f"<b>trial {trial.number}</b> {trial.state}{chosen}"
+    head = f"<b>trial {trial.number}</b> {trial.status}{chosen}"
     lines = [*_scores(source.view.objective.metric, trial), *_settings(source, trial)]
     return "<br>".join([head, *(_text(line) for line in lines)])
 

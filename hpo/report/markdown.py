@@ -51,7 +51,7 @@ def _table(source: Source) -> list[str]:
 
 def _row(trial: TrialRecord, names: Sequence[str]) -> list[str]:
     return [
-        str(trial.number), trial.state, score(trial.value), str(trial.epochs), duration(trial.seconds),
+        str(trial.number), trial.status, score(trial.value), str(trial.epochs), duration(trial.seconds),
         count(trial.model_parameters), *(setting(trial.params[n]) if n in trial.params else NOTHING for n in names),
     ]  # fmt: skip
 

@@ -78,7 +78,7 @@ def trial_table(source: "Source", links: Mapping[int, str]) -> Table:
 
 
 def _cells(trial: "TrialRecord", names: Sequence[str], links: Mapping[int, str]) -> list[Cell]:
-    state = f"{trial.state}: {trial.reason}" if trial.failure else trial.state
+    state = f"{trial.state}: {trial.reason}" if trial.failure else trial.status
     return [
         Cell(str(trial.number), trial.number, links.get(trial.number)),
         Cell(state),

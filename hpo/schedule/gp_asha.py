@@ -28,7 +28,7 @@ class GpAsha(Schedule):
 
     proposes = True
 
-    def __init__(self, history: History, seed: int, reduction_factor: int = 4, n_startup_trials: int = 8) -> None:
+    def __init__(self, history: History, seed: int, reduction_factor: int = 3, n_startup_trials: int = 8) -> None:
         """`reduction_factor`: one of so many goes on; `n_startup_trials`: random ones before the model decides."""
         super().__init__(history, seed)
         if n_startup_trials < 2:

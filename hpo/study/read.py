@@ -91,8 +91,8 @@ def read_study(url: str, name: str) -> StudyView:
     return view_of(study, url, known)
 
 
-def decided_before(url: str, name: str, target: str | None) -> dict[str, Any] | None:
-    """What the data of a study decided of their section, key -> value; None if there is no such study.
+def decided_before(url: str, name: str, target: str | None) -> dict[str, dict[str, Any]] | None:
+    """What was decided for a study where its file left it open: see `decided_in`; None if there is no such study.
 
     `target`: the column to predict; None too if the study has another.
 
@@ -109,8 +109,8 @@ def decided_before(url: str, name: str, target: str | None) -> dict[str, Any] | 
     return decided_in(known)
 
 
-def decided_in(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """What the data of a study decided of their section, key -> value, by the attributes of the study."""
+def decided_in(attributes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What was decided for a study, by its attributes: section -> key -> value; by the data, or by earlier defaults."""
     dataset, data = attributes[IDENTITY]["dataset"], attributes.get(DATA, {})
     # Earlier versions of hpo scaled no targets.
     found = {"scaling": dataset["scaling"], "target_scaling": dataset.get("target_scaling", "none")}
@@ -120,7 +120,9 @@ def decided_in(attributes: Mapping[str, Any]) -> dict[str, Any]:
     draws = data.get("draws") or ()
     if draws and not any(draw["stratified"] or "method" in draw for draw in draws):
         found["stratify"] = False
-    return found
+    # They knew no other schedule.
+    schedule = attributes[EXPERIMENT].get("study", {}).get("schedule", {"name": "one_pass"})
+    return {"dataset": found, "study": {"schedule": schedule}}
 
 
 @read_patiently
@@ -162,8 +164,10 @@ def view_of(study: optuna.Study, url: str, trials: Sequence[FrozenTrial] | None 
     confirmed, experiment = attributes.get(CONFIRMATION), kept_experiment(attributes[EXPERIMENT])
     if isinstance(dataset := experiment.get("dataset"), Mapping):
         # What is the default may have changed since the study was begun.
-        begun = {key: one for key, one in decided_in(attributes).items() if dataset.get(key) is None}
-        experiment = {**experiment, "dataset": {**dataset, **begun}}
+        decided = decided_in(attributes)
+        begun = {key: one for key, one in decided["dataset"].items() if dataset.get(key) is None}
+        study_section = {**decided["study"], **experiment.get("study", {})}
+        experiment = {**experiment, "dataset": {**dataset, **begun}, "study": study_section}
     return StudyView(
         name=study.study_name,
         identity=hidden_in(attributes[IDENTITY]),

@@ -114,7 +114,12 @@ class TrialRecord:
     @property
     def outcome(self) -> str:
         """The reason of its failure, if it failed; otherwise its state, or that it has paused."""
-        return self.reason or ("paused" if self.paused else self.state)
+        return self.reason or self.status
+
+    @property
+    def status(self) -> str:
+        """Its state as people read it: also that it has paused."""
+        return "paused" if self.paused else self.state
 
     @property
     def paused(self) -> bool:
@@ -214,8 +219,8 @@ def lost(record: TrialRecord, error: str = "its coordinator was killed") -> Tria
 
 
 def count_states(trials: Sequence[TrialRecord]) -> dict[str, int]:
-    """State -> the number of trials in it, in the order in which the states occur."""
-    return dict(Counter(trial.state for trial in trials))
+    """State -> the number of trials in it, in the order in which the states occur; paused ones count as such."""
+    return dict(Counter(trial.status for trial in trials))
 
 
 def count_failures(trials: Sequence[TrialRecord]) -> dict[str, int]:

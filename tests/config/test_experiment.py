@@ -4,7 +4,7 @@ import pytest
 from parsed import override, parse_experiment
 from pydantic import ValidationError
 
-from hpo.config.experiment import EarlyStopping, Experiment, Objective
+from hpo.config.experiment import EarlyStopping, Experiment, Objective, StudySpec
 from hpo.config.section import seconds
 from hpo.config.yaml_file import read_yaml
 from hpo.errors import FileMistakes
@@ -31,6 +31,8 @@ def test_the_smallest_experiment_and_its_defaults(tmp_path):
     assert experiment.objective.direction == "maximize"
     assert experiment.training.epochs == 20
     assert experiment.training.early_stopping == EarlyStopping(patience=3)
+    assert experiment.study.schedule.name == "gp_asha"
+    assert StudySpec.model_validate({"pruner": "none"}).schedule.name == "one_pass"
     assert (experiment.study.sampler.name, experiment.study.sampler.options) == ("tpe", {"multivariate": False})
     assert experiment.study.pruner.name == "successive_halving"
     assert experiment.study.pruner.options == {"min_resource": 1, "reduction_factor": 3}

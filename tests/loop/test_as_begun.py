@@ -101,14 +101,22 @@ def test_targets_of_an_old_study_stay_as_they_are(folder):
     plan = load_plan(experiment, home=folder / "mlruns")
     assert as_begun(plan).experiment.dataset.target_scaling == "standard"
 
-    # The same study as earlier code began it, which knew of no such key.
+    # The same study as earlier code began it, which knew of no such key, and of one schedule.
+    assert as_begun(plan).experiment.study.schedule.name == "gp_asha"
     study = optuna.load_study(study_name="prices", storage=plan.storage)
+    known = study.user_attrs[EXPERIMENT]
+    earlier = {key: value for key, value in known["study"].items() if key != "schedule"}
+    study.set_user_attr(EXPERIMENT, {**known, "study": earlier})
+    assert as_begun(plan).experiment.study.schedule.name == "one_pass"
+    named = load_plan(experiment, ["study.schedule=asha"], home=folder / "mlruns")
+    assert as_begun(named).experiment.study.schedule.name == "asha"
     for attribute in (IDENTITY, EXPERIMENT):
         known = study.user_attrs[attribute]
         dataset = {key: value for key, value in known["dataset"].items() if key != "target_scaling"}
         study.set_user_attr(attribute, {**known, "dataset": dataset})
     view = read_study(plan.storage, "prices")
     assert plan_of_study(view).experiment.dataset.target_scaling == "none"
+    assert plan_of_study(view).experiment.study.schedule.name == "one_pass"
     again = hpo.run(experiment, overrides=["study.trials=2"], home=folder / "mlruns")
     assert again.trials[1].resolved.dataset["target_scaling"] == "none"
     assert again.trials[1].value > 5 * again.trials[0].value

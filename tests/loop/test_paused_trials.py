@@ -15,7 +15,8 @@ from hpo.study.stored_trial import config_of, has_paused
 from hpo.training import checkpoint_file
 from hpo.training.messages import Job, Started
 
-SCHEDULES = ({"name": "gp_asha"}, {"name": "asha"})
+BY_QUARTERS = {"name": "gp_asha", "reduction_factor": 4}
+SCHEDULES = (BY_QUARTERS, {"name": "asha"})
 
 
 def learning(job: Job) -> Iterator[float]:
@@ -129,7 +130,7 @@ def test_a_killed_run_goes_on_with_its_paused_trials(url: str, tmp_path: Path) -
         yield from learning(job)
 
     with pytest.raises(KeyboardInterrupt):
-        run(url, dies, schedule="gp_asha", trials=16)
+        run(url, dies, schedule=BY_QUARTERS, trials=16)
     paused = [trial for trial in known_study(url, "s").trials if has_paused(trial)]
     assert len(paused) > 4
     folder = tmp_path / "checkpoints" / "s"
@@ -142,7 +143,7 @@ def test_a_killed_run_goes_on_with_its_paused_trials(url: str, tmp_path: Path) -
     for trial in paused[2:]:
         name = f"trial-{trial.number:04}.epoch-{len(trial.intermediate_values):05}.{'0' * 64}.npz"
         (folder / name).write_bytes(b"")
-    found = ran(url, {"name": "gp_asha"}, trials=16)
+    found = ran(url, BY_QUARTERS, trials=16)
     outcomes = {trial.number: trial.outcome for trial in found.trials}
     assert outcomes[paused[0].number] == "lost"
     assert {outcomes[trial.number] for trial in paused[1:]} <= {"pruned", "complete"}

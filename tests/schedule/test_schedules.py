@@ -88,8 +88,9 @@ def test_a_study_ends_with_its_best_trial_trained_to_the_end(name: str, workers:
     history = schedule.history
     assert not history.running.any()
     assert history.done[np.argmax(history.merits)] == UNITS
-    assert np.count_nonzero(history.done == UNITS) == (30 if name == "one_pass" else 1)
-    assert set(history.done) <= {1, 4, 16, 20}
+    ended = np.count_nonzero(history.done == UNITS)
+    assert ended == 30 if name == "one_pass" else 1 <= ended <= 4
+    assert set(history.done) <= ({1, 3, 9, 20} if name == "gp_asha" else {1, 4, 16, 20})
 
 
 def test_the_model_finds_better_ones_than_chance_and_proposes_no_configuration_twice() -> None:

@@ -1,0 +1,140 @@
+"""How a schedule spent its epochs, and what its model of curves expects of the trials that it did not finish."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from hpo.config.space import SearchSpace
+from hpo.report.axes import score_axis, whole_axis
+from hpo.report.plotly_json import PRUNED, WEAK, Drawing, Missing, drawing
+from hpo.report.thinning import Source, thin
+from hpo.report.trial_marks import COLORS, points
+from hpo.study.record import TrialRecord
+from hpo.text.values import score
+
+_POINTS, _EXPECTED = 600, 40
+
+
+def pauses(source: Source) -> bool:
+    """Whether the study's schedule pauses trials."""
+    named = source.view.experiment["study"].get("schedule", {"name": "one_pass"})
+    return bool(named["name"] != "one_pass")
+
+
+def epochs_of_trials(source: Source) -> Drawing | Missing:
+    """How far each trial was trained, in the order in which they began."""
+    import plotly.graph_objects as go
+
+    thinned = thin(source.drawn, _POINTS, "points", keep=source.chosen)
+    shown = [trial for trial in source.drawn if trial.number in thinned.numbers]
+    step = _step(source)
+    lines = [(number, end) for trial in shown for number, end in ((trial.number, 0), (trial.number, _units(trial)))]
+    x = [place for number, (trial, _) in enumerate(lines) for place in ([trial] if number % 2 == 0 else [trial, None])]
+    y = [place for number, (_, end) in enumerate(lines) for place in ([end] if number % 2 == 0 else [end, None])]
+    stems = go.Scatter(x=x, y=y, mode="lines", line={"color": WEAK, "width": 1}, hoverinfo="skip", showlegend=False)
+    figure = go.Figure([stems, *points(source, shown, lambda trial: (trial.number, _units(trial)))])
+    paused = [trial for trial in source.view.trials if trial.paused]
+    if paused:
+        figure.add_trace(
+            go.Scatter(
+                x=[trial.number for trial in paused], y=[_units(trial) for trial in paused], mode="markers",
+                name="paused", marker={"symbol": "diamond-open", "size": 8, "color": PRUNED},
+                customdata=[trial.number for trial in paused], cliponaxis=False,
+            )
+        )  # fmt: skip
+    last = max(trial.number for trial in source.view.trials)
+    figure.update_layout(
+        xaxis={"title": "trial, in the order in which they began", **whole_axis(0, last)},
+        yaxis={"title": f"{step}s trained", "rangemode": "tozero"}, showlegend=True, hovermode="closest",
+    )  # fmt: skip
+    total = sum(_units(trial) for trial in source.view.trials)
+    first = sum(_units(trial) == 1 for trial in source.view.trials)
+    alt = f"{step.capitalize()}s that each trial was trained, {total} in all; {first} trials ended after the first one."
+    return drawing(figure, alt, thinned.note)
+
+
+def expected(source: Source) -> Drawing | Missing:
+    """The score that the model of curves expects of unfinished trials at their last epoch; the best ones."""
+    import plotly.graph_objects as go
+
+    ends = _expected_ends(source)
+    by_number = {trial.number: trial for trial in source.drawn if trial.state != "complete"}
+    by_number |= {trial.number: trial for trial in source.view.trials if trial.paused}
+    sign = 1.0 if source.view.objective.direction == "maximize" else -1.0
+    found = sorted((number for number in ends if number in by_number), key=lambda number: -ends[number][0])[:_EXPECTED]
+    if not found:
+        return Missing("No trial was left unfinished that the model of curves could say something of.")
+    middle, low, high = ([sign * ends[number][place] for number in found] for place in range(3))
+    figure = go.Figure(
+        go.Scatter(
+            x=list(map(str, found)), y=middle, mode="markers", name="expected at the last epoch", customdata=found,
+            marker={"size": 7, "color": COLORS["complete"]}, cliponaxis=False,
+            error_y={"type": "data", "symmetric": False, "array": _apart(middle, high),
+                     "arrayminus": _apart(middle, low), "color": WEAK, "width": 2},
+        )
+    )  # fmt: skip
+    reached = [_reached(by_number[number], source) for number in found]
+    figure.add_trace(
+        go.Scatter(
+            x=list(map(str, found)), y=reached, mode="markers", name="reached so far", customdata=found,
+            marker={"size": 7, "color": PRUNED, "symbol": "circle-open"}, cliponaxis=False,
+        )
+    )  # fmt: skip
+    metric = source.view.objective.metric
+    values = [value for value in (*middle, *low, *high, *reached) if value is not None]
+    figure.update_layout(
+        xaxis={"title": "trial", "type": "category"}, yaxis=score_axis(metric, values), showlegend=True,
+        hovermode="closest",
+    )  # fmt: skip
+    best = source.scored[0].value
+    alt = f"{metric} expected of unfinished trials at their last epoch, with 95% intervals; the best has {score(best)}."
+    note = f"the {len(found)} of which most is expected" if len(found) == _EXPECTED else ""
+    return drawing(figure, alt, note)
+
+
+def _apart(values: list[float], others: list[float]) -> list[float]:
+    return [abs(value - other) for value, other in zip(values, others, strict=True)]
+
+
+def _expected_ends(source: Source) -> Mapping[int, tuple[float, float, float]]:
+    from hpo.schedule.cube import Cube
+    from hpo.schedule.expectation import expected_ends
+    from hpo.schedule.history import History
+
+    view = source.view
+    space = SearchSpace.model_validate(view.identity["search_space"])
+    folds = any(trial.fold_lengths for trial in view.trials)
+    units = max([view.identity["training"]["epochs"], 1])
+    if folds:
+        units = max(len(trial.fold_lengths) for trial in view.trials)
+    history = History(Cube(space), units, folds)
+    for trial in view.trials:
+        reports = trial.reports(view.objective.metric)
+        whole = all(name in trial.params for name in space.order if space.active(name, trial.params))
+        if reports and whole and all(map(math.isfinite, reports.values())):
+            _add(history, trial, reports, source)
+    return expected_ends(history, view.identity["seed"])
+
+
+def _add(history: Any, trial: TrialRecord, reports: Mapping[int, float], source: Source) -> None:
+    history.begin(trial.number, trial.params, history.units)
+    for value in reports.values():
+        history.unit_done(trial.number, float(source.view.objective.merit(value)), 1.0)
+    if trial.paused:
+        history.pause(trial.number)
+    else:
+        history.end(trial.number, "final" if trial.state == "complete" else "stopped")
+
+
+def _reached(trial: TrialRecord, source: Source) -> float | None:
+    reports = list(trial.reports(source.view.objective.metric).values())
+    best = max if source.view.objective.direction == "maximize" else min
+    return trial.value if trial.value is not None or not reports else best(reports)
+
+
+def _units(trial: TrialRecord) -> int:
+    return len(trial.fold_lengths) or trial.epochs
+
+
+def _step(source: Source) -> str:
+    return "fold" if any(trial.fold_lengths for trial in source.scored) else "epoch"
