@@ -121,6 +121,15 @@ def _refuse_unstorable(model: str, config: Mapping[str, Any]) -> None:
 
 
 def _parameter(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    parameter = _ranged(kind, config)
+    # KerasTuner fills in the first value where a model declares none.
+    implied = {"Boolean": False, "Choice": (config.get("values") or [None])[0]}.get(kind, config.get("min_value"))
+    if kind != "Fixed" and config.get("default") not in (None, implied):
+        parameter["default"] = config["default"]
+    return parameter
+
+
+def _ranged(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "Boolean":
         return {"type": "boolean"}
     if kind == "Fixed":

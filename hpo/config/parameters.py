@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, PositiveFloat, model_va
 
 from hpo.config.conditions import Condition, Scalar, is_number, same
 from hpo.config.mistakes import show
+from hpo.config.ranges import check_range, size_of
 from hpo.config.section import WHOLE, Section
 
 if TYPE_CHECKING:
@@ -37,9 +38,20 @@ class Parameter(Section):
     """The key that the parameter sets, where it differs from the parameter's name: for a key within a section, or if
     two parameters set the same key. Default: the parameter's name. Example: schedule.warmup_epochs"""
 
+    # It only says where to begin, so it is no part of what defines a study.
+    default: Annotated[Any, Field(exclude=True)] = None
+    """The value in the study's first configuration, unless the study enqueues some. Parameters without one are proposed
+    there, too. Unit: that of the key it sets. Default: none. Example: 0.001"""
+
     @abstractmethod
     def values(self) -> Sequence[Any] | None:
         """All values in order, or None if they cannot be counted."""
+
+    @model_validator(mode="after")
+    def _allows_its_default(self) -> Self:
+        if self.default is not None and (complaint := self.complaint(self.default)):
+            raise ValueError(f"default {complaint}")
+        return self
 
     @property
     def varies(self) -> bool:
@@ -84,7 +96,7 @@ class IntParameter(Parameter):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        _check_range(self.low, self.high, self.log, self.step if self.step != 1 else None)
+        check_range(self.low, self.high, self.log, self.step if self.step != 1 else None)
         return self
 
     def values(self) -> Sequence[int]:
@@ -123,7 +135,7 @@ class FloatParameter(Parameter):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        _check_range(self.low, self.high, self.log, self.step)
+        check_range(self.low, self.high, self.log, self.step)
         if self.step is not None and (self.high - self.low) / self.step > _MOST_STEPS:
             raise ValueError(f"step must give at most {_MOST_STEPS:,} values, got step {self.step:g}")
         return self
@@ -222,7 +234,7 @@ class CategoricalParameter(Parameter):
         if all(map(is_number, self.choices)):
             return min(self.choices), max(self.choices)
         if all(isinstance(choice, list) for choice in self.choices):
-            return min(self.choices, key=_size), max(self.choices, key=_size)
+            return min(self.choices, key=size_of), max(self.choices, key=size_of)
         return self.choices[0], self.choices[0]
 
 
@@ -275,20 +287,3 @@ _Typed = Annotated[
     Field(discriminator="type"),
 ]
 AnyParameter = Annotated[_Typed, BeforeValidator(_typed, json_schema_input_type=_Typed | Scalar | list[Any])]
-
-
-def _check_range(low: float, high: float, log: bool, step: float | None) -> None:
-    if low > high:
-        raise ValueError(f"low must not exceed high, got {low:g} and {high:g}")
-    if not math.isfinite(high - low):
-        raise ValueError(f"high - low must be a finite number, got {low:g} and {high:g}")
-    if log and low <= 0:
-        raise ValueError(f"low must be above 0 for a log scale, got {low:g}")
-    if log and step is not None:
-        raise ValueError(f"log and step exclude each other, got step {step:g}")
-
-
-def _size(value: Any) -> float:
-    if isinstance(value, list):
-        return sum(map(_size, value))
-    return float(value) if is_number(value) else 0.0

@@ -125,6 +125,16 @@ class SearchSpace(Section):
         for _ in range(count):
             yield self._decide(lambda _, parameter: _drawn(parameter, rng))
 
+    def defaults(self) -> Config:
+        """The defaults of the parameters that have one, and that exist with the defaults of those before them."""
+        known: Config = {}
+        for name in self.order:
+            parameter = self.parameters[name]
+            value = parameter.value if isinstance(parameter, Constant) else parameter.default
+            if value is not None and self.active(name, known):
+                known[name] = value
+        return {name: value for name, value in known.items() if not isinstance(self.parameters[name], Constant)}
+
     def uncountable(self) -> list[str]:
         """The names of the parameters whose values a grid cannot enumerate."""
         return [name for name, parameter in self.parameters.items() if parameter.values() is None]

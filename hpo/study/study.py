@@ -186,7 +186,8 @@ class Study:
             # Where no number of trials is set, a grid is done at its end, not exhausted.
             self._exhausted = record is None and self._trials is not None
             return record
-        record = self._next(Wish(ordinal, self._proposed(ordinal, {}) or {}))
+        first = {} if ordinal else self._whole_space.defaults()
+        record = self._next(Wish(ordinal, self._proposed(ordinal, first) or first))
         self._exhausted = record is None
         return record
 

@@ -138,3 +138,12 @@ def test_parameters_that_two_parallel_trials_declare_are_all_kept():
     # The same name under another condition is another hyperparameter.
     assert len(wider.widened(declared(choice("b", [5], [("a", [1])]))).config["space"]) == 4
     assert wider.widened(declared(first, second)) == wider
+
+
+def test_a_declared_default_is_where_a_study_begins_and_an_implied_one_is_not():
+    width = entry("Int", "width", min_value=8, max_value=64, step=8, sampling="linear", default=32)
+    implied = entry("Int", "depth", min_value=1, max_value=4, step=1, sampling="linear", default=1)
+    kind = entry("Choice", "kind", values=["a", "b"], ordered=False, default="b")
+    bias = entry("Boolean", "bias", default=True)
+    found = space(width, implied, kind, bias, choice("other", ["x", "y"]))
+    assert found.defaults() == {"width": 32, "kind": "b", "bias": True}
