@@ -196,7 +196,10 @@ def test_constants_and_a_missing_type(tmp_path):
         ("{type: int, low: 1, high: 2, step: 0}", "x.step: must be at least 1, got 0"),
         ("{type: int, low: 0, high: 2, log: true}", "x: low must be above 0 for a log scale, got 0"),
         ("{type: int, low: 1, high: 9, log: true, step: 2}", "x: log and step exclude each other, got step 2"),
-        ("{type: int, low: 1, high: 2, int: 3}", "x.int: unknown key; valid: when, sets, default, type, low, high, step, log"),
+        (
+            "{type: int, low: 1, high: 2, int: 3}",
+            "x.int: unknown key; valid: when, sets, default, type, low, high, step, log",
+        ),
         ("{type: int, lo: 1, low: 1, high: 2}", "x.lo: unknown key; did you mean low?"),
         ("{type: boolean, low: 1}", "x.low: unknown key; valid: when, sets, default, type"),
         ("{type: float, low: 0.0, high: 1.0, log: true}", "x: low must be above 0 for a log scale, got 0"),
