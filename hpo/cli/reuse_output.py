@@ -41,7 +41,7 @@ def begun_json(begun: Begun) -> dict[str, Any]:
 def print_logged(out: Console, logged: LoggedAgain) -> None:
     """Prints how much of a study MLflow now has."""
     confirming = f" and {logged.confirming_runs} confirming runs" if logged.confirming_runs else ""
-    missing = f"{logged.mended} of these runs were missing or unfinished" if logged.mended else "none was missing"
+    missing = f"{logged.repaired} of these runs were missing or unfinished" if logged.repaired else "none was missing"
     out.print(
         f"Study {logged.study}: {logged.trials} trials{confirming} in {logged.tracking_uri}; {missing}.", soft_wrap=True
     )

@@ -314,7 +314,7 @@ def test_being_lost_costs_no_retries(url):
     assert [trial.attempt for trial in ran.trials] == [0, 1, 2, 0]
 
 
-def test_a_study_that_failed_goes_on_when_the_code_is_mended(url):
+def test_a_study_that_failed_goes_on_when_the_code_is_repaired(url):
     with pytest.raises(StudyFailed):
         run(url, failing("error"), trials=4)
     ran = run(url, flat, trials=4)

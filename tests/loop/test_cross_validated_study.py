@@ -104,7 +104,7 @@ def test_mlflow_has_a_curve_for_each_fold_and_the_deviation(
 ) -> None:
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     whole = log_again("folded", f"sqlite:///{tmp_path / 'mlflow.db'}", home=home)
-    assert (whole.trials, whole.mended) == (4, 4)
+    assert (whole.trials, whole.repaired) == (4, 4)
     trial = best_of(view)
     for folder in (home, tmp_path):
         run, histories = _logged(folder, trial.number)

@@ -36,7 +36,7 @@ def url(tmp_path: Path) -> str:
 
 
 def broken_at(trial: int, fault: Callable[[], None], mend: Callable[[], None], seconds: float = 1.5):
-    """A script whose store is broken in a trial's second epoch and mended after so long; epochs go on meanwhile."""
+    """A script whose store is broken in a trial's second epoch and repaired after so long; epochs go on meanwhile."""
     epochs = []
 
     def script(job: Job) -> Iterator[float]:

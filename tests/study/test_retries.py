@@ -5,6 +5,7 @@ import pytest
 from studies import flat, run
 
 from hpo.study.failure import Failure
+from hpo.study.retries import will_run_again
 from hpo.training.messages import Failed, Lost
 
 
@@ -42,6 +43,9 @@ def test_retries_bound_the_second_tries_and_failed_for_good_counts(url, retries)
     ran = run(url, deaths("killed", 9), trials=1, retries=retries)
     assert ran.states == ["killed"] * (1 + retries)
     assert [trial.attempt for trial in ran.trials] == list(range(1 + retries))
+    stored = optuna.load_study(study_name="s", storage=url).trials
+    tried = [will_run_again(trial, stored[:number], retries) for number, trial in enumerate(ran.trials)]
+    assert tried == [True] * retries + [False]
     assert run(url, flat, trials=1, retries=retries).engine.jobs == []
 
 

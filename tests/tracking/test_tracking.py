@@ -189,28 +189,28 @@ def test_a_killed_coordinator_is_mended_once(uri, home):
         assert tracker.close()
         return look(uri)
 
-    mended = mend()
-    assert set(mended) == {"toy-study", "trial-0000", "trial-0001", "trial-0002"}
-    assert mended["toy-study"]["id"] == left["toy-study"]["id"]
-    assert mended["toy-study"]["status"] == "KILLED"
-    assert mended["trial-0000"] == left["trial-0000"]
-    assert mended["trial-0001"]["status"] == "FAILED"
-    assert mended["trial-0001"]["tags"]["hpo.failure"] == "lost"
-    assert [step for step, _, _ in mended["trial-0001"]["metrics"]["loss"]] == [1, 2, 3]
-    assert mended["trial-0002"]["last"]["best_val_accuracy"] == 0.95
-    start, end = (mended["trial-0002"][name] for name in ("start", "end"))
+    repaired = mend()
+    assert set(repaired) == {"toy-study", "trial-0000", "trial-0001", "trial-0002"}
+    assert repaired["toy-study"]["id"] == left["toy-study"]["id"]
+    assert repaired["toy-study"]["status"] == "KILLED"
+    assert repaired["trial-0000"] == left["trial-0000"]
+    assert repaired["trial-0001"]["status"] == "FAILED"
+    assert repaired["trial-0001"]["tags"]["hpo.failure"] == "lost"
+    assert [step for step, _, _ in repaired["trial-0001"]["metrics"]["loss"]] == [1, 2, 3]
+    assert repaired["trial-0002"]["last"]["best_val_accuracy"] == 0.95
+    start, end = (repaired["trial-0002"][name] for name in ("start", "end"))
     assert (start, end) == tuple(int(m.timestamp() * 1000) for m in (records[2].started, records[2].ended))
-    assert [p[:2] for p in mended["toy-study"]["metrics"]["best_so_far_val_accuracy"]] == [
+    assert [p[:2] for p in repaired["toy-study"]["metrics"]["best_so_far_val_accuracy"]] == [
         [1, 0.9],
         [2, 0.9],
         [3, 0.95],
     ]
-    assert mended["toy-study"]["last"]["best_val_accuracy"] == 0.95
+    assert repaired["toy-study"]["last"]["best_val_accuracy"] == 0.95
 
     again = mend()
-    for runs in (mended, again):
+    for runs in (repaired, again):
         runs["toy-study"].pop("end")
-    assert again == mended
+    assert again == repaired
 
 
 def test_a_new_study_of_an_old_name_starts_afresh(uri, home):

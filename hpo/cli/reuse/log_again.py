@@ -25,7 +25,7 @@ class LoggedAgain:
     trials: int
     """Ended trials, each of which is a run."""
     confirming_runs: int
-    mended: int
+    repaired: int
     """The number of these runs that were missing or unfinished before."""
 
 
@@ -86,8 +86,8 @@ def log_again(
         ending = replace(ending_of(view, _status(view, confirming)), ended=max(ends, default=None))
         task = bar.add_task("Runs", total=len(records))
         artifacts = _artifacts(uri, plan.home)
-        mended = log_study(uri, artifacts, about, records, ending, lambda: bar.advance(task))
-    return LoggedAgain(study, masked(uri), len(trials), len(confirming), mended)
+        repaired = log_study(uri, artifacts, about, records, ending, lambda: bar.advance(task))
+    return LoggedAgain(study, masked(uri), len(trials), len(confirming), repaired)
 
 
 def _status(view: "StudyView", confirming: "Sequence[TrialRecord]") -> "Status":

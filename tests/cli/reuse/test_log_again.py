@@ -97,11 +97,11 @@ def look(folder: Path) -> dict[str, Any]:
 def test_twice_gives_the_same_as_once(home: Path, tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/other/mlflow.db"
     told = log_again("told", uri, home=home)
-    assert (told.trials, told.confirming_runs, told.mended) == (5, 4, 9)
+    assert (told.trials, told.confirming_runs, told.repaired) == (5, 4, 9)
     once = look(tmp_path / "other")
     assert len(once) == 1 + 5 + 4
     again = log_again("told", uri, home=home)
-    assert again.mended == 0
+    assert again.repaired == 0
     assert look(tmp_path / "other") == once
     found = find_study(uri, "told")
     assert found is not None
@@ -137,7 +137,7 @@ def test_missing_runs_are_logged_and_the_rest_is_left_alone(home: Path) -> None:
     client.set_terminated(before["trial-0003"][0], "RUNNING")
     client.set_tag(before["trial-0003"][0], "hpo.state", "running")
     told = log_again("told", home=home)
-    assert told.mended == 1
+    assert told.repaired == 1
     assert look(home) == before
 
 
@@ -201,7 +201,7 @@ def test_a_study_that_cannot_be_logged_gets_a_message(home: Path, tmp_path: Path
 def test_the_command_reports_how_many_runs_it_repaired(home: Path, tmp_path: Path, command: Command) -> None:
     told = command("log", "told", "--tracking-uri", f"sqlite:///{tmp_path}/other/mlflow.db", "--home", home, "--json")
     assert told.returncode == 0, told.stderr
-    assert json.loads(told.stdout)["mended"] == 9
+    assert json.loads(told.stdout)["repaired"] == 9
     assert (tmp_path / "other" / "artifacts").is_dir()
     wrong = command("log", "tolt", "--home", home)
     assert (wrong.returncode, "no study 'tolt'" in wrong.stderr) == (2, True)
