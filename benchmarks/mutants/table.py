@@ -23,7 +23,11 @@ TESTS: Mapping[str, Sequence[str]] = {
         "tests/study/test_read_study.py",
         "tests/test_local_time.py",
     ),
-    "study/read.py": ("tests/study/test_read_study.py", "tests/storage/test_read_trials.py"),
+    "study/read.py": (
+        "tests/study/test_read_study.py",
+        "tests/storage/test_read_trials.py",
+        "tests/loop/test_as_begun.py",
+    ),
     "storage/batched_storage.py": ("tests/storage/test_batched_storage.py", "tests/study/test_study.py"),
     "storage/write_trials.py": (
         "tests/storage/test_batched_storage.py",

@@ -60,6 +60,8 @@ def test_all_differences_are_listed(url):
         "seed",
     ]
     assert lines[1].startswith("  search_space.parameters.extra: null -> {")
+    # Another seed is more than another range.
+    assert "hpo warm-start EXPERIMENT --from s" in str(caught.value)
 
 
 def test_the_budget_and_the_sampler_may_change(url):

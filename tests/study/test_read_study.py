@@ -16,7 +16,7 @@ from hpo.errors import NotFound
 from hpo.storage import batched_storage
 from hpo.storage.open import open_database, open_storage
 from hpo.study.open import open_study
-from hpo.study.read import StudyView, confirming_runs, read_study, study_names
+from hpo.study.read import StudyView, confirming_runs, decided_before, read_study, study_names
 from hpo.study.record import TrialRecord
 from hpo.training.messages import Failed
 
@@ -155,3 +155,9 @@ def test_nonfinite_values_are_not_stored(url):
     assert [list(trial.intermediate_values.values()) for trial in trials] == [[0.5], [], [0.3], [], [0.5]]
     assert [trial.value for trial in trials] == [0.5, None, None, None, 0.5]
     assert all(word not in str(trial.user_attrs) for trial in trials for word in ("inf,", "nan,", "inf]", "nan]"))
+
+
+def test_a_missing_store_is_not_created_by_asking_what_a_study_decided(tmp_path):
+    with pytest.raises(NotFound):
+        decided_before(f"sqlite:///{tmp_path}/none.db", "s", None)
+    assert list(tmp_path.iterdir()) == []
