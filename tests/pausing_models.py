@@ -23,6 +23,10 @@ def accumulating(params, dataset):
     return _compiled(keras.optimizers.Adam(0.01, gradient_accumulation_steps=3))
 
 
+def mixed(params, dataset):
+    return _compiled("adam", keras.layers.Dense(12, "relu", dtype="mixed_bfloat16"))
+
+
 class Tuned(keras_tuner.HyperModel):
     def build(self, hp):
         return _compiled("adam", keras.layers.Dense(hp.Int("units", 8, 16)))

@@ -37,6 +37,16 @@ CASES = {
         "params": WIDE,
         "training": training("adamw", weight_decay=0.01, epochs=9, early_stopping={"patience": 2, "min_delta": 0.3}),
     },
+    "mlp, lamb": {"params": WIDE, "training": training("lamb")},
+    # It divides by zero where a feature is the same in all samples, as some of digits are.
+    "mlp, adafactor": {"params": WIDE, "data": {"name": "iris"}, "training": training("adafactor")},
+    "mlp, lion, standardized targets": {
+        "params": WIDE,
+        "data": {"name": "diabetes"},
+        "objective": "val_loss",
+        "training": training("lion", learning_rate=0.001),
+    },
+    "mixed precision": {"model": "pausing_models:mixed"},
     "cnn with batch normalization, changed images": {
         "model": "cnn",
         "params": {**BLOCKS, "batch_norm": True},
@@ -99,6 +109,7 @@ def test_a_trial_that_paused_is_that_which_did_not(pausable, monkeypatch, tmp_pa
         assert [event.started_over for event in last.events if isinstance(event, Started)] == [None]
         (epochs, _), (rest, end) = everything(others[0]), everything(last)
         assert (epochs + rest, end) == everything(whole)
+        assert end.model_note is None
         assert weights_in(tmp_path / "paused.keras") == weights_in(tmp_path / "model.keras")
         # The second time it goes on in a template of its own.
         monkeypatch.setattr(trainers, "_TEMPLATES", Templates())
