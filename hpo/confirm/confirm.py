@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hpo.study.record import TrialRecord
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Confirmed:
     """The result of a call of `confirm`."""
 
@@ -39,6 +39,11 @@ class Confirmed:
     home: Path
     seconds: float
     """Wall time of this call."""
+
+    def __repr__(self) -> str:
+        from hpo.statistics.decision import sentences
+
+        return "\n".join((f"Study {self.name}, confirmed:", *sentences(self.confirmation, self.objective)))
 
 
 def confirm(  # noqa: PLR0913 - one argument, one option of the command

@@ -83,6 +83,12 @@ def test_it_is_opened_by_name(study) -> None:
         hpo.open("objekt", home=study.home)
 
 
+def test_it_is_confirmed(study) -> None:
+    confirmed = study.confirm(2, 2, race=False, progress=False)
+    assert repr(confirmed).startswith(f"Study object, confirmed:\nUse trial {study.best.number}: val_accuracy")
+    assert "confirmed choice: trial" in repr(study)
+
+
 def test_it_leaves_files(study, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert study.report().stat().st_size > 1e6
