@@ -5,6 +5,7 @@ Each task is a function of data, `NAME_data`, and a model, `NAME`. `docs/tasks.m
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -26,6 +27,7 @@ class Task:
     """The dataset section, beside the function."""
     scaled: tuple[str, ...] = ()
     """The inputs that are standardized; "" for a single one."""
+    batch: int = 20
     target: str = "y"
     """What the script has for targets: y, x (the inputs), or none."""
 
@@ -58,7 +60,9 @@ TASKS = {
         dataset={"task": "reconstruction"},
         target="x",
     ),
-    "vae": Task("Variational autoencoder: a train_step of its own", {}, dataset={"scaling": "none"}, target="none"),
+    "vae": Task(
+        "Variational autoencoder: a train_step of its own", {}, dataset={"scaling": "none"}, target="none", batch=60
+    ),
     "added_loss": Task("Autoencoder with add_loss", {}, dataset={"scaling": "none"}, target="none"),
     "multilabel": Task(
         "Multi-label text classification: which topics hold",
@@ -71,6 +75,33 @@ TASKS = {
         {"loss": {"age": MSE, "gender": BINARY}, "metrics": {"age": ["mae"], "gender": ["accuracy"]}},
         scaled=("",),
     ),
+    "weighted_outputs": Task(
+        "Two outputs, weighted, each with a loss that has options",
+        {
+            "loss": {"age": keras.losses.Huber(delta=2.0), "gender": BINARY},
+            "loss_weights": {"age": 0.2, "gender": 1.0},
+            "metrics": {"age": ["mae"], "gender": ["accuracy", keras.metrics.PrecisionAtRecall(0.5, name="area")]},
+        },
+        training={
+            "loss": {"age": {"name": "huber", "delta": 2.0}, "gender": "binary_crossentropy"},
+            "loss_weights": {"age": 0.2, "gender": 1.0},
+            "metrics": [{"name": "precision_at_recall", "recall": 0.5, "output": "gender", "log_as": "area"}],
+        },
+        scaled=("",),
+    ),
+    "own_parts": Task(
+        "A loss, a metric and callbacks of one's own, and an optimizer with options",
+        {"loss": MSE, "metrics": ["mae"]},
+        training={
+            "loss": "keras_tasks:squared",
+            "metrics": [{"name": "keras_tasks:Largest", "scale": 2.0}],
+            "optimizer": {"name": "adam", "amsgrad": False},
+            "callbacks": [{"name": "keras_tasks:Noted", "word": "seen"}, "CSVLogger"],
+        },
+        dataset=UNSCALED,
+        scaled=("",),
+    ),
+    "text": Task("Text classification from raw strings", {"loss": BINARY, "metrics": ["accuracy"]}),
     "forecast": Task(
         "Time series forecasting: several steps ahead",
         {"loss": MSE, "metrics": ["mae"]},
@@ -185,11 +216,16 @@ class Vae(keras.Model):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.encoder, self.decoder = L.Dense(2), L.Dense(6)
+        self.loss_tracker = keras.metrics.Mean(name="loss")
+
+    @property
+    def metrics(self) -> Any:
+        return [self.loss_tracker]
 
     def call(self, x: Any) -> Any:
         return self.decoder(self.encoder(x))
 
-    def _losses(self, x: Any) -> Any:
+    def _cost(self, x: Any) -> Any:
         code = self.encoder(x)
         difference = keras.ops.mean(keras.ops.square(self.decoder(code) - x))
         return difference + 0.1 * keras.ops.mean(keras.ops.square(code))
@@ -198,12 +234,14 @@ class Vae(keras.Model):
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
-            loss = self._losses(data)
+            loss = self._cost(data)
         self.optimizer.apply(tape.gradient(loss, self.trainable_weights), self.trainable_weights)
-        return {"loss": loss}
+        self.loss_tracker.update_state(loss)
+        return {"loss": self.loss_tracker.result()}
 
     def test_step(self, data: Any) -> Any:
-        return {"loss": self._losses(data)}
+        self.loss_tracker.update_state(self._cost(data))
+        return {"loss": self.loss_tracker.result()}
 
 
 def vae(params: Any, dataset: Any) -> keras.Model:
@@ -247,6 +285,59 @@ def two_outputs(params: Any, dataset: Any) -> keras.Model:
     x = keras.Input(dataset.input_shape)
     hidden = L.Dense(8, "relu")(x)
     return keras.Model(x, {"age": L.Dense(1)(hidden), "gender": L.Dense(1, "sigmoid")(hidden)})
+
+
+weighted_outputs_data, weighted_outputs = two_outputs_data, two_outputs
+
+
+def own_parts_data() -> Any:
+    x = _rng().normal(2, 3, (100, 5))
+    return _parts(x, x[:, 0] * 2)
+
+
+def own_parts(params: Any, dataset: Any) -> keras.Model:
+    return keras.Sequential([keras.Input(dataset.input_shape), L.Dense(1)])
+
+
+def squared(y: Any, outputs: Any) -> Any:
+    return keras.ops.mean(keras.ops.square(keras.ops.reshape(y, keras.ops.shape(outputs)) - outputs), axis=-1)
+
+
+class Largest(keras.metrics.Metric):
+    """The largest output, times a scale."""
+
+    def __init__(self, scale: float, name: str = "largest", **options: Any) -> None:
+        super().__init__(name=name, **options)
+        self.scale = scale
+        self.largest = self.add_variable((), "zeros", name="largest")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self.largest.assign(keras.ops.maximum(self.largest, self.scale * keras.ops.max(y_pred)))
+
+    def result(self) -> Any:
+        return self.largest.value
+
+
+class Noted(keras.callbacks.Callback):
+    """Writes what it was told of its trial into the trial's folder."""
+
+    def __init__(self, word: str, trial: int, params: Any, folder: str) -> None:
+        super().__init__()
+        (Path(folder) / "noted").write_text(f"{word} {trial} {params}")
+
+
+def text_data() -> Any:
+    rng = _rng()
+    words = np.array(["good", "bad", "film", "plot", "actor"])
+    texts = [" ".join(words[row]) for row in rng.integers(0, 5, (100, 6))]
+    return _parts(np.array(texts), np.array([text.count("good") > text.count("bad") for text in texts]).astype(int))
+
+
+def text(params: Any, dataset: Any) -> keras.Model:
+    vectorizer = dataset.adapt(L.TextVectorization(max_tokens=10, output_sequence_length=6))
+    x = keras.Input((), dtype="string")
+    hidden = L.GlobalAveragePooling1D()(L.Embedding(10, 4)(vectorizer(x)))
+    return keras.Model(x, L.Dense(1, "sigmoid")(hidden))
 
 
 def forecast_data() -> Any:

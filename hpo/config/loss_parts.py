@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from hpo.config.experiment import Experiment, TrainingSpec
 from hpo.config.metrics import CROSSENTROPY, METRICS
+from hpo.config.named import plain_choice
 from hpo.config.space import SearchSpace, in_section
 from hpo.config.training_rules import plain_name
 
@@ -78,10 +79,11 @@ class PlainLoss:
 def plain_loss(training: TrainingSpec, space: SearchSpace) -> PlainLoss:
     """The plain loss of an experiment."""
     varies = any(in_section(space.target(name), "training") == ("loss",) for name in space.parameters)
-    loss = plain_name(training.loss or "mse")
-    if varies or loss in _LONG or training.loss not in METRICS:
+    named = plain_choice(training.loss) or "mse"
+    loss = plain_name(named)
+    if varies or loss in _LONG or named not in METRICS:
         return PlainLoss("mse" if varies else _LONG.get(loss, "mse"))
-    return PlainLoss(training.loss)
+    return PlainLoss(named)
 
 
 def logged_plain_loss(experiment: Experiment, space: SearchSpace) -> PlainLoss | None:

@@ -264,7 +264,8 @@ def _changed(plain: dict[str, Any], changes: Mapping[tuple[str, ...], Any]) -> d
         inner = plain
         for name in path[:-1]:
             if not isinstance(inner.get(name), dict):
-                inner[name] = {}
+                # A name alone is short for a mapping: `loss.delta` is an option of the loss that is named.
+                inner[name] = {"name": inner[name]} if isinstance(inner.get(name), str) else {}
             inner = inner[name]
         inner[path[-1]] = value
     return plain

@@ -1,11 +1,12 @@
 """The section `training` of the experiment file."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, WithJsonSchema
 
 from hpo.config.class_weight import Weights
 from hpo.config.mistakes import show
+from hpo.config.named import LossValue, NamedValue, choice_of
 from hpo.config.objective import Monitor
 from hpo.config.section import WHOLE, BelowOne, Count, Section, Shorthand, switch
 from hpo.config.whole_metrics import MetricSpec, named_once
@@ -22,10 +23,20 @@ OPTIMIZERS = (
 _OPTIMIZER_SCHEMA = {"type": "string", "anyOf": [{"enum": list(OPTIMIZERS)}, {"pattern": "[A-Z]"}]}
 
 
-def _known_optimizer(name: str) -> str:
-    if name.lower() not in OPTIMIZERS:
+_OPTIMIZER_SCHEMAS = {
+    "anyOf": [
+        _OPTIMIZER_SCHEMA,
+        {"type": "string", "pattern": ":"},
+        {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
+    ]
+}
+
+
+def _known_optimizer(value: Any) -> Any:
+    name = choice_of(value).name
+    if ":" not in name and name.lower() not in OPTIMIZERS:
         raise ValueError(f"unknown name {show(name)}; {nearest(name.lower(), OPTIMIZERS)}")
-    return name
+    return value
 
 
 class EarlyStopping(Section):
@@ -95,8 +106,9 @@ class TrainingSpec(Section):
     """How many samples each gradient step uses. Unit: samples. Example: 64"""
     early_stopping: Annotated[EarlyStopping | None, switch(EarlyStopping)] = EarlyStopping()
     """When to stop a trial that no longer improves; `false` trains all epochs. Example: {patience: 5}"""
-    optimizer: Annotated[str, AfterValidator(_known_optimizer), WithJsonSchema(_OPTIMIZER_SCHEMA)] = "adam"
-    """The name of a Keras optimizer. Example: sgd"""
+    optimizer: Annotated[NamedValue, AfterValidator(_known_optimizer), WithJsonSchema(_OPTIMIZER_SCHEMAS)] = "adam"
+    """A Keras optimizer by name, or your own by import path: a class, or a function that returns one. Options that are
+    none of the keys below are written as a mapping, {name: adam, amsgrad: true}. Example: sgd"""
     learning_rate: PositiveFloat | None = None
     """Step size of the optimizer. Unit: learning rate. Default: that of the optimizer in Keras. Example: 0.001"""
     momentum: BelowOne | None = None
@@ -146,16 +158,25 @@ class TrainingSpec(Section):
     left out.
     Values: balanced: rare classes count more, in inverse proportion to how often they occur in the training part.
     Unit: factor. Default: 1 for each class. Example: {0: 2.0}"""
-    callbacks: Annotated[tuple[str, ...], Field(strict=False)] | None = None
-    """Keras callbacks of your own, as import paths `package.module:name` of classes or of functions that return one.
-    Default: none. Example: ["callbacks:PrintLoss"]"""
-    loss: str | None = None
-    """The name of a Keras loss. Default: cross-entropy for classes, mean squared error for numbers. Example: huber"""
+    callbacks: Annotated[tuple[NamedValue, ...], Field(strict=False)] | None = None
+    """Callbacks: Keras's by name, or your own as import paths `package.module:name` of classes or of functions that
+    return one, each alone or as a mapping with options. Those of your own get `trial` (its number), `params` and
+    `folder` (a folder for this trial alone) if they take arguments of these names. In options {folder} and {trial}
+    stand for them; Keras's TensorBoard, CSVLogger and ModelCheckpoint write there by themselves.
+    Default: none. Example: ["callbacks:PrintLoss", {name: CSVLogger, append: true}]"""
+    loss: LossValue = None
+    """A Keras loss by name, or your own by import path; with options as a mapping, {name: huber, delta: 2.0}. For
+    several outputs one for all, or a mapping of each output's own. Default: cross-entropy for classes, mean squared
+    error for numbers. Example: huber"""
+    loss_weights: dict[str, NonNegativeFloat] | None = None
+    """How much the loss of each of several outputs counts, by the output's name. Unit: factor. Default: 1 for each.
+    Example: {age: 1.0, gender: 0.5}"""
     metrics: Annotated[tuple[MetricSpec, ...], Field(strict=False), AfterValidator(named_once)] = ()
     """Further metrics, beside accuracy for classes or mae for numbers: names, or mappings with options. Those of a
     whole part (auc, pr_auc, f1_score, macro_f1, precision, recall, balanced_accuracy, r2, rmse) are scikit-learn's, of
     the validation and the test part; crossentropy is the loss of a classifier without penalties and label smoothing;
-    all others are Keras's. Example: [balanced_accuracy, {name: auc, curve: PR}]"""
+    all others are Keras's, with their own options, or yours by import path.
+    Example: [balanced_accuracy, {name: auc, curve: PR}, "my:F1"]"""
 
     @property
     def whole_metrics(self) -> tuple[MetricSpec, ...]:

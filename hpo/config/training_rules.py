@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hpo.config.experiment import Schedule, TrainingSpec
+from hpo.config.named import Choice, Named, by_output, choice_of, plain_choice
 
 SMOOTHED_LOSSES = {
     "binarycrossentropy": "BinaryCrossentropy",
@@ -76,9 +77,19 @@ def disagreements(training: TrainingSpec) -> Iterator[Disagreement]:
         given = " and ".join(f"{key} {getattr(training, key):g}" for key in clipping)
         message = f"only one of {', '.join(CLIPPING)} may be set, got {given}"
         yield Disagreement((clipping[-1],), message)
-    if training.label_smoothing and training.loss and plain_name(training.loss) not in SMOOTHED_LOSSES:
-        message = f"{training.loss} takes no label smoothing; leave it out, or take another loss"
+    loss = training.loss
+    if training.label_smoothing and loss and by_output(loss) is None and not _smooths(choice_of(loss)):
+        message = f"{choice_of(loss).name} takes no label smoothing; leave it out, or take another loss"
         yield Disagreement(("label_smoothing",), message)
+
+
+def _smooths(loss: Choice) -> bool:
+    return plain_name(loss.name) in SMOOTHED_LOSSES
+
+
+def loss_for_scaling(loss: Named | None) -> str | None:
+    """A loss as `undoes_target_scaling` takes it; options, thresholds for one, are in the targets' own unit."""
+    return None if loss is None else plain_choice(loss) or "of its own"
 
 
 def has_schedule(training: TrainingSpec) -> bool:

@@ -1,21 +1,27 @@
 """Metrics of a whole part: computed from all its predictions together, as scikit-learn computes them."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from hpo.config.metric_kinds import Kind, whole_metric
 from hpo.config.mistakes import show
 from hpo.config.section import Shorthand
+from hpo.errors import nearest
 
 
 class MetricSpec(Shorthand):
     """A metric, with options where it has some."""
 
+    model_config = ConfigDict(extra="allow")
     short_key = "name"
 
     name: str
-    """The metric's name. Example: auc"""
+    """The metric's name, or the import path of a class or function of your own. Options of Keras's metrics and of your
+    own stand beside it. Example: auc"""
+    output: str | None = None
+    """Which of several outputs it is of. Default: each. Example: gender"""
     average: Literal["binary", "macro", "micro", "weighted"] | None = None
     """How the figures of several classes become one, for precision, recall, f1_score, auc and pr_auc.
     Values: binary: only the second of two classes counts; macro: the mean over the classes; micro: from the counts of
@@ -33,18 +39,20 @@ class MetricSpec(Shorthand):
     @model_validator(mode="after")
     def _has_its_options(self) -> Self:
         kind = whole_metric(self.name)
-        takes = kind.options if kind else ()
+        if kind is None:
+            return self
+        takes = kind.options
+        for option in self.model_extra or ():
+            raise ValueError(f"{self.name}: {option}: unknown key; {nearest(option, (*takes, 'log_as'))}")
         for option in ("average", "curve", "threshold"):
             value = getattr(self, option)
             if value is not None and option not in takes:
                 rule = f"it takes {', '.join(takes)}" if takes else "write its name alone"
                 raise ValueError(f"{self.name} takes no {option}, got {show(value)}; {rule}")
-        if kind is not None and kind.of_ranks and self.average in ("binary", "micro"):
+        if kind.of_ranks and self.average in ("binary", "micro"):
             raise ValueError(f"{self.name}: average must be macro or weighted, got {show(self.average)}")
         if self.threshold is not None and self.average not in (None, "binary"):
             raise ValueError(f"threshold needs average binary, got {show(self.average)}")
-        if kind is None and self.log_as is not None:
-            raise ValueError(f"{self.name} takes no log_as; write its name alone")
         return self
 
     @model_serializer(mode="wrap")
@@ -58,9 +66,21 @@ class MetricSpec(Shorthand):
         return whole_metric(self.name)
 
     @property
+    def is_own(self) -> bool:
+        """Whether it is the import path of a user's own code."""
+        return ":" in self.name
+
+    @property
     def logged(self) -> str:
-        """The name in logs."""
-        return self.log_as or self.name
+        """The name in logs: of a class F1 of one's own, f1."""
+        own = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.name.rpartition(":")[2]).lower()
+        return self.log_as or (own if self.is_own else self.name)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of one of Keras's metrics, or of one's own."""
+        named = {key: getattr(self, key) for key in ("average", "curve", "threshold")}
+        return {key: value for key, value in named.items() if value is not None} | (self.model_extra or {})
 
     @property
     def needs_all_classes(self) -> bool:
@@ -81,6 +101,6 @@ def named_once(metrics: tuple[MetricSpec, ...]) -> tuple[MetricSpec, ...]:
     """
     seen: dict[str, MetricSpec] = {}
     for spec in metrics:
-        if seen.setdefault(spec.logged, spec) != spec:
+        if seen.setdefault(f"{spec.output} {spec.logged}", spec) != spec:
             raise ValueError(f"{spec.logged} is listed twice; give one of them another name in the logs with log_as")
     return metrics

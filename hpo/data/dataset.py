@@ -237,6 +237,16 @@ class DatasetInfo:
 
         return as_keras(x, one)
 
+    def adapt(self, layer: Any, name: str | None = None) -> Any:
+        """A layer adapted on the training part, once for all trials; see `hpo.data.adapting.adapted`.
+
+        `layer = dataset.adapt(keras.layers.TextVectorization(max_tokens=5000))`, or of several inputs
+        `dataset.adapt(layer, "title")`.
+        """
+        from hpo.data.adapting import adapted
+
+        return adapted(layer, name)
+
     @property
     def feature_names(self) -> tuple[str, ...]:
         """What the features of a table are called, in their order; see `hpo.data.column`."""

@@ -13,10 +13,11 @@ from hpo.config.declared import NOTHING_DECLARED
 from hpo.config.experiment import DatasetSpec, TrainingSpec
 from hpo.config.loss_parts import logged_plain_loss
 from hpo.config.mistakes import explain
+from hpo.config.named import plain_choice
 from hpo.config.resolved import Resolved
 from hpo.config.score import Score
 from hpo.config.space import dataset_with, in_section, sets_section, training_with
-from hpo.config.training_rules import disagreements, undoes_target_scaling
+from hpo.config.training_rules import disagreements, loss_for_scaling, undoes_target_scaling
 from hpo.data.prepared_variants import PreparedVariants, Variants, redrawn
 from hpo.engines import Engine
 from hpo.engines.table import make_engine
@@ -103,7 +104,7 @@ def _metrics(plan: Plan) -> list[str]:
         return []
     training = plan.experiment.training
     others = [spec.name for spec in training.metrics]
-    return [plan.experiment.objective.metric, *filter(None, [training.loss]), *others]
+    return [plan.experiment.objective.metric, *filter(None, [plain_choice(training.loss)]), *others]
 
 
 def check_space(plan: Plan, variants: Variants) -> None:
@@ -222,7 +223,7 @@ def make_job(
     decided = dict(decisions_of(prepared_in))
     if "target_scaling" in decided and models.keys(plan.space.model) is not None:
         activation = space.settings(params).get("output_activation", "linear")
-        if not undoes_target_scaling(decided["target_scaling"], training.loss, activation):
+        if not undoes_target_scaling(decided["target_scaling"], loss_for_scaling(training.loss), activation):
             decided["target_scaling"] = "none"
     return Job(
         trial=0,
@@ -241,6 +242,7 @@ def make_job(
         plain_loss=logged_plain_loss(plan.experiment, space),
         augmentation=dataset.augmentation,
         import_paths=import_paths(plan),
+        callbacks_folder=str(plan.home / "callbacks" / plan.experiment.name) if training.callbacks else None,
         declared=plan.declared or NOTHING_DECLARED,
         save_to=str(save_to.file) if save_to else None,
         save_if_better_than=save_to.if_better_than if save_to else None,

@@ -9,9 +9,16 @@ from hpo import models
 from hpo.config.experiment import Experiment, Monitor, Objective, TrainingSpec
 from hpo.config.loss_parts import logged_plain_loss
 from hpo.config.metrics import CROSSENTROPY, KNOWN_METRICS, LOSSES, usual_metric
+from hpo.config.named import by_output, choice_of
 from hpo.config.space import SearchSpace, in_section, training_with
 from hpo.config.space_file import ExaminedSpace
-from hpo.config.training_rules import DISAGREEING, Disagreement, disagreements, undoes_target_scaling
+from hpo.config.training_rules import (
+    DISAGREEING,
+    Disagreement,
+    disagreements,
+    loss_for_scaling,
+    undoes_target_scaling,
+)
 from hpo.config.yaml_file import Document, Key
 from hpo.data import KNOWN
 from hpo.errors import Mistake, ModelError, nearest
@@ -87,7 +94,7 @@ def metric_mistake(key: Key, metric: str, usual: Sequence[str], training: Traini
 
     `usual`: the metrics that are logged in any case.
     """
-    others = [spec.name for spec in training.metrics if spec.kind is None]
+    others = [spec.logged for spec in training.metrics if spec.kind is None]
     in_training = list(dict.fromkeys((*usual, *others)))
     logged = [*in_training, *(spec.logged for spec in training.whole_metrics)]
     name = metric.removeprefix("val_")
@@ -146,17 +153,13 @@ def _of_space(experiment: Experiment, space: ExaminedSpace) -> Iterator[Wrong]:
     if not declares:
         yield from _names(experiment.training)
         plain = logged_plain_loss(experiment, space.valid)
-        logged = (
-            "accuracy",
-            "binary_accuracy",
-            "loss",
-            "mae",
-            *(() if plain is None else (CROSSENTROPY, plain.regression)),
-        )
+        labels = ["binary_accuracy"] if experiment.dataset.task == "multilabel" else []
+        added = () if plain is None else (CROSSENTROPY, plain.regression)
+        logged = ("accuracy", "loss", "mae", *labels, *added)
         for key, metric in metrics_named(experiment):
             if message := metric_mistake(key, metric.metric, logged, experiment.training):
                 yield key, message
-    spec, loss = experiment.dataset, experiment.training.loss
+    spec, loss = experiment.dataset, loss_for_scaling(experiment.training.loss)
     if spec.target_scaling in ("standard", "minmax") and not undoes_target_scaling("minmax", loss, None):
         rule = f"targets cannot be scaled for the loss {loss}, which is none of their differences; leave it out"
         yield ("dataset", "target_scaling"), rule
@@ -166,10 +169,13 @@ def _of_space(experiment: Experiment, space: ExaminedSpace) -> Iterator[Wrong]:
 
 def _names(training: TrainingSpec) -> Iterator[Wrong]:
     """Names of losses and metrics that Keras does not know."""
-    if training.loss is not None and training.loss not in LOSSES:
-        yield ("training", "loss"), f"Keras knows no loss {training.loss!r}; {nearest_few(training.loss, LOSSES)}"
+    each = by_output(training.loss)
+    losses = {("loss",): training.loss} if each is None else {("loss", name): one for name, one in each.items()}
+    for key, loss in losses.items():
+        if loss is not None and not (named := choice_of(loss)).is_own and named.name not in LOSSES:
+            yield ("training", *key), f"Keras knows no loss {named.name!r}; {nearest_few(named.name, LOSSES)}"
     for index, spec in enumerate(training.metrics):
-        if spec.kind is None and spec.name not in KNOWN_METRICS:
+        if spec.kind is None and not spec.is_own and spec.name not in KNOWN_METRICS:
             message = f"unknown metric {spec.name!r}; {nearest_few(spec.name, KNOWN_METRICS)}"
             yield ("training", "metrics", index), message
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from hpo.config.experiment import TrainingSpec
+from hpo.config.named import choice_of, plain_choice
 from hpo.config.space import in_section
 from hpo.config.training_rules import CLIPPING, plain_name
 from hpo.models import Built, NotApplied
@@ -38,12 +39,15 @@ def adopt_training(built: Built, training: TrainingSpec) -> dict[str, Any]:
 def _wrong(model: keras.Model, training: TrainingSpec, read: set[str]) -> Iterator[tuple[str, Any, str]]:
     """Keys that compiling takes alone, with their values, and what the model was compiled with instead."""
     optimizer, loss = type(_optimizer(model)).__name__, model.loss
-    chosen = "optimizer" in training.model_fields_set and "optimizer" not in read
-    if chosen and optimizer.lower() != training.optimizer.lower():
+    chosen, named = "optimizer" in training.model_fields_set and "optimizer" not in read, choice_of(training.optimizer)
+    if chosen and (named.options or optimizer.lower() != named.name.lower()):
         yield "optimizer", training.optimizer, f"with {optimizer}"
     name = str(getattr(loss, "name", None) or getattr(loss, "__name__", None) or loss)
-    if training.loss and "loss" not in read and plain_name(name) != plain_name(training.loss):
+    same = plain_name(name) == plain_name(plain_choice(training.loss) or "")
+    if training.loss and "loss" not in read and not same:
         yield "loss", training.loss, f"with the loss {name}"
+    if training.loss_weights and "loss_weights" not in read:
+        yield "loss_weights", training.loss_weights, "with weights of its own, or none"
     smoothing = loss.get_config().get("label_smoothing", 0.0) if isinstance(loss, keras.losses.Loss) else 0.0
     if training.label_smoothing and "label_smoothing" not in read and smoothing != training.label_smoothing:
         yield "label_smoothing", training.label_smoothing, f"with a loss that smooths by {smoothing:g}"
@@ -51,8 +55,8 @@ def _wrong(model: keras.Model, training: TrainingSpec, read: set[str]) -> Iterat
     known = [*_names([config.get("metrics"), config.get("weighted_metrics")])]
     for metric in training.metrics:
         # Those of a whole part are computed beside Keras's.
-        if metric.kind is None and "metrics" not in read and metric.name not in known:
-            yield "metrics", metric.name, f"with the metrics {', '.join(known) or 'none'}"
+        if metric.kind is None and "metrics" not in read and metric.logged not in known:
+            yield "metrics", metric.logged, f"with the metrics {', '.join(known) or 'none'}"
 
 
 def _names(metrics: Any) -> Iterator[str]:

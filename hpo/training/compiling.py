@@ -8,15 +8,19 @@ import keras
 import numpy as np
 
 from hpo.config.experiment import TrainingSpec
-from hpo.config.loss_parts import PlainLoss, metrics_with
+from hpo.config.loss_parts import PlainLoss
 from hpo.config.metrics import CROSSENTROPY, usual_metric
+from hpo.config.named import by_output, choice_of
 from hpo.config.training_rules import SMOOTHED_LOSSES, plain_name
+from hpo.config.whole_metrics import MetricSpec
 from hpo.data.dataset import DatasetInfo
 from hpo.data.several import as_keras
 from hpo.errors import nearest
 from hpo.models import InvalidModel
+from hpo.system.imports import load_object
 from hpo.training.crossentropy import Crossentropy, OfLogits
 from hpo.training.heads import Head, head_of, head_of_output, loss_name, needs_logits
+from hpo.training.named_parts import called, class_of, look_up, made, own_metric
 from hpo.training.targets import applied_scaling, in_own_unit
 
 _OPTIMIZER_KEYS = (
@@ -31,13 +35,17 @@ _OTHER_LOSSES = ("circle", "ctc", "loss")
 
 
 def compile_model(
-    model: keras.Model, training: TrainingSpec, info: DatasetInfo, plain_loss: PlainLoss | None = None
+    model: keras.Model,
+    training: TrainingSpec,
+    info: DatasetInfo,
+    plain_loss: PlainLoss | None = None,
+    folders: Sequence[str] = (),
 ) -> keras.Model:
     """Compiles a model with the optimizer, loss and metrics of the training section; returns it.
 
     Where targets are scaled, the model gets a last layer that undoes it: see `targets`.
 
-    `plain_loss` is added to the metrics.
+    `plain_loss` is added to the metrics. `folders`: where import paths of the user's own code are looked for.
 
     The loss, where none is named, goes with the model's head: cross-entropy over the classes (softmax), of each
     class by itself (sigmoid), or the mean squared error (regression). Of a head without an activation it takes logits.
@@ -47,15 +55,22 @@ def compile_model(
             key that it does not take.
     """
     if info.targets:
-        loss, metrics = _of_several(model, training, info)
+        loss, metrics = _of_several(model, training, info, folders)
+        _check_outputs(training, info)
+        weights: Any = training.loss_weights
+        if weights and info.targets_listed:
+            weights = [weights.get(name, 1.0) for name in info.targets]
     else:
-        head = head_of(model)
-        loss = None if _is_its_own(training, info) else _loss(head, training, info)
+        head, weights = head_of(model), None
+        if training.loss_weights or by_output(training.loss):
+            key = "loss_weights" if training.loss_weights else "loss"
+            raise InvalidModel(f"{key}: names several outputs, and {info.name} has one target")
+        loss = None if _is_its_own(training, info) else _loss(head, training.loss, training, info, folders)
         if isinstance(loss, str) and (scaling := applied_scaling(model, head.activation, loss, info)) is not None:
             model, loss = in_own_unit(model, loss, scaling)
-        metrics = _metrics(_names(training, info, plain_loss), head, _takes_logits(loss))
+        metrics = _metrics(_specs(training, info, plain_loss), head, _takes_logits(loss), folders) or None
     try:
-        model.compile(optimizer=_optimizer(training), loss=loss, metrics=metrics)
+        model.compile(optimizer=_optimizer(training, folders), loss=loss, loss_weights=weights, metrics=metrics)
     except (ValueError, TypeError) as error:
         raise InvalidModel(f"the model cannot be compiled: {error}") from error
     return model
@@ -70,99 +85,123 @@ def _takes_logits(loss: Any) -> bool:
     return isinstance(loss, keras.losses.Loss) and bool(loss.get_config().get("from_logits"))
 
 
-def _of_several(model: keras.Model, training: TrainingSpec, info: DatasetInfo) -> tuple[Any, Any]:
+def _check_outputs(training: TrainingSpec, info: DatasetInfo) -> None:
+    named = {
+        "loss": by_output(training.loss) or (),
+        "loss_weights": training.loss_weights or (),
+        "metrics": [spec.output for spec in training.metrics if spec.output],
+    }
+    for key, names in named.items():
+        for name in names:
+            if name not in info.targets:
+                raise InvalidModel(f"{key}: {info.name} has no target {name!r}; {nearest(name, info.targets)}")
+
+
+def _of_several(
+    model: keras.Model, training: TrainingSpec, info: DatasetInfo, folders: Sequence[str]
+) -> tuple[Any, Any]:
     """The losses and metrics of several outputs, in the structure of the targets."""
-    losses, metrics = dict[str, Any](), dict[str, Any]()
+    losses, metrics, each = dict[str, Any](), dict[str, Any](), by_output(training.loss)
     for number, name in enumerate(info.targets):
         head, of_target = head_of_output(model, name, number), info.of_target(name)
-        if not _is_its_own(training, of_target):
-            losses[name] = _loss(head, training, of_target)
-            metrics[name] = _metrics(_names(training, of_target, None), head, _takes_logits(losses[name]))
+        own = training.loss if each is None else each.get(name)
+        if own is not None or of_target.task != "custom":
+            losses[name] = _loss(head, own, training, of_target, folders)
+            specs = [one for one in _specs(training, of_target, None) if one.output in (None, name)]
+            metrics[name] = _metrics(specs, head, _takes_logits(losses[name]), folders)
     if not losses:
         return None, None
     return ([*losses.values()], [*metrics.values()]) if info.targets_listed else (losses, metrics)
 
 
-def _names(training: TrainingSpec, info: DatasetInfo, plain_loss: PlainLoss | None) -> list[str]:
-    """The metrics of Keras that are logged: the usual one of the task, those of the training section, the plain loss.
+def _specs(training: TrainingSpec, info: DatasetInfo, plain_loss: PlainLoss | None) -> list[MetricSpec]:
+    """The metrics that Keras computes: the usual one of the task, those of the training section, the plain loss.
 
     Those of a whole part are computed beside them: see `whole_part`.
     """
     usual = usual_metric(info.task)
-    named = [spec.name for spec in training.metrics if spec.kind is None]
-    names = [*named] if usual is None else [usual, *(name for name in named if name != usual)]
+    specs = [spec for spec in training.metrics if spec.kind is None]
+    if usual is not None:
+        specs = [MetricSpec(name=usual), *(spec for spec in specs if spec.logged != usual)]
     if plain_loss is not None and info.task in ("classification", "regression"):
-        names = metrics_with(names, plain_loss.of(info.task))
-    # Keras looks them up in the first epoch only, by which time a trial has begun.
-    for name in names:
-        if name not in (*_METRICS_OF_COMPILE, CROSSENTROPY):
-            _look_up("metrics", keras.metrics, name)
-    return names
+        added = plain_loss.of(info.task)
+        specs += [] if added in [spec.logged for spec in specs] else [MetricSpec(name=added)]
+    return specs
 
 
-def _look_up(key: str, module: Any, name: str) -> None:
-    try:
-        module.get(name)
-    except ValueError:
-        names = sorted({known for known in vars(module) if known[0].islower()} - {"deserialize", "get", "serialize"})
-        raise InvalidModel(f"{key}: Keras knows no {name!r}; {nearest(name, names)}") from None
-
-
-def _loss(head: Head, training: TrainingSpec, info: DatasetInfo) -> Any:
-    if training.loss is not None:
-        _look_up("loss", keras.losses, training.loss)
-    name, options = loss_name(head, training.loss, info), dict[str, Any]()
-    if needs_logits(head, name):
+def _loss(head: Head, named: Any, training: TrainingSpec, info: DatasetInfo, folders: Sequence[str]) -> Any:
+    choice = None if named is None else choice_of(named)
+    if choice is not None and choice.is_own:
+        return made("loss", choice, folders)
+    if choice is not None:
+        look_up("loss", keras.losses, choice.name)
+    name = loss_name(head, None if choice is None else choice.name, info)
+    options = dict(choice.options) if choice is not None else {}
+    if needs_logits(head, name) and "from_logits" not in options:
         options["from_logits"] = True
     kind = SMOOTHED_LOSSES.get(plain_name(name))
     if training.label_smoothing:
         if info.classes is None:
-            raise InvalidModel("label_smoothing: only classification has classes, and the task is regression")
+            raise InvalidModel(f"label_smoothing: only classification has classes, and the task is {info.task}")
         if kind is None:
             raise InvalidModel(f"label_smoothing: {name} takes no label smoothing; leave it out, or take another loss")
         options["label_smoothing"] = training.label_smoothing
     elif plain_name(name) == _TAKES_NUMBERS:
         kind = "SparseCategoricalCrossentropy"
-    return getattr(keras.losses, str(kind))(**options) if options else name
+    return called("loss", class_of(keras.losses, kind or name), options) if options else name
 
 
-def _metrics(names: Sequence[str], head: Head, logits: bool) -> list[Any]:
+def _metrics(specs: Sequence[MetricSpec], head: Head, logits: bool, folders: Sequence[str]) -> list[Any]:
     """Metrics as `model.compile` takes them: of logits, those that need probabilities see probabilities."""
-    made: list[Any] = []
-    for name in names:
-        metric = Crossentropy() if name == CROSSENTROPY else name
-        if logits and name in _METRICS_OF_COMPILE:
-            # Which of several classes has the largest number is the same for logits.
-            metric = keras.metrics.BinaryAccuracy(name=name, threshold=0.0) if head.units == 1 else name
-        elif logits:
-            metric = OfLogits(metric)
-        made.append(metric)
-    return made
+    return [own_metric(spec, folders) if spec.is_own else _metric(spec, head, logits) for spec in specs]
 
 
-def _optimizer(training: TrainingSpec) -> Any:
+def _metric(spec: MetricSpec, head: Head, logits: bool) -> Any:
+    if spec.options or spec.log_as:
+        metric = called("metrics", class_of(keras.metrics, spec.name), {"name": spec.logged, **spec.options})
+        return OfLogits(metric) if logits else metric
+    if spec.name in _METRICS_OF_COMPILE:
+        # Which of several classes has the largest number is the same for logits.
+        one = logits and head.units == 1
+        return keras.metrics.BinaryAccuracy(name=spec.name, threshold=0.0) if one else spec.name
+    if spec.name == CROSSENTROPY:
+        return OfLogits(Crossentropy()) if logits else Crossentropy()
+    # Keras looks them up in the first epoch only, by which time a trial has begun.
+    look_up("metrics", keras.metrics, spec.name)
+    return OfLogits(spec.name) if logits else spec.name
+
+
+def _optimizer(training: TrainingSpec, folders: Sequence[str]) -> Any:
+    choice = choice_of(training.optimizer)
+    kind = load_object(choice.name, folders) if choice.is_own else _kerass_optimizer(choice.name)
+    given = optimizer_options(training)
+    takes = inspect.signature(kind).parameters
+    takes_all = choice.is_own and any(one.kind is one.VAR_KEYWORD for one in takes.values())
+    for name, parameter in takes.items():
+        unset = parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        if unset and name not in choice.options and name not in given:
+            raise InvalidModel(f"optimizer: {choice.name} needs {name}, which a name alone does not give")
+    for key, value in given.items():
+        if key not in takes and not takes_all:
+            raise InvalidModel(
+                f"{key}: {choice.name} takes no {key}, got {value}; give the parameter a condition, "
+                f"when: {{optimizer: ...}}"
+            )
+    optimizer = called("optimizer", kind, {**choice.options, **given})
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise InvalidModel(f"optimizer: {choice.name} must make a keras.optimizers.Optimizer, made {optimizer!r}")
+    return optimizer
+
+
+def _kerass_optimizer(name: str) -> Any:
     known = {
         name.lower(): kind
         for name, kind in vars(keras.optimizers).items()
         if inspect.isclass(kind) and issubclass(kind, keras.optimizers.Optimizer) and name != "Optimizer"
     }
-    kind = known.get(training.optimizer.lower())
-    if kind is None:
-        raise InvalidModel(
-            f"optimizer: unknown name {training.optimizer!r}; {nearest(training.optimizer, sorted(known))}"
-        )
-    given = optimizer_options(training)
-    takes = inspect.signature(kind).parameters
-    for name, parameter in takes.items():
-        if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
-            raise InvalidModel(f"optimizer: {training.optimizer} needs {name}, which a name alone does not give")
-    for key, value in given.items():
-        if key not in takes:
-            raise InvalidModel(
-                f"{key}: {training.optimizer} takes no {key}, got {value}; give the parameter a condition, "
-                f"when: {{optimizer: ...}}"
-            )
-    return kind(**given)
+    if name.lower() not in known:
+        raise InvalidModel(f"optimizer: unknown name {name!r}; {nearest(name, sorted(known))}")
+    return known[name.lower()]
 
 
 def optimizer_options(training: TrainingSpec) -> dict[str, Any]:

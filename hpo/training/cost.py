@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from hpo import models
+from hpo.data.adapting import adapting
 from hpo.data.dataset import Dataset
 from hpo.training.compiling import compile_model, labels_for
 from hpo.training.messages import Job
@@ -41,9 +42,10 @@ def measure(job: Job, dataset: Dataset) -> Cost:
     """
     began = time.perf_counter()
     keras.utils.set_random_seed(job.seed)
-    model = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared).model
+    with adapting(dataset):
+        model = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared).model
     if not model.compiled:
-        model = compile_model(model, job.training, dataset.info, job.plain_loss)
+        model = compile_model(model, job.training, dataset.info, job.plain_loss, job.import_paths)
     batch = min(job.training.batch_size, dataset.info.sizes["training"])
     gradients = _traced_gradients(model, *_batch(model, dataset, batch))
     start_seconds = time.perf_counter() - began

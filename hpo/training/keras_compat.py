@@ -82,6 +82,26 @@ def is_functional(model: keras.Model) -> bool:
     return type(model).__name__ == "Functional" and is_kerass_own(type(model))
 
 
+def forgets_options(model: keras.Model) -> bool:
+    """Whether a loss or metric that a model was compiled with has an option that its configuration leaves out.
+
+    `keras.losses.Huber(delta=2.0)` is one: what is made of its configuration has the default. The options that a loss
+    of a function was given have no public name.
+    """
+    metrics = getattr(model._compile_metrics, "_user_metrics", None)
+    return any(_forgotten(part) for part in keras.tree.flatten([model.loss, metrics]))
+
+
+def _forgotten(part: Any) -> list[str]:
+    options = getattr(part, "_fn_kwargs", {})
+    if not options:
+        return []
+    takes, kept = inspect.signature(type(part)).parameters, part.get_config()
+    return [
+        name for name, value in options.items() if name not in kept and name in takes and value != takes[name].default
+    ]
+
+
 def layers_within(model: keras.Model) -> list[Any]:
     """The layers of a model, and those within them; `model.layers` has the outer ones alone."""
     return list(model._flatten_layers(include_self=False))

@@ -77,6 +77,8 @@ class Job:
     """Random changes of the training images."""
     import_paths: tuple[str, ...] = ()
     """Folders in which import paths of the user's code are looked for."""
+    callbacks_folder: str | None = None
+    """Where callbacks get a folder for each trial; None where there are no callbacks."""
     declared: Declared = NOTHING_DECLARED
     """What a KerasTuner model declared so far."""
     resolved: Resolved | None = None

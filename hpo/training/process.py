@@ -2,13 +2,15 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 import tensorflow as tf
 
 from hpo import models
 from hpo.config.declared import Declared
 from hpo.data import open_prepared
-from hpo.data.dataset import DatasetInfo
+from hpo.data.adapting import adapting
+from hpo.data.dataset import Dataset
 from hpo.training.compiled_model import adopt_training
 from hpo.training.compiling import compile_model
 from hpo.training.fresh_process import run_fresh
@@ -39,8 +41,13 @@ def discover(model: str, data: str, import_paths: Sequence[str], own_process: bo
     Raises:
         ModelError: the model cannot be found or built.
     """
-    info = open_prepared(data).info
-    return run_fresh([model], import_paths, own_process, lambda: models.discover(model, info, import_paths))
+    dataset = open_prepared(data)
+
+    def explore() -> Declared:
+        with adapting(dataset, Path(data)):
+            return models.discover(model, dataset.info, import_paths)
+
+    return run_fresh([model], import_paths, own_process, explore)
 
 
 def examine_prepared(jobs: Sequence[Job], own_process: bool = False) -> None:
@@ -51,12 +58,14 @@ def examine_prepared(jobs: Sequence[Job], own_process: bool = False) -> None:
         ModelError: the model cannot be found.
     """
     first = jobs[0]
-    info = open_prepared(first.data).info
-    run_fresh([first.model], first.import_paths, own_process, lambda: examine(jobs, info))
+    dataset, folder = open_prepared(first.data), Path(first.data)
+    run_fresh([first.model], first.import_paths, own_process, lambda: examine(jobs, dataset, folder))
 
 
-def examine(jobs: Sequence[Job], info: DatasetInfo) -> None:
+def examine(jobs: Sequence[Job], dataset: Dataset, folder: Path | None = None) -> None:
     """Builds and compiles the models of jobs, to find before any trial what no trial could do.
+
+    `folder`: that of the prepared dataset, if it is in one.
 
     Raises:
         InvalidModel: none of the jobs can be compiled as its training section says.
@@ -66,11 +75,12 @@ def examine(jobs: Sequence[Job], info: DatasetInfo) -> None:
     idle: dict[str, None] = {}
     for job in jobs:
         try:
-            built = models.build(job.model, job.params, info, job.import_paths, job.declared)
+            with adapting(dataset, folder):
+                built = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared)
             if built.model.compiled:
                 adopt_training(built, job.training)
             else:
-                compile_model(built.model, job.training, info, job.plain_loss)
+                compile_model(built.model, job.training, dataset.info, job.plain_loss, job.import_paths)
         except models.NotApplied as error:
             idle |= dict.fromkeys(str(error).splitlines())
         except models.InvalidModel as error:

@@ -34,7 +34,7 @@ def rehearse(job: Job, dataset: Dataset, folder: Path) -> Rehearsed:
     """
     save(_few(dataset, job.training.batch_size), folder)
     line = _Line()
-    train(replace(job, data=str(folder), save_to=None), line)
+    train(replace(job, data=str(folder), save_to=None, callbacks_folder=str(folder.parent / "callbacks")), line)
     *_, last = line.events
     started = next((event for event in line.events if isinstance(event, Started)), None)
     remarks = [started.note if started else None, last.test_note if isinstance(last, Finished) else None]

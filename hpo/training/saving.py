@@ -17,6 +17,7 @@ from hpo.system.private_files import private_folder
 from hpo.training.crossentropy import is_own
 from hpo.training.failures import one_line
 from hpo.training.heads import is_trained_on_logits
+from hpo.training.keras_compat import forgets_options
 from hpo.training.model_data import write_info
 from hpo.training.table_inputs import OF_COLUMNS, features_of_columns
 
@@ -138,6 +139,9 @@ def with_preprocessing(model: keras.Model, info: DatasetInfo) -> keras.Model:
     try:
         keras.saving.deserialize_keras_object(config)
     except (TypeError, ValueError):
+        model.compiled = False
+    if model.compiled and forgets_options(model):
+        # Loaded again, it would be compiled with another loss or metric.
         model.compiled = False
     whole = _with_columns(_with_scaling(model, info), info)
     if whole is not model and model.compiled:

@@ -14,7 +14,13 @@ from typing import Any
 import keras
 
 from hpo.training.crossentropy import is_own
-from hpo.training.keras_compat import excludes_from_weight_decay, is_functional, is_kerass_own, layers_within
+from hpo.training.keras_compat import (
+    excludes_from_weight_decay,
+    forgets_options,
+    is_functional,
+    is_kerass_own,
+    layers_within,
+)
 
 # Layers that their configurations and variables describe completely.
 _LAYERS = (
@@ -62,6 +68,7 @@ def key_of(model: keras.Model, data: str) -> str:
     try:
         _refuse_model(model)
         _refuse_optimizer(model.optimizer)
+        _refuse_compiled(model)
         for layer in layers_within(model):
             _refuse_layer(layer)
         return _common_text(model, data)
@@ -140,6 +147,11 @@ def _refuse_model(model: keras.Model) -> None:
         raise NotShareable("the model has not one input and one output")
     if functional and {id(layer) for layer in model.layers} != {id(operation) for operation in model.operations}:
         raise NotShareable("the model computes between its layers")
+
+
+def _refuse_compiled(model: keras.Model) -> None:
+    if forgets_options(model):
+        raise NotShareable("a loss or metric has an option that its configuration leaves out")
 
 
 def _refuse_layer(layer: Any) -> None:

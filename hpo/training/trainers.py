@@ -66,7 +66,7 @@ class Trainer(Protocol):
 @contextmanager
 def trainer_for(job: Job, built: Built, dataset: Dataset) -> Iterator[tuple[Trainer, str | None]]:
     """The faster trainer that serves a model, and why it is not the graph's, if so."""
-    callbacks = own_callbacks(job.training.callbacks or (), job.import_paths, job.trial)
+    callbacks = own_callbacks(job)
     augment = augment_for(job.augmentation, dataset, job.seed)
     plateaus = reductions(job.training, job.objective, built.model)
     weights = None

@@ -17,8 +17,10 @@ import numpy as np
 
 from hpo import models
 from hpo.config.declared import Declared
+from hpo.config.named import own_paths
 from hpo.config.score import Score, over_folds
 from hpo.data import open_prepared
+from hpo.data.adapting import adapting
 from hpo.data.dataset import Dataset
 from hpo.data.shared_folder import fold_folder
 from hpo.models import Built
@@ -73,7 +75,7 @@ def _import_paths(job: Job, dataset: Dataset) -> list[str]:
     """Where the user's own code is that the job runs."""
     functions = [getattr(source, "function", None) for source in (dataset.stream, dataset.batches)]
     model = [job.model] if ":" in job.model else []
-    return [*model, *(job.training.callbacks or ()), *(path for path in functions if path is not None)]
+    return [*model, *own_paths(job.training), *(path for path in functions if path is not None)]
 
 
 def _train(job: Job, dataset: Dataset, line: Line, own_code: bool) -> Finished | Paused:
@@ -212,11 +214,14 @@ def _run(job: Job, dataset: Dataset, line: Line, pausing: Pausing) -> _Run:
 def _built(job: Job, dataset: Dataset) -> Built:
     """The compiled model of a job."""
     _set_seeds(job.seed, foreign=bool(_import_paths(job, dataset)))
-    built = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared)
+    with adapting(dataset, Path(job.data)):
+        built = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared)
     if built.model.compiled:
         adopt_training(built, job.training)
     else:
-        built = replace(built, model=compile_model(built.model, job.training, dataset.info, job.plain_loss))
+        built = replace(
+            built, model=compile_model(built.model, job.training, dataset.info, job.plain_loss, job.import_paths)
+        )
     return built
 
 

@@ -161,3 +161,12 @@ def test_lists_of_layers_are_wrapped_as_module_state_knows_them() -> None:
     module.parts = {"a": [1]}
     kind = type(module.parts)
     assert kind.__module__ == compat.WRAPPERS, LOOK + f"TensorFlow wraps dictionaries by {kind}, see WRAPPERS"
+
+
+def test_options_that_a_configuration_leaves_out():
+    """Where this fails, Keras keeps them: `forgets_options` is no longer needed for that loss."""
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    for loss, forgets in ((keras.losses.Huber(delta=2.0), True), (keras.losses.Huber(), False), ("mse", False)):
+        network.compile(loss=loss, metrics=["mae"])
+        assert compat.forgets_options(network) is forgets
+    assert keras.losses.Huber.from_config(keras.losses.Huber(delta=2.0).get_config())([[0.0]], [[9.0]]) == 8.5

@@ -119,7 +119,7 @@ def check(
     limit_threads(plan.experiment.engine.threads_per_worker)
     plan = replace(plan, declared=discover(plan.space.model, dataset.info, plan.folders))
     with refused_at_their_keys(plan):
-        examine(examined(plan, Path()), dataset.info)
+        examine(examined(plan, Path()), dataset)
     configurations = dict(zip(("smallest", "largest"), plan.whole_space.extremes(), strict=True))
     tried = {size: _tried(plan, variants, config) for size, config in configurations.items()}
     _refuse(plan, experiment, tried, traceback)

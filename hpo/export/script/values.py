@@ -11,6 +11,7 @@ import numpy as np
 from hpo import models
 from hpo.config.experiment import DatasetSpec, TrainingSpec
 from hpo.config.metrics import CROSSENTROPY
+from hpo.config.named import plain_choice
 from hpo.config.training_rules import has_schedule
 from hpo.data.dataset import Dataset, PartName, class_numbers
 from hpo.data.files import find, idx_files
@@ -73,8 +74,9 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
         built = replace(built, model=compile_model(built.model, training, info, job.plain_loss))
         compiled = _compiling(built.model, job, dataset)
     _refuse(bool(built.fit and training.whole_metrics), "metrics of a whole part beside a HyperModel's own fit make")
-    own_paths = [path for path in (spec.function, job.model, *(training.callbacks or ())) if path and ":" in path]
-    own = _own_code(own_paths, plan.folders, taken)
+    _refuse(_has_options(training), "a loss, optimizer, metric or callback of your own, or with options, makes")
+    paths = [path for path in (spec.function, job.model, *(training.callbacks or ())) if path and ":" in path]
+    own = _own_code(paths, plan.folders, taken)
     return {
         "exported": exported,
         "about": _about(exported),
@@ -96,6 +98,14 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
         **_reading(spec, dataset, plan.folders),
         **_feeding(job, built, dataset),
     }
+
+
+def _has_options(training: TrainingSpec) -> bool:
+    """Whether a part of training has options, or is the user's own; a callback without options may be."""
+    named = [training.optimizer, *([] if training.loss is None else [training.loss])]
+    callbacks = [value for value in training.callbacks or () if not (isinstance(value, str) and ":" in value)]
+    metrics = [spec for spec in training.metrics if spec.kind is None and (spec.is_own or spec.options or spec.log_as)]
+    return any(plain_choice(value) is None for value in named) or bool(callbacks or metrics)
 
 
 def _about(exported: Exported) -> str:
