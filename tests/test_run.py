@@ -123,7 +123,9 @@ def test_a_killed_worker_costs_one_attempt(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "dying_model.py").write_text(KILL_ITSELF)
     width = {"type": "categorical", "choices": [4, 8]}
     space = {"model": "dying_model:build", "parameters": {"width": width}}
-    result = hpo.run(tiny(search_space=space, study={"trials": 2}, engine={"workers": 1}), home=tmp_path / "home")
+    result = hpo.run(
+        tiny(search_space=space, study={"trials": 2, "pruner": "none"}, engine={"workers": 1}), home=tmp_path / "home"
+    )
     first, second, third = result.trials
     assert (first.state, first.reason) == ("failed", "killed")
     assert (second.state, second.origin, second.attempt, second.params) == ("complete", 0, 1, first.params)

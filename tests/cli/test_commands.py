@@ -67,7 +67,7 @@ def test_missing_files_and_studies_are_user_errors(command: Command, arguments: 
 
 
 def test_run_prints_plain_progress_and_the_next_commands(command: Command, write: Write) -> None:
-    file = write("e.yaml", json.dumps(tiny(study={"trials": 2})))
+    file = write("e.yaml", json.dumps(tiny(study={"trials": 2, "pruner": "none"})))
     told = command("run", file)
     assert told.returncode == 0, told.stderr
     assert "\x1b" not in told.stdout + told.stderr
@@ -81,7 +81,7 @@ def test_a_run_as_json_keeps_stdout_for_the_object_and_counts_time_from_its_comm
     write: Write, tmp_path: Path
 ) -> None:
     """A shell makes way for its last command, whose process is then older than the command."""
-    file = write("e.yaml", json.dumps(tiny(study={"trials": 2})))
+    file = write("e.yaml", json.dumps(tiny(study={"trials": 2, "pruner": "none"})))
     words = [sys.executable, "-m", "hpo", "run", str(file), "--json", "--trials", "1", "--name", "one"]
     began = time.monotonic()
     told = subprocess.run(
@@ -188,7 +188,9 @@ def test_check_reports_the_extremes_and_writes_nothing(command: Command, tmp_pat
 def test_too_many_failures_exit_with_3(command: Command, write: Write) -> None:
     write("broken_model.py", "def build(params, dataset):\n    raise RuntimeError('no luck')\n")
     space = {"model": "broken_model:build", "parameters": {"x": {"type": "float", "low": 0, "high": 1}}}
-    file = write("e.yaml", json.dumps(tiny(search_space=space, study={"trials": 9}, engine={"workers": 1})))
+    file = write(
+        "e.yaml", json.dumps(tiny(search_space=space, study={"trials": 9, "pruner": "none"}, engine={"workers": 1}))
+    )
     told = command("run", file)
     assert told.returncode == 3
     assert "3 configurations in a row failed with the same error" in told.stderr

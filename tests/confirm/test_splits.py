@@ -21,7 +21,7 @@ from hpo.study.record import TrialRecord
 
 def test_each_seed_has_its_split_also_after_a_kill(tmp_path: Path) -> None:
     home, url = tmp_path / "home", f"sqlite:///{tmp_path / 'home' / 'optuna.db'}"
-    hpo.run(tiny(study={"trials": 2}), home=home)
+    hpo.run(tiny(study={"trials": 2, "pruner": "none"}), home=home)
     usual = hpo.confirm("tiny", 2, 2, home=home).confirmation
     options = ("tiny", "--top", "2", "--seeds", "3", "--splits", "--workers", "1", "--home", str(home))
     killed = subprocess.Popen([sys.executable, "-m", "hpo", "confirm", *options], stderr=subprocess.DEVNULL)
