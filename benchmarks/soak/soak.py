@@ -40,7 +40,7 @@ class Soak:
     """Kills runs of studies in `folder`, and keeps what was found wrong.
 
     Each study has `trials` trials on iris, with random search, two local workers. The first run of all is not
-    killed: its length says from when to when later ones are.
+    killed: its length says from when to when later ones are, then that of the last run of each study.
     """
 
     folder: Path
@@ -64,17 +64,18 @@ class Soak:
         """Runs studies until the number of kills is reached, and the last study to its end."""
         self._random = random.Random(self.seed)
         try:
-            length = self._study(lambda: None)
+            self._length = self._study(lambda: None)
             while sum(self.kills.values()) < kills:
-                self._study(lambda: self._moment(length) if sum(self.kills.values()) < kills else None)
+                # The machine may have become faster, and kills would come too late.
+                self._length = self._study(lambda: self._moment() if sum(self.kills.values()) < kills else None)
         finally:
             shutil.rmtree(self.short, ignore_errors=True)
 
-    def _moment(self, length: float) -> float:
+    def _moment(self) -> float:
         """When the next kill comes, in seconds from the start: later on a machine that has become slower, where runs
         that are killed before their first trial ends would never come to an end.
         """
-        return self._random.uniform(0, length) * 1.5**self._idle
+        return self._random.uniform(0, self._length) * 1.5**self._idle
 
     def figures(self) -> dict[str, Any]:
         """The results, as a line of a table."""
