@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hpo.config.class_weight import class_weight_mistakes
 from hpo.config.experiment import Experiment
 from hpo.config.metrics import needs_classes
+from hpo.config.named import by_output, choice_of
 from hpo.config.space import CategoricalParameter, SearchSpace, in_section
 from hpo.config.training_rules import plain_name
 from hpo.config.whole_metrics import MetricSpec
@@ -65,7 +66,11 @@ def _labels(experiment: Experiment, space: SearchSpace, info: "DatasetInfo") -> 
     varied = {in_section(space.target(name), "training")[:1] for name in space.parameters}
     if info.classes is None or ("loss",) in varied or ("label_smoothing",) in varied:
         return None
-    training, loss = experiment.training, experiment.training.loss
+    training = experiment.training
+    if by_output(training.loss):
+        return None
+    # A user's own loss has a colon in its name, which none of Keras's has.
+    loss = None if training.loss is None else choice_of(training.loss).name
     if loss is None:
         if space.model not in ("mlp", "cnn") or "output_activation" in space.parameters:
             return None

@@ -97,3 +97,13 @@ def test_metrics_of_other_labels_than_the_loss_takes(refused):
     assert len(refused(f"{every}\n  label_smoothing: 0.1")) == 1
     loss = "{type: categorical, choices: [categorical_crossentropy, kl_divergence]}"
     assert refused(every, parameter=f"loss: {loss}") == []
+
+
+def test_a_loss_with_options_is_known_by_its_name(refused):
+    metrics = "metrics: [sparse_categorical_accuracy]"
+    for loss in ("{name: categorical_focal_crossentropy, gamma: 2.0}", '"own:loss"', "{kind: mse}"):
+        assert refused(f"{{loss: {loss}, {metrics}}}".replace("\n", "")) == [], loss
+    assert refused(f"{{loss: {{name: categorical_crossentropy, axis: -1}}, {metrics}}}") == [
+        "exp.yaml:9: training.metrics[0]: sparse_categorical_accuracy takes class numbers, and the loss takes one-hot "
+        "labels; categorical_accuracy is the same figure"
+    ]
