@@ -73,13 +73,15 @@ def _is_usual(model: keras.Model) -> bool:
         return False
     head = model.layers[-1]
     softmax = type(head) is keras.layers.Dense and head.activation is keras.activations.softmax
-    # Penalties are part of the loss, and the gradient of an embedding has the rows of the batch alone.
-    penalized = any(layer.activity_regularizer is not None for layer in model.layers) or any(
-        variable.regularizer is not None for variable in model.trainable_variables
+    if (model.get_compile_config() or {}).get("loss_weights") is not None:
+        return False
+    # Keras's optimizer applies the constraints of weights; penalties are part of the loss.
+    bound = any(layer.activity_regularizer is not None for layer in model.layers) or any(
+        variable.regularizer is not None or variable.constraint is not None for variable in model.trainable_variables
     )
     kinds = {type(layer).__name__ for layer in model.layers}
     known = kinds <= {"Dense", "Dropout", "_Dropout", "_Rounded", "Flatten", "Activation", "LeakyReLU", "ReLU", "ELU"}
-    return softmax and known and not penalized and len(model.output_shape) == 2
+    return softmax and known and not bound and len(model.output_shape) == 2
 
 
 def _metrics(model: keras.Model) -> list[Any]:

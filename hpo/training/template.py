@@ -4,7 +4,7 @@ Tracing and optimizing the graph of a small model takes longer than an epoch of 
 in which what may differ from trial to trial stands in variables: the weights of hidden dense layers, whose shape its
 graph leaves open, the optimizer's state with its learning rate, the rates of dropout, the factors of penalties, the
 momentum. A trial's own model lends it all of these, the template trains, and hands the best weights back. Models that
-differ in anything else get a template of their own; `alike` says which models may have one at all. What goes wrong
+differ in anything else get a template of their own; `shareable` says which models may have one at all. What goes wrong
 while a template is prepared costs the trial nothing: its model, untouched so far, trains itself.
 """
 

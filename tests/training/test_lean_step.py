@@ -57,6 +57,10 @@ OTHERS: dict[str, Callable[[], GraphLoop]] = {
     "a penalty": lambda: loop_of(
         model_of(FLAT, layer("Dense", 8, kernel_regularizer="l2"), HEAD, optimizer=adam())
     ),
+    "a constraint": lambda: loop_of(
+        model_of(FLAT, layer("Dense", 8, kernel_constraint="unit_norm"), HEAD, optimizer=adam())
+    ),
+    "a weighted loss": lambda: loop_of(model_of(*HIDDEN, HEAD, optimizer=adam(), loss_weights=2.0)),
     "another layer": lambda: loop_of(
         model_of(*HIDDEN, layer("BatchNormalization"), HEAD, optimizer=adam())
     ),
