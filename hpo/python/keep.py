@@ -93,14 +93,22 @@ def keep_code(
 
 @contextmanager
 def leaving_nothing(folder: Path) -> Iterator[None]:
-    """If a mistake of the user's ends the block, what it has written into a study's folder is removed again."""
+    """If a mistake of the user's ends the block, a study's folder is again as it was before.
+
+    That holds for the module of the same code, too: it names the pickles of the call that has written it last.
+    """
     before = set(folder.glob("*"))
+    texts = {path: path.read_bytes() for path in before if path.suffix in (".py", ".txt")}
     try:
         yield
     except UserError:
         for path in set(folder.glob("*")) - before:
             if path.is_file():
                 path.unlink(missing_ok=True)
+        for path, text in texts.items():
+            if not path.is_file() or path.read_bytes() != text:
+                write_private(path, lambda out, text=text: out.write(text))  # type: ignore[misc]
+                sys.modules.pop(path.stem, None)
         if not before:
             with suppress(OSError):
                 folder.rmdir()
