@@ -18,9 +18,9 @@ from hpo.data.several import as_keras
 from hpo.errors import nearest
 from hpo.models import InvalidModel
 from hpo.system.imports import load_object
-from hpo.training.crossentropy import Crossentropy, OfLogits
+from hpo.training.crossentropy import Accuracy, Crossentropy, OfLogits
 from hpo.training.heads import Head, head_of, head_of_output, loss_name, needs_logits
-from hpo.training.named_parts import called, class_of, look_up, made, own_metric
+from hpo.training.named_parts import called, class_of, look_up, made, own_metric, renamed
 from hpo.training.targets import applied_scaling, in_own_unit
 
 _OPTIMIZER_KEYS = (
@@ -157,18 +157,22 @@ def _metrics(specs: Sequence[MetricSpec], head: Head, logits: bool, folders: Seq
 
 
 def _metric(spec: MetricSpec, head: Head, logits: bool) -> Any:
-    if spec.options or spec.log_as:
-        metric = called("metrics", class_of(keras.metrics, spec.name), {"name": spec.logged, **spec.options})
-        return OfLogits(metric) if logits else metric
+    if spec.name in (*_METRICS_OF_COMPILE, CROSSENTROPY) and spec.options:
+        raise InvalidModel(f"metrics: {spec.name} takes no options, got {', '.join(spec.options)}")
     if spec.name in _METRICS_OF_COMPILE:
         # Which of several classes has the largest number is the same for logits.
-        one = logits and head.units == 1
-        return keras.metrics.BinaryAccuracy(name=spec.name, threshold=0.0) if one else spec.name
+        if logits and head.units == 1:
+            return keras.metrics.BinaryAccuracy(name=spec.logged, threshold=0.0)
+        return Accuracy(spec.log_as) if spec.log_as else spec.name
     if spec.name == CROSSENTROPY:
-        return OfLogits(Crossentropy()) if logits else Crossentropy()
-    # Keras looks them up in the first epoch only, by which time a trial has begun.
-    look_up("metrics", keras.metrics, spec.name)
-    return OfLogits(spec.name) if logits else spec.name
+        metric: Any = Crossentropy(spec.logged)
+    elif spec.options:
+        metric = called("metrics", class_of(keras.metrics, spec.name), {"name": spec.logged, **spec.options})
+    else:
+        # Keras looks them up in the first epoch only, by which time a trial has begun.
+        look_up("metrics", keras.metrics, spec.name)
+        metric = renamed(spec.name, spec.log_as) if spec.log_as else spec.name
+    return OfLogits(metric) if logits else metric
 
 
 def _optimizer(training: TrainingSpec, folders: Sequence[str]) -> Any:

@@ -56,6 +56,26 @@ def crossentropy(y: Any, predicted: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
+class Accuracy(keras.metrics.MeanMetricWrapper):  # type: ignore[misc]
+    """What `model.compile` makes of "accuracy", for which the forms of labels and outputs decide, by another name."""
+
+    def __init__(self, name: str, dtype: Any = None) -> None:
+        super().__init__(_accuracy, name=name, dtype=dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {"name": self.name, "dtype": self.dtype}
+
+
+def _accuracy(y: Any, predicted: Any) -> Any:
+    if predicted.shape[-1] == 1:
+        return keras.metrics.binary_accuracy(y, predicted)
+    if len(y.shape) < len(predicted.shape) or y.shape[-1] == 1:
+        return keras.metrics.sparse_categorical_accuracy(y, predicted)
+    return keras.metrics.categorical_accuracy(y, predicted)
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
 class OfLogits(keras.metrics.Metric):  # type: ignore[misc]
     """A metric of Keras's for a model that puts out logits: it sees the probabilities that they stand for."""
 

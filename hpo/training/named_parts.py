@@ -92,6 +92,14 @@ def own_metric(spec: MetricSpec, folders: Sequence[str]) -> Any:
     return keras.metrics.MeanMetricWrapper(metric, name=spec.logged)
 
 
+def renamed(name: str, log_as: str) -> Any:
+    """A metric of Keras's as its name alone means it, logged under another."""
+    found = keras.metrics.get(name)
+    if isinstance(found, keras.metrics.Metric):
+        return type(found)(name=log_as)
+    return keras.metrics.MeanMetricWrapper(found, name=log_as)
+
+
 def _is_of_outputs(found: Any) -> bool:
     """Whether a function takes two arguments: what is true, and what a model puts out."""
     try:

@@ -53,6 +53,20 @@ def test_metrics_that_keras_knows_are_reported(digits, metric):
     assert {"loss", "accuracy"} < set(scores) or metric in ("accuracy", "acc")
 
 
+@pytest.mark.parametrize("activation", ["softmax", None])
+def test_metrics_logged_by_another_name_are_the_same_figures(digits, activation):
+    names = ["accuracy", "crossentropy", "sparse_top_k_categorical_accuracy", "sparse_categorical_crossentropy"]
+    metrics = [*names, *({"name": name, "log_as": f"my_{name}"} for name in names)]
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(10, activation)])
+    compile_model(model, TrainingSpec.model_validate({"metrics": metrics}), digits)
+    x = np.random.default_rng(0).normal(size=(64, 4))
+    scores = model.evaluate(x, np.arange(64) % 10, verbose=0, return_dict=True)
+    assert 0 < scores["accuracy"] < 1
+    for name in names:
+        assert scores[f"my_{name}"] == pytest.approx(scores[name]), name
+
+
 @pytest.mark.parametrize(
     ("training", "message"),
     [

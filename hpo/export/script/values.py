@@ -10,7 +10,6 @@ import numpy as np
 
 from hpo import models
 from hpo.config.experiment import DatasetSpec, TrainingSpec
-from hpo.config.metrics import CROSSENTROPY
 from hpo.config.named import plain_choice
 from hpo.config.training_rules import has_schedule
 from hpo.data.dataset import Dataset, PartName, class_numbers
@@ -226,10 +225,10 @@ def _metric(metric: Mapping[str, Any], model: keras.Model, dataset: Dataset) -> 
         # Keras's own metric wants labels of the shape of the outputs, and those of a script have shape (n,).
         options = "".join(f", {name}={value}" for name, value in logits.items())
         entropy = f"keras.losses.binary_crossentropy(keras.ops.reshape(y, keras.ops.shape(outputs)), outputs{options})"
-        return f"keras.metrics.MeanMetricWrapper(lambda y, outputs: {entropy}, name={CROSSENTROPY!r})"
+        return f"keras.metrics.MeanMetricWrapper(lambda y, outputs: {entropy}, name={inner['config']['name']!r})"
     one_hot = _labels(model, dataset) == "one-hot" or (_labels(model, dataset) != "numbers" and dataset.info.one_hot)
     kind = "Categorical" if one_hot else "SparseCategorical"
-    return _call(f"keras.metrics.{kind}Crossentropy", {"name": CROSSENTROPY, **logits})
+    return _call(f"keras.metrics.{kind}Crossentropy", {"name": inner["config"]["name"], **logits})
 
 
 def _call(function: str, arguments: Mapping[str, Any]) -> str:
