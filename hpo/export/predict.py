@@ -59,9 +59,11 @@ def predict(
         with without_import_messages():
             from hpo.training import predict as trained
 
-            if info is not None and info.targets and not isinstance(samples.x, Mapping):
+            of_each = info is not None and (info.targets or info.task == "custom")
+            if info is not None and of_each and not isinstance(samples.x, Mapping):
                 several = trained.outputs_by_name(file, samples.x, batch_size)
-                return Predictions(_tables(several, info), samples.ignored, samples.notes)
+                if info.targets or len(several) > 1:
+                    return Predictions(_tables(several, info), samples.ignored, samples.notes)
             outputs = trained.predict(file, samples.x, batch_size)
     return Predictions(as_table(outputs, info, samples.files), samples.ignored, samples.notes)
 

@@ -19,7 +19,7 @@ from hpo.errors import nearest
 from hpo.models import InvalidModel
 from hpo.system.imports import load_object
 from hpo.training.crossentropy import Accuracy, Crossentropy, OfLogits
-from hpo.training.heads import Head, head_of, head_of_output, loss_name, needs_logits
+from hpo.training.heads import Activation, Head, activation_of, head_of, head_of_output, loss_name, needs_logits
 from hpo.training.named_parts import called, class_of, look_up, made, own_metric, renamed
 from hpo.training.targets import applied_scaling, in_own_unit
 
@@ -68,7 +68,7 @@ def compile_model(
         loss = None if _is_its_own(training, info) else _loss(head, training.loss, training, info, folders)
         if isinstance(loss, str) and (scaling := applied_scaling(model, head.activation, loss, info)) is not None:
             model, loss = in_own_unit(model, loss, scaling)
-        metrics = _metrics(_specs(training, info, plain_loss), head, _takes_logits(loss), folders) or None
+        metrics = _metrics(_specs(training, info, plain_loss), head, activation_of(loss, head.units), folders) or None
     try:
         model.compile(optimizer=_optimizer(training, folders), loss=loss, loss_weights=weights, metrics=metrics)
     except (ValueError, TypeError) as error:
@@ -79,10 +79,6 @@ def compile_model(
 def _is_its_own(training: TrainingSpec, info: DatasetInfo) -> bool:
     """Whether the loss is what the model adds by itself, or its own `train_step` computes."""
     return info.task == "custom" and training.loss is None
-
-
-def _takes_logits(loss: Any) -> bool:
-    return isinstance(loss, keras.losses.Loss) and bool(loss.get_config().get("from_logits"))
 
 
 def _check_outputs(training: TrainingSpec, info: DatasetInfo) -> None:
@@ -108,7 +104,7 @@ def _of_several(
         if own is not None or of_target.task != "custom":
             losses[name] = _loss(head, own, training, of_target, folders)
             specs = [one for one in _specs(training, of_target, None) if one.output in (None, name)]
-            metrics[name] = _metrics(specs, head, _takes_logits(losses[name]), folders)
+            metrics[name] = _metrics(specs, head, activation_of(losses[name], head.units), folders)
     if not losses:
         return None, None
     return ([*losses.values()], [*metrics.values()]) if info.targets_listed else (losses, metrics)
@@ -151,12 +147,12 @@ def _loss(head: Head, named: Any, training: TrainingSpec, info: DatasetInfo, fol
     return called("loss", class_of(keras.losses, kind or name), options) if options else name
 
 
-def _metrics(specs: Sequence[MetricSpec], head: Head, logits: bool, folders: Sequence[str]) -> list[Any]:
+def _metrics(specs: Sequence[MetricSpec], head: Head, logits: Activation | None, folders: Sequence[str]) -> list[Any]:
     """Metrics as `model.compile` takes them: of logits, those that need probabilities see probabilities."""
     return [own_metric(spec, folders) if spec.is_own else _metric(spec, head, logits) for spec in specs]
 
 
-def _metric(spec: MetricSpec, head: Head, logits: bool) -> Any:
+def _metric(spec: MetricSpec, head: Head, logits: Activation | None) -> Any:
     if spec.name in (*_METRICS_OF_COMPILE, CROSSENTROPY) and spec.options:
         raise InvalidModel(f"metrics: {spec.name} takes no options, got {', '.join(spec.options)}")
     if spec.name in _METRICS_OF_COMPILE:
@@ -172,7 +168,7 @@ def _metric(spec: MetricSpec, head: Head, logits: bool) -> Any:
         # Keras looks them up in the first epoch only, by which time a trial has begun.
         look_up("metrics", keras.metrics, spec.name)
         metric = renamed(spec.name, spec.log_as) if spec.log_as else spec.name
-    return OfLogits(metric) if logits else metric
+    return OfLogits(metric, each=logits == "sigmoid") if logits else metric
 
 
 def _optimizer(training: TrainingSpec, folders: Sequence[str]) -> Any:

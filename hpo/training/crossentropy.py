@@ -79,21 +79,25 @@ def _accuracy(y: Any, predicted: Any) -> Any:
 class OfLogits(keras.metrics.Metric):  # type: ignore[misc]
     """A metric of Keras's for a model that puts out logits: it sees the probabilities that they stand for."""
 
-    def __init__(self, metric: Any, name: str | None = None, dtype: Any = None) -> None:
-        """`metric`: as `model.compile` takes it, a name for one."""
+    def __init__(self, metric: Any, name: str | None = None, dtype: Any = None, each: bool = False) -> None:
+        """`metric`: as `model.compile` takes it, a name for one; `each`: whether each unit is a probability by itself.
+
+        A single unit always is.
+        """
         name = name or (metric if isinstance(metric, str) else None)
         found = keras.metrics.get(metric)
         if not isinstance(found, keras.metrics.Metric):
             found = keras.metrics.MeanMetricWrapper(found, name=name, dtype=dtype)
         super().__init__(name=name or found.name, dtype=dtype)
         self._metric = found
+        self._each = each
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Takes in a batch."""
         single = y_pred.shape[-1] == 1
         if single and len(y_true.shape) < len(y_pred.shape):
             y_true = keras.ops.expand_dims(y_true, -1)
-        probabilities = keras.ops.sigmoid(y_pred) if single else keras.ops.softmax(y_pred)
+        probabilities = keras.ops.sigmoid(y_pred) if single or self._each else keras.ops.softmax(y_pred)
         self._metric.update_state(y_true, probabilities, sample_weight=sample_weight)
 
     def result(self) -> Any:
@@ -107,7 +111,7 @@ class OfLogits(keras.metrics.Metric):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         metric = keras.saving.serialize_keras_object(self._metric)
-        return {"metric": metric, "name": self.name, "dtype": self.dtype}
+        return {"metric": metric, "name": self.name, "dtype": self.dtype, "each": self._each}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "OfLogits":

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
@@ -21,6 +21,11 @@ _PASSING = (
 )  # fmt: skip
 _BINARY = ("binarycrossentropy", "bce", "binaryfocalcrossentropy")
 _CATEGORICAL = ("categoricalcrossentropy", "sparsecategoricalcrossentropy", "categoricalfocalcrossentropy")
+
+Activation = Literal["sigmoid", "softmax"]
+Logits = Activation | dict[str, Activation | None] | list[Activation | None] | None
+"""What makes probabilities of a model's outputs: one for all of them, or that of each by name or in order; None where
+they need none."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +188,21 @@ def _unfit(head: Head, info: DatasetInfo, target: str, needs: str) -> InvalidMod
     return InvalidModel(f"the model's head does not fit the target: it has {head}, and {target}, which needs {needs}")
 
 
-def is_trained_on_logits(model: keras.Model) -> bool:
-    """Whether a compiled model's loss takes its outputs for logits, which are no probabilities yet."""
-    config = model.loss.get_config() if isinstance(model.loss, keras.losses.Loss) else {}
-    return bool(config.get("from_logits"))
+def logits_of(model: keras.Model) -> Logits:
+    """What a compiled model's outputs, which are no probabilities yet, are made probabilities by; see `Logits`."""
+    loss = model.loss
+    if isinstance(loss, Mapping):
+        return {
+            name: activation_of(one, head_of_output(model, name, number).units)
+            for number, (name, one) in enumerate(loss.items())
+        }
+    if isinstance(loss, list | tuple):
+        return [activation_of(one, head_of_output(model, "", number).units) for number, one in enumerate(loss)]
+    return activation_of(loss, head_of(model).units)
+
+
+def activation_of(loss: Any, units: int | None) -> Activation | None:
+    """What makes probabilities of the outputs that a loss takes for logits; None for a loss that does not."""
+    if not isinstance(loss, keras.losses.Loss) or not loss.get_config().get("from_logits"):
+        return None
+    return "sigmoid" if units == 1 or plain_name(type(loss).__name__) in _BINARY else "softmax"

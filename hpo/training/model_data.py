@@ -7,14 +7,15 @@ from typing import Any
 
 from hpo.data.dataset import DatasetInfo
 from hpo.data.info_json import info_as_json, info_from_json
+from hpo.training.heads import Logits
 
 _MEMBER = "hpo.json"
 
 
-def write_info(model_file: Path, info: DatasetInfo, logits: bool = False) -> None:
+def write_info(model_file: Path, info: DatasetInfo, logits: Logits = None) -> None:
     """Adds what is known of the data to a saved model, which Keras loads as before.
 
-    `logits`: whether the model puts out logits, of which softmax or sigmoid makes probabilities.
+    `logits`: what makes probabilities of what the model puts out.
     """
     with zipfile.ZipFile(model_file, "a") as archive:
         archive.writestr(_MEMBER, json.dumps({"format": 1, "data": info_as_json(info), "logits": logits}, indent=1))
@@ -26,9 +27,14 @@ def read_info(model_file: Path) -> DatasetInfo | None:
     return info_from_json(content["data"]) if content else None
 
 
-def puts_out_logits(model_file: Path) -> bool:
-    """Whether a saved model is known to put out logits."""
-    return bool(_content(model_file).get("logits"))
+def read_logits(model_file: Path) -> Logits:
+    """What makes probabilities of what a saved model puts out; None where it is not known to need anything."""
+    content = _content(model_file)
+    found = content.get("logits")
+    if isinstance(found, bool):
+        # Earlier files say only whether there are logits.
+        return None if not found else "sigmoid" if content["data"].get("task") == "multilabel" else "softmax"
+    return found
 
 
 def _content(model_file: Path) -> dict[str, Any]:

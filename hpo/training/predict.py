@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,7 +12,8 @@ import tensorflow as tf
 from hpo.data.dataset import Array
 from hpo.data.several import Arrays, Several, as_keras, is_text
 from hpo.errors import ModelError
-from hpo.training.model_data import puts_out_logits
+from hpo.training.heads import Logits
+from hpo.training.model_data import read_logits
 from hpo.training.table_inputs import OF_COLUMNS, input_name
 
 
@@ -26,25 +28,36 @@ def predict(model_file: Path, x: Arrays | Mapping[str, Array], batch_size: int =
     Raises:
         ModelError: the file is no Keras model, needs code of its own, or takes samples of another shape.
     """
-    model = load(model_file)
     if isinstance(x, Several) or (not isinstance(x, Mapping) and is_text(x)):
-        found = next(iter(_outputs(model, x, batch_size).values()))
-    elif isinstance(x, Mapping):
-        found = _of_columns(model, x, batch_size)
-    else:
-        found = _of_array(model_file, model, x, batch_size)
-    if not puts_out_logits(model_file):
-        return found
-    return np.asarray(tf.sigmoid(found) if found.shape[-1] == 1 else tf.nn.softmax(found))
+        return next(iter(outputs_by_name(model_file, x, batch_size).values()))
+    model = load(model_file)
+    found = _of_columns(model, x, batch_size) if isinstance(x, Mapping) else _of_array(model_file, model, x, batch_size)
+    return _probabilities(found, read_logits(model_file), "", 0)
+
+
+def _probabilities(outputs: Array, logits: Logits, name: str, number: int) -> Array:
+    """What an output of a name says, the first of which has number 0: probabilities of logits, else as it is."""
+    if isinstance(logits, Mapping):
+        # Of an output without a name only the place is known.
+        logits = logits.get(name) if name else next(iter(logits.values()), None)
+    elif isinstance(logits, list):
+        logits = logits[number] if number < len(logits) else None
+    elif number:
+        # The loss is that of the first.
+        logits = None
+    if logits is None:
+        return outputs
+    return np.asarray(tf.sigmoid(outputs) if logits == "sigmoid" or outputs.shape[-1] == 1 else tf.nn.softmax(outputs))
 
 
 def outputs_by_name(model_file: Path, x: Arrays, batch_size: int = 512) -> dict[str, Array]:
-    """The outputs of a saved model by name, each in float32, shape (n, ...).
+    """The outputs of a saved model by name, each in float32, shape (n, ...); of logits the probabilities.
 
     Raises:
         ModelError: see `predict`.
     """
-    return _outputs(load(model_file), x, batch_size)
+    found, logits = _outputs(load(model_file), x, batch_size), read_logits(model_file)
+    return {name: _probabilities(outputs, logits, name, number) for number, (name, outputs) in enumerate(found.items())}
 
 
 def _outputs(model: keras.Model, x: Arrays, batch_size: int) -> dict[str, Array]:
@@ -72,7 +85,7 @@ def _of_array(model_file: Path, model: keras.Model, x: Array, batch_size: int) -
     dtype = "float64" if x.dtype == np.float64 else "float32"
 
     def outputs(batch: tf.Tensor) -> tf.Tensor:
-        return tf.cast(model(batch, training=False), tf.float32)
+        return tf.cast(_first(model(batch, training=False)), tf.float32)
 
     traced = tf.function(outputs, input_signature=[tf.TensorSpec([None, *x.shape[1:]], dtype)])
     pieces = [traced(x[start : start + batch_size].astype(dtype)) for start in range(0, len(x), batch_size)]
@@ -84,7 +97,7 @@ def _of_columns(model: keras.Model, columns: Mapping[str, Array], batch_size: in
     kinds = {name: tf.float64 if values.dtype.kind == "f" else tf.string for name, values in named.items()}
 
     def outputs(batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        return tf.cast(model(batch, training=False), tf.float32)
+        return tf.cast(_first(model(batch, training=False)), tf.float32)
 
     traced = tf.function(outputs, input_signature=[{name: tf.TensorSpec([None, 1], kinds[name]) for name in named}])
     rows = len(next(iter(named.values())))
@@ -93,6 +106,12 @@ def _of_columns(model: keras.Model, columns: Mapping[str, Array], batch_size: in
         chosen = {name: values[start : start + batch_size].tolist() for name, values in named.items()}
         pieces.append(traced({name: tf.constant(values, kinds[name])[:, None] for name, values in chosen.items()}))
     return np.concatenate([np.asarray(piece) for piece in pieces])
+
+
+def _first(outputs: Any) -> Any:
+    if isinstance(outputs, Mapping):
+        return next(iter(outputs.values()))
+    return outputs[0] if isinstance(outputs, list | tuple) else outputs
 
 
 def by_class(outputs: Array) -> Array:

@@ -16,7 +16,7 @@ from hpo.errors import ModelError
 from hpo.system.private_files import private_folder
 from hpo.training.crossentropy import is_own
 from hpo.training.failures import one_line
-from hpo.training.heads import is_trained_on_logits
+from hpo.training.heads import logits_of
 from hpo.training.keras_compat import forgets_options
 from hpo.training.model_data import write_info
 from hpo.training.table_inputs import OF_COLUMNS, features_of_columns
@@ -37,7 +37,7 @@ def save(model: keras.Model, dataset: Dataset, path: Path) -> Saved:
     temporary = path.with_name(f"{path.stem}.{os.getpid()}.keras")
     try:
         private_folder(path.parent)
-        logits = is_trained_on_logits(model)
+        logits = logits_of(model)
         with_preprocessing(model, dataset.info).save(temporary)
         write_info(temporary, dataset.info, logits)
         note = _why_not_loadable(temporary)

@@ -13,7 +13,7 @@ from hpo.config.metric_kinds import Kind
 from hpo.config.whole_metrics import MetricSpec
 from hpo.data.dataset import Array, DatasetInfo
 from hpo.errors import ModelError
-from hpo.training.heads import is_trained_on_logits
+from hpo.training.heads import Logits, logits_of
 
 Figures = Callable[[Array, Array], dict[str, float]]
 """From what is true of samples, and what a model puts out for them, to the metrics of a whole part."""
@@ -77,12 +77,12 @@ def figures_of(training: TrainingSpec, model: keras.Model, info: DatasetInfo) ->
     metrics = training.whole_metrics
     if not metrics:
         return None
-    logits = is_trained_on_logits(model)
+    logits = logits_of(model)
     return lambda y, outputs: whole_figures(metrics, y, outputs, info, logits)
 
 
 def whole_figures(
-    metrics: Sequence[MetricSpec], y: Array, outputs: Array, info: DatasetInfo, logits: bool = False
+    metrics: Sequence[MetricSpec], y: Array, outputs: Array, info: DatasetInfo, logits: Logits = None
 ) -> dict[str, float]:
     """Name in logs -> figure, for the metrics that are defined on a part.
 
@@ -91,7 +91,7 @@ def whole_figures(
         y: what is true of each sample: class numbers or one-hot rows, or numbers.
         outputs: what a model puts out for the samples, in the same order.
         info: what is known of the data.
-        logits: whether the outputs are no probabilities yet.
+        logits: what makes probabilities of the outputs, where they are none yet.
 
     Raises:
         ModelError: the model does not put out a number for each class, or for each target.
@@ -137,7 +137,7 @@ def _figure(call: Call, samples: _Samples) -> float:
         return float(getattr(metrics, call.function)(truth, predictions, **call.arguments))
 
 
-def _samples(y: Array, outputs: Array, info: DatasetInfo, logits: bool) -> _Samples:
+def _samples(y: Array, outputs: Array, info: DatasetInfo, logits: Logits) -> _Samples:
     if info.classes is None:
         rows = outputs.reshape(len(outputs), -1).astype(np.float64)
         true = y.reshape(len(y), -1).astype(np.float64)
@@ -155,7 +155,9 @@ def _samples(y: Array, outputs: Array, info: DatasetInfo, logits: bool) -> _Samp
             f"metrics: the model must put out a number for each of {info.classes} classes, got shape {outputs.shape}"
         )
     if logits:
-        rows = np.asarray(keras.ops.sigmoid(rows) if units == 1 else keras.ops.softmax(rows, axis=-1))
+        rows = np.asarray(
+            keras.ops.sigmoid(rows) if units == 1 or logits == "sigmoid" else keras.ops.softmax(rows, axis=-1)
+        )
     return _Samples(classes, rows)
 
 

@@ -12,7 +12,7 @@ from hpo.config.loss_parts import PlainLoss
 from hpo.data import open_prepared
 from hpo.models import InvalidModel
 from hpo.training.compiling import compile_model, labels_for
-from hpo.training.heads import head_of, is_trained_on_logits
+from hpo.training.heads import head_of, logits_of
 from hpo.training.messages import Finished
 
 # TensorFlow's tensors and NumPy 2: nothing that hpo could mend.
@@ -114,7 +114,7 @@ def test_heads_without_an_activation_put_out_logits(tumours, irises, name):
     named: list[dict[str, Any]] = [{"loss": loss}] if hasattr(keras.losses, loss) else []
     for training in ({}, {"label_smoothing": 0.1}, *named):
         model = with_head(make, tumours if classes == 2 else irises, **training)
-        assert is_trained_on_logits(model) == logits
+        assert logits_of(model) == (None if not logits else "sigmoid" if classes == 2 else "softmax")
         if not training:
             assert str(getattr(model.loss, "name", model.loss)).startswith(loss)
 

@@ -1,6 +1,7 @@
 """Saved models: what they say of features as they came, and what they know of their data."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,11 +13,15 @@ from hpo import models
 from hpo.config.experiment import DatasetSpec, TrainingSpec
 from hpo.data import Dataset, load
 from hpo.data.column import Column
+from hpo.data.prepare import prepare
+from hpo.data.several import Several
+from hpo.data.source_data import RawDataset, RawPart, Values
 from hpo.errors import ModelError
+from hpo.export.predict import predict as predicted_file
 from hpo.training.compiling import compile_model
 from hpo.training.model_data import read_info, write_info
-from hpo.training.predict import predict
-from hpo.training.saving import with_preprocessing
+from hpo.training.predict import outputs_by_name, predict
+from hpo.training.saving import save, with_preprocessing
 
 
 def saved(folder: Path, dataset: Dataset, name: str = "mlp") -> tuple[keras.Model, Path]:
@@ -89,3 +94,54 @@ def test_code_within_a_model_is_not_run(tmp_path: Path) -> None:
     keras.Sequential(layers).save(tmp_path / "m.keras")
     with pytest.raises(ModelError, match=r"cannot be loaded: .*[Ll]ambda"):
         predict(tmp_path / "m.keras", np.ones((1, 3)))
+
+
+X = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
+
+
+def made(y: Any, task: Any) -> Dataset:
+    """Three parts of the same samples."""
+    part = RawPart(Values(X, "x"), None if y is None else Values(y, "y"), None)
+    return prepare(RawDataset("s", part, part, part), DatasetSpec(name="d", scaling="none", task=task))
+
+
+def network(*units: int, names: tuple[str, ...] = ()) -> keras.Model:
+    """A model with an output of each number of units, without activations: by name, in a list or by itself."""
+    keras.utils.set_random_seed(0)
+    x = keras.Input((4,))
+    outputs = [keras.layers.Dense(one)(x) for one in units]
+    named = dict(zip(names, outputs, strict=True)) if names else outputs
+    return keras.Model(x, named if len(units) > 1 else outputs[0])
+
+
+def test_each_label_is_a_probability_by_itself(tmp_path: Path) -> None:
+    held = (X > 0).astype(int)
+    dataset = made(held, "multilabel")
+    model = compile_model(network(4), TrainingSpec(), dataset.info)
+    expected = np.asarray(tf.sigmoid(model(X)))
+    scores = model.evaluate(X, held, verbose=0, return_dict=True)
+    assert scores["binary_accuracy"] == pytest.approx(float(((expected > 0.5) == held).mean()))
+    save(model, dataset, tmp_path / "m.keras")
+    np.testing.assert_allclose(predict(tmp_path / "m.keras", X), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_each_of_several_outputs_has_its_own_probabilities(tmp_path: Path, listed: bool) -> None:
+    y = {"target_1": (X[:, 0] > 0).astype(int), "target_2": np.arange(64) % 3, "target_3": X[:, 1]}
+    dataset = made(Several(y, listed), None)
+    model = compile_model(network(1, 3, 1, names=() if listed else tuple(y)), TrainingSpec(), dataset.info)
+    save(model, dataset, tmp_path / "m.keras")
+    raw = model(X)
+    one, three, number = raw if listed else raw.values()
+    found = outputs_by_name(tmp_path / "m.keras", X)
+    for mine, expected in zip(found.values(), (tf.sigmoid(one), tf.nn.softmax(three), number), strict=True):
+        np.testing.assert_allclose(mine, expected, atol=1e-6)
+
+
+def test_several_outputs_without_a_target_are_all_there(tmp_path: Path) -> None:
+    dataset, model = made(None, "custom"), network(2, 3)
+    model.compile("adam")
+    save(model, dataset, tmp_path / "m.keras")
+    np.testing.assert_allclose(predict(tmp_path / "m.keras", X), model(X)[0], atol=1e-6)
+    np.save(tmp_path / "x.npy", X)
+    assert predicted_file(str(tmp_path / "m.keras"), tmp_path / "x.npy").table.shape == (64, 5)

@@ -165,9 +165,9 @@ def test_options(prepared):
     assert found["f1_score"] == of.f1_score(y, second > 0.5, average="weighted")
     assert found["F1Score"] == of.f1_score(y, second > 0.5)
     logits = np.log(second / (1 - second))[:, None]
-    assert whole_figures(metrics, y, logits, info, logits=True) == found
+    assert whole_figures(metrics, y, logits, info, logits="sigmoid") == found
     both = np.stack([1 - second, second], axis=1)
-    assert whole_figures(metrics, y, np.log(both), info, logits=True) == found
+    assert whole_figures(metrics, y, np.log(both), info, logits="softmax") == found
     # Labels for each step of a sequence.
     assert whole_figures(metrics[1:], y[None], both[None], info) == {
         name: found[name] for name in found if name != "recall"

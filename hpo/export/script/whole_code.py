@@ -7,7 +7,7 @@ import keras
 
 from hpo.config.whole_metrics import MetricSpec
 from hpo.data.dataset import DatasetInfo
-from hpo.training.heads import head_of, is_trained_on_logits
+from hpo.training.heads import head_of, logits_of
 from hpo.training.whole_part import call_of
 
 
@@ -15,9 +15,8 @@ def whole_as_code(metrics: Sequence[MetricSpec], model: keras.Model, info: Datas
     """For a compiled model: `calls`, name in logs -> expression of `y` and `outputs`; `logits`, the activation that
     turns its outputs into probabilities, or None."""
     one_unit = head_of(model).units == 1
-    activation = "sigmoid" if one_unit else "softmax"
     calls = {spec.logged: _call(spec, info.classes, one_unit) for spec in metrics}
-    return {"calls": calls, "logits": activation if metrics and is_trained_on_logits(model) else None}
+    return {"calls": calls, "logits": logits_of(model) if metrics else None}
 
 
 def _call(spec: MetricSpec, classes: int | None, one_unit: bool) -> str:
