@@ -12,7 +12,7 @@ from hpo.python.keep import folder_of
 if TYPE_CHECKING:
     from hpo.study.read import StudyView
 
-_UNWRITABLE = re.compile(r"^\w+ = \.\.\.  # ", flags=re.M)
+_UNWRITABLE = re.compile(r"^\w+ = (\.\.\.  # |[\w.]*<(locals|lambda)>)", flags=re.M)
 
 
 def experiment_text(view: "StudyView") -> str:

@@ -19,7 +19,8 @@ from typing import Any, BinaryIO
 
 from hpo.errors import ModelError, UserError
 from hpo.models.registered import register, registered
-from hpo.python.source import Code, code_of, used_by
+from hpo.python.source import Code, code_of
+from hpo.python.used import used_by
 from hpo.system.private_files import private_file, private_folder
 
 _MODULE = '''"""Made by hpo: what a study was given in Python. {source} shows its source."""

@@ -3,24 +3,19 @@
 Pickled functions will not do for that: they contain the numbers of lines and the names of a notebook's cells.
 """
 
-import ast
 import hashlib
 import inspect
-import json
-import linecache
+import re
 import sys
-import sysconfig
-import textwrap
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-_HERE = Path(__file__).resolve().parent.parent
-_LIBRARIES = tuple({Path(sysconfig.get_paths()[name]).resolve() for name in ("stdlib", "purelib", "platlib")})
-_LONGEST = 500
-"""A constant whose text is longer is represented by its digest."""
+from hpo.python.described import Description, is_users, literal
+from hpo.python.used import codes_in, functions_of, instructions_of, methods_of, source_of, used_by
 
 
 @dataclass
@@ -41,6 +36,12 @@ class Code:
     """The functions and classes themselves."""
     files: dict[str, None] = field(default_factory=dict)
     """The files of its functions, which are no files for the cells of a notebook."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """Name of a constant -> the module that it was found in first."""
+    module: str = "__main__"
+    """The module whose code is being added."""
+    seen: dict[int, Any] = field(default_factory=dict)
+    """The functions and classes that were added, by their `id`."""
 
     def text(self) -> str:
         """The code as the text of a module."""
@@ -58,53 +59,65 @@ def code_of(objects: Mapping[str, Any]) -> Code:
 
     What libraries contain is imported by name. A function of a module of the user's is followed like one of a notebook.
     """
-    code, seen = Code(), set[int]()
+    code = Code()
     for name, one in objects.items():
         if isinstance(one, FunctionType | type):
             code.names[name] = one.__qualname__
-        _add(getattr(one, "__name__", name), one, code, seen)
+        _add(getattr(one, "__name__", name), one, code)
     return code
 
 
-def is_users(module: str) -> bool:
-    """Whether a module is the user's own: neither a library, nor Python's, nor of hpo."""
-    if module == "__main__":
-        return True
-    file = getattr(sys.modules.get(module), "__file__", None)
-    if file is None:
-        return False
-    path = Path(file).resolve()
-    return not any(path.is_relative_to(folder) for folder in (*_LIBRARIES, _HERE)) and "site-packages" not in path.parts
-
-
-def _add(name: str, one: Any, code: Code, seen: set[int]) -> None:
+def _add(name: str, one: Any, code: Code) -> None:
     """Adds what a name refers to, after all that it uses itself."""
     if isinstance(one, ModuleType):
         spec = one.__name__
-        code.imports[name] = f"import {spec}" if name == spec else f"import {spec} as {name}"
+        line = f"import {spec}" if name == spec else f"import {spec} as {name}"
         if is_users(spec):
             code.folders.setdefault(_root_of(one))
+            line += f"  # {_digest_of_files(one)}"
+        code.imports[name] = line
     elif isinstance(one, MethodType):
-        _add(name, one.__self__, code, seen)
+        _add(name, one.__self__, code)
     elif isinstance(one, FunctionType | type):
-        if id(one) in seen:
-            return
-        seen.add(id(one))
-        if not is_users(one.__module__):
-            code.imports[name] = f"from {one.__module__} import {one.__qualname__}"
-            return
-        if one.__module__ != "__main__":
-            code.folders.setdefault(_root_of(sys.modules[one.__module__]))
+        _add_code(name, one, code)
+    elif callable(one) and getattr(one, "__wrapped__", None) is not None:
+        _add(name, inspect.unwrap(one), code)
+    else:
+        _add_value(name, one, code)
+
+
+def _add_code(name: str, one: Any, code: Code) -> None:
+    if id(one) in code.seen:
+        return
+    code.seen[id(one)] = one
+    if not is_users(one.__module__):
+        code.imports[name] = f"from {one.__module__} import {one.__qualname__}"
+        return
+    if one.__module__ != "__main__":
+        code.folders.setdefault(_root_of(sys.modules[one.__module__]))
+    with _inside(one.__module__, code):
         for used, value in used_by(one):
-            _add(used, value, code, seen)
-        for function in _functions_of(one) if isinstance(one, FunctionType) else _methods_of(one):
+            _add(used, value, code)
+        for function in functions_of(one) if isinstance(one, FunctionType) else methods_of(one):
             code.files.setdefault(function.__code__.co_filename)
         code.objects.append(one)
+        if isinstance(one, FunctionType) and hasattr(one, "__wrapped__"):
+            # Its text is that of the function inside, which was added. The decorator that stands there was, too.
+            if not any(one.__code__ in codes_in(known) for known in code.objects if known is not one):
+                digest = instructions_of([one])
+                code.constants[f"{name}_wrapped"] = f"...  # a wrapper with the instructions {digest}"
+            return
         code.sources[_unique(name, one, code)] = source_of(one)
-    elif callable(one) and getattr(one, "__wrapped__", None) is not None:
-        _add(name, inspect.unwrap(one), code, seen)
-    else:
-        _add_value(name, one, code, seen)
+
+
+@contextmanager
+def _inside(module: str, code: Code) -> Iterator[None]:
+    """While what a module's function uses is added: names are those of this module."""
+    before, code.module = code.module, module
+    try:
+        yield
+    finally:
+        code.module = before
 
 
 def _unique(name: str, one: Any, code: Code) -> str:
@@ -114,129 +127,33 @@ def _unique(name: str, one: Any, code: Code) -> str:
     return label
 
 
-def _add_value(name: str, value: Any, code: Code, seen: set[int]) -> None:
-    text = _literal(value)
+def _add_value(name: str, value: Any, code: Code) -> None:
+    text = literal(value)
     if text is None:
-        kind = type(value)
-        if is_users(kind.__module__):
-            _add(kind.__name__, kind, code, seen)
-        if id(value) not in seen:
-            seen.add(id(value))
-            for label, part in getattr(value, "__dict__", {}).items():
-                if isinstance(part, FunctionType | type | MethodType) or is_users(type(part).__module__):
-                    _add(f"{name}.{label}", part, code, seen)
-        text = f"...  # {_description(value)}"
+        text = f"...  # {Description(lambda found, part: _add(found, part, code)).of(value)}"
+    owner = code.owners.setdefault(name, code.module)
+    if owner != code.module and code.constants.get(name) != text:
+        # No text of one module can say both.
+        name, text = f"{name}_{re.sub(r'[^0-9a-zA-Z]', '_', code.module)}", f"...  # {name} of {code.module}: {text}"
     code.constants[name] = text
 
 
-def _literal(value: Any) -> str | None:
-    """A value as Python would write it; None where it is more than numbers, texts and collections of them."""
-    if value is None or (
-        isinstance(value, bool | int | float | complex | str | bytes) and type(value).__module__ == "builtins"
-    ):
-        text = repr(value)
-    elif type(value) in (list, tuple, dict, set, frozenset):
-        inside = [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)
-        if any(_literal(one) is None for one in inside):
-            return None
-        text = repr(sorted(value, key=repr)) if isinstance(value, set | frozenset) else repr(value)
-        text = f"{type(value).__name__}({text})" if isinstance(value, set | frozenset) else text
-    else:
-        return None
-    return text if len(text) <= _LONGEST else None
-
-
-def _description(value: Any) -> str:
-    """What is known of an object, the same in each process: its class, its content or its settings."""
-    kind = f"{type(value).__module__}.{type(value).__qualname__}"
-    if hasattr(value, "dtype") and hasattr(value, "__array__"):
-        import numpy as np
-
-        array = np.ascontiguousarray(np.asarray(value))
-        content = array.tobytes() if array.dtype.kind != "O" else repr(array.tolist()).encode()
-        return f"{kind} of shape {array.shape}, {array.dtype}, {hashlib.sha256(content).hexdigest()[:16]}"
-    if callable(getattr(value, "get_config", None)):
-        try:
-            config = json.dumps(value.get_config(), sort_keys=True, default=lambda one: type(one).__name__)
-        except Exception:  # whatever a class of the user's raises
-            return kind
-        return f"{kind} {config if len(config) <= _LONGEST else hashlib.sha256(config.encode()).hexdigest()[:16]}"
-    text = repr(value)
-    if isinstance(value, str | bytes | list | tuple | dict | set | frozenset):
-        return f"{kind} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
-    known = {key: _literal(one) or type(one).__name__ for key, one in getattr(value, "__dict__", {}).items()}
-    return f"{kind} {json.dumps(known, sort_keys=True)}" if known else kind
-
-
-def used_by(one: Any) -> Iterator[tuple[str, Any]]:
-    """What a function or class refers to: name -> object, from its globals, closure, bases and decorators."""
-    if isinstance(one, type):
-        for base in one.__bases__:
-            if base is not object:
-                yield base.__name__, base
-        for function in _methods_of(one):
-            yield from used_by(function)
-        return
-    for name in dict.fromkeys(_names_of(one.__code__)):
-        if name in one.__globals__:
-            yield name, one.__globals__[name]
-    for name, cell in zip(one.__code__.co_freevars, one.__closure__ or (), strict=False):
-        try:
-            yield name, cell.cell_contents
-        except ValueError:  # not set yet
+def _digest_of_files(module: ModuleType) -> str:
+    """A digest of the text of a module of the user's, and of all those of the user's that it has imported."""
+    found, waiting = dict[str, str](), [module.__name__]
+    while waiting:
+        name = waiting.pop()
+        one = sys.modules.get(name)
+        if name in found or name == "__main__" or one is None or not is_users(name):
             continue
-
-
-def _methods_of(one: type) -> list[FunctionType]:
-    return [function for member in vars(one).values() for function in _functions_of(member)]
-
-
-def _functions_of(member: Any) -> Iterator[FunctionType]:
-    if isinstance(member, property):
-        yield from (one for one in (member.fget, member.fset, member.fdel) if isinstance(one, FunctionType))
-    member = getattr(member, "__func__", member)
-    member = inspect.unwrap(member) if callable(member) else member
-    if isinstance(member, FunctionType):
-        yield member
-
-
-def _names_of(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from _names_of(inner)
-
-
-def source_of(one: Any) -> str:
-    """The text of a function or class; a digest of its instructions where nobody has its text, as at a prompt."""
-    try:
-        text = _class_source(one) if isinstance(one, type) else inspect.getsource(one)
-    except (OSError, TypeError):
-        text = None
-    if text is not None:
-        return textwrap.dedent(text).rstrip()
-    functions = _methods_of(one) if isinstance(one, type) else [one]
-    found = "".join(_instructions(function.__code__) for function in functions)
-    digest = hashlib.sha256(found.encode()).hexdigest()[:16]
-    return f"{one.__name__} = ...  # its source is unknown; its instructions are {digest}"
-
-
-def _class_source(one: type) -> str | None:
-    """The text of a class. `inspect` finds no class of a notebook, whose `__main__` has no file."""
-    own = [function for function in _methods_of(one) if function.__qualname__.startswith(f"{one.__qualname__}.")]
-    for function in own:
-        lines = linecache.getlines(function.__code__.co_filename)
-        for node in ast.walk(ast.parse("".join(lines))):
-            if isinstance(node, ast.ClassDef) and node.name == one.__name__:
-                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-                if first <= function.__code__.co_firstlineno <= (node.end_lineno or first):
-                    return "".join(lines[first - 1 : node.end_lineno])
-    return inspect.getsource(one)
-
-
-def _instructions(code: CodeType) -> str:
-    constants = [_instructions(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
-    return repr((code.co_code, code.co_names, constants))
+        try:
+            found[name] = hashlib.sha256(Path(str(one.__file__)).read_bytes()).hexdigest()
+        except OSError:
+            found[name] = "no file"
+        for value in vars(one).values():
+            owner = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+            waiting += [owner] if isinstance(owner, str) else []
+    return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()[:10]
 
 
 def _root_of(module: ModuleType) -> str:

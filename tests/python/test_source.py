@@ -1,4 +1,6 @@
 import functools
+import os
+import subprocess
 import sys
 import textwrap
 from typing import Any
@@ -67,6 +69,103 @@ def test_a_change_anywhere_in_it_is_another_code(before, after) -> None:
         code_of({"build": made_in_a_notebook(changed)}).digest()
         != code_of({"build": made_in_a_notebook(CELL)}).digest()
     )
+
+
+@pytest.mark.parametrize(
+    ("cell", "before", "after"),
+    [
+        ("def f(): return 1\ndef build(hp, g=f): return g()", "return 1", "return 2"),
+        ("R = 1\ndef build(hp, *, g=R): return g", "R = 1", "R = 2"),
+        (
+            "import functools\ndef deco(f):\n    @functools.wraps(f)\n    def g(*a): return 1 * f(*a)\n    return g\n"
+            "@deco\ndef build(hp): return 3",
+            "1 * f",
+            "2 * f",
+        ),
+        (
+            "import functools\ndef deco(f):\n    @functools.wraps(f)\n    def g(*a): return 1 * f(*a)\n    return g\n"
+            "def build(hp): return 3\nbuild = deco(build)",
+            "1 * f",
+            "2 * f",
+        ),
+        ("R = 1\nclass C:\n    g = R\n    def f(self): pass\ndef build(hp): return C.g", "R = 1", "R = 2"),
+        ("class C:\n    g = 1\ndef build(hp): return C.g", "g = 1", "g = 2"),
+        ("class M(type):\n    x = 1\nclass C(metaclass=M): pass\ndef build(hp): return C.x", "x = 1", "x = 2"),
+        ("import functools\nP = functools.partial(max, 3)\ndef build(hp): return P(1)", "3)", "4)"),
+        (
+            "import functools\ndef f(x): return 1\nP = functools.partial(f, 3)\ndef build(hp): return P()",
+            "return 1",
+            "return 2",
+        ),
+        ("def f(): return 1\nD = {'a': [f]}\ndef build(hp): return D", "return 1", "return 2"),
+        (
+            "import numpy as np\nclass C:\n    def __init__(self, a): self.a = {'b': [a]}\nc = C(np.zeros(3))\n"
+            "def build(hp): return c",
+            "zeros",
+            "ones",
+        ),
+        (
+            "import pandas as pd\nF = pd.DataFrame({'a': ['u', 'v']})\ndef build(hp): return F",
+            "'v'",
+            "'w'",
+        ),
+        (
+            "import functools\ndef g(): return 1\nclass C:\n    @functools.cached_property\n    def f(self): return g()"
+            "\ndef build(hp): return C().f",
+            "return 1",
+            "return 2",
+        ),
+    ],
+)
+def test_what_a_definition_or_an_object_contains_is_part_of_it(cell, before, after) -> None:
+    changed = cell.replace(before, after)
+    first, same, other = (code_of({"build": made_in_a_notebook(one)}).digest() for one in (cell, cell, changed))
+    assert first == same != other
+
+
+IN_ANY_PROCESS = """
+from hpo.python.source import code_of
+
+def a(): return 1
+def b(): return 2
+class C: pass
+
+NAMES = {"k%d" % number for number in range(200)}
+MIXED = [{"u", "v", "w"}, {a, b}, {"c": C(), "f": [a]}]
+shape = 1
+
+def build(hp): return NAMES, MIXED, hp.shape, "x" in {"x", "y", "z"}
+
+print(code_of({"build": build}).digest())
+shape = 2
+print(code_of({"build": build}).digest())
+"""
+
+
+def test_unchanged_code_is_the_same_in_each_process(tmp_path) -> None:
+    (tmp_path / "script.py").write_text(IN_ANY_PROCESS)
+    found = []
+    for seed in ("1", "2"):
+        command = [sys.executable, str(tmp_path / "script.py")]
+        found += subprocess.check_output(command, env={**os.environ, "PYTHONHASHSEED": seed}, text=True).split()
+    assert len(found) == 4
+    assert len(set(found)) == 1
+
+
+def test_modules_count_by_their_files_and_constants_by_their_module(tmp_path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "one_of_source.py").write_text("K = 1\ndef f(): return K\n")
+    (tmp_path / "two_of_source.py").write_text("from one_of_source import f\nK = 5\ndef g(): return K\n")
+    cell = "from one_of_source import f\nimport two_of_source as two\nfrom two_of_source import g\n"
+    apart = made_in_a_notebook(cell + "def build(hp): return f() + g()")
+    whole = made_in_a_notebook(cell + "def build(hp): return two.g()")
+    before = [code_of({"build": one}).digest() for one in (apart, whole)]
+    monkeypatch.setattr("one_of_source.K", 2)
+    (tmp_path / "one_of_source.py").write_text("K = 2\ndef f(): return K\n")
+    after = [code_of({"build": one}).digest() for one in (apart, whole)]
+    assert all(one != other for one, other in zip(before, after, strict=True))
+    for name in ("one_of_source", "two_of_source"):
+        del sys.modules[name]
 
 
 def test_where_the_cell_stands_and_what_it_does_not_use_is_no_change() -> None:
