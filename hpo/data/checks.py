@@ -96,7 +96,7 @@ def check_part(part: RawPart, may_miss: bool = False) -> None:
                 f"{first.place} and {values.place}: must have {rule}, got {len(first.array)} and {len(values.array)}"
             )
     if weights is not None:
-        _check_weights(weights)
+        check_weights(weights)
     for values in others if may_miss else (first, *others):
         check = FiniteCheck(values.place)
         for chunk in chunks(values.array):
@@ -104,13 +104,20 @@ def check_part(part: RawPart, may_miss: bool = False) -> None:
         check.finish()
 
 
-def _check_weights(weights: Values) -> None:
+def check_weights(weights: Values, before: int = 0) -> None:
+    """Checks weights, or a batch of them with `before` samples before it.
+
+    Raises:
+        DataError: they are no numbers, not one a sample, or negative.
+    """
     w = weights.array
     if w.ndim != 1 or w.dtype.kind not in "buif":
         raise DataError(f"{weights.place}: weights must be numbers, one a sample, got {w.dtype} of shape {w.shape}")
     if w.dtype.kind in "if" and (w < 0).any():
         row = int((w < 0).argmax())
-        raise DataError(f"{weights.place}: weights must be at least 0, got {w[row]:g} in row {row} (counted from 0)")
+        raise DataError(
+            f"{weights.place}: weights must be at least 0, got {w[row]:g} in row {before + row} (counted from 0)"
+        )
 
 
 def check_same_shape(places: Mapping[str, Arrays]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hpo.data.checks import FiniteCheck, check_types
+from hpo.data.checks import FiniteCheck, check_types, check_weights
 from hpo.data.dataset import Array
 from hpo.data.function import apart, is_batched
 from hpo.data.infinite_pipelines import ADVICE, is_infinite, may_be_infinite
@@ -74,7 +74,8 @@ class _Pass:
         check_types(inputs, targets)
         arrays = [*inputs.each(), *(targets.each() if targets else ())]
         if weights is not None:
-            arrays.append(Values(weights, f"{self.place} weights"))
+            arrays.append(Values(np.asarray(weights), f"{self.place} weights"))
+            check_weights(arrays[-1], self.samples)
         first = arrays[0].array
         for values in arrays:
             if len(values.array) != len(first):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from hpo.config.class_weight import ClassWeight, class_number, class_weight_mistakes
 from hpo.data.dataset import Array, DatasetInfo, Part, class_numbers
@@ -58,6 +59,17 @@ def weights_by_class(class_weight: ClassWeight, info: DatasetInfo) -> Mapping[in
             "give the weights: {0: 1.0, 1: 2.5}"
         )
     return _by_number(class_weight, info)
+
+
+def weighed(batches: tf.data.Dataset, by_class: Mapping[int, float], info: DatasetInfo) -> tf.data.Dataset:
+    """Batches (x, y, weights) with each weight times that of its class, which `model.fit` takes no two of."""
+    factors = tf.constant([by_class.get(number, 1.0) for number in range(info.classes or 0)], tf.float32)
+
+    def times(x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
+        classes = tf.argmax(y, -1) if info.one_hot else tf.cast(tf.reshape(y, [-1]), tf.int64)
+        return x, y, tf.cast(weights, tf.float32) * tf.gather(factors, classes)
+
+    return batches.map(times)
 
 
 def _check(class_weight: ClassWeight, info: DatasetInfo) -> None:

@@ -12,7 +12,7 @@ from hpo.data.generated import batches_of_epoch
 from hpo.data.several import is_text
 from hpo.models import Built
 from hpo.training.augmentation import Augment, augment_steps
-from hpo.training.class_weights import weights_by_class, weights_of
+from hpo.training.class_weights import weighed, weights_by_class, weights_of
 from hpo.training.compiling import labels_for
 from hpo.training.epoch_callback import Leaving, Stopped, Watch
 from hpo.training.graph import EVALUATION_BATCH
@@ -77,7 +77,10 @@ class FitTrainer:
             if self._dataset.stream is not None:
                 validation = validation[0]
             options = {"shuffle": False}  # the pipeline's own concern
-            options["class_weight"] = weights_by_class(training.class_weight, self._dataset.info)
+            by_class = weights_by_class(training.class_weight, self._dataset.info)
+            if by_class and "training" in self._dataset.info.weighted:
+                x, by_class = weighed(x, by_class, self._dataset.info), None
+            options["class_weight"] = by_class
         # Defaults rather than arguments, since a HyperModel's own fit may pass options of its own.
         model.fit = partial(model.fit, **options)
         if self._figures is not None:

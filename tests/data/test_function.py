@@ -155,6 +155,8 @@ def test_one_hot_and_regression_pipelines(user) -> None:
         ("slices(x, y).map(lambda a, b: a)", "the validation part has targets, and the training part none"),
         ("slices(x, y).map(lambda a, b: ({'a': a}, b))", "must have the inputs of .*training, a, got a single array"),
         ("slices(x, y).map(lambda a, b: (a, b, b, b))", r"training: must yield x, \(x, y\) or \(x, y, weights\)"),
+        ("slices(x, y).map(lambda a, b: (a, b, b - 3)).batch(8)", "weights must be at least 0, got -3 in row 0"),
+        ("slices(x, y).map(lambda a, b: (a, b, a))", "weights must be numbers, one a sample, got .* of shape"),
         ("slices(x[:, 0], y).batch(30)", r"training x: features must have shape .* got \(30,\)"),
         ("slices(x, y.astype(str))", "training y: must be an array of one plain type"),
         ("slices(x, y > 1)", "training y: targets of a tf.data.Dataset must be numbers, got bool"),

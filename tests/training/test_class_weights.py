@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from hpo.data import open_prepared
 from hpo.models import InvalidModel
-from hpo.training.class_weights import sample_weights, weights_by_class
+from hpo.training.class_weights import sample_weights, weighed, weights_by_class
 from hpo.training.messages import Finished
 
 
@@ -53,6 +54,15 @@ def test_class_weights_count_alike_in_the_graph_and_through_fit(run_job):
         assert curve == pytest.approx(by_fit.curves[name], rel=1e-3), name
     plain = run_job(training={**training, "class_weight": None})
     assert plain.curves["loss"] != pytest.approx(in_graph.curves["loss"], rel=1e-2)
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_class_weights_multiply_the_weights_of_a_pipeline(info, one_hot):
+    y, weights = np.array([0, 1, 2, 2]), np.array([1.0, 2.0, 3.0, 0.0])
+    labels = np.eye(3)[y] if one_hot else y[:, None]
+    batches = tf.data.Dataset.from_tensor_slices((np.zeros((4, 1)), labels, weights)).batch(3)
+    found = weighed(batches, {1: 5.0, 2: 0.5}, dataclasses.replace(info, one_hot=one_hot))
+    assert np.concatenate([w for _, _, w in found.as_numpy_iterator()]).tolist() == [1, 10, 1.5, 0]
 
 
 def test_a_callback_of_the_users_is_called_after_each_epoch(run_job):
