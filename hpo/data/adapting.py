@@ -3,7 +3,8 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -72,17 +73,34 @@ def _check_name(layer: Any, name: str | None, dataset: Dataset) -> None:
 
 
 def _file(layer: Any, name: str | None, folder: Path | None) -> Path | None:
-    """Where an adapted layer is kept; None for one that cannot be saved, and where there is no folder."""
+    """Where an adapted layer is kept; None where there is no folder, and for one that is not Keras's own in every part.
+
+    Such a layer may fail to load, and its code may change while its configuration does not.
+    """
     import keras
 
     if folder is None:
         return None
     try:
-        described = keras.saving.serialize_keras_object(layer) if not _is_space(layer) else layer.get_config()
+        with warnings.catch_warnings():
+            # That of a function without a name, which is not saved here.
+            warnings.simplefilter("ignore")
+            described = keras.saving.serialize_keras_object(layer) if not _is_space(layer) else layer.get_config()
+        if _has_own_parts(described):
+            return None
         text = json.dumps([type(layer).__name__, described, name], sort_keys=True)
     except (TypeError, ValueError):
         return None
     return folder / _FOLDER / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.keras"
+
+
+def _has_own_parts(described: Any) -> bool:
+    """Whether a serialized object has a class or function that is not Keras's."""
+    if isinstance(described, Mapping):
+        kind, module = described.get("class_name"), described.get("module") or "keras"
+        own = kind in ("function", "__lambda__") or described.get("registered_name") or module.split(".")[0] != "keras"
+        return bool(kind and own) or _has_own_parts([*described.values()])
+    return isinstance(described, list | tuple) and any(_has_own_parts(part) for part in described)
 
 
 def _samples(layer: Any, name: str | None, dataset: Dataset) -> Any:
