@@ -183,7 +183,8 @@ def test_a_killed_run_goes_on_with_what_is_left(tmp_path: Path) -> None:
 
 def test_ctrl_c_gives_running_trials_back(tmp_path: Path) -> None:
     training = {"epochs": 300, "early_stopping": False}
-    experiment = tiny(study={"trials": 6, "sampler": "random"}, training=training, engine={"workers": 2})
+    study = {"trials": 6, "sampler": "random", "pruner": "none"}
+    experiment = tiny(study=study, training=training, engine={"workers": 2})
     process = start(
         [sys.executable, "-m", "hpo", "run", "experiment.yaml", "--home", str(tmp_path / "home")],
         cwd=_with_file(tmp_path, experiment),

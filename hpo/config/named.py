@@ -57,14 +57,27 @@ def _checked_loss(value: Any) -> Any:
 
 
 _NAME = {"type": "string", "minLength": 1}
-_MAPPING = {"type": "object", "properties": {"name": _NAME}, "required": ["name"]}
-_SCHEMA: dict[str, Any] = {"anyOf": [_NAME, _MAPPING]}
+
+
+def with_options(example: str) -> dict[str, Any]:
+    """The schema of a mapping of a name and options; `example` is such a name."""
+    described = {"description": "The name in Keras, or the import path of your own.", "examples": [example]}
+    return {"type": "object", "properties": {"name": {**_NAME, **described}}, "required": ["name"]}
+
+
+_SCHEMA: dict[str, Any] = {"anyOf": [_NAME, with_options("CSVLogger")]}
 _LOSS_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"type": "null"},
         _NAME,
-        _MAPPING,
-        {"type": "object", "not": {"required": ["name"]}, "additionalProperties": _SCHEMA},
+        with_options("huber"),
+        {
+            "type": "object",
+            "not": {"required": ["name"]},
+            "additionalProperties": {
+                "anyOf": [_NAME, {"description": "The loss of the output of this name.", **with_options("huber")}],
+            },
+        },
     ]
 }
 

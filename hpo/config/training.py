@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, Wit
 
 from hpo.config.class_weight import Weights
 from hpo.config.mistakes import show
-from hpo.config.named import LossValue, NamedValue, choice_of
+from hpo.config.named import LossValue, NamedValue, choice_of, with_options
 from hpo.config.objective import Monitor
 from hpo.config.section import WHOLE, BelowOne, Count, Section, Shorthand, switch
 from hpo.config.whole_metrics import MetricSpec, named_once
@@ -27,7 +27,7 @@ _OPTIMIZER_SCHEMAS = {
     "anyOf": [
         _OPTIMIZER_SCHEMA,
         {"type": "string", "pattern": ":"},
-        {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
+        with_options("adam"),
     ]
 }
 

@@ -39,3 +39,14 @@ class Trials(pd.DataFrame):
     def __iter__(self) -> "Iterator[TrialRecord]":
         """The records."""
         return iter(self._records)
+
+    def __repr__(self) -> str:
+        return repr(self._plain)
+
+    def _repr_html_(self) -> Any:
+        return self._plain._repr_html_()  # type: ignore[operator] # pandas-stubs take it for a column
+
+    @property
+    def _plain(self) -> pd.DataFrame:
+        """The rows, for what in pandas goes through a table's columns."""
+        return pd.DataFrame(self)

@@ -48,7 +48,7 @@ def test_resolved_settings_are_logged_stored_shown_and_exported(tmp_path):
         assert mine["dataset.scaling"] == record.params["scaling"]
         assert mine["training.schedule.warmup_epochs"] == "1.0"
         assert mine["model.width"] == str(record.params["units_wanted"])
-    assert ran.trials == view.trials
+    assert list(ran.trials) == list(view.trials)
     assert document(view, view.trials[0])["resolved"]["dataset"]["scaling"] == view.trials[0].params["scaling"]
     shown = CliRunner().invoke(app, ["show", "tiny", "0", "--json", "--home", str(tmp_path)])
     assert json.loads(shown.stdout)["resolved"]["training"]["epochs"] == 1

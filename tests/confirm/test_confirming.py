@@ -90,8 +90,12 @@ def pairs(url: str, state: str = "complete") -> list[tuple[int, int]]:
 
 
 def test_each_seed_is_run_for_all_finalists_before_the_next_seed(confirmed):
-    first, second, third = best_trials(confirmed)[:3]
-    assert pairs(confirmed) == [(trial, ordinal) for ordinal in (1, 2, 3) for trial in (first, second, third)]
+    finalists = set(best_trials(confirmed)[:3])
+    trials, ordinals = zip(*pairs(confirmed), strict=True)
+    assert ordinals == (1, 1, 1, 2, 2, 2, 3, 3, 3)
+    # The longest first, in the same order for each seed.
+    assert trials == 3 * trials[:3]
+    assert set(trials[:3]) == finalists
 
 
 def test_all_finalists_have_the_same_seeds_which_no_trial_had(confirmed):

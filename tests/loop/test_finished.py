@@ -40,7 +40,7 @@ def test_a_finished_study_says_how_to_add_trials_and_starts_no_workers(
     console = Console(file=io.StringIO(), width=200)
     result = hpo.run(experiment, home=tmp_path, console=console)
     assert (result.ended, len(result.trials)) == ("done", 4)
-    assert result.best == max(result.trials, key=lambda trial: trial.value or 0)
+    assert result.best.number == max(result.trials, key=lambda trial: trial.value or 0).number
     assert isinstance(console.file, io.StringIO)
     said = console.file.getvalue()
     assert "Study tiny is finished: 4 configurations are done; to add trials, the same command with --trials 8" in said

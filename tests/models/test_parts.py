@@ -15,7 +15,8 @@ import sys
 from types import SimpleNamespace
 from hpo.models import InvalidModel, check
 
-info = SimpleNamespace(name="tiny", task="classification", input_shape=(8, 8, 1), classes=3, outputs=3)
+described = {"name": "tiny", "task": "classification", "input_shape": (8, 8, 1), "classes": 3, "outputs": 3}
+info = SimpleNamespace(**described, inputs=(), is_text=False, target_shape=None)
 check("mlp", {"activation": "gelu", "kernel_initializer": "he_normal"}, info)
 for model, params in (("mlp", {"activation": "rleu"}), ("cnn", {"kernel": 9, "padding": "valid"})):
     try:

@@ -21,7 +21,7 @@ from hpo.study.read import known_study, read_study
 from hpo.study.record import ranked
 from hpo.training.messages import Failed, Job
 
-KERAS_TUNER = Path(__file__).parents[1] / "data_files" / "keras_tuner"
+KERAS_TUNER = Path(__file__).parents[2] / "data_files" / "keras_tuner"
 SPACE: dict[str, Any] = {
     "model": "mlp",
     "parameters": {

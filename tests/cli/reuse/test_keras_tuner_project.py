@@ -8,7 +8,7 @@ from hpo.cli.reuse.keras_tuner_project import is_project, read_project
 from hpo.config.experiment import Objective
 from hpo.errors import NotFound, UserError
 
-PROJECTS = Path(__file__).parents[1] / "data_files" / "keras_tuner"
+PROJECTS = Path(__file__).parents[2] / "data_files" / "keras_tuner"
 
 
 def test_the_trials_of_a_random_search() -> None:
