@@ -2,13 +2,14 @@
 
 Constructors and methods have KerasTuner's own signatures (1.4). Trials train side by side, in worker processes, and are
 kept in a study: `tuner.study` is what `hpo.tune` returns. What cannot be had is refused, and the message says what to
-do instead. The test part of the study is `search(test_data=...)`, or else the validation data once more.
+do instead. The test part is `search(test_data=...)`, else the validation data once more, else split off by hpo.
 """
 
 import math
 import shutil
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -17,8 +18,9 @@ from keras_tuner import HyperModel, HyperParameters, Objective
 from hpo.config.declared import Declared
 from hpo.errors import UserError
 from hpo.python import of_keras_tuner as own
+from hpo.python.given import Wanted
 from hpo.python.space import Space
-from hpo.python.tune import name_of, tune
+from hpo.python.tune import experiment_of, name_of, set_keys, tuned
 
 if TYPE_CHECKING:
     from hpo.python.study import Study
@@ -42,7 +44,7 @@ class Tuner:
         tune_new_entries: bool = True,
         allow_new_entries: bool = True,
         max_retries_per_trial: int = 0,
-        max_consecutive_failed_trials: int = 3,
+        max_consecutive_failed_trials: int = own.CONSECUTIVE,
         *,
         max_model_size: int | None = None,
         optimizer: Any = None,
@@ -60,6 +62,8 @@ class Tuner:
                 raise TypeError(f"{type(self).__name__}: unknown argument {name}")
             if value is not None:
                 raise UserError(f"{name}: cannot be used here: {own.INSTEAD[name]}")
+        if max_consecutive_failed_trials != own.CONSECUTIVE:
+            raise UserError(f"max_consecutive_failed_trials: cannot be {max_consecutive_failed_trials}: {own.GIVEN_UP}")
         if hypermodel is None or not (callable(hypermodel) or hasattr(hypermodel, "build")):
             raise UserError("hypermodel: must be a function (hp) or a HyperModel; run_trial cannot be overridden here")
         if "run_trial" in vars(type(self)):
@@ -74,7 +78,6 @@ class Tuner:
         self._compiled = (max_model_size, optimizer, loss, metrics)
         self._home, self._overwrite, self._workers = directory, overwrite, workers
         self._retries = max_retries_per_trial
-        self._consecutive = max_consecutive_failed_trials
         self._study: Study | None = None
 
     @abstractmethod
@@ -126,23 +129,23 @@ class Tuner:
         if not shuffle:
             raise UserError("shuffle: training samples are shuffled in each epoch; leave it out")
         parts = own.parts_of_fit(x, y, sample_weight, validation_data, validation_split)
-        training: dict[str, Any] = {"early_stopping": False, "batch_size": batch_size or 32}
-        if class_weight is not None:
-            training["class_weight"] = dict(class_weight)
-        if self._overwrite:
-            self._forget()
-        if self.executions_per_trial > 1:
-            again = f"study.confirm(seeds={self.executions_per_trial})"
-            print(f"executions_per_trial: each configuration trains once; tuner.{again} trains the best ones again")
-        self._study = tune(
-            self._model(epochs is not None), Space(self._parameters()), data=parts.data, validation=parts.validation,
-            test=test_data if test_data is not None else parts.validation, objective=self._objective,
-            epochs=self._epochs(epochs or (own.ENDLESS if self._own_fit() else 1)), trials=self.max_trials,
-            workers=self._workers, callbacks=tuple(callbacks or ()), name=self.project_name, home=self._home,
-            progress=verbose != 0,
-            training=training, dataset={"scaling": "none", "target_scaling": "none"},
-            study={"seed": self.seed or 0, "retries": self._retries, **self._sections()},
+        weights = {} if class_weight is None else {"class_weight": dict(class_weight)}
+        most = self._epochs(epochs or (own.ENDLESS if self._own_fit() else 1))
+        own.say_how_to_repeat(self.executions_per_trial)
+        sections: dict[str, dict[str, Any]] = {
+            "training": {"early_stopping": False, "batch_size": batch_size or 32, "epochs": most, **weights},
+            "dataset": {"scaling": "none", "target_scaling": "none"},
+            "study": {"seed": self.seed or 0, "retries": self._retries, **self._sections()},
+            "engine": set_keys(workers=self._workers),
+        }
+        sections["study"] |= set_keys(trials=self.max_trials)
+        test = own.as_in_keras(test_data) if test_data is not None else parts.validation
+        wanted = Wanted(
+            experiment_of(self.project_name, self._objective, sections), self._model(epochs is not None),
+            Space(self._parameters()), replace(parts, test=test), tuple(callbacks or ()),
         )  # fmt: skip
+        self._study = tuned(wanted, self._home, verbose != 0, self._forget if self._overwrite else None)
+        self._overwrite = False
 
     def get_best_hyperparameters(self, num_trials: int = 1) -> list[HyperParameters]:
         """The hyperparameters of the best trials, best first; `hypermodel.build` takes them."""
@@ -175,7 +178,8 @@ class Tuner:
     def _values_of(self, trial: "TrialRecord") -> HyperParameters:
         from hpo.models.keras_tuner import hyperparameters
 
-        return hyperparameters(Declared(self._default_space().get_config()), trial.params)
+        declared = Declared(self._default_space().get_config()).widened(Declared(self.study.declared))
+        return hyperparameters(declared, trial.params)
 
     def _default_space(self) -> HyperParameters:
         """What the model declares at its defaults, with what was given."""
@@ -268,9 +272,8 @@ class Hyperband(Tuner):
         hyperband_iterations: int = 1,
         **options: Any,
     ) -> None:
-        brackets = int(math.log(max_epochs, factor)) if max_epochs > 1 else 0
-        trials = sum(math.ceil((brackets + 1) / (one + 1) * factor**one) for one in range(brackets + 1))
-        super().__init__(hypermodel, objective, math.ceil(trials * hyperband_iterations), **options)
+        trials = math.ceil(own.begun_by_hyperband(max_epochs, factor) * hyperband_iterations)
+        super().__init__(hypermodel, objective, trials, **options)
         self._most, self._factor = max_epochs, factor
 
     def _epochs(self, wanted: int) -> int:

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras_tuner.oracles import HyperbandOracle
 
 from hpo.errors import UserError
 from hpo.keras_tuner import (
@@ -15,7 +16,8 @@ from hpo.keras_tuner import (
     Objective,
     RandomSearch,
 )
-from hpo.python.of_keras_tuner import parts_of_fit
+from hpo.python.of_keras_tuner import Compiled, parts_of_fit
+from hpo.python.source import code_of
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(120, 4)).astype("float32")
@@ -81,12 +83,22 @@ def test_a_fit_of_its_own_logs_what_it_improves(tmp_path) -> None:
     assert tuner.study.name == "ByHand"
     assert [trial.epochs for trial in tuner.study.trials] == [3, 3]
     assert tuner.study.best.value == tuner.study.trials["val_my_metric"].min()
+    assert [set(one.values) for one in tuner.get_best_hyperparameters(2)] == [{"units", "rate"}] * 2
+    # A mistake in the plan forgets nothing, and one tuner forgets once.
+    again = RandomSearch(ByHand(), goal, max_trials=-1, directory=tmp_path, overwrite=True)
+    with pytest.raises(UserError, match="trials"):
+        again.search(X, Y.astype("float32"), verbose=0)
+    assert len(again.study.trials) == 2
+    assert not tuner._overwrite
 
 
 def test_what_the_tuners_ask_for() -> None:
     given = HyperParameters()
     given.Float("lr", 1e-3, 1e-1, sampling="log")
-    assert Hyperband(build, "val_loss", max_epochs=9, factor=3).max_trials == 9 + 5 + 3
+    for most, factor in ((9, 3), (100, 3), (243, 3), (1000, 10), (2, 3), (125, 5)):
+        theirs = HyperbandOracle("val_loss", max_epochs=most, factor=factor)
+        begun = sum(theirs._get_size(bracket, 0) for bracket in range(theirs._get_num_brackets()))
+        assert Hyperband(build, "val_loss", max_epochs=most, factor=factor).max_trials == begun
     assert BayesianOptimization(build, "val_loss", num_initial_points=4)._sections()["sampler"]["n_startup_trials"] == 4
     grid = GridSearch(build, "val_loss", hyperparameters=given, tune_new_entries=False)._parameters()
     assert len(grid["lr"]["choices"]) == 10
@@ -101,6 +113,7 @@ def test_what_cannot_be_had_says_what_to_do_instead() -> None:
         ({"objective": ["val_loss", "val_accuracy"]}, "objective: hpo improves one metric"),
         ({"objective": None}, 'objective: must name a logged metric such as "val_accuracy"'),
         ({"objective": "val_loss", "distribution_strategy": object()}, "set their number with workers="),
+        ({"objective": "val_loss", "max_consecutive_failed_trials": 1}, "cannot be 1: a search ends after 3"),
     ):
         with pytest.raises(UserError, match=message):
             RandomSearch(build, **options)
@@ -115,3 +128,18 @@ def test_a_share_for_validation_is_the_end_of_the_data_as_in_keras() -> None:
     parts = parts_of_fit({"a": X}, Y, np.ones(120), None, 0.25)
     assert [len(one) for one in parts.validation[1:]] == [30, 30]
     np.testing.assert_array_equal(parts.validation[0]["a"], X[90:])
+
+
+def test_sequences_of_bytes_are_no_images_in_any_part() -> None:
+    x = np.zeros((8, 4, 4), np.uint8)
+    parts = parts_of_fit(x, Y[:8], None, (x, Y[:8]), 0)
+    assert parts.data[0].dtype == parts.validation[0].dtype == np.float32
+
+
+def test_what_a_model_is_compiled_with_is_part_of_it() -> None:
+    found = [
+        code_of({"build": Compiled(build, None, keras.optimizers.Adam(rate), loss, ["mae"])}).digest()
+        for rate, loss in ((0.1, "mse"), (0.1, "mse"), (0.2, "mse"), (0.1, "mae"), (0.1, keras.losses.Huber()))
+    ]
+    assert found[0] == found[1]
+    assert len(set(found)) == 4

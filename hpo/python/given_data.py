@@ -110,15 +110,28 @@ def _arrays(name: str, part: Any) -> tuple[Any, ...]:
     if not isinstance(part, tuple | list) or len(part) not in (2, 3):
         hint = "data=(x, y); a pandas DataFrame with target=; a tf.data.Dataset; or a name or file"
         raise DataError(f"{place}: must be (x, y), got {in_words(part)}; {hint}")
-    return tuple(_plain(one, f"{place}: {label}") for one, label in zip(part, ("x", "y", "weights"), strict=False))
+    x, y, *weights = part
+    found = (_plain(x, f"{place}: x", _samples(y)), _plain(y, f"{place}: y", _samples(x)))
+    return (*found, *(plain_array(one, f"{place}: weights") for one in weights))
 
 
-def _plain(values: Any, place: str) -> Any:
+def _samples(values: Any) -> int | None:
+    """How many samples x or y has; None for a list, which may also be one of several inputs or targets."""
+    while isinstance(values, Mapping) and values:
+        values = next(iter(values.values()))
+    listed = isinstance(values, tuple | list) and any(getattr(one, "shape", ()) for one in values)
+    return len(values) if hasattr(values, "__len__") and not listed else None
+
+
+def _plain(values: Any, place: str, samples: int | None = None) -> Any:
+    """An array, or a list of arrays where there are several: as many values in each as there are `samples`."""
     if isinstance(values, Mapping):
         return {name: _plain(one, f"{place} {name}") for name, one in values.items()}
     if isinstance(values, tuple | list) and values and all(hasattr(one, "shape") and len(one.shape) for one in values):
         lengths = {one.shape[0] for one in values}
-        if len(lengths) == 1 and lengths.pop() > len(values):
+        if len(lengths) == 1 and (
+            min(lengths) > len(values) if samples is None else lengths == {samples} != {len(values)}
+        ):
             return [_plain(one, f"{place} {number}") for number, one in enumerate(values)]
     return plain_array(values, place)
 
@@ -134,7 +147,7 @@ def _gathered(place: str, dataset: Any) -> tuple[Any, ...]:
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) not in (2, 3):
         raise DataError(f"{place}: the elements of the tf.data.Dataset must be (x, y); {_PIPELINE}")
-    batches = dataset if _is_batch(dataset, is_batched) else dataset.batch(256)
+    batches = dataset if is_batched(dataset) else dataset.batch(256)
     found: list[list[Any]] = [[] for _ in spec]
     size = 0
     for element in batches.as_numpy_iterator():
@@ -160,13 +173,6 @@ def _gathered(place: str, dataset: Any) -> tuple[Any, ...]:
         raise DataError(f"{place}: samples of the tf.data.Dataset differ in shape: {error}; pad them") from None
 
 
-def _is_batch(dataset: Any, is_batched: Callable[[Any], bool]) -> bool:
-    spec = dataset.element_spec
-    if all(hasattr(one, "shape") for one in spec[:2]) and len(spec) == 2:
-        return is_batched(dataset)
-    return all(shape.rank and shape[0] is None for shape in (one.shape for one in _leaves(spec)))
-
-
 def _leaves(values: Any) -> list[Any]:
     if isinstance(values, Mapping):
         return [leaf for one in values.values() for leaf in _leaves(one)]
@@ -189,6 +195,9 @@ def _frame(parts: Parts) -> _Frame | None:
         name = str(getattr(y, "name", None) or parts.target or "target")
         if getattr(y, "ndim", 1) != 1:
             raise DataError("data: of (DataFrame, y), y must be one column")
+        if name in map(str, inputs.columns):
+            rule = f"x has a column {name} already, which is the name of y"
+            raise DataError(f"data: {rule}; drop that column if it is the target, or else rename y")
         data = inputs.reset_index(drop=True).assign(**{name: y.to_numpy() if hasattr(y, "to_numpy") else y})
         parts = Parts(data, parts.test, parts.validation, name)
     if not _is_frame(data):

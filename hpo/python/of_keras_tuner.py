@@ -22,6 +22,11 @@ INSTEAD: Mapping[str, str] = {
     "logger": "every trial is logged to MLflow; hpo ui shows it",
     "tuner_id": "one process runs a study; its workers share nothing",
 }
+CONSECUTIVE = 3
+GIVEN_UP = (
+    f"a search ends after {CONSECUTIVE} configurations in a row that failed with the same error, and other failures "
+    "are skipped; leave it out"
+)
 NOT_OF_FIT = "is no argument of search that hpo can use; give arrays or a finite tf.data.Dataset, batch_size and epochs"
 
 
@@ -130,18 +135,16 @@ def parameter_of(one: Any) -> Any:
 
 def parts_of_fit(x: Any, y: Any, weights: Any, validation: Any, share: float) -> Parts:
     """The data of `fit` as parts; `share`: how much of them, at their end, is the validation part."""
-    import numpy as np
-
     if x is None:
         raise UserError("x: is required: an array, or a tf.data.Dataset of (x, y)")
     if y is None:
         if share:
             raise UserError("validation_split: is for arrays; give validation_data")
-        return Parts(x, validation=validation)
-    x = x.astype("float32") if getattr(x, "dtype", None) == np.uint8 and x.ndim == 3 else x
+        return Parts(x, validation=as_in_keras(validation))
+    (x,) = as_in_keras((x,))
     given = (x, y) if weights is None else (x, y, weights)
     if validation is not None or not share:
-        return Parts(given, validation=validation)
+        return Parts(given, validation=as_in_keras(validation))
     at = math.floor(len(y) * (1 - share))
 
     def part(one: Any, rows: slice) -> Any:
@@ -151,6 +154,32 @@ def parts_of_fit(x: Any, y: Any, weights: Any, validation: Any, share: float) ->
 
     first, last = (tuple(part(one, rows) for one in given) for rows in (slice(at), slice(at, None)))
     return Parts(first, validation=last)
+
+
+def as_in_keras(part: Any) -> Any:
+    """(x, ...), whose x is a sequence where hpo would take it for grey images, which it gives a channel."""
+    import numpy as np
+
+    if not isinstance(part, tuple | list) or not part:
+        return part
+    x, *others = part
+    return (x.astype("float32") if getattr(x, "dtype", None) == np.uint8 and x.ndim == 3 else x, *others)
+
+
+def say_how_to_repeat(executions: int) -> None:
+    """Prints how to train the best configurations again, where each was wanted more than once."""
+    if executions > 1:
+        again = f"study.confirm(seeds={executions})"
+        print(f"executions_per_trial: each configuration trains once; tuner.{again} trains the best ones again")
+
+
+def begun_by_hyperband(max_epochs: int, factor: int) -> int:
+    """How many trials KerasTuner's Hyperband begins. It counts its brackets and sizes them in two ways, as here."""
+    brackets, epochs = 0, float(max_epochs)
+    while epochs >= 1:
+        epochs, brackets = epochs / factor, brackets + 1
+    last = math.ceil(1 + math.log(max_epochs, factor))
+    return sum(math.ceil(last / (one + 1) * factor**one) for one in range(brackets))
 
 
 def objective_of(objective: Any) -> tuple[Any, str | None]:

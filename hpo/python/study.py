@@ -1,6 +1,6 @@
 """A study as an object: its best trial and model, tables, figures, and what may be done with it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
@@ -85,6 +85,11 @@ class Study:
     def objective(self) -> "Objective":
         """What the study improves."""
         return self._view.objective
+
+    @property
+    def declared(self) -> Mapping[str, Any]:
+        """What KerasTuner code has declared, as its `HyperParameters.get_config()`; without entries for other code."""
+        return self._view.declared or {"space": [], "values": {}}
 
     @property
     def storage(self) -> str:

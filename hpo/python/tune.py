@@ -3,7 +3,7 @@
 import difflib
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from hpo.run import run as run_plan
 
 if TYPE_CHECKING:
     from hpo.plan.plan import Plan
+    from hpo.python.given import Wanted
     from hpo.python.study import Study
 
 _SECTIONS = ("training", "study", "dataset", "engine", "tracking")
@@ -72,10 +73,8 @@ def tune(  # noqa: PLR0913 - the keys of an experiment
     """
     if unknown := [section for section in sections if section not in _SECTIONS]:
         raise UserError(f"tune: unknown arguments {', '.join(unknown)}; sections: {', '.join(_SECTIONS)}")
-    from hpo.python.given import Wanted, plan_of_given
+    from hpo.python.given import Wanted
     from hpo.python.given_data import Parts
-    from hpo.python.keep import folder_of, leaving_nothing
-    from hpo.system.home import home_folder
 
     name = name or name_of(model)
     keys: dict[str, dict[str, Any]] = {
@@ -83,14 +82,36 @@ def tune(  # noqa: PLR0913 - the keys of an experiment
         "study": {"trials": trials, "timeout": timeout},
         "engine": {"workers": workers},
     }
-    experiment: dict[str, Any] = {"name": name, "objective": plain(objective)}
-    for section in _SECTIONS:
-        given = {key: plain(value) for key, value in keys.get(section, {}).items() if value is not None}
-        if found := {**plain(sections.get(section, {})), **given}:
-            experiment[section] = found
+    given = {one: {**plain(sections.get(one, {})), **set_keys(**keys.get(one, {}))} for one in _SECTIONS}
+    experiment = experiment_of(name, objective, given)
     wanted = Wanted(experiment, model, space, Parts(data, test, validation, target), tuple(callbacks))
-    with leaving_nothing(folder_of(home_folder(home), name)):
-        return started(plan_of_given(wanted, home), progress)
+    return tuned(wanted, home, progress)
+
+
+def experiment_of(name: str, objective: Any, sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The keys of an experiment, without the sections that have none."""
+    return {"name": name, "objective": plain(objective), **{one: plain(keys) for one, keys in sections.items() if keys}}
+
+
+def set_keys(**keys: Any) -> dict[str, Any]:
+    """The keys that have a value."""
+    return {key: value for key, value in keys.items() if value is not None}
+
+
+def tuned(
+    wanted: "Wanted", home: "str | Path | None", progress: bool, forget: "Callable[[], None] | None" = None
+) -> "Study":
+    """Runs what is wanted. `forget` deletes an earlier study of this name, once the plan has no mistake."""
+    from hpo.python.given import plan_of_given
+    from hpo.python.keep import folder_of, leaving_nothing
+    from hpo.system.home import home_folder
+
+    with leaving_nothing(folder_of(home_folder(home), str(wanted.experiment["name"]))):
+        plan = plan_of_given(wanted, home)
+        if forget is not None:
+            forget()
+            plan = plan_of_given(wanted, home)
+        return started(plan, progress)
 
 
 def run(
@@ -161,7 +182,9 @@ def name_of(model: Any) -> str:
 
 def _mismatch(plan: "Plan", message: str) -> str:
     """The message about a study of this name that is another, with the lines of code that differ."""
-    message = message.replace("--name", "name=")
+    # How the command line would go on is of no use to a call.
+    message = re.sub(r"start another with --name, or .*", "or start another one with name=", message)
+    message = message.replace("with --name", "with name=")
     code = plan.files.get("code")
     if code is None:
         return message

@@ -18,6 +18,7 @@ from hpo.storage.read_trials import Sampled, light_trials, sampled
 from hpo.study.attributes import (
     CONFIRMATION,
     DATA,
+    DECLARED,
     EXPERIMENT,
     EXTENDED_BY,
     EXTENDS,
@@ -58,6 +59,9 @@ class StudyView:
     """The folders where the user's relative paths and import paths were looked up in its last run, in this order."""
     links: Mapping[str, str] = field(default_factory=dict)
     """extends, extended_by -> the name of the study, or several names separated by commas."""
+
+    declared: Mapping[str, Any] | None = None
+    """What a KerasTuner model and its fit have declared: `HyperParameters.get_config()`."""
 
     @cached_property
     def objective(self) -> Objective:
@@ -180,6 +184,7 @@ def view_of(study: optuna.Study, url: str, trials: Sequence[FrozenTrial] | None 
         confirmation=None if confirmed is None else Confirmation.model_validate(confirmed),
         data=hidden_in(attributes.get(DATA, {})),
         folders=attributes.get(FOLDERS, ()),
+        declared=attributes.get(DECLARED),
         links={key.removeprefix("hpo:"): attributes[key] for key in (EXTENDS, EXTENDED_BY) if key in attributes},
     )
 

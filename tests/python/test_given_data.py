@@ -6,6 +6,7 @@ from hpo.config.experiment import DatasetSpec
 from hpo.data.prepare import load
 from hpo.errors import DataError
 from hpo.python.given_data import Parts, source_of_data
+from hpo.system.kept_code import load_kept
 
 X, Y = np.arange(80.0).reshape(40, 2), np.arange(40) % 2
 
@@ -59,12 +60,35 @@ def test_several_inputs_are_kept_as_they_came(tmp_path) -> None:
     assert list(source.files) == ["data"]
 
 
+def kept(folder, data):
+    source = source_of_data(Parts(data), folder)
+    return load_kept(folder, *source.files["data"])["train"]
+
+
+def test_batches_of_several_inputs_or_with_weights_are_not_batched_again(tmp_path) -> None:
+    import tensorflow as tf
+
+    for inputs, more in (({"a": X}, ()), ({"a": X, "b": X[:, :1]}, (np.ones(40),))):
+        pipeline = tf.data.Dataset.from_tensor_slices((inputs, Y, *more)).batch(8, drop_remainder=True)
+        x, y, *weights = kept(tmp_path, pipeline)
+        assert x["a"].shape == (40, 2)
+        assert all(one.shape == (40,) for one in (y, *weights))
+
+
+def test_a_list_of_samples_is_no_list_of_inputs(tmp_path) -> None:
+    section = source_of_data(Parts(([np.arange(5.0)] * 3, [0, 1, 0])), tmp_path).section
+    assert np.load(section["path"])["x_train"].shape == (3, 5)
+    x, _ = kept(tmp_path, ([X, X[:, :1]], Y))
+    assert [one.shape for one in x] == [(40, 2), (40, 1)]
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
         (X, "data: must be \\(x, y\\), got ndarray"),
         ({"training": (X, Y)}, "data: a mapping needs the part train, got: training"),
         ({"train": (X, Y), "val": (X, Y)}, "data: unknown parts val; valid: train, test, validation"),
+        ((pd.DataFrame({"a": X[:, 0]}), pd.Series(Y, name="a")), "data: x has a column a already"),
         (([[1], [1, 2]], [0, 1]), "data: x: must be an array: .*padding"),
     ],
 )
