@@ -36,7 +36,7 @@ def test_layers_are_kept_where_they_can_be_loaded_again(tmp_path: Path, name: st
 
     def vocabulary() -> Any:
         with adapting(dataset, tmp_path):
-            return adapted(kind(max_tokens=20, **options)).get_vocabulary()
+            return adapted(kind(max_tokens=20, name="words", **options)).get_vocabulary()
 
     first = vocabulary()
     assert {"hello", "w6"} < set(first)
