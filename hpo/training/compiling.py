@@ -1,7 +1,7 @@
 """Compiling a model as the training section says, and labels in the form that its loss takes."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -107,7 +107,10 @@ def _of_several(
             metrics[name] = _metrics(specs, head, activation_of(losses[name], head.units), folders)
     if not losses:
         return None, None
-    return ([*losses.values()], [*metrics.values()]) if info.targets_listed else (losses, metrics)
+    if info.targets_listed:
+        # In the order of the outputs, of which those without a loss have a place.
+        return [losses.get(name) for name in info.targets], [metrics.get(name) for name in info.targets]
+    return losses, metrics
 
 
 def _specs(training: TrainingSpec, info: DatasetInfo, plain_loss: PlainLoss | None) -> list[MetricSpec]:
@@ -215,16 +218,30 @@ def labels_for(model: keras.Model, y: Any, info: DatasetInfo) -> Any:
     Class numbers, shape (n,), for sparse losses and for one sigmoid unit; else one-hot rows, shape (n, classes). Losses
     that are not Keras's get what the data have. Several targets are in the structure in which Keras takes them.
     """
-    if info.targets:
-        # The losses that are chosen for several targets take labels as they are.
-        return as_keras(y, lambda _, array: array)
+    if not info.targets:
+        return _labels_for(model.loss, y, info, lambda: head_of(model))
+    losses, order = model.loss, list(info.targets)
+
+    def of_target(name: str, array: Any) -> Any:
+        number = order.index(name)
+        loss = losses
+        if isinstance(losses, Mapping):
+            loss = losses.get(name)
+        elif isinstance(losses, list | tuple):
+            loss = losses[number]
+        return _labels_for(loss, array, info.of_target(name), lambda: head_of_output(model, name, number))
+
+    return as_keras(y, of_target)
+
+
+def _labels_for(loss: Any, y: Any, info: DatasetInfo, head: Callable[[], Head]) -> Any:
+    """The labels of one target."""
     if info.task != "classification" or info.classes is None or (info.target_shape and not info.one_hot):
         return y
-    loss = getattr(model.loss, "name", None) or getattr(model.loss, "__name__", None) or model.loss
-    name = plain_name(str(loss))
+    name = plain_name(str(getattr(loss, "name", None) or getattr(loss, "__name__", None) or loss))
     if name not in {plain_name(known) for known in vars(keras.losses)} or name in _OTHER_LOSSES:
         return y
-    units = head_of(model).units
+    units = head().units
     if name == _TAKES_NUMBERS or units == 1:
         rows = y.shape[-1] > 1 if info.target_shape else y.ndim == 2 and y.shape[1] > 1
         return np.asarray(y.argmax(axis=-1)) if rows else y

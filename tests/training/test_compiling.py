@@ -4,8 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from hpo.config.experiment import TrainingSpec
+from hpo.config.experiment import DatasetSpec, TrainingSpec
 from hpo.data import open_prepared
+from hpo.data.prepare import prepare
+from hpo.data.several import Several
+from hpo.data.source_data import RawDataset, RawPart, Values
 from hpo.models import InvalidModel
 from hpo.training.compiling import compile_model, labels_for
 
@@ -82,6 +85,37 @@ def test_names_unknown_to_keras_make_the_model_invalid(digits, training, message
     with pytest.raises(InvalidModel) as raised:
         compiled(digits, **training)
     assert str(raised.value) == message
+
+
+def of_two_targets(y, training, listed, head, task=None):
+    """The loss of a new model with two targets that are both `y`, and what each output says."""
+    x, names = np.random.default_rng(0).normal(size=(len(y), 4)), ["target_1", "target_2"]
+    both = Several(dict.fromkeys(names, y), listed)
+    part = RawPart(Values(x, "x"), Values(both, "y"))
+    info = prepare(RawDataset("s", part, part, part), DatasetSpec(name="d", scaling="none", task=task)).info
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((4,))
+    outputs = {name: keras.layers.Dense(*head, name=name)(inputs) for name in names}
+    model = keras.Model(inputs, [*outputs.values()] if listed else outputs)
+    compile_model(model, TrainingSpec.model_validate(training), info)
+    found = model.evaluate(x, labels_for(model, both, info), verbose=0, return_dict=True)
+    raw = model.predict(x, verbose=0)
+    return found["loss"], raw if listed else [raw[name] for name in names]
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_each_of_several_targets_is_as_its_own_loss_takes_it(listed):
+    y = np.arange(30) % 3
+    smooth = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+    found, outputs = of_two_targets(y, {"label_smoothing": 0.1}, listed, (3, "softmax"))
+    assert found == pytest.approx(sum(float(smooth(np.eye(3)[y], one)) for one in outputs), rel=1e-5)
+    named = {"loss": {"target_2": "categorical_crossentropy"}}
+    found, outputs = of_two_targets(y, named, listed, (3, "softmax"))
+    plain = keras.losses.SparseCategoricalCrossentropy()
+    assert found == pytest.approx(sum(float(plain(y, one)) for one in outputs), rel=1e-5)
+    numbers = np.linspace(0, 1, 30)
+    found, (_, second) = of_two_targets(numbers, {"loss": {"target_2": "mse"}}, listed, (1,), "custom")
+    assert found == pytest.approx(float(np.mean((second[:, 0] - numbers) ** 2)), rel=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["categorical_crossentropy", keras.losses.CategoricalCrossentropy()])
