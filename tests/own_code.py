@@ -191,6 +191,14 @@ def pipelines():
     return {name: tf.data.Dataset.from_tensor_slices(_samples(count, count)) for name, count in parts}
 
 
+def pipelines_without_targets():
+    return {name: pipeline.map(lambda x, _: x) for name, pipeline in pipelines().items()}
+
+
+def copying(params, dataset):
+    return keras.Sequential([keras.Input(dataset.input_shape), keras.layers.Dense(4)])
+
+
 def two_numbers():
     x, _ = _samples(120, 0)
     return {"train": (x, np.stack([x[:, 0] + x[:, 1], x[:, 2]], axis=1))}

@@ -14,7 +14,7 @@ from hpo.data.adapting import adapting
 from hpo.data.dataset import Dataset
 from hpo.training.compiling import compile_model, labels_for
 from hpo.training.messages import Job
-from hpo.training.tensors import tensors_of
+from hpo.training.tensors import prepared, tensors_of
 
 _BYTES = 4
 _TIMED_STEPS = 5
@@ -59,6 +59,8 @@ def measure(job: Job, dataset: Dataset) -> Cost:
 def _batch(model: keras.Model, dataset: Dataset, size: int) -> tuple[Any, Any]:
     if dataset.stream is not None:
         x, y, _ = keras.utils.unpack_x_y_sample_weight(next(iter(dataset.stream("training", size))))
+        if dataset.info.task == "reconstruction":
+            y = x = prepared(x, dataset.info)
         return x, y
     few = dataset.training.take(slice(0, size))
     x = tensors_of(dataset.info, few.x)

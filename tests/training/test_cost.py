@@ -16,3 +16,6 @@ def test_size_memory_and_time_of_an_epoch(job_of):
 def test_pipelines_are_measured_too(job_of, prepared):
     job = job_of(data=prepared(name="own_code:pipelines", scaling="standard"))
     assert measure(job, open_prepared(job.data)).parameters == 4 * 8 + 8 + 8 * 2 + 2
+    data = prepared(function="own_code:pipelines_without_targets", task="reconstruction", scaling="standard")
+    job = job_of("own_code:copying", data=data, params={}, objective="val_loss")
+    assert measure(job, open_prepared(job.data)).parameters == 4 * 4 + 4
