@@ -173,6 +173,19 @@ def _gathered(place: str, dataset: Any) -> tuple[Any, ...]:
         raise DataError(f"{place}: samples of the tf.data.Dataset differ in shape: {error}; pad them") from None
 
 
+def drawn_at_random(parts: Parts) -> bool:
+    """Whether a part is a pipeline that shuffles or changes its samples at random, and may differ at each call."""
+    inside = parts.data.values() if isinstance(parts.data, Mapping) else (parts.data,)
+    return any(_is_random(one) for one in (*inside, parts.test, parts.validation) if hasattr(one, "element_spec"))
+
+
+def _is_random(dataset: Any) -> bool:
+    from hpo.data.tf_data_compat import inputs_of, kind_of, operations_of
+
+    here = kind_of(dataset) in ("Shuffle", "Random") or any("Random" in one for one in operations_of(dataset))
+    return here or any(map(_is_random, inputs_of(dataset)))
+
+
 def _leaves(values: Any) -> list[Any]:
     if isinstance(values, Mapping):
         return [leaf for one in values.values() for leaf in _leaves(one)]

@@ -20,6 +20,11 @@ _SECTIONS = ("training", "study", "dataset", "engine", "tracking")
 _LINES = 40
 """The most lines of a difference that a message shows."""
 
+_SHUFFLED = (
+    "the tf.data.Dataset draws at random and gives other samples at each call, so that its study cannot go on; "
+    "give its shuffle a seed and reshuffle_each_iteration=False, and random changes a seed, and start another study"
+)
+
 
 def tune(  # noqa: PLR0913 - the keys of an experiment
     model: Any,
@@ -103,6 +108,7 @@ def tuned(
 ) -> "Study":
     """Runs what is wanted. `forget` deletes an earlier study of this name, once the plan has no mistake."""
     from hpo.python.given import plan_of_given
+    from hpo.python.given_data import drawn_at_random
     from hpo.python.keep import folder_of, leaving_nothing
     from hpo.system.home import home_folder
 
@@ -111,7 +117,11 @@ def tuned(
         if forget is not None:
             forget()
             plan = plan_of_given(wanted, home)
-        return started(plan, progress)
+        try:
+            return started(plan, progress)
+        except StudyMismatch as error:
+            random = "\n  dataset" in str(error) and drawn_at_random(wanted.data)
+            raise StudyMismatch(f"{error}\n{_SHUFFLED}" if random else str(error)) from None
 
 
 def run(

@@ -5,7 +5,7 @@ import pytest
 from hpo.config.experiment import DatasetSpec
 from hpo.data.prepare import load
 from hpo.errors import DataError
-from hpo.python.given_data import Parts, source_of_data
+from hpo.python.given_data import Parts, drawn_at_random, source_of_data
 from hpo.system.kept_code import load_kept
 
 X, Y = np.arange(80.0).reshape(40, 2), np.arange(40) % 2
@@ -73,6 +73,19 @@ def test_batches_of_several_inputs_or_with_weights_are_not_batched_again(tmp_pat
         x, y, *weights = kept(tmp_path, pipeline)
         assert x["a"].shape == (40, 2)
         assert all(one.shape == (40,) for one in (y, *weights))
+
+
+def test_a_pipeline_that_shuffles_is_the_same_at_each_call_once_its_order_is_fixed(tmp_path) -> None:
+    import tensorflow as tf
+
+    plain = tf.data.Dataset.from_tensor_slices((X, Y))
+    fixed = plain.shuffle(40, seed=1, reshuffle_each_iteration=False).batch(8)
+    digests = [loaded(tmp_path, fixed).info.digest for _ in range(2)]
+    assert digests[0] == digests[1] != loaded(tmp_path, plain).info.digest
+    assert drawn_at_random(Parts({"train": fixed}))
+    noisy = plain.map(lambda x, y: (x + tf.random.normal((2,), dtype=x.dtype), y))
+    assert drawn_at_random(Parts((X, Y), test=noisy))
+    assert not drawn_at_random(Parts(plain.batch(8), test=(X, Y)))
 
 
 def test_a_list_of_samples_is_no_list_of_inputs(tmp_path) -> None:
