@@ -53,7 +53,7 @@ def _outcome(tried: "Tried") -> Text:
     if tried.failure is not None:
         return Text(f"such trials fail: {tried.failure}")
     if tried.cost is None:
-        return Text(f"{count(tried.parameters)} parameters; its own fit method makes its cost unknown")
+        return Text(f"{count(tried.parameters)} parameters; its cost is unknown, as that of an own fit or train_step")
     cost = tried.cost
     return Text(
         f"{count(cost.parameters)} parameters, {megabytes(cost.memory)}, {duration(cost.epoch_seconds)} an epoch"
