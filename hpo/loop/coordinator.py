@@ -55,7 +55,7 @@ class Coordinator:
         self._running: dict[int, RunningTrial] = {}
         self._paused = PausedTrials()
         self._best = best_trial(study.trials(), objective)
-        self._failures = SameFailures(succeeded=self._best is not None)
+        self._failures = SameFailures(self._best is not None or any(one.paused for one in study.trials()))
         self._signals = Received()
         self._told_to_end = math.inf
         self._ending: Ending = "done"
@@ -169,7 +169,7 @@ class Coordinator:
     def _is_ending(self) -> bool:
         if self._budget.deadline is not None and time.monotonic() >= self._budget.deadline:
             self._ending = "timeout" if self._ending == "done" else self._ending
-        if self._reached(self._best_score):
+        if self._reached(self._best_score) or self._reached(self._paused.best_score):
             self._ending = "target"
         return self._ending != "done" or bool(self._signals) or self._failures.complaint is not None
 
@@ -231,6 +231,7 @@ class Coordinator:
         elif isinstance(event, Paused):
             del self._running[event.trial]
             self._paused.add(running, event.checkpoint, time.monotonic())
+            self._failures.succeed()
             self._study.pause(paused := running.so_far())
             for observer in self._observers:
                 observer.trial_paused(paused, event.note)

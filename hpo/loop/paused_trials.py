@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from hpo.config.score import Score
 from hpo.loop.record import Record
 from hpo.loop.running_trial import RunningTrial
 from hpo.study.record import TrialRecord
@@ -49,6 +50,11 @@ class PausedTrials:
         known = [one for one, checkpoint in self._trials.values() if checkpoint is not None]
         scored = [one for one in known if one.score is not None and not one.fold_lengths]
         return max(scored, key=lambda one: one.score.merit if one.score else 0.0, default=None)
+
+    @property
+    def best_score(self) -> Score | None:
+        """The score of that trial."""
+        return None if (best := self.best()) is None else best.score
 
     def dissolve(self) -> Iterator[RunningTrial]:
         """Yields all trials, which end here without a test."""

@@ -131,7 +131,7 @@ def _single(view: StudyView, trial: TrialRecord) -> list[str]:
     extreme = "highest" if view.objective.direction == "maximize" else "lowest"
     lines = [f"{metric} was {score(trial.value)}, {trial.reached(metric)}, in one run."]
     if trial.state == "pruned":
-        ended = "stopped at the deadline" if trial.ended_by == "deadline" else "stopped by the pruner"
+        ended = "stopped at the deadline" if trial.ended_by == "deadline" else "stopped early"
         lines.append(f"The trial was {ended}, so it might have become better.")
     if scored > 1:
         lines.append(

@@ -154,3 +154,24 @@ def test_a_killed_run_goes_on_with_its_paused_trials(url: str, tmp_path: Path) -
             whole = [score(trial.params) * (1 - 0.5 / epoch) for epoch in range(1, trial.epochs + 1)]
             assert trial.curves["val_accuracy"] == pytest.approx(whole)
     assert found.trials[ahead.number].epochs >= 4, "between two rungs it goes on to the next"
+
+
+def test_divergences_between_trials_that_pause_do_not_end_the_study(url: str) -> None:
+    def script(job: Job) -> Iterator[float]:
+        if job.trial in (3, 5, 6):
+            yield float("nan")
+        yield from learning(job)
+
+    found = run(url, script, schedule="gp_asha", trials=12)
+    assert found.ending == "done"
+    assert [trial.number for trial in found.trials if trial.reason == "nonfinite"] == [3, 5, 6]
+
+
+def test_a_paused_trial_that_reaches_the_target_ends_the_study(url: str) -> None:
+    first = ran(url, BY_QUARTERS, trials=1).trials[0]
+    reached = ran(url.replace("optuna", "other"), BY_QUARTERS, target=first.curves["val_accuracy"][0])
+    assert reached.ending == "target"
+    best = max(reached.trials, key=lambda trial: trial.value)
+    assert best.epochs <= 4
+    assert best.test
+    assert best.ended_by == "target"

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from hpo.study.definition import Definition
     from hpo.study.read import StudyView
 
+# A study of which the file names no schedule, and that knows past trials.
+_LEARNS = "study.schedule=one_pass"
+
 
 @dataclass(frozen=True)
 class Begun:
@@ -118,6 +121,9 @@ def warm_start(experiment: str | Path | Mapping[str, Any], source: str | Path, o
 
     options = options or Options()
     plan = _plan(experiment, str(source), options)
+    if "schedule" not in plan.experiment.study.model_fields_set:
+        # Past trials would take the places of the study's own where only the best ones go on.
+        plan = _plan(experiment, str(source), replace(options, overrides=(*options.overrides, _LEARNS)))
     objective, warnings = plan.experiment.objective, []
     if is_project(Path(source)):
         trials = read_project(Path(source))

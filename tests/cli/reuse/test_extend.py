@@ -17,7 +17,7 @@ from hpo.engines.scripted import ScriptedEngine
 from hpo.errors import NotFound, StudyMismatch, UserError
 from hpo.loop.jobs import variants_of
 from hpo.plan.plan import load_plan
-from hpo.study.read import known_study, read_study
+from hpo.study.read import decided_in, known_study, read_study
 from hpo.study.record import ranked
 from hpo.training.messages import Failed, Job
 
@@ -252,6 +252,14 @@ def test_a_keras_tuner_project_becomes_known_observations(tmp_path: Path) -> Non
     more = warm_start(wanted, KERAS_TUNER / "hyperband", Options(home=tmp_path))
     assert more.left_out == {"trained for fewer than 4 epochs": 9, "failed": 1}
     assert len(known_study(url(tmp_path), "warm").get_trials()) == 6 + more.taken == 11
+
+
+@pytest.mark.parametrize(("study", "schedule"), [({}, "one_pass"), ({"schedule": "gp_asha"}, "gp_asha")])
+def test_past_trials_take_no_place_among_the_best_that_go_on(home: Path, study: dict[str, str], schedule: str) -> None:
+    """Unless the file asks for it: they would count in each share of the best, and can never go on themselves."""
+    warm_start(experiment("warm", study={"trials": 12, **study}), "old", Options(home=home))
+    stored = known_study(url(home), "warm").user_attrs
+    assert decided_in(stored)["study"]["schedule"]["name"] == schedule
 
 
 def test_the_commands_say_what_was_taken_and_how_to_go_on(home: Path, tmp_path: Path) -> None:
