@@ -192,12 +192,12 @@ def name_of(model: Any) -> str:
 
 def _mismatch(plan: "Plan", message: str) -> str:
     """The message about a study of this name that is another, with the lines of code that differ."""
-    # How the command line would go on is of no use to a call.
-    message = re.sub(r"start another with --name, or .*", "or start another one with name=", message)
-    message = message.replace("with --name", "with name=")
     code = plan.files.get("code")
     if code is None:
         return message
+    # How the command line would go on is of no use to a call.
+    message = re.sub(r"start another with --name, or .*", "or start another one with name=", message)
+    message = message.replace("with --name", "with name=")
     from hpo.study.read import read_study
 
     before = read_study(plan.storage, plan.experiment.name).files.get("code", "")
