@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import optuna
 
-from benchmarks.curves import load_task, task_names
 from benchmarks.simulated_studies import Setting, Spec, simulated
+from benchmarks.tasks import load_task, task_names
 
 BUDGETS = (5, 10, 20, 40)
 """Where regret is read off, in full trainings of the best configuration."""
