@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from hpo.study.definition import Definition
     from hpo.study.read import StudyView
 
-# A study of which the file names no schedule, and that knows past trials.
-_LEARNS = "study.schedule=one_pass"
+# Past trials would take the places of the study's own where only the best ones go on.
+_LEARNS: Mapping[str, Mapping[str, Any]] = {"dataset": {}, "study": {"schedule": {"name": "one_pass"}}}
 
 
 @dataclass(frozen=True)
@@ -117,13 +117,11 @@ def warm_start(experiment: str | Path | Mapping[str, Any], source: str | Path, o
     from hpo.cli.reuse.import_trials import observe
     from hpo.cli.reuse.keras_tuner_project import is_project, read_project
     from hpo.cli.reuse.past_trials import Wanted, of_project, of_study, same_pruner
+    from hpo.loop.as_begun import decided_as
     from hpo.study.read import known_study, view_of
 
     options = options or Options()
-    plan = _plan(experiment, str(source), options)
-    if "schedule" not in plan.experiment.study.model_fields_set:
-        # Past trials would take the places of the study's own where only the best ones go on.
-        plan = _plan(experiment, str(source), replace(options, overrides=(*options.overrides, _LEARNS)))
+    plan = decided_as(_plan(experiment, str(source), options), _LEARNS)
     objective, warnings = plan.experiment.objective, []
     if is_project(Path(source)):
         trials = read_project(Path(source))
