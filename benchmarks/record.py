@@ -22,7 +22,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import job
-from benchmarks.standard_curves import TABLE
+from benchmarks.standard_curves import TABLE, standard_space
+from hpo.schedule.cube import Cube
 
 if TYPE_CHECKING:
     from hpo.training.messages import Job
@@ -66,11 +67,7 @@ def main() -> None:
 
 def drawn(number: int) -> dict[str, Any]:
     """A random configuration of the standard space, the same one for a number."""
-    from hpo.config.space import SearchSpace
-    from hpo.config.yaml_file import read_yaml
-    from hpo.schedule.cube import Cube
-
-    cube = Cube(SearchSpace.model_validate(read_yaml(job.ROOT / "search_spaces" / "mlp.yaml").data))
+    cube = Cube(standard_space())
     return cube.decode(np.random.default_rng([0, number]).random(cube.size))
 
 

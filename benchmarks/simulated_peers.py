@@ -21,7 +21,8 @@ import optuna
 
 from benchmarks.curves import Recorded
 from benchmarks.simulated_studies import OnePassStudy, PausingStudy, Running, Setting, Spec
-from benchmarks.standard_curves import Standard
+from benchmarks.standard_curves import NAME
+from benchmarks.tasks import load_task
 
 MARKS = (0.1, 0.2, 0.4, 1.0)
 """Where the best score so far is read off, in shares of the time."""
@@ -132,7 +133,9 @@ def best_so_far(job: tuple[Method, int, float]) -> list[tuple[float, float]]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     setting = Setting(method.schedule, method.sampler, method.pruner, 20, 3, method.workers, math.inf, 2000)
     found: list[tuple[float, float]] = []
-    for clock, score in method.kind(Standard(20), setting, seed).run():
+    task = load_task(Path(), NAME, 20)
+    assert isinstance(task, Recorded)
+    for clock, score in method.kind(task, setting, seed).run():
         if clock > seconds:
             break
         if not found or score > found[-1][1]:

@@ -1,6 +1,7 @@
 """The standard job's recorded curves, as a task for simulated studies; made by `benchmarks.record`."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,12 @@ hpo with one thread: a regression over the configurations that hpo trained itsel
 _WEIGHTS = {"learning_rate": 3.0}
 
 
+@cache
+def standard_space() -> SearchSpace:
+    """The standard space, as hpo's users write it."""
+    return SearchSpace.model_validate(read_yaml(job.ROOT / "search_spaces" / "mlp.yaml").data)
+
+
 class Standard(Recorded):
     """MLPs on Fashion-MNIST, random configurations of the standard space; costs in CPU seconds."""
 
@@ -38,7 +45,7 @@ class Standard(Recorded):
             "learning_rate": FloatDistribution(*job.LEARNING_RATE, log=True),
             "dropout": FloatDistribution(*job.DROPOUT),
         }
-        self.search_space = SearchSpace.model_validate(read_yaml(job.ROOT / "search_spaces" / "mlp.yaml").data)
+        self.search_space = standard_space()
         self._cube = Cube(self.search_space)
         found = pd.read_csv(TABLE)
         self.configs = [

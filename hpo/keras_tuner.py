@@ -149,7 +149,10 @@ class Tuner:
 
     def get_best_hyperparameters(self, num_trials: int = 1) -> list[HyperParameters]:
         """The hyperparameters of the best trials, best first; `hypermodel.build` takes them."""
-        return [self._values_of(trial) for trial in self._ranked()[:num_trials]]
+        from hpo.models.keras_tuner import hyperparameters
+
+        declared = Declared(self._default_space().get_config()).widened(Declared(self.study.declared))
+        return [hyperparameters(declared, trial.params) for trial in self._ranked()[:num_trials]]
 
     def get_best_models(self, num_models: int = 1) -> list[Any]:
         """The models of the best trials, at the weights of their best epoch. That of the best one was saved; the others
@@ -174,12 +177,6 @@ class Tuner:
         from hpo.study.record import ranked
 
         return list(ranked(list(self.study.trials), self.study.objective))
-
-    def _values_of(self, trial: "TrialRecord") -> HyperParameters:
-        from hpo.models.keras_tuner import hyperparameters
-
-        declared = Declared(self._default_space().get_config()).widened(Declared(self.study.declared))
-        return hyperparameters(declared, trial.params)
 
     def _default_space(self) -> HyperParameters:
         """What the model declares at its defaults, with what was given."""

@@ -169,7 +169,7 @@ class Coordinator:
     def _is_ending(self) -> bool:
         if self._budget.deadline is not None and time.monotonic() >= self._budget.deadline:
             self._ending = "timeout" if self._ending == "done" else self._ending
-        if self._reached(self._best_score) or self._reached(self._paused.best_score):
+        if self._budget.target is not None and any(map(self._reached, (self._best_score, self._paused.best_score))):
             self._ending = "target"
         return self._ending != "done" or bool(self._signals) or self._failures.complaint is not None
 
