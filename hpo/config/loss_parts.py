@@ -5,7 +5,6 @@ Class weights are not among them: they weigh the samples of the training part on
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hpo.config.experiment import Experiment, TrainingSpec
@@ -93,11 +92,6 @@ def logged_plain_loss(experiment: Experiment, space: SearchSpace) -> PlainLoss |
     monitors = [section.monitor for section in sections if section is not None and section.monitor is not None]
     named = {metric.metric.removeprefix("val_") for metric in (experiment.objective, *monitors)}
     return plain if named & {CROSSENTROPY, plain.regression} or varied_parts(space) else None
-
-
-def metrics_with(names: Sequence[str], added: str) -> list[str]:
-    """Names of metrics with one added, unless it is among them."""
-    return [*names] if added in names else [*names, added]
 
 
 def _effect(key: str) -> str | None:

@@ -33,9 +33,9 @@ _OPTIMIZER_SCHEMAS = {
 
 
 def _known_optimizer(value: Any) -> Any:
-    name = choice_of(value).name
-    if ":" not in name and name.lower() not in OPTIMIZERS:
-        raise ValueError(f"unknown name {show(name)}; {nearest(name.lower(), OPTIMIZERS)}")
+    choice = choice_of(value)
+    if not choice.is_own and choice.name.lower() not in OPTIMIZERS:
+        raise ValueError(f"unknown name {show(choice.name)}; {nearest(choice.name.lower(), OPTIMIZERS)}")
     return value
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pydantic import PlainSerializer, PlainValidator
 
 from hpo.data.column import Column, feature_names
-from hpo.data.several import Arrays, as_keras, is_text
+from hpo.data.several import Arrays, as_keras, in_order, is_text
 
 Array = npt.NDArray[Any]
 Task = Literal["classification", "regression", "multilabel", "reconstruction", "several", "custom"]
@@ -71,6 +71,12 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def arrays(self) -> Iterator[Array]:
+        """The inputs, then the targets, one after the other."""
+        yield from in_order(self.x)
+        if self.y is not None:
+            yield from in_order(self.y)
 
     def take(self, rows: Any) -> "Part":
         """Some of the samples."""

@@ -10,7 +10,7 @@ import numpy as np
 from hpo.config.experiment import DatasetSpec
 from hpo.data.dataset import NO_SCALING, Array, DatasetInfo, Input, Part, PartName, Scaling
 from hpo.data.scaling import Moments, check_range, default_method
-from hpo.data.several import Arrays, content_of, in_order, is_text, single
+from hpo.data.several import Arrays, content_of, is_text, single
 from hpo.data.source_data import chunks
 from hpo.data.targets import Targets
 from hpo.errors import DataError
@@ -19,8 +19,7 @@ from hpo.errors import DataError
 def part_digest(part: Part) -> str:
     """Content hash (SHA-256) of types, shapes and values of a part, its first 32 hexadecimal digits."""
     content = hashlib.sha256()
-    arrays = [*in_order(part.x), *(() if part.y is None else in_order(part.y))]
-    for array in arrays if part.weights is None else (*arrays, part.weights):
+    for array in (*part.arrays(), *(() if part.weights is None else (part.weights,))):
         content.update(f"{array.dtype.str}{array.shape}".encode())
         for chunk in chunks(array):
             content.update(content_of(chunk))

@@ -60,10 +60,7 @@ def numbers(targets: Mapping[PartName, Values]) -> Labels:
         if values.array.dtype.kind not in "buif":
             raise DataError(f"{values.place}: regression needs numbers, got {values.array[0]!s:.40}")
         if values.array.shape[1:] != width:
-            raise DataError(
-                f"{values.place}: targets must have the shape of the training part's, {width}, "
-                f"got {values.array.shape[1:]}"
-            )
+            raise DataError(_other_shape(values, width))
     found = {name: values.array.astype(np.float32) for name, values in targets.items()}
     return Labels("regression", found, width[-1] if width else 1, shape=width if len(width) > 1 else ())
 

@@ -70,7 +70,7 @@ def read_labels(
         return _one_hot(targets, class_names)
     if training.array.ndim == 2:
         # Only a task that is named comes here. Most rows of one-hot labels with a mistake are one-hot.
-        if _share_one_hot(training.array) > _MOSTLY:
+        if np.mean(_are_one_hot(training.array)) > _MOSTLY:
             raise DataError(_not_one_hot(training))
         return class_at_each(targets)
     if training.array.dtype.kind in "UbS" or is_table:
@@ -123,12 +123,13 @@ def _misplaced_one(y: Array) -> int | None:
     """The first row that is not zeros with a single one; -1 where there are no rows of numbers."""
     if y.ndim != 2 or y.dtype.kind not in "buif":
         return -1
-    wrong = ~(((y == 0) | (y == 1)).all(axis=1) & ((y == 1).sum(axis=1) == 1))
+    wrong = ~_are_one_hot(y)
     return int(wrong.argmax()) if wrong.any() else None
 
 
-def _share_one_hot(y: Array) -> float:
-    return float(np.mean(((y == 0) | (y == 1)).all(axis=1) & ((y == 1).sum(axis=1) == 1)))
+def _are_one_hot(y: Array) -> Array:
+    """Which rows are zeros with a single one, shape (n,)."""
+    return np.asarray(((y == 0) | (y == 1)).all(axis=1) & ((y == 1).sum(axis=1) == 1))
 
 
 def _not_one_hot(values: Values) -> str:

@@ -5,13 +5,12 @@ from collections.abc import Hashable, Iterator, Mapping
 import numpy as np
 
 from hpo.data.dataset import Array, Part
-from hpo.data.several import in_order, is_text
+from hpo.data.several import is_text
 
 
 def row_hashes(part: Part) -> Array:
     """A number for each sample with its target, shape (n,), equal for equal ones within one process."""
-    arrays = [*in_order(part.x), *(() if part.y is None else in_order(part.y))]
-    return np.fromiter((hash(row) for row in zip(*map(_rows, arrays), strict=True)), np.int64, len(part))
+    return np.fromiter((hash(row) for row in zip(*map(_rows, part.arrays()), strict=True)), np.int64, len(part))
 
 
 def _rows(array: Array) -> Iterator[Hashable]:

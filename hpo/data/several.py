@@ -70,11 +70,6 @@ def is_text(array: Array) -> bool:
     return array.dtype.kind == "O"
 
 
-def type_name(array: Array) -> str:
-    """NumPy's name of an array's type; str for texts."""
-    return "str" if is_text(array) else str(array.dtype)
-
-
 def content_of(array: Array) -> bytes | memoryview:
     """What an array holds, for a hash; of text its length, too, so that no two arrays have one content."""
     if not is_text(array):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from hpo import models
 from hpo.config.class_weight import class_weight_mistakes
 from hpo.config.experiment import Experiment
 from hpo.config.metrics import needs_classes
@@ -72,7 +73,7 @@ def _labels(experiment: Experiment, space: SearchSpace, info: "DatasetInfo") -> 
     # A user's own loss has a colon in its name, which none of Keras's has.
     loss = None if training.loss is None else choice_of(training.loss).name
     if loss is None:
-        if space.model not in ("mlp", "cnn") or "output_activation" in space.parameters:
+        if models.keys(space.model) is None or "output_activation" in space.parameters:
             return None
         loss = "categorical_crossentropy" if info.one_hot else "sparse_categorical_crossentropy"
     if plain_name(loss) == "categoricalcrossentropy":

@@ -40,14 +40,16 @@ def write_files(view: "StudyView", path: Path, home: Path) -> list[Path]:
         raise UserError(f"{path}: must end in .yaml")
     if not path.absolute().parent.is_dir():
         raise UserError(f"{path}: there is no folder {path.absolute().parent}")
-    path.write_text(experiment_text(view), encoding="utf-8")
+    text = experiment_text(view)
+    path.write_text(text, encoding="utf-8")
     folder, written = folder_of(home, view.name), [path]
-    for module in _modules(view):
+    for module in _modules(text):
         source, kept = view.files.get("code", ""), folder / f"{module}.py"
-        of_data = f"{module}:data" in experiment_text(view)
+        of_data = f"{module}:data" in text
         if source and not of_data and not _UNWRITABLE.search(source):
             target = path.with_name(f"{module}.py")
-            target.write_text(f'"""The code of study {view.name}, as it was given to hpo.tune."""\n\n{source}')
+            docstring = f'"""The code of study {view.name}, as it was given to hpo.tune."""'
+            target.write_text(f"{docstring}\n\n{source}", encoding="utf-8")
             written.append(target)
         elif kept.is_file():
             for file in (kept, *folder.glob(f"{module}-*.pkl"), *(folder.glob("data-*.pkl") if of_data else ())):
@@ -56,7 +58,6 @@ def write_files(view: "StudyView", path: Path, home: Path) -> list[Path]:
     return written
 
 
-def _modules(view: "StudyView") -> list[str]:
-    """The modules that were made of what Python gave."""
-    text = experiment_text(view)
+def _modules(text: str) -> list[str]:
+    """The modules that were made of what Python gave, of an experiment's text."""
     return list(dict.fromkeys(re.findall(r"\b(\w+_[0-9a-f]{10}):(?:build|data|callback_\d+)\b", text)))

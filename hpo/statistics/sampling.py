@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hpo.config.metrics import CLASSIFICATION_METRICS, DIRECTIONS
+from hpo.config.training_rules import plain_name
 from hpo.study.confirmation import Confirmation, Estimate
 from hpo.text.values import count, score
 
@@ -72,7 +73,7 @@ def bounded(metric: str, estimate: Estimate) -> Estimate:
 
 
 def _plain(metric: str) -> str:
-    return metric.removeprefix("val_").lower().replace("_", "")
+    return plain_name(metric.removeprefix("val_"))
 
 
 def clause(confirmation: Confirmation) -> str | None:

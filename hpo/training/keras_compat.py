@@ -89,17 +89,15 @@ def forgets_options(model: keras.Model) -> bool:
     of a function was given have no public name.
     """
     metrics = getattr(model._compile_metrics, "_user_metrics", None)
-    return any(_forgotten(part) for part in keras.tree.flatten([model.loss, metrics]))
+    return any(_forgets(part) for part in keras.tree.flatten([model.loss, metrics]))
 
 
-def _forgotten(part: Any) -> list[str]:
+def _forgets(part: Any) -> bool:
     options = getattr(part, "_fn_kwargs", {})
     if not options:
-        return []
+        return False
     takes, kept = inspect.signature(type(part)).parameters, part.get_config()
-    return [
-        name for name, value in options.items() if name not in kept and name in takes and value != takes[name].default
-    ]
+    return any(name not in kept and name in takes and value != takes[name].default for name, value in options.items())
 
 
 def layers_within(model: keras.Model) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import TrialState
-from studies import run, score
+from studies import learning, run, score
 
 from hpo.study.read import known_study
 from hpo.study.stored_trial import config_of, has_paused
@@ -17,12 +17,6 @@ from hpo.training.messages import Job, Started
 
 BY_QUARTERS = {"name": "gp_asha", "reduction_factor": 4}
 SCHEDULES = (BY_QUARTERS, {"name": "asha"})
-
-
-def learning(job: Job) -> Iterator[float]:
-    """Twenty epochs, better from one to the next."""
-    for epoch in range(1, 21):
-        yield score(job.params) * (1 - 0.5 / epoch)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from studies import planned, run, score
+from studies import learning, planned, run
 
 from hpo.report.plotly_json import Drawing
 from hpo.report.schedule_picture import epochs_of_trials, expected, pauses
@@ -13,11 +13,6 @@ from hpo.schedule.cube import Cube
 from hpo.schedule.expectation import expected_ends
 from hpo.schedule.history import History
 from hpo.study.record import TrialRecord, count_states
-
-
-def learning(job):
-    for epoch in range(1, 21):
-        yield score(job.params) * (1 - 0.5 / epoch)
 
 
 def test_a_study_whose_trials_paused(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from logged import BEGAN, STUDY, complete, failed, log_trial, look, opened, pruned, running, unexpected
-from processes import start
+from processes import free_port, start
 
 from hpo.errors import UserError
 from hpo.study.failure import Failure
@@ -294,12 +293,6 @@ def test_a_store_that_cannot_be_reached_is_named_without_its_password(scheme, tm
         opened(uri, tmp_path).ready()
     assert f"{scheme}://ada:***@127.0.0.1" in str(raised.value)
     assert "s3cret" not in str(raised.value)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:
