@@ -31,7 +31,7 @@ def plan_of_given(wanted: Wanted, home: str | Path | None) -> Plan:
     Raises:
         UserError: all mistakes of the keys at once; or a model, data or callbacks that cannot be used.
     """
-    experiment, name = dict(wanted.experiment), str(wanted.experiment["name"])
+    name = str(wanted.experiment["name"])
     objects = _objects(wanted)
     # Names in the place of what is not kept yet.
     trial = _completed(wanted, Source({"function": "unknown:data"}), objects, "unknown")
@@ -74,7 +74,9 @@ def _completed(wanted: Wanted, source: Source, objects: Mapping[str, Any], modul
     if "path" in source.section or "function" in source.section:
         dataset.setdefault("name", experiment["name"])
     if wanted.callbacks:
-        called = {f"callback_{number}": one for number, one in enumerate(wanted.callbacks)}
-        named = [one if isinstance(one, str) else f"{module}:{label}" for label, one in called.items()]
+        named = [
+            one if isinstance(one, str) else f"{module}:callback_{number}"
+            for number, one in enumerate(wanted.callbacks)
+        ]
         experiment["training"] = {**experiment.get("training", {}), "callbacks": named}
     return {**experiment, "dataset": dataset, "search_space": space_of(wanted.space, model)}

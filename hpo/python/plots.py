@@ -4,6 +4,8 @@ import json
 from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import plotly.graph_objects as go
 
     from hpo.report.importance import Importances
@@ -23,55 +25,49 @@ class Plots:
         """The score of each trial, and the best so far."""
         from hpo.report.course import history
 
-        source = self._source()
-        return _figure(history(source), source)
+        return self._drawn(history)
 
     def over_time(self) -> "go.Figure":
         """The best score so far against the time that was spent."""
         from hpo.report.course import over_time
 
-        source = self._source()
-        return _figure(over_time([source]), source)
+        return self._drawn(lambda source: over_time([source]))
 
     def curves(self) -> "go.Figure":
         """The learning curves of the trials."""
         from hpo.report.course import curves
 
-        source = self._source()
-        return _figure(curves(source), source)
+        return self._drawn(curves)
 
     def parallel(self) -> "go.Figure":
         """Parallel coordinates: a line for each trial, an axis for each parameter."""
         from hpo.report.parallel import parallel
 
-        source = self._source()
-        return _figure(parallel(source), source)
+        return self._drawn(parallel)
 
     def importance(self) -> "go.Figure":
         """Which parameters matter, with intervals."""
         from hpo.report.figures import importance
 
-        source = self._source()
-        return _figure(importance(_importances(source)), source)
+        return self._drawn(lambda source: importance(_importances(source)))
 
     def slice(self, *parameters: str) -> "go.Figure":
         """The score against each of some parameters; by default against the two most important ones."""
         from hpo.report.figures import slices
 
-        source = self._source()
-        return _figure(slices(source, parameters or _importances(source).important[:2]), source)
+        return self._drawn(lambda source: slices(source, parameters or _importances(source).important[:2]))
 
     def contour(self, *parameters: str) -> "go.Figure":
         """The score over two parameters; by default over the two most important ones."""
         from hpo.report.figures import contour
 
-        source = self._source()
-        return _figure(contour(source, parameters or _importances(source).important[:2]), source)
+        return self._drawn(lambda source: contour(source, parameters or _importances(source).important[:2]))
 
-    def _source(self) -> "Source":
+    def _drawn(self, draw: "Callable[[Source], Drawing | Missing]") -> "go.Figure":
         from hpo.report.thinning import read_source
 
-        return read_source(self._url, self._study)
+        source = read_source(self._url, self._study)
+        return _figure(draw(source), source)
 
     def __repr__(self) -> str:
         names = ", ".join(f"{name}()" for name in vars(type(self)) if not name.startswith("_"))

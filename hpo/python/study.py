@@ -34,7 +34,7 @@ def open_study(name: str, home: str | Path | None = None, storage: str | None = 
     from hpo.system.home import home_folder
 
     (view,) = read_studies([name], home, storage)
-    return Study(view=view, home=home_folder(home))
+    return Study(view.name, home_folder(home), view.storage, view=view)
 
 
 @final
@@ -46,27 +46,27 @@ class Study:
 
     def __init__(
         self,
-        result: "Result | None" = None,
-        tracking: str | None = None,
+        name: str,
+        home: Path,
+        storage: str,
         *,
-        storage: str | None = None,
+        tracking: str | None = None,
+        result: "Result | None" = None,
         view: "StudyView | None" = None,
-        home: Path | None = None,
     ) -> None:
-        """Not made by users: either of a `result` and the store's URL, or of a `view` and the `home` folder."""
-        assert result is not None or view is not None
-        from hpo.system.home import default_storage, default_tracking, home_folder
+        """Not made by users. `result`: of the run, if there was one; `view`: the study, if it was read already."""
+        from hpo.system.home import default_tracking
 
-        self.home: Path = result.home if result is not None else home or home_folder()
+        self.home = home
         """The folder of everything that the study wrote."""
-        self.name: str = result.name if result is not None else view.name  # type: ignore[union-attr]
+        self.name = name
         """Its name."""
         self.ended: Ending | None = None if result is None else result.ended
         """How the run ended: done, timeout, target, exhausted; None for a study that was only opened."""
         self.seconds = None if result is None else result.seconds
         """Wall time of the run; None for a study that was only opened."""
-        self._url = storage or (view.storage if view is not None else default_storage(self.home))
-        self._uri = tracking or default_tracking(self.home)
+        self._url = storage
+        self._uri = tracking or default_tracking(home)
         self._known = view
 
     @property

@@ -158,7 +158,8 @@ def started(plan: "Plan", progress: bool, **options: Any) -> "Study":
     refuse_in_worker()
     options.setdefault("console", console_here() if progress else None)
     try:
-        return Study(run_plan(plan, **options), plan.tracking_uri, storage=plan.storage)
+        result = run_plan(plan, **options)
+        return Study(result.name, result.home, plan.storage, tracking=plan.tracking_uri, result=result)
     except StudyMismatch as error:
         raise StudyMismatch(_mismatch(plan, str(error))) from None
     except Interrupted as stopped:

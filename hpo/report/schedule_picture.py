@@ -9,6 +9,7 @@ from hpo.report.axes import score_axis, whole_axis
 from hpo.report.plotly_json import PRUNED, WEAK, Drawing, Missing, drawing
 from hpo.report.thinning import Source, thin
 from hpo.report.trial_marks import COLORS, points
+from hpo.schedule.table import schedule_class
 from hpo.study.record import TrialRecord
 from hpo.text.values import score
 
@@ -18,7 +19,7 @@ _POINTS, _EXPECTED = 600, 40
 def pauses(source: Source) -> bool:
     """Whether the study's schedule pauses trials."""
     named = source.view.experiment["study"].get("schedule", {"name": "one_pass"})
-    return bool(named["name"] != "one_pass")
+    return schedule_class(named["name"]).pauses
 
 
 def epochs_of_trials(source: Source) -> Drawing | Missing:
@@ -28,9 +29,8 @@ def epochs_of_trials(source: Source) -> Drawing | Missing:
     thinned = thin(source.drawn, _POINTS, "points", keep=source.chosen)
     shown = [trial for trial in source.drawn if trial.number in thinned.numbers]
     step = _step(source)
-    lines = [(number, end) for trial in shown for number, end in ((trial.number, 0), (trial.number, _units(trial)))]
-    x = [place for number, (trial, _) in enumerate(lines) for place in ([trial] if number % 2 == 0 else [trial, None])]
-    y = [place for number, (_, end) in enumerate(lines) for place in ([end] if number % 2 == 0 else [end, None])]
+    x = [place for trial in shown for place in (trial.number, trial.number, None)]
+    y = [place for trial in shown for place in (0, _units(trial), None)]
     stems = go.Scatter(x=x, y=y, mode="lines", line={"color": WEAK, "width": 1}, hoverinfo="skip", showlegend=False)
     figure = go.Figure([stems, *points(source, shown, lambda trial: (trial.number, _units(trial)))])
     paused = [trial for trial in source.view.trials if trial.paused]
@@ -60,7 +60,7 @@ def expected(source: Source) -> Drawing | Missing:
     ends = _expected_ends(source)
     by_number = {trial.number: trial for trial in source.drawn if trial.state != "complete"}
     by_number |= {trial.number: trial for trial in source.view.trials if trial.paused}
-    sign = 1.0 if source.view.objective.direction == "maximize" else -1.0
+    sign = source.view.objective.merit(1.0)
     found = sorted((number for number in ends if number in by_number), key=lambda number: -ends[number][0])[:_EXPECTED]
     if not found:
         return Missing("No trial was left unfinished that the model of curves could say something of.")
@@ -127,9 +127,10 @@ def _add(history: Any, trial: TrialRecord, reports: Mapping[int, float], source:
 
 
 def _reached(trial: TrialRecord, source: Source) -> float | None:
-    reports = list(trial.reports(source.view.objective.metric).values())
-    best = max if source.view.objective.direction == "maximize" else min
-    return trial.value if trial.value is not None or not reports else best(reports)
+    if trial.value is not None:
+        return trial.value
+    reports = trial.reports(source.view.objective.metric).values()
+    return max(reports, key=source.view.objective.merit, default=None)
 
 
 def _units(trial: TrialRecord) -> int:
