@@ -14,6 +14,7 @@ from benchmarks.curves import Curve, Recorded, Surrogate
 from hpo.config.experiment import Named
 from hpo.schedule import Begin, GoOn, make_schedule
 from hpo.schedule.cube import Cube
+from hpo.schedule.estimates import Expected
 from hpo.schedule.history import History
 from hpo.storage.optuna_compat import key_of
 from hpo.study.samplers import make_pruner, make_sampler
@@ -174,6 +175,20 @@ class PausingStudy:
         self._schedule = make_schedule(setting.schedule["name"], options, self._history, seed)
         self._trials: list[_Pausing] = []
         self._taken: list[int] = []
+
+    @property
+    def begun(self) -> int:
+        """How many trials have begun."""
+        return len(self._trials)
+
+    @property
+    def merits(self) -> np.ndarray:
+        """The best merit of each trial so far; see `Estimates.is_over`."""
+        return self._history.merits
+
+    def expected_gain(self, more: int) -> Expected | None:
+        """What so many more trials are expected to gain; see `Schedule.expected_gain`."""
+        return self._schedule.expected_gain(more)
 
     def run(self) -> Iterator[tuple[float, float]]:
         """Yields, after each epoch of any trial, the time and the epoch's score."""

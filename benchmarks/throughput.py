@@ -23,6 +23,9 @@ from benchmarks.ways import WAYS, Config, timed
 RATIOS = (
     ("hpo2", "fit1"),
     ("hpo2_bfloat16", "fit1"),
+    ("hpo2_bfloat16", "hpo2"),
+    ("hpo2_mixed_bfloat16", "hpo2"),
+    ("ray2", "hpo2"),
     ("hpo2", "fit2"),
     ("hpo2", "hpo1"),
     ("hpo2", "loop2"),
@@ -39,13 +42,16 @@ _LARGE: tuple[Config, ...] = (
 
 
 def lists(drawn: int = 8) -> dict[str, list[Config]]:
-    """`standard`: MLPs drawn from the standard space, always the same; `large`: a small CNN and a wide MLP.
+    """`standard`: MLPs drawn from the standard space, always the same, and `wide`: the wider half of them; `large`: a
+    small CNN and a wide MLP.
 
     The slowest come first, since two processes else end far apart.
     """
     rng = np.random.default_rng(0)
     standard = [_draw(rng) for _ in range(drawn)]
-    return {"standard": sorted(standard, key=_cost, reverse=True), "large": list(_LARGE)}
+    ordered = sorted(standard, key=_cost, reverse=True)
+    wide = sorted(standard, key=lambda config: int(config["width"]))[drawn // 2 :]
+    return {"standard": ordered, "wide": sorted(wide, key=_cost, reverse=True), "large": list(_LARGE)}
 
 
 def _cost(config: Config) -> float:
@@ -73,12 +79,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--drawn", type=int, default=8, help="configurations drawn from the standard space")
     parser.add_argument("--ways", default=",".join(WAYS), help="comma-separated: %(default)s")
+    parser.add_argument("--lists", default="standard,large", help="comma-separated, also wide; by default %(default)s")
     parser.add_argument("--out", type=Path, default=None, help="file of JSON for the raw timings")
     parser.add_argument("--one", nargs=2, metavar=("WAY", "BEGAN"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         way, began = options.one
-        done = timed(way, lists(options.drawn), options.epochs, float(began))
+        wanted = {name: configs for name, configs in lists(options.drawn).items() if name in options.lists.split(",")}
+        done = timed(way, wanted, options.epochs, float(began))
         print(json.dumps([asdict(timing) for timing in done]))
         return
     names = options.ways.split(",")
@@ -88,17 +96,17 @@ def main() -> None:
     for repeat in range(options.repeats):
         for way in names:
             print(f"{way}, repeat {repeat} ...", flush=True)
-            timings = _measure(way, options.epochs, options.drawn)
+            timings = _measure(way, options)
             found += [{"way": way, "repeat": repeat, **timing} for timing in timings]
     if options.out:
         options.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
     _report(pd.DataFrame(found))
 
 
-def _measure(way: str, epochs: int, drawn: int) -> list[dict[str, Any]]:
+def _measure(way: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     """One way in a fresh process."""
-    options = ("--epochs", str(epochs), "--drawn", str(drawn))
-    command = python("-m", "benchmarks.throughput", "--one", way, str(time.time()), *options)
+    kept = ("--epochs", str(options.epochs), "--drawn", str(options.drawn), "--lists", options.lists)
+    command = python("-m", "benchmarks.throughput", "--one", way, str(time.time()), *kept)
     done = subprocess.run(command, cwd=job.ROOT, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{way} failed:\n{done.stderr[-3000:]}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import job
 from benchmarks.processes import cpu_seconds
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from hpo.training.messages import Job
 
 Config = Mapping[str, Any]
-Products = Literal["float32", "bfloat16"] | None
+Keys = Mapping[str, Any]
+"""Keys of the training section."""
+NOTHING: Keys = {}
 Run = Callable[[Sequence[Config], int], None]
 
 TINY: Config = {
@@ -106,36 +108,38 @@ def _serve(loop: str, threads: int | None, orders: "Queue[tuple[Config, int]]", 
 
 
 @contextlib.contextmanager
-def _hpo(workers: int, products: Products = None) -> Iterator[Run]:
+def _hpo(workers: int, training: Keys = NOTHING, name: str = "local") -> Iterator[Run]:
     """hpo's own engine and trials; without study and tracker, pruning and early stopping."""
-    from hpo.config.dataset import Validation
-    from hpo.config.experiment import DatasetSpec
+    from hpo.config.dataset_parts import Validation
+    from hpo.config.experiment import DatasetSpec, EngineSpec
     from hpo.data import load, save
-    from hpo.engines.local import LocalEngine
+    from hpo.engines.table import make_engine
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        engine = LocalEngine(workers, 1, folder / "workers.log")
+        engine = make_engine(EngineSpec(name=name, workers=workers), None, folder / "workers.log")
         with contextlib.closing(engine):
             save(load(DatasetSpec(name="digits"), ()), folder / "tiny")
             save(
                 load(DatasetSpec(name="fashion_mnist", validation=Validation(size=job.VALIDATION_SAMPLES)), ()),
                 folder / "data",
             )
+            while engine.workers < workers:
+                engine.events(0.1)
             # One for each worker: none takes a second before it ended its first.
             train_all(engine, [TINY] * workers, 1, folder / "tiny")
-            yield lambda configs, epochs: train_all(engine, configs, epochs, folder / "data", products)
+            yield lambda configs, epochs: train_all(engine, configs, epochs, folder / "data", training)
 
 
-def train_all(engine: "Engine", configs: Sequence[Config], epochs: int, data: Path, products: Products = None) -> None:
-    """Trains configurations on an engine, on the dataset prepared in a folder; `products`: see the training section.
+def train_all(engine: "Engine", configs: Sequence[Config], epochs: int, data: Path, training: Keys = NOTHING) -> None:
+    """Trains configurations on an engine, on the dataset prepared in a folder; `training`: keys of that section.
 
     Raises:
         RuntimeError: one failed.
     """
     from hpo.training.messages import EpochDone, Finished, Started
 
-    waiting = [_hpo_job(number, config, epochs, data, products) for number, config in enumerate(configs)]
+    waiting = [_hpo_job(number, config, epochs, data, training) for number, config in enumerate(configs)]
     running: set[int] = set()
     while waiting or running:
         while waiting and len(running) < engine.workers:
@@ -150,13 +154,13 @@ def train_all(engine: "Engine", configs: Sequence[Config], epochs: int, data: Pa
                 raise RuntimeError(f"configuration {event.trial}: {event}")
 
 
-def _hpo_job(number: int, config: Config, epochs: int, data: Path, products: Products) -> "Job":
+def _hpo_job(number: int, config: Config, epochs: int, data: Path, keys: Keys) -> "Job":
     from hpo.config.experiment import Objective, TrainingSpec
     from hpo.training.messages import Job
 
     training = TrainingSpec(
         epochs=epochs, batch_size=config["batch_size"], learning_rate=config["learning_rate"], early_stopping=None,
-        products=products,
+        **keys,
     )  # fmt: skip
     params = {name: value for name, value in config.items() if name not in ("batch_size", "learning_rate")}
     model = "cnn" if "filters" in config else "mlp"
@@ -170,6 +174,8 @@ WAYS: Mapping[str, Callable[[], contextlib.AbstractContextManager[Run]]] = {
     "loop2": lambda: _processes("by_bare_loop", 2, 1),
     "hpo1": lambda: _hpo(1),
     "hpo2": lambda: _hpo(2),
-    "hpo2_bfloat16": lambda: _hpo(2, "bfloat16"),
+    "ray2": lambda: _hpo(2, name="ray"),
+    "hpo2_bfloat16": lambda: _hpo(2, {"products": "bfloat16"}),
+    "hpo2_mixed_bfloat16": lambda: _hpo(2, {"precision": "mixed_bfloat16"}),
 }
 """Name -> a context in which processes are ready, and yield what runs configurations for some epochs."""

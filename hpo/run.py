@@ -8,7 +8,7 @@ for the libraries.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # How many different errors are shown where all trials failed.
 _MOST_ERRORS = 5
+# Configurations of which the notes about the model tell.
+_EXAMPLES = 20
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,7 +38,8 @@ class Result:
     name: str
     """Name of the study."""
     ended: "Ending"
-    """done, timeout, target, or exhausted: every configuration of the space has been tried."""
+    """done, timeout, target, exhausted: every configuration of the space has been tried; or worthwhile: more of the
+    budget was expected to gain too little."""
     trials: "Sequence[TrialRecord]"
     """All trials of the study, in the order of their numbers; those of earlier runs too."""
     best: "TrialRecord | None"
@@ -50,6 +53,8 @@ class Result:
     home: Path
     seconds: float
     """Wall time of this run."""
+    unlogged: int = 0
+    """How many MLflow runs wait for a store that is away; `hpo log` and the next run of the study send them."""
 
     def __repr__(self) -> str:
         best = "" if self.best is None else f", best {self.objective.metric} {self.best.value} of {self.best.label}"
@@ -93,14 +98,14 @@ def run(
         if (over := finished(plan)) is not None:
             opening.close()
             print_finished(console, plan, over)
-            log_what_is_missing(plan, over, console)
+            unlogged = log_what_is_missing(plan, over, console)
             ended, trials = over.ended, over.trials
         else:
             opening.start_workers()
             plan = as_begun(plan)
             with prepared(plan) as ready:
-                ended, trials = _study(ready, _Shown(console, opening), began)
-    result = _result(plan, ended, trials, time.monotonic() - began)
+                ended, trials, unlogged = _study(ready, _Shown(console, opening), began)
+    result = replace(_result(plan, ended, trials, time.monotonic() - began), unlogged=unlogged)
     if result.best is None and (failed := _failed(trials)):
         raise AllFailed(_why_all_failed(result, failed), result)
     return result
@@ -137,7 +142,8 @@ def _more_of(study: str, trial: int, home: Path) -> str:
     return f"hpo show {study} {trial}{elsewhere} shows more"
 
 
-def _study(ready: "Prepared", shown: "_Shown", began: float) -> "tuple[Ending, Sequence[TrialRecord]]":
+def _study(ready: "Prepared", shown: "_Shown", began: float) -> "tuple[Ending, Sequence[TrialRecord], int]":
+    from hpo import models
     from hpo.data.scaling import scaling_in_words
     from hpo.loop.driving import opened, run_study
     from hpo.loop.mlflow_observer import tracked
@@ -148,7 +154,8 @@ def _study(ready: "Prepared", shown: "_Shown", began: float) -> "tuple[Ending, S
     with opened(plan, ready.info, progress.warn) as study:
         with tracked(plan, ready.info, bool(study.trials()), progress) as log:
             progress.note(scaling_in_words(ready.info))
-            for note in ready.info.notes:
+            about_model = models.notes(plan.space.model, map(plan.space.settings, plan.space.examples(_EXAMPLES)))
+            for note in (*ready.info.notes, *about_model):
                 progress.note(note)
             for warning in plan.warnings(ready.info.task):
                 progress.warn(str(warning))
@@ -159,7 +166,7 @@ def _study(ready: "Prepared", shown: "_Shown", began: float) -> "tuple[Ending, S
                 except StudyFailed as error:
                     more = _more_of(plan.experiment.name, _failed(study.trials())[-1].number, plan.home)
                     raise StudyFailed(f"{error}\n{more}") from None
-        return ended, study.trials()
+        return ended, study.trials(), log.waiting
 
 
 def _result(plan: "Plan", ended: "Ending", trials: "Sequence[TrialRecord]", seconds: float) -> Result:

@@ -6,16 +6,22 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser import browser  # noqa: F401
-from measured import pytest_collection_modifyitems, pytest_terminal_summary  # noqa: F401
+from measured import (  # noqa: F401
+    pytest_collection,
+    pytest_collection_modifyitems,
+    pytest_runtest_protocol,
+    pytest_terminal_summary,
+)
 from postgres import postgres, postgres_server  # noqa: F401
 from processes import _no_process_outlives_its_test  # noqa: F401
+from tables import _tables_are_made_once  # noqa: F401
 from tiny import Command, tiny
 
 # A shell has what it starts in the background ignore Ctrl-C, and so would all that tests start.
@@ -34,6 +40,10 @@ os.environ["TERM"] = "xterm"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
+# Not while libraries and tests are imported, which takes longer otherwise; see `pytest_collection_finish`.
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Keeps the garbage collector from searching what was imported, as in hpo's workers: 0.2 s each time.
 
@@ -43,12 +53,31 @@ def pytest_collection_finish() -> None:
 
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HPO_HOME", "HPO_STORAGE", "HPO_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrations_are_read_once() -> Iterator[None]:
+    """Alembic runs all migration scripts of Optuna or MLflow, up to three times for each new database: 30 ms a time."""
+    from alembic.script import ScriptDirectory
+
+    read, known = ScriptDirectory.from_config, dict[str, ScriptDirectory]()
+
+    def from_config(config: Any) -> ScriptDirectory:
+        folder = config.get_main_option("script_location")
+        if folder not in known:
+            known[folder] = read(config)
+        return known[folder]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ScriptDirectory, "from_config", from_config)
+        yield
 
 
 @pytest.fixture(scope="session")

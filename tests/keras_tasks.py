@@ -3,37 +3,15 @@
 Each task is a function of data, `NAME_data`, and a model, `NAME`. `docs/tasks.md` lists them by title.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+from keras_task import BINARY, MSE, SPARSE, UNSCALED, Task, made, parts
 
 L = keras.layers
 
-
-@dataclass(frozen=True)
-class Task:
-    """A task, and the script that it is compared with."""
-
-    title: str
-    compiled: Mapping[str, Any]
-    """How the script compiles the model, beside the optimizer."""
-    training: Mapping[str, Any] = field(default_factory=dict)
-    """The training section, beside what all have."""
-    dataset: Mapping[str, Any] = field(default_factory=dict)
-    """The dataset section, beside the function."""
-    scaled: tuple[str, ...] = ()
-    """The inputs that are standardized; "" for a single one."""
-    batch: int = 20
-    target: str = "y"
-    """What the script has for targets: y, x (the inputs), or none."""
-
-
-SPARSE, MSE, BINARY = "sparse_categorical_crossentropy", "mean_squared_error", "binary_crossentropy"
-UNSCALED = {"target_scaling": "none"}
 
 TASKS = {
     "wide_and_deep": Task(
@@ -114,29 +92,10 @@ TASKS = {
 }
 
 
-def _rng() -> np.random.Generator:
-    return np.random.default_rng(0)
-
-
-def _parts(x: Any, y: Any, weights: Any = None) -> dict[str, Any]:
-    """60 samples to train on, 20 to validate, 20 to test."""
-
-    def rows(values: Any, begin: int, end: int) -> Any:
-        if isinstance(values, dict):
-            return {name: rows(one, begin, end) for name, one in values.items()}
-        return [rows(one, begin, end) for one in values] if isinstance(values, list) else values[begin:end]
-
-    def part(begin: int, end: int) -> Any:
-        given = [rows(values, begin, end) for values in (x, y, weights) if values is not None]
-        return given[0] if y is None else tuple(given)
-
-    return {"train": part(0, 60), "validation": part(60, 80), "test": part(80, 100)}
-
-
 def wide_and_deep_data() -> Any:
-    rng = _rng()
+    rng = made()
     x = {"wide": rng.integers(0, 2, (100, 6)), "deep": rng.normal(3, 2, (100, 4))}
-    return _parts(x, (x["deep"][:, 0] > 3).astype(int))
+    return parts(x, (x["deep"][:, 0] > 3).astype(int))
 
 
 def wide_and_deep(params: Any, dataset: Any) -> keras.Model:
@@ -146,9 +105,9 @@ def wide_and_deep(params: Any, dataset: Any) -> keras.Model:
 
 
 def recommender_data() -> Any:
-    rng = _rng()
+    rng = made()
     x = {"user": rng.integers(0, 30, 100), "film": rng.integers(0, 50, 100)}
-    return _parts(x, ((x["user"] + x["film"]) % 5).astype("float32"))
+    return parts(x, ((x["user"] + x["film"]) % 5).astype("float32"))
 
 
 def recommender(params: Any, dataset: Any) -> keras.Model:
@@ -158,11 +117,11 @@ def recommender(params: Any, dataset: Any) -> keras.Model:
 
 
 def siamese_data() -> Any:
-    rng = _rng()
+    rng = made()
     left = rng.integers(0, 256, (100, 8, 8), dtype=np.uint8)
     same = rng.integers(0, 2, 100)
     right = np.where(same[:, None, None] == 1, left, left[::-1])
-    return _parts([left, right], same)
+    return parts([left, right], same)
 
 
 def siamese(params: Any, dataset: Any) -> keras.Model:
@@ -172,8 +131,8 @@ def siamese(params: Any, dataset: Any) -> keras.Model:
 
 
 def segmentation_data() -> Any:
-    x = _rng().integers(0, 256, (100, 8, 8, 1), dtype=np.uint8)
-    return _parts(x, (x[..., 0] // 86).astype(np.uint8))
+    x = made().integers(0, 256, (100, 8, 8, 1), dtype=np.uint8)
+    return parts(x, (x[..., 0] // 86).astype(np.uint8))
 
 
 def segmentation(params: Any, dataset: Any) -> keras.Model:
@@ -187,8 +146,8 @@ def segmentation(params: Any, dataset: Any) -> keras.Model:
 
 
 def tagger_data() -> Any:
-    x = _rng().integers(0, 20, (100, 7))
-    return _parts(x, x % 3)
+    x = made().integers(0, 20, (100, 7))
+    return parts(x, x % 3)
 
 
 def tagger(params: Any, dataset: Any) -> keras.Model:
@@ -197,7 +156,7 @@ def tagger(params: Any, dataset: Any) -> keras.Model:
 
 
 def autoencoder_data() -> Any:
-    return _parts(_rng().integers(0, 256, (100, 8, 8, 1), dtype=np.uint8), None)
+    return parts(made().integers(0, 256, (100, 8, 8, 1), dtype=np.uint8), None)
 
 
 def autoencoder(params: Any, dataset: Any) -> keras.Model:
@@ -206,7 +165,7 @@ def autoencoder(params: Any, dataset: Any) -> keras.Model:
 
 
 def vae_data() -> Any:
-    return _parts(_rng().random((100, 6), dtype=np.float32), None)
+    return parts(made().random((100, 6), dtype=np.float32), None)
 
 
 @keras.saving.register_keras_serializable()
@@ -268,8 +227,8 @@ def added_loss(params: Any, dataset: Any) -> keras.Model:
 
 
 def multilabel_data() -> Any:
-    x = _rng().normal(2, 3, (100, 5))
-    return _parts(x, (x[:, :3] > 2).astype(int))
+    x = made().normal(2, 3, (100, 5))
+    return parts(x, (x[:, :3] > 2).astype(int))
 
 
 def multilabel(params: Any, dataset: Any) -> keras.Model:
@@ -277,8 +236,8 @@ def multilabel(params: Any, dataset: Any) -> keras.Model:
 
 
 def two_outputs_data() -> Any:
-    x = _rng().normal(2, 3, (100, 5))
-    return _parts(x, {"age": x[:, 0] * 2, "gender": (x[:, 1] > 2).astype(int)})
+    x = made().normal(2, 3, (100, 5))
+    return parts(x, {"age": x[:, 0] * 2, "gender": (x[:, 1] > 2).astype(int)})
 
 
 def two_outputs(params: Any, dataset: Any) -> keras.Model:
@@ -291,8 +250,8 @@ weighted_outputs_data, weighted_outputs = two_outputs_data, two_outputs
 
 
 def own_parts_data() -> Any:
-    x = _rng().normal(2, 3, (100, 5))
-    return _parts(x, x[:, 0] * 2)
+    x = made().normal(2, 3, (100, 5))
+    return parts(x, x[:, 0] * 2)
 
 
 def own_parts(params: Any, dataset: Any) -> keras.Model:
@@ -327,10 +286,10 @@ class Noted(keras.callbacks.Callback):
 
 
 def text_data() -> Any:
-    rng = _rng()
+    rng = made()
     words = np.array(["good", "bad", "film", "plot", "actor"])
     texts = [" ".join(words[row]) for row in rng.integers(0, 5, (100, 6))]
-    return _parts(np.array(texts), np.array([text.count("good") > text.count("bad") for text in texts]).astype(int))
+    return parts(np.array(texts), np.array([text.count("good") > text.count("bad") for text in texts]).astype(int))
 
 
 def text(params: Any, dataset: Any) -> keras.Model:
@@ -343,7 +302,7 @@ def text(params: Any, dataset: Any) -> keras.Model:
 def forecast_data() -> Any:
     series = np.sin(np.arange(120) / 3).astype("float32")
     windows = np.stack([series[start : start + 15] for start in range(100)])
-    return _parts(windows[:, :12, None], windows[:, 12:])
+    return parts(windows[:, :12, None], windows[:, 12:])
 
 
 def forecast(params: Any, dataset: Any) -> keras.Model:
@@ -351,9 +310,9 @@ def forecast(params: Any, dataset: Any) -> keras.Model:
 
 
 def weighted_data() -> Any:
-    x = _rng().normal(2, 3, (100, 5))
+    x = made().normal(2, 3, (100, 5))
     y = (x[:, 0] > 4).astype(int)
-    return _parts(x, y, np.where(y == 1, 5.0, 1.0))
+    return parts(x, y, np.where(y == 1, 5.0, 1.0))
 
 
 def weighted(params: Any, dataset: Any) -> keras.Model:

@@ -3,7 +3,6 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import free_port
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
@@ -72,11 +72,9 @@ def postgres_server() -> Iterator[Server]:
     secret.chmod(0o644)
     authentication = ["-U", "hpo", "-A", "scram-sha-256", f"--pwfile={secret}"]
     subprocess.run([initdb, "-D", data, *authentication, "--no-sync", "-E", "UTF8"], check=True, **options)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-    url = f"postgresql+psycopg2://hpo:{PASSWORD}@127.0.0.1:{port}/postgres"
+    url = f"postgresql+psycopg://hpo:{PASSWORD}@127.0.0.1:{port}/postgres"
     server = Server(url, pg_ctl, data, settings, options)
     server.start()
     try:

@@ -146,6 +146,7 @@ class Log:
     started: int = 0
     silent: list[tuple[int, float, float | None]] = field(default_factory=list)
     paused: list[TrialRecord] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def trial_started(self, record: TrialRecord) -> None:
         self.started += 1
@@ -159,6 +160,9 @@ class Log:
 
     def trial_paused(self, record: TrialRecord, note: str | None) -> None:
         self.paused.append(record)
+
+    def engine_noted(self, note: str) -> None:
+        self.notes.append(note)
 
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
         self.silent.append((record.number, seconds, limit))

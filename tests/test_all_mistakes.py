@@ -29,6 +29,11 @@ SINGLE: dict[str, tuple[str, Any, str]] = {
     "unknown optimizer": ("training.optimizer", "adm", "training.optimizer: unknown name 'adm'; did you mean adam?"),
     "unknown loss": ("training.loss", "msee", "training.loss: Keras knows no loss 'msee'; did you mean mse?"),
     "unknown metric": ("training.metrics", ["acuracy"], "training.metrics[0]: unknown metric 'acuracy'; did you mean"),
+    "metric without its options": (
+        "training.metrics",
+        ["precision_at_recall"],
+        "training.metrics[0]: precision_at_recall needs its options",
+    ),
     "monitor": ("training.early_stopping", {"monitor": "val_f1"}, "training.early_stopping.monitor: is no metric of"),
     "monitor's direction": (
         "training.reduce_on_plateau",
@@ -42,7 +47,7 @@ SINGLE: dict[str, tuple[str, Any, str]] = {
     "timeout": ("study.timeout", "soon", "study.timeout: must be a duration above zero"),
     "enqueued": ("study.enqueue", [{"width": 5}, {"dpth": 2}], "study.enqueue[1].dpth: unknown parameter; did you"),
     "enqueued value": ("study.enqueue", [1, {"width": 99}], "study.enqueue[1].width: must be a whole number from 4"),
-    "engine": ("engine", "lokal", "engine: must be 'local' or 'serial', got 'lokal'; did you mean local?"),
+    "engine": ("engine", "lokal", "engine: must be 'local', 'serial' or 'ray', got 'lokal'; did you mean local?"),
     "workers": ("engine.workers", 0, "engine.workers: must be at least 1 or 'auto', got 0"),
     "tracking": ("tracking", 5, "tracking: must be a uri or a mapping, got 5"),
     "no such space": ("search_space", "mlpp", "search_space: not found: looked for"),
@@ -116,7 +121,7 @@ def test_mistakes_on_the_command_line_are_reported_with_those_of_the_file(tmp_pa
 def depends(one: str, other: str) -> bool:
     """Whether what one says of its value cannot be known for the other."""
     of_the_model = {"unknown parameter", "metric that is not logged", "monitor", "unknown loss", "unknown metric",
-                    "enqueued"}  # fmt: skip
+                    "metric without its options", "enqueued"}  # fmt: skip
     # A model that is no model reads nothing; without a search space nothing can be said of parameters.
     blind = {
         "model": {*of_the_model, "enqueued value"},

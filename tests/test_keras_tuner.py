@@ -1,12 +1,16 @@
 """Code written for KerasTuner, with its import changed."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras_tuner.oracles import HyperbandOracle
+from keras_tuner.errors import FatalRuntimeError, FatalValueError
+from keras_tuner.oracles import GridSearchOracle, HyperbandOracle
 
-from hpo.errors import UserError
+from hpo.config.space import SearchSpace
+from hpo.errors import StudyFailed, UserError
 from hpo.keras_tuner import (
     BayesianOptimization,
     GridSearch,
@@ -15,9 +19,13 @@ from hpo.keras_tuner import (
     HyperParameters,
     Objective,
     RandomSearch,
+    Tuner,
 )
-from hpo.python.of_keras_tuner import Compiled, parts_of_fit
+from hpo.models.discovery import discovered
+from hpo.python.given_data import batch_size_of
+from hpo.python.of_keras_tuner import parts_of_fit
 from hpo.python.source import code_of
+from hpo.python.tuned_model import Compiled, Rules, also_as_val, as_val
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(120, 4)).astype("float32")
@@ -68,6 +76,12 @@ def test_a_search_as_keras_tuner_has_it(tmp_path, capsys) -> None:
     assert isinstance(first, HyperParameters)
     assert first.values != second.values
     assert build(first).count_params() > 0
+    best, second_best = tuner.oracle.get_best_trials(2)
+    assert best.hyperparameters.values == first.values
+    assert (best.score, best.score >= second_best.score) == (tuner.study.best.value, True)
+    assert tuner.oracle.objective == Objective("val_accuracy", "max")
+    with pytest.raises(AttributeError, match=r"oracle.update_trial: .* run_trial returns what it would report"):
+        tuner.oracle.update_trial  # noqa: B018
     (model,) = tuner.get_best_models()
     _, accuracy = model.evaluate(X[90:], Y[90:], verbose=0)
     assert accuracy == pytest.approx(tuner.study.best.value)
@@ -101,27 +115,91 @@ def test_what_the_tuners_ask_for() -> None:
         assert Hyperband(build, "val_loss", max_epochs=most, factor=factor).max_trials == begun
     assert BayesianOptimization(build, "val_loss", num_initial_points=4)._sections()["sampler"]["n_startup_trials"] == 4
     grid = GridSearch(build, "val_loss", hyperparameters=given, tune_new_entries=False)._parameters()
-    assert len(grid["lr"]["choices"]) == 10
-    assert (grid["layers"], grid["units_0"]) == (1, 4)
+    assert grid["lr"]["choices"] == [1e-3, *sorted(given.space[0].values)]
+    assert list(grid) == ["lr"]
     assert RandomSearch(build, "val_loss", hyperparameters=given)._parameters() == {
         "lr": {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}
     }
 
 
-def test_what_cannot_be_had_says_what_to_do_instead() -> None:
+def branching(hp):
+    kind = hp.Choice("kind", ["a", "b", "c"])
+    with hp.conditional_scope("kind", ["a"]):
+        hp.Int("width", 1, 100, sampling="log", default=7)
+    if kind == "b":
+        with hp.conditional_scope("kind", ["b"]):
+            hp.Float("rate", 1e-3, 1e-1, sampling="log")
+    with hp.conditional_scope("kind", ["c"]):
+        hp.Int("size", 4, 12, step=4)
+        hp.Float("share", 0.0, 1.0, step=0.5, default=0.3)
+    return build(HyperParameters())
+
+
+@pytest.mark.filterwarnings("ignore:.* is deprecated, :DeprecationWarning")
+def test_the_grid_is_that_of_keras_tuner(tmp_path) -> None:
+    oracle = GridSearchOracle("val_loss")
+    oracle.verbose = 0
+    oracle._set_project_dir(tmp_path, "theirs")
+    theirs = []
+    while (trial := oracle.create_trial("one")).status != "STOPPED":
+        branching(trial.hyperparameters)
+        oracle.update_space(trial.hyperparameters)
+        theirs.append(trial.hyperparameters.values)
+        oracle.update_trial(trial.trial_id, {"val_loss": 1.0})
+        trial.status = "COMPLETED"
+        oracle.end_trial(trial)
+    declared = discovered("branching", Compiled(branching, Rules()))
+    parameters = GridSearch(branching, "val_loss")._parameters()
+    space = declared.added_to(SearchSpace(model="code:branching", parameters=parameters))
+    ours = [space.settings(config) for config in space.configurations()]
+    assert len(ours) == len(theirs) == 32
+    assert all(one in theirs for one in ours)
+
+
+def test_what_cannot_be_had_says_what_to_do_instead(tmp_path) -> None:
     for options, message in (
         ({"objective": ["val_loss", "val_accuracy"]}, "objective: hpo improves one metric"),
-        ({"objective": None}, 'objective: must name a logged metric such as "val_accuracy"'),
         ({"objective": "val_loss", "distribution_strategy": object()}, "set their number with workers="),
         ({"objective": "val_loss", "max_consecutive_failed_trials": 1}, "cannot be 1: a search ends after 3"),
     ):
         with pytest.raises(UserError, match=message):
             RandomSearch(build, **options)
+    with pytest.raises(UserError, match=r'objective: must name a logged metric such as "val_accuracy"'):
+        RandomSearch(build).search(X, Y)
+    for oracle in ({"oracle": GridSearchOracle("val_loss")}, {"hypermodel": GridSearchOracle("val_loss")}):
+        with pytest.raises(UserError, match="oracle: cannot be used here: subclass RandomSearch, "):
+            Tuner(**oracle)
+    with pytest.raises(UserError, match=r"(?m)^project_name: must match .*got 'my project/1'$"):
+        RandomSearch(build, "val_loss", project_name="my project/1", directory=tmp_path).search(X, Y)
+    pipeline = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
+    with pytest.raises(UserError, match=r"argument validation_data: a tf.data.Dataset cannot be handed to the worker"):
+        WithBatches(build, "val_loss").search(X, Y, validation_data=pipeline)
+    never = type("Ours", (RandomSearch,), {"on_trial_end": print, "load_model": print})
+    with pytest.raises(UserError, match=r"Ours.on_trial_end: is never called here: .*\n.*load_model: is never called"):
+        never(build, "val_loss")
+    with pytest.raises(UserError, match="hyperparameters must say what is tuned"):
+        RandomSearch(build, "val_loss", tune_new_entries=False)
+    with pytest.raises(UserError, match="hyperparameters lacks what the model declares: layers, units_0, lr"):
+        RandomSearch(build, "val_loss", hyperparameters=HyperParameters(), allow_new_entries=False)._parameters()
     tuner = RandomSearch(build, "val_loss")
     with pytest.raises(UserError, match="steps_per_epoch: is no argument of search that hpo can use"):
         tuner.search(X, Y, steps_per_epoch=3)
-    with pytest.raises(AttributeError, match=r"oracle: is KerasTuner's own and not here: .* tuner.study"):
-        tuner.oracle  # noqa: B018
+    with pytest.raises(AttributeError, match=r"reload: is KerasTuner's own and not here: .* tuner.study"):
+        tuner.reload  # noqa: B018
+
+
+def test_a_metric_of_the_validation_part_is_never_replaced_by_that_of_the_training() -> None:
+    told = []
+    callback = also_as_val(lambda epoch, logs: told.append(logs), "loss")
+    callback(0, {"loss": 1.0, "val_loss": 2.0})
+    callback(1, {"loss": 1.0})
+    history = keras.callbacks.History()
+    history.history = {"loss": [1.0], "val_loss": [2.0]}
+    returned = as_val([{"loss": 1.0, "val_loss": 2.0}, {"loss": 1.0}, history, 3.0], "loss", "fit")
+    assert [one["val_loss"] for one in (*told, *returned[:2])] == [2.0, 1.0, 2.0, 1.0]
+    assert (returned[2].history["val_loss"], returned[3]) == ([2.0], 3.0)
+    with pytest.raises(FatalValueError, match="run_trial returned a History, and no objective was named: name one"):
+        as_val([history], "default_objective", "run_trial")
 
 
 def test_a_share_for_validation_is_the_end_of_the_data_as_in_keras() -> None:
@@ -138,8 +216,129 @@ def test_sequences_of_bytes_are_no_images_in_any_part() -> None:
 
 def test_what_a_model_is_compiled_with_is_part_of_it() -> None:
     found = [
-        code_of({"build": Compiled(build, None, keras.optimizers.Adam(rate), loss, ["mae"])}).digest()
+        code_of({"build": Compiled(build, Rules(None, keras.optimizers.Adam(rate), loss, ["mae"]))}).digest()
         for rate, loss in ((0.1, "mse"), (0.1, "mse"), (0.2, "mse"), (0.1, "mae"), (0.1, keras.losses.Huber()))
     ]
     assert found[0] == found[1]
     assert len(set(found)) == 4
+
+
+def test_a_fit_of_its_own_is_given_what_search_was() -> None:
+    found = []
+    hp, model = HyperParameters(), object()
+
+    class Own(HyperModel):
+        def fit(self, hp, model, x, batch_size, class_weight, callbacks):
+            found.append((batch_size, class_weight))
+
+    tuner = RandomSearch(Own(), "val_loss")
+    ours = tuner._model(None, {"batch_size": 8, "class_weight": {0: 2.0}})
+    ours.fit(hp, model, X, validation_data=(X, Y), epochs=9, verbose=0, callbacks=[])
+    assert found == [(8, {0: 2.0})]
+
+
+def test_the_size_of_batches_is_that_of_the_pipeline() -> None:
+    samples = tf.data.Dataset.from_tensor_slices(({"a": X}, Y))
+    assert batch_size_of(samples.batch(16)) == 16
+    assert [batch_size_of(one) for one in (samples, X, samples.take(0).batch(16))] == [None] * 3
+
+
+def test_what_is_not_to_be_tuned_has_its_defaults() -> None:
+    given = HyperParameters()
+    given.Fixed("lr", 0.5)
+    given.Int("layers", 2, 3)
+    with given.conditional_scope("layers", [3]):
+        given.Int("units_2", 8, 12, step=4)
+    tuner = RandomSearch(build, "val_loss", hyperparameters=given, tune_new_entries=False, loss="mse", optimizer="sgd")
+    assert tuner._parameters() == {
+        "lr": {"type": "constant", "value": 0.5},
+        "layers": {"type": "int", "low": 2, "high": 3},
+        "units_2": {"type": "int", "low": 8, "high": 12, "step": 4, "when": {"layers": 3}},
+    }
+    whole = HyperParameters()
+    whole.values = {"lr": 0.5, "layers": 3, "units_2": 12}
+    model = Compiled(build, tuner._rules()).build(whole)
+    # What the model declares beside it stays unknown, and so is never varied.
+    assert [one.name for one in whole.space] == []
+    assert [layer.units for layer in model.layers] == [4, 4, 12, 2]
+    assert (type(model.optimizer).__name__, model.loss) == ("SGD", "mse")
+    model.fit(X[:8], np.eye(2)[Y[:8]], verbose=0)
+    # It was compiled with this metric, which nothing replaces.
+    assert "accuracy" in model.get_metrics_result()
+    strict = RandomSearch(build, "val_loss", hyperparameters=given, allow_new_entries=False, max_model_size=100)
+    with pytest.raises(FatalRuntimeError, match="what the model declares: units_0, units_1"):
+        Compiled(build, strict._rules()).build(whole)
+
+
+class WithBatches(RandomSearch):
+    """The usual reason for a run_trial: arguments of fit are tuned, too."""
+
+    notes: Path
+
+    def run_trial(self, trial, *args, **kwargs):
+        kwargs["batch_size"] = trial.hyperparameters.Int("batch_size", 20, 60, step=20)
+        return super().run_trial(trial, *args, **kwargs)
+
+    def on_epoch_end(self, trial, model, epoch, logs=None):
+        (self.notes / f"{trial.trial_id}-{epoch}").write_text(str(model.count_params()))
+
+
+def test_a_run_trial_with_arguments_of_its_own(tmp_path) -> None:
+    tuner = WithBatches(
+        build, "val_accuracy", max_trials=2, directory=tmp_path / "home", workers=1, executions_per_trial=2
+    )
+    tuner.notes = tmp_path / "notes"
+    tuner.notes.mkdir()
+    tuner.search(X, Y, epochs=2, validation_data=(X[:40], Y[:40]), test_data=(X[40:60], Y[40:60]))
+    first, second = tuner.study.trials
+    curve = first.curves["val_accuracy"]
+    assert len(curve) == 4
+    assert first.value == pytest.approx((max(curve[:2]) + max(curve[2:])) / 2)
+    assert tuner.get_best_hyperparameters()[0].values["batch_size"] == 20
+    (model,) = tuner.get_best_models()
+    best = tuner.study.best
+    assert model.evaluate(X[:40], Y[:40], verbose=0)[1] == pytest.approx(max(best.curves["val_accuracy"]))
+    assert model.evaluate(X[40:60], Y[40:60], verbose=0)[1] == pytest.approx(best.test["accuracy"])
+    assert len(list(tuner.notes.iterdir())) == 4
+    assert (second.model_note, second.state) == (None, "complete")
+
+
+class Bowl(RandomSearch):
+    """Nothing of Keras at all."""
+
+    def run_trial(self, trial, away, lowest=0.0):
+        x = trial.hyperparameters.Float("x", -1.0, 1.0)
+        if trial.trial_id == "0003":
+            raise FatalValueError("enough")
+        return {"depth": lowest - (x - away[0]) ** 2, "val_depth_beside": x, "word": "none"}
+
+
+def test_a_run_trial_of_anything_until_a_fatal_error(tmp_path) -> None:
+    tuner = Bowl(objective=Objective("depth", "max"), max_trials=9, directory=tmp_path, workers=1)
+    with pytest.raises(StudyFailed, match=r"the code of the model ended the study: .*FatalValueError: enough"):
+        tuner.search(np.array([0.5]), lowest=2.0)
+    *done, fatal = tuner.study.trials
+    assert (len(done), fatal.reason) == (3, "fatal")
+    for trial in done:
+        assert trial.value == pytest.approx(2.0 - (trial.params.get("x", -1.0) - 0.5) ** 2)
+        assert trial.curves["val_depth_beside"] == [trial.params.get("x", -1.0)]
+        assert trial.test == {}
+        assert "run_trial built no model" in trial.test_note
+        assert trial.model_file is None
+    assert len({trial.value for trial in done}) > 1
+
+
+class Brings(HyperModel):
+    def build(self, hp):
+        return build(hp)
+
+    def fit(self, hp, model, *args, callbacks=None, **kwargs):
+        return float(hp.get("layers"))
+
+
+def test_a_fit_that_brings_its_data_needs_none_of_search(tmp_path) -> None:
+    tuner = RandomSearch(Brings(), max_trials=1, directory=tmp_path, workers=1)
+    tuner.search()
+    (trial,) = tuner.study.trials
+    assert (trial.value, trial.state) == (trial.params["layers"], "complete")
+    assert tuner.oracle.get_best_trials()[0].score == trial.value

@@ -1,7 +1,6 @@
 """The README's commands are typed in its order, as they stand but for a shorter confirmation."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -10,11 +9,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from parsed import parse_space
+from docs_blocks import blocks_of
 from tiny import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [line.strip().partition("  #")[0].strip() for line in re.findall(r"^    (.*hpo .*)$", README, flags=re.M)]
+BLOCKS = blocks_of(ROOT / "README.md")
+LINES = [line for block in BLOCKS if block.language == "shell" for line in block.text.splitlines()]
+COMMANDS = [line.partition("  #")[0].strip() for line in LINES if "hpo " in line]
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,7 @@ def run(command: str, environment: dict[str, str], folder: Path) -> str:
     return told.stdout
 
 
+@pytest.mark.timeout(1500)
 def test_the_commands_of_the_first_page_work_in_order(environment: dict[str, str], tmp_path: Path) -> None:
     for name in ("experiments", "search_spaces", "hpo"):
         (tmp_path / name).symlink_to(ROOT / name)
@@ -77,8 +78,7 @@ def serve_and_stop(command: str, environment: dict[str, str], folder: Path) -> N
 
 
 def test_the_example_in_python_works(environment: dict[str, str]) -> None:
-    (block,) = re.findall(r"^## From Python\n\n((?:    .*\n|\n)+)", README, flags=re.M)
-    code = "\n".join(line[4:] for line in block.splitlines())
+    (code,) = [block.text for block in BLOCKS if "import hpo" in block.text]
     assert "hpo.run(" in code
     told = subprocess.run(
         [sys.executable, "-c", code],
@@ -90,17 +90,3 @@ def test_the_example_in_python_works(environment: dict[str, str]) -> None:
         check=False,
     )
     assert told.returncode == 0, told.stderr
-
-
-def test_the_search_space_shown_is_valid() -> None:
-    from hpo.config.yaml_file import Document, read_yaml
-
-    (block,) = re.findall(r"^    model: mlp\n(?:    .*\n)+", README, flags=re.M)
-    import tempfile
-
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        file.write("\n".join(line[4:] for line in block.splitlines()))
-        file.flush()
-        document = read_yaml(Path(file.name))
-    assert isinstance(document, Document)
-    assert parse_space(document).model == "mlp"

@@ -8,7 +8,10 @@ from packaging.utils import canonicalize_name
 from tiny import ROOT
 
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-MADE_BY = "uv pip compile --universal --python-version 3.11 --generate-hashes --extra test --no-annotate pyproject.toml"
+MADE_BY = (
+    "uv pip compile --universal --python-version 3.11 --generate-hashes --extra test --extra docs --no-annotate "
+    "pyproject.toml"
+)
 
 
 def test_the_lock_satisfies_pyproject() -> None:
@@ -17,7 +20,8 @@ def test_the_lock_satisfies_pyproject() -> None:
     for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", LOCK, flags=re.M):
         pinned.setdefault(canonicalize_name(name), []).append(version)
     lacking = []
-    for asked in map(Requirement, (*project["dependencies"], *project["optional-dependencies"]["test"])):
+    extras = project["optional-dependencies"]
+    for asked in map(Requirement, (*project["dependencies"], *extras["test"], *extras["docs"])):
         versions = pinned.get(canonicalize_name(asked.name), [])
         if not versions or not all(map(asked.specifier.contains, versions)):
             lacking.append(f"{asked}: locked {versions}")

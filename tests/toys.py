@@ -66,11 +66,19 @@ def curves_in_graph(loop: GraphLoop, batch: int, epochs: int = 2, rates: Rates |
     return curves, loop.evaluate("test", lambda loss: None)
 
 
+def make_variables(model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None) -> None:
+    """Makes the variables of a model, its metrics and its optimizer: made in the graph, they have it traced twice."""
+    model._symbolic_build(data_batch=(x, y, sample_weight))
+
+
 def curves_by_fit(
     model: keras.Model, data: Dataset, batch: int, weights: np.ndarray | None = None, epochs: int = 2
 ) -> Curves:
     curves = []
+    # Tracing Keras's functions takes ten times as long as these few steps.
+    model.run_eagerly = batch >= 32 and model.dtype_policy.compute_dtype in ("float32", "float64")
     scale = data.info.scaling.apply
+    make_variables(model, scale(data.training.x[:2]), data.training.y[:2], None if weights is None else weights[:2])
     for order in _orders(epochs):
         history = model.fit(
             scale(data.training.x[order]),

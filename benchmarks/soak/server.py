@@ -38,7 +38,7 @@ def own_server() -> Iterator[str]:
     settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
     subprocess.run([pg_ctl, "-D", data, "-l", data / "log", "-o", settings, "-w", "start"], check=True, **options)
     try:
-        yield f"postgresql+psycopg2://hpo:{_PASSWORD}@127.0.0.1:{port}/postgres"
+        yield f"postgresql+psycopg://hpo:{_PASSWORD}@127.0.0.1:{port}/postgres"
     finally:
         subprocess.run([pg_ctl, "-D", data, "-m", "immediate", "stop"], check=True, **options)
         shutil.rmtree(folder)

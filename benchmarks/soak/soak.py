@@ -99,7 +99,9 @@ class Soak:
             before = len(self._ended(place))
             finished, seconds = self._run(place, moment)
             self._idle = 0 if len(self._ended(place)) > before else self._idle + 1
-        self._complain(place, [*final_complaints(place, self.trials), *self._left(home)])
+        found = [*final_complaints(place, self.trials), *self._left(home)]
+        # What the last run printed tells why.
+        self._complain(place, [*found, f"the last run printed:\n{self._printed(place)}"] if found else [])
         self.say(f"study {self.studies}: {sum(self.kills.values())} kills, {len(self.complaints)} faults")
         return seconds
 
@@ -129,11 +131,15 @@ class Soak:
         if self._has_store(place):
             self._complain(place, complaints(trials_of(place), before))
             self._complain(place, doubled_runs(place))
-        printed = (place.home / "output.txt").read_text(encoding="utf-8", errors="replace")
+        printed = self._printed(place)
         allowed = (0, 143, -signal.SIGTERM, -signal.SIGKILL) if killed else (0,)
         if code not in allowed or "Traceback" in printed:
             self._complain(place, [f"exit code {code}:\n{printed[-3000:]}"])
         return code == 0, seconds
+
+    @staticmethod
+    def _printed(place: Place) -> str:
+        return (place.home / "output.txt").read_text(encoding="utf-8", errors="replace")
 
     def _start(self, place: Place, mark: str) -> subprocess.Popen[bytes]:
         temporary = self._temporary(place.home)

@@ -38,7 +38,7 @@ def print_check(out: Console, checked: "Checked") -> None:
         facts.append((f"{size} model", _outcome(tried)))
     for remark in dict.fromkeys(remark for tried in checked.tried.values() for remark in tried.remarks):
         facts.append(("note", Text(remark)))
-    facts += [("note", Text(note)) for note in info.notes]
+    facts += [("note", Text(note)) for note in (*checked.notes, *info.notes)]
     if checked.seconds is not None:
         low, high = checked.seconds
         facts.append(("time", f"about {duration(round(low))} to {duration(round(high))}, if no trial is stopped early"))

@@ -7,7 +7,7 @@ import typer
 
 from hpo.cli.experiment_commands import check, explain, init, run, schema, show_data
 from hpo.cli.model_commands import export, predict, train
-from hpo.cli.reuse_commands import extend, log, warm_start
+from hpo.cli.reuse_commands import copy, extend, log, warm_start
 from hpo.cli.study_commands import compare, confirm, list_, report, show, ui
 
 app = typer.Typer(
@@ -36,7 +36,7 @@ for name, function in (
     ("init", init), ("run", run), ("check", check), ("show-data", show_data),
     ("list", list_), ("show", show), ("compare", compare), ("confirm", confirm), ("report", report),
     ("export", export), ("train", train), ("predict", predict),
-    ("log", log), ("extend", extend), ("warm-start", warm_start),
+    ("log", log), ("copy", copy), ("extend", extend), ("warm-start", warm_start),
     ("ui", ui), ("explain", explain), ("schema", schema),
 ):  # fmt: skip
     app.command(name)(function)

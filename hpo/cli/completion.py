@@ -1,9 +1,10 @@
 """Shell completion of study names, experiment files and keys; fast, and silent on errors."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import typer
+
+from hpo.system.home import expanded
 
 
 def study_names(context: typer.Context, incomplete: str) -> list[str]:
@@ -36,7 +37,7 @@ def keys(incomplete: str) -> list[str]:
 
 def _near(incomplete: str) -> Iterator[str]:
     folder, _, begun = incomplete.rpartition("/")
-    place = Path("/" if incomplete.startswith("/") and not folder else folder or ".").expanduser()
+    place = expanded("/" if incomplete.startswith("/") and not folder else folder or ".")
     for path in place.iterdir():
         hidden = path.name.startswith(".") and not begun.startswith(".")
         if not hidden and path.name.startswith(begun) and (path.is_dir() or path.suffix in (".yaml", ".yml")):

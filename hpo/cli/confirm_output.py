@@ -8,6 +8,7 @@ from hpo.config.experiment import Objective
 from hpo.statistics.decision import overstated, sentences, verdict
 from hpo.statistics.sampling import clause, tested
 from hpo.study.confirmation import Confirmation
+from hpo.text.console import print_commands
 from hpo.text.tables import Column, print_table
 from hpo.text.values import NOTHING, count, duration, interval, number, score
 
@@ -31,11 +32,12 @@ def print_confirmed(out: Console, confirmed: "Confirmed", wide: bool = False) ->
     for sentence in sentences(confirmation, confirmed.objective):
         out.print(sentence)
     home = "" if confirmed.home == confirmed.home.cwd() / "mlruns" else f" --home {confirmed.home}"
-    out.print(
-        f"\n  hpo export {confirmed.name}{home} --to best.yaml --model best.keras   # save it and its model",
-        soft_wrap=True,
+    out.print()
+    print_commands(
+        out,
+        (f"hpo export {confirmed.name}{home} --to best.yaml --model best.keras", "save it and its model"),
+        (f"hpo ui {confirmed.name}{home}", "the trials and these runs in the MLflow UI"),
     )
-    out.print(f"  hpo ui {confirmed.name}{home}   # the trials and these runs in the MLflow UI", soft_wrap=True)
 
 
 def finalist_columns(confirmation: Confirmation) -> list[Column]:

@@ -8,6 +8,7 @@ import typer
 
 from hpo.cli.completion import experiment_files, keys
 from hpo.cli.options import Assignments, ExperimentFile, Home, Json, Name
+from hpo.config.engines import ENGINES
 from hpo.errors import AllFailed
 
 
@@ -60,6 +61,16 @@ def run(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
             help="How many trials train at the same time (engine.workers). [default: the file's, or one a CPU core]"
         ),
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(help=f"Where trials train (engine.name): {', '.join(ENGINES)}. [default: the file's, or local]"),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="The Ray cluster whose machines train (engine.address): HOST:PORT, or auto. [default: the file's]"
+        ),
+    ] = None,
     name: Name = None,
     home: Home = None,
     json: Json = False,
@@ -80,7 +91,10 @@ def run(  # noqa: PLR0913, PLR0917 - one argument, one option of the command
     from hpo.run import run as run_experiment
     from hpo.text.console import console
 
-    options = {"study.trials": trials, "study.timeout": timeout, "engine.workers": workers, "name": name}
+    options = {
+        "study.trials": trials, "study.timeout": timeout, "engine.name": engine, "engine.address": address,
+        "engine.workers": workers, "name": name,
+    }  # fmt: skip
     overrides = [*(assignments or ()), *(f"{key}={value}" for key, value in options.items() if value is not None)]
     # The command's start: so far the process has only imported modules, and its age may include that of a shell.
     began = time.monotonic() - time.process_time()
@@ -159,7 +173,7 @@ def explain(
 ) -> None:  # fmt: skip
     """Explains a key of the files: meaning, unit, default, example.
 
-    Without a key, it lists the sections of both files. It also knows the keys of mlp and cnn and the options of
+    Without a key, it lists the sections of both files. It also knows the keys of hpo's models and the options of
     Optuna's samplers and pruners: mlp.width, study.sampler.tpe.n_startup_trials.
     """
     from hpo.cli.explain_output import as_json, explanation, overview

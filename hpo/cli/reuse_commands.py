@@ -1,4 +1,4 @@
-"""Commands that use a study's trials again: in MLflow, and in a new study. They hold no logic."""
+"""Commands that use a study's trials again: in MLflow, in another store, in a new study. They hold no logic."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +31,31 @@ def log(
 
     logged = log_again(study, uri, home=home, storage=storage, console=console(stderr=json))
     print_json(logged_json(logged)) if json else print_logged(console(), logged)
+
+
+def copy(
+    study: StudyName,
+    to: Annotated[str, typer.Option(help="SQLAlchemy URL of the other database.", metavar="URL")],
+    tracking: Annotated[
+        str | None,
+        typer.Option("--tracking-uri", help="MLflow store that gets the study's runs. [default: none]"),
+    ] = None,
+    home: Home = None,
+    storage: Storage = None,
+    json: Json = False,
+) -> None:
+    """Copies a study to another database, whole.
+
+    From an SQLite file to a PostgreSQL server, or back. Trials, confirming runs and the decision are copied; models and
+    checkpoints stay in the home folder.
+    """
+    from hpo.cli.json_output import print_json
+    from hpo.cli.reuse.copy_study import copy_study
+    from hpo.cli.reuse_output import copied_json, print_copied
+    from hpo.text.console import console
+
+    copied = copy_study(study, to, home=home, storage=storage, tracking_uri=tracking)
+    print_json(copied_json(copied)) if json else print_copied(console(), copied)
 
 
 def extend(

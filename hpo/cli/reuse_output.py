@@ -1,4 +1,4 @@
-"""The output of `hpo extend`, `hpo warm-start` and `hpo log`."""
+"""The output of `hpo extend`, `hpo warm-start`, `hpo log` and `hpo copy`."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -8,8 +8,10 @@ from typing import Any
 
 from rich.console import Console
 
+from hpo.cli.reuse.copy_study import CopiedStudy
 from hpo.cli.reuse.extend import Begun
 from hpo.cli.reuse.log_again import LoggedAgain
+from hpo.text.console import print_commands
 
 
 def print_begun(out: Console, begun: Begun, experiment: Path, options: Mapping[str, Sequence[Any]]) -> None:
@@ -30,12 +32,34 @@ def print_begun(out: Console, begun: Begun, experiment: Path, options: Mapping[s
     else:
         out.print("They do not count as trials of the new study. Its sampler and pruner learn from them.")
     words = [word for option, values in options.items() for value in values if value for word in (option, str(value))]
-    out.print(f"\n  {shlex.join(['hpo', 'run', str(experiment), *words])}   # continues from there", soft_wrap=True)
+    out.print()
+    print_commands(out, (shlex.join(["hpo", "run", str(experiment), *words]), "continues from there"))
 
 
 def begun_json(begun: Begun) -> dict[str, Any]:
     """The new study for programs."""
     return asdict(begun)
+
+
+def print_copied(out: Console, copied: CopiedStudy) -> None:
+    """Prints what was copied, what was not, and where the study goes on."""
+    confirming = f" and {copied.confirming_runs} confirming runs" if copied.confirming_runs else ""
+    out.print(
+        f"Study {copied.study}: {copied.trials} trials{confirming} copied to {copied.target}.\n"
+        f"Its models and checkpoints stay in {copied.home}, and are used from there: go on with the study in one "
+        "of the two stores only.",
+        soft_wrap=True,
+    )
+    if copied.logged is not None:
+        print_logged(out, copied.logged)
+    else:
+        out.print(f"Its MLflow runs were not copied. With --tracking-uri URI, hpo log {copied.study} writes them.")
+    out.print("\nTo use the copy, set HPO_STORAGE to its URL, or give it with --storage.")
+
+
+def copied_json(copied: CopiedStudy) -> dict[str, Any]:
+    """The copied study for programs."""
+    return asdict(copied)
 
 
 def print_logged(out: Console, logged: LoggedAgain) -> None:

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from hpo.cli.trial_output import TOP, print_best, print_remarks, trial_json
 from hpo.study.record import count_states, ranked
+from hpo.text.console import print_commands
 from hpo.text.values import counts, duration
 
 if TYPE_CHECKING:
@@ -15,12 +16,15 @@ _WHY = {
     "done": "done",
     "timeout": "out of time",
     "target": "target reached",
+    "worthwhile": "done, since another tenth of the budget is expected to gain too little,",
     "exhausted": "done, all configurations of the search space were tried,",
 }
 
 
 def print_result(out: Console, result: "Result") -> None:
     """Prints the result of a run."""
+    from hpo.tracking.links import server_address
+
     states = counts(count_states(result.trials))
     out.print(f"\nStudy {result.name}: {_WHY[result.ended]} after {duration(round(result.seconds))}; trials: {states}")
     best = ranked(result.trials, result.objective)[:TOP]
@@ -30,19 +34,21 @@ def print_result(out: Console, result: "Result") -> None:
         out.print("No trial was chosen by its test score.")
         print_remarks(out, best)
     out.print(f"Study store: {result.storage}\nMLflow store: {result.tracking_uri}\n", soft_wrap=True)
+    if result.unlogged:
+        server = server_address(result.tracking_uri)
+        address = "" if server is None else f" --tracking-uri {server}"
+        what = f"send the runs that the MLflow store lacks: {result.unlogged}"
+        print_commands(out, (f"hpo log {result.name}{home}{address}", what))
     if not best:
         out.print("No trial has a score yet; the same command continues.")
         return
-    for command, what in (
+    print_commands(
+        out,
         (f"hpo ui {result.name}{_uri(result) or home}", "compare the trials in the MLflow UI"),
         (f"hpo compare {result.name}{home}", "all trials, ranked"),
         (f"hpo confirm {result.name}{home}", "train the best five again with new seeds, to see which to use"),
-        (
-            f"hpo export {result.name}{home} --to best.yaml --model best.keras",
-            "save the best configuration and its model",
-        ),
-    ):
-        out.print(f"  {command}   # {what}", soft_wrap=True)
+        (f"hpo export {result.name}{home} --to best.yaml --model best.keras", "save the best and its model"),
+    )
 
 
 def _uri(result: "Result") -> str | None:
@@ -62,5 +68,5 @@ def result_json(result: "Result") -> dict[str, Any]:
         "best": trial_json(best[0], metric) if best else None,
         "top": [trial_json(trial, metric) for trial in best[:TOP]],
         "storage": result.storage, "tracking_uri": result.tracking_uri, "home": str(result.home),
-        "seconds": result.seconds,
+        "seconds": result.seconds, "unlogged_runs": result.unlogged,
     }  # fmt: skip

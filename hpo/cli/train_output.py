@@ -68,6 +68,10 @@ class _Runs(Progress):
     def trial_paused(self, record: TrialRecord, note: str | None) -> None:
         """No run of these pauses."""
 
+    def engine_noted(self, note: str) -> None:
+        """Shows it above the bar."""
+        self.console.print(Text(f"note: {note}"), soft_wrap=True)
+
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
         """Warns about a run that has reported nothing for long."""
         message = silent_for(f"the run with seed {record.seed}", seconds, limit)

@@ -33,6 +33,7 @@ def trial_json(trial: TrialRecord, metric: str) -> dict[str, Any]:
         "curves": with_folds(trial.curves, trial.fold_lengths),
         "fold_best_epochs": list(trial.fold_best_epochs), "deviations": trial.deviations,
         "model_file": trial.model_file, "model_note": trial.model_note, "test_note": trial.test_note,
+        "executions": trial.executions,
     }  # fmt: skip
 
 
@@ -57,6 +58,7 @@ def _facts(view: "StudyView", trial: TrialRecord) -> Iterator[tuple[str, str]]:
     notes = {
         "taken over from": trial.source,
         "ended by": trial.ended_by,
+        "score": f"{trial.averaged}; the curves are those of the first" if trial.averaged else None,
         "test scores": trial.test_note,
         "model": trial.model_note,
     }
@@ -114,7 +116,7 @@ def print_remarks(out: Console, trials: Sequence[TrialRecord]) -> None:
     """Prints remarks on the test scores and models of trials, each remark once with its trials."""
     trials_by_remark: dict[str, list[str]] = {}
     for trial in trials:
-        for remark in trial.remarks:
+        for remark in [*([f"score: {trial.averaged}"] if trial.averaged else []), *trial.remarks]:
             trials_by_remark.setdefault(remark, []).append(str(trial.number))
     for remark, numbers in trials_by_remark.items():
         out.print(Text(f"Trial {', '.join(numbers)}, {remark}"), soft_wrap=True)

@@ -80,9 +80,9 @@ def read_studies(
         NotFound: there is no such study, or no store.
     """
     from hpo.study.read import read_study, study_names
-    from hpo.system.home import default_storage, home_folder
+    from hpo.system.home import storage_url
 
-    url = storage or default_storage(home_folder(home))
+    url = storage_url(storage, home)
     return [read_study(url, name) for name in dict.fromkeys(studies or study_names(url))]
 
 

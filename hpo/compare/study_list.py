@@ -15,7 +15,7 @@ from hpo.config.score import Score
 from hpo.storage.optuna_compat import has_known_tables, studies_with, trials_without
 from hpo.storage.read_only import may_only_be_read, opener
 from hpo.study.attributes import IDENTITY, OBSERVED, RESULT
-from hpo.system.home import default_storage, home_folder
+from hpo.system.home import storage_url
 from hpo.text.credentials import hidden_in
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def study_lines(home: str | Path | None = None, storage: str | None = None) -> l
         UserError: the database cannot be opened.
         StoreAway: the database is unavailable for longer than a reading command waits.
     """
-    url = storage or default_storage(home_folder(home))
+    url = storage_url(storage, home)
     found = lines_read_quickly(url)
     if found is not None:
         return found
@@ -110,8 +110,9 @@ class _Sum:
         """Adds a trial; of trials with equal scores the first is the best."""
         ended = state != "running"
         state = "failed" if ended and failure is not None else state
-        self.states[state] += 1
-        if state in ("complete", "pruned") and value is not None:
+        # One that runs has a value once it has paused.
+        self.states["paused" if not ended and value is not None else state] += 1
+        if state != "failed" and value is not None:
             score = Score(value, self.direction)
             if score.better_than(self.best):
                 self.best, self.trial = score, number

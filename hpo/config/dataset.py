@@ -3,34 +3,27 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from hpo.config.conditions import is_number
-from hpo.config.section import WHOLE, BelowOne, Count, Section, Seed, Shorthand
+from hpo.config.dataset_parts import Augmentation, ExtraTest, Size, Validation
+from hpo.config.section import WHOLE, Count, Seed, Shorthand
+from hpo.config.series import SeriesSpec
 from hpo.text.credentials import hidden
-
-_SIZE_SCHEMA = {
-    "anyOf": [
-        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-        {"type": "integer", "minimum": 2},
-    ]
-}
-
-
-def _share_or_number(value: float) -> float:
-    if value == 1 or (value > 1 and not value.is_integer()):
-        raise ValueError(f"must be a share below 1 or a whole number of samples above 1, got {value:g}")
-    return value
-
 
 _OF_TABLES = {"drop", "missing", "categories", "max_categories", "categorical"}
 """Keys with a default that say how a table is read; a table has a `target`."""
 TABLE_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 """The endings of tables, in small letters."""
 FILE_ENDINGS = (".npz", *TABLE_ENDINGS)
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
+"""The endings of images, in small letters, that Keras reads."""
+OF_IMAGES = ("image_size", "color_mode", "interpolation", "crop_to_aspect_ratio", "pad_to_aspect_ratio")
+"""Keys that say how the images of a folder are read, by the names of Keras's `image_dataset_from_directory`."""
+OF_IMAGE_FOLDERS = (*OF_IMAGES, "memory_limit", "shuffle_window")
+"""All keys that only folders of images have."""
 
-Size = Annotated[float, Field(gt=0), AfterValidator(_share_or_number), WithJsonSchema(_SIZE_SCHEMA)]
-
+_PIXELS = {"type": "integer", "minimum": 1}
+_IMAGE_SIZE_SCHEMA = {"anyOf": [_PIXELS, {"type": "array", "items": _PIXELS, "minItems": 2, "maxItems": 2}]}
 
 # Pydantic counts characters before it knows of the name tab.
 _SEPARATOR_SCHEMA = {"type": "string", "anyOf": [{"minLength": 1, "maxLength": 1}, {"const": "tab"}]}
@@ -49,83 +42,17 @@ def _one_character(value: str) -> str:
     return value
 
 
+def _height_and_width(value: object) -> object:
+    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+ImageSize = Annotated[
+    tuple[Annotated[int, Field(ge=1), WHOLE], Annotated[int, Field(ge=1), WHOLE]],
+    Field(strict=False),
+    BeforeValidator(_height_and_width),
+    WithJsonSchema(_IMAGE_SIZE_SCHEMA),
+]
 Names = Annotated[tuple[str, ...], Field(strict=False)]
-
-
-class Validation(Shorthand):
-    """The validation part, on which trials are compared: drawn once, or in folds (k-fold cross-validation)."""
-
-    short_key = "size"
-
-    size: Size = 0.2
-    """How much of the training data is used for validation. Unit: share below 1, or number of samples above 1.
-    Example: 1000"""
-    seed: Seed | None = None
-    """Seed of this split. Default: `dataset.seed`. Example: 1"""
-    folds: Annotated[int, Field(ge=2), WHOLE] | None = None
-    """k-fold cross-validation. Each trial trains this many models, each validated on another share of the data, and its
-    score is their mean. `size` has no effect then. Unit: folds. Default: no cross-validation. Example: 5"""
-    group: str | None = None
-    """A column of a table, such as a patient or a machine. Samples with the same value stay together, in one part or
-    fold. The test part is divided by it, too. Default: none. Example: patient"""
-    time: str | None = None
-    """A column of a table that holds times: numbers or dates. The latest samples are the test part, those before them
-    the validation part; folds go forward in time. Samples of one time stay together. Default: none. Example: day"""
-    as_input: bool = False
-    """Whether the column of `group` or `time` is an input of the model, too. A model can learn from a group, and from a
-    time that it will never meet again, what is of no use for new ones. Example: true"""
-
-    @model_validator(mode="after")
-    def _one_column(self) -> Self:
-        if self.group is not None and self.time is not None:
-            raise ValueError("group and time exclude each other")
-        if self.as_input and self.column is None:
-            raise ValueError("as_input is for the column of group or time, and there is none")
-        return self
-
-    @property
-    def column(self) -> str | None:
-        """The column by which the parts are divided."""
-        return self.group if self.time is None else self.time
-
-    @classmethod
-    def is_short(cls, value: object) -> bool:
-        """Whether a value is a size."""
-        return is_number(value)
-
-
-class Augmentation(Section):
-    """Random changes of training images, new ones each time an image is seen, by Keras's layers of these names."""
-
-    rotation: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The largest rotation to either side; 0.05 is 18 degrees. Unit: share of a full turn. Default: none.
-    Example: 0.05"""
-    zoom: BelowOne | None = None
-    """The largest zoom in or out. Unit: share of the size. Default: none. Example: 0.1"""
-    translation: BelowOne | None = None
-    """The largest shift along each axis. Unit: share of the size. Default: none. Example: 0.1"""
-    flip: Literal["horizontal", "vertical", "horizontal_and_vertical"] | None = None
-    """Which way images are mirrored, half of the time. Values: horizontal: left and right are swapped; vertical: top
-    and bottom are swapped; horizontal_and_vertical: both, each half of the time. Default: none. Example: horizontal"""
-    noise: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Standard deviation of the Gaussian noise that is added to each number. Unit: that of the scaled inputs.
-    Default: none. Example: 0.05"""
-    fill: Literal["reflect", "wrap", "constant", "nearest"] = "constant"
-    """What fills the places that a rotation, zoom or translation leaves empty. Values: reflect: the image mirrored at
-    its edge; wrap: the image repeated; constant: zero; nearest: the pixel at the edge. Example: nearest"""
-
-
-class ExtraTest(Section):
-    """A changed copy of the test part, scored beside it."""
-
-    needs_one_of = ("shift", "rotate")
-
-    shift: Annotated[tuple[int, int], Field(strict=False)] | None = None
-    """How far images are moved, [down, right]; negative: up, left. Empty places are zero. Unit: pixels.
-    Default: none. Example: [0, 4]"""
-    rotate: float | None = None
-    """How far images are turned, counterclockwise about the center. Empty places are zero. Unit: degrees.
-    Default: none. Example: 15"""
 
 
 class DatasetSpec(Shorthand):
@@ -146,13 +73,25 @@ class DatasetSpec(Shorthand):
     """A dataset that hpo knows (`hpo list datasets`), or a name for your own. Default: from the path.
     Example: digits"""
     path: str | None = None
-    """Your data: a folder of IDX files, a .npz file, or a table: .csv, .tsv (also .gz) or .parquet. A relative path
-    starts from the working directory or from the experiment's folder. Default: none. Example: data/houses.csv"""
+    """Your data: a folder of images with a folder for each class, a folder of IDX files, a .npz file, or a table: .csv,
+    .tsv (also .gz) or .parquet. A relative path starts from the working directory or from the experiment's folder.
+    Default: none. Example: data/houses.csv"""
     function: str | None = None
     """Your data: import path `package.module:function` of a function that returns the parts; see docs/files.md.
     Default: none. Example: "mydata:load\""""
-    target: str | None = None
-    """The column to predict, for tables. Default: none. Example: price"""
+    arguments: dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], Any] | None = None
+    """What `function` is called with, by name, or all in one mapping: `data(params)`. A parameter that sets
+    dataset.arguments.NAME varies the data; see docs/files.md. Default: none. Example: {window: 8}"""
+    target: str | Names | None = None
+    """The column to predict, for tables; of `series` also a list of columns. Default: none. Example: price"""
+    series: SeriesSpec | None = None
+    """Takes a table for a series, one row after the other in time, and windows over its rows for samples. All columns
+    are inputs, the past of the target too, unless `drop` names it. Parts follow each other in time, and each window
+    lies in one of them, with what is forecast from it; `validation`, `test` and `limit` are rows. Default: none.
+    Example: {window: 24, horizon: 12}"""
+    text: str | None = None
+    """A column of a table that holds texts, for a model that reads them, such as `text`. It is the only input: all
+    other columns are left out. Default: none. Example: review"""
     drop: Names = ()
     """Columns of a table that are no inputs, such as identifiers. Example: [id, name]"""
     missing: Literal["impute", "refuse"] = "impute"
@@ -179,6 +118,27 @@ class DatasetSpec(Shorthand):
     """The decimal sign of a text table. Values: .: a point; ,: a comma. Default: found from the file. Example: ",\""""
     encoding: str | None = None
     """The encoding of a text table, by Python's name. Default: utf-8, or else cp1252. Example: latin-1"""
+    image_size: ImageSize | None = None
+    """The size to which images of a folder are resized, [height, width], or one number for both. Unit: pixels.
+    Default: that of the images, if all have one size; else it is needed. Example: [64, 64]"""
+    color_mode: Literal["grayscale", "rgb", "rgba"] | None = None
+    """How many channels images of a folder get. Values: grayscale: one; rgb: three; rgba: four, the last is opacity.
+    Default: rgb. Example: grayscale"""
+    interpolation: Literal["bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian",
+                           "mitchellcubic"] | None = None  # fmt: skip
+    """How images of a folder are resized, by Keras's name. Default: bilinear. Example: area"""
+    crop_to_aspect_ratio: bool | None = None
+    """Whether images of a folder are cropped at the center to the shape of `image_size` before they are resized, rather
+    than distorted. Default: false. Example: true"""
+    pad_to_aspect_ratio: bool | None = None
+    """Whether images of a folder get black margins up to the shape of `image_size` before they are resized, rather than
+    being distorted. Default: false. Example: true"""
+    memory_limit: Annotated[float, Field(gt=0)] | None = None
+    """Images of a folder that take more than this, as they are after resizing, are read from disk while a model trains.
+    Unit: GB. Default: half of the memory of the machine that began the study. Example: 8"""
+    shuffle_window: Count | None = None
+    """How many images are shuffled at a time where they are read from disk. Two windows are in the memory of each
+    worker. Unit: images. Default: as many as take 256 MiB. Example: 20000"""
     task: Literal["classification", "regression", "multilabel", "reconstruction", "custom"] | None = None
     """What is predicted. Values: classification: one of several classes, for each sample or for each step or pixel of
     it; regression: numbers; multilabel: which of several labels hold; reconstruction: the inputs themselves, as they
@@ -241,6 +201,14 @@ class DatasetSpec(Shorthand):
     def _not_two_sources(self) -> Self:
         if self.path is not None and self.function is not None:
             raise ValueError("path and function exclude each other")
+        if self.arguments and self.function is None:
+            raise ValueError("needs a function, and there is none: arguments are what it is called with")
+        return self
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> Self:
+        if self.crop_to_aspect_ratio and self.pad_to_aspect_ratio:
+            raise ValueError("crop_to_aspect_ratio and pad_to_aspect_ratio exclude each other")
         return self
 
     @model_validator(mode="after")
@@ -250,6 +218,25 @@ class DatasetSpec(Shorthand):
         if self.stratify and (not self.shuffle or self.validation.time is not None):
             raise ValueError("stratify: true is for parts that are drawn, and these follow each other; leave it out")
         return self
+
+    @model_validator(mode="after")
+    def _windows_over_a_table(self) -> Self:
+        if self.series is None:
+            if isinstance(self.target, tuple):
+                raise ValueError(f"target: several columns are for series, got {', '.join(self.target) or 'none'}")
+            return self
+        if self.text is not None:
+            raise ValueError("series and text exclude each other")
+        if self.validation.group is not None:
+            raise ValueError("series and validation.group exclude each other; series.group tells series apart")
+        if self.weights is not None or self.stratify:
+            raise ValueError("series have no weights, and are not stratified: leave out weights and stratify")
+        return self
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns to predict."""
+        return self.target if isinstance(self.target, tuple) else () if self.target is None else (self.target,)
 
     @property
     def validation_seed(self) -> int:

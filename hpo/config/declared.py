@@ -124,9 +124,16 @@ def _parameter(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     parameter = _ranged(kind, config)
     # KerasTuner fills in the first value where a model declares none.
     implied = {"Boolean": False, "Choice": (config.get("values") or [None])[0]}.get(kind, config.get("min_value"))
-    if kind != "Fixed" and config.get("default") not in (None, implied):
-        parameter["default"] = config["default"]
+    default = config.get("default")
+    # KerasTuner's default need not be one of the steps, and a parameter's does.
+    if kind != "Fixed" and default not in (None, implied) and _allows(parameter, default):
+        parameter["default"] = default
     return parameter
+
+
+def _allows(parameter: Mapping[str, Any], value: Any) -> bool:
+    space = SearchSpace.model_validate({"model": "declared", "parameters": {"one": parameter}})
+    return space.parameters["one"].complaint(value) is None
 
 
 def _ranged(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:

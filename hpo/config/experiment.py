@@ -1,12 +1,13 @@
 """The experiment file: what to train on, how, and for how long. Every key has a meaning and a unit."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, PositiveFloat, model_validator
 
-from hpo.config.dataset import Augmentation, DatasetSpec, ExtraTest, Validation
-from hpo.config.engines import ENGINES, engine_meanings
+from hpo.config.dataset import DatasetSpec
+from hpo.config.dataset_parts import Augmentation, ExtraTest, Validation
+from hpo.config.engines import ENGINES, engine_meanings, misplaced_keys
 from hpo.config.objective import Monitor, Objective
 from hpo.config.section import WHOLE, Count, Duration, Section, Seed, Shorthand, switch
 from hpo.config.training import EarlyStopping, ReduceOnPlateau, Schedule, TrainingSpec
@@ -111,6 +112,14 @@ class StudySpec(Section):
     timeout: Duration | None = None
     """Time limit for one run of the command. Trials that are still training are then stopped.
     Unit: seconds, or a text such as 10m or 1h30m. Default: no limit. Example: 10m"""
+    until: Literal["worthwhile"] | None = None
+    """What ends the study before `trials` and `timeout` do. Values: worthwhile: another tenth of the budget is expected
+    to gain less than `min_gain`, by the model of learning curves of gp_asha, and was so for the last tenth; and none
+    of the 25 newest trials is better than those before by as much.
+    Default: nothing. Example: worthwhile"""
+    min_gain: Annotated[float, Field(gt=0)] | None = None
+    """The least gain that is worth another tenth of the budget, for `until: worthwhile`.
+    Unit: that of the objective. Default: the noise floor that the model sees. Example: 0.001"""
     target: float | None = None
     """The study ends when a trial's objective has reached this value.
     Unit: that of the objective. Default: none. Example: 0.98"""
@@ -128,8 +137,9 @@ class StudySpec(Section):
     """Configurations to try first. The sampler proposes the parameters that they leave out.
     Example: [{learning_rate: 0.01}, {learning_rate: 0.001, dropout: 0.2}]"""
     storage: str | None = None
-    """SQLAlchemy URL of Optuna's database, where the trials are stored.
-    Default: HPO_STORAGE, or optuna.db in the home folder. Example: "postgresql://localhost/studies\""""
+    """SQLAlchemy URL of Optuna's database, where the trials are stored. ${NAME} stands for the value of an environment
+    variable; with it the file contains no password.
+    Default: HPO_STORAGE, or optuna.db in the home folder. Example: "postgresql://me:${DB_PASSWORD}@localhost/studies\""""
 
     @model_validator(mode="before")
     @classmethod
@@ -162,11 +172,38 @@ class EngineSpec(Shorthand):
         default="local", description=f"How trials are run. Values: {engine_meanings()}. Example: serial"
     )
     workers: Count | Literal["auto"] = "auto"
-    """How many trials train at the same time. Values: auto: one for each CPU core that may be used.
-    Unit: worker processes. Example: 2"""
+    """How many trials train at the same time. Values: auto: one for each GPU, or else for each CPU core that may be
+    used; in a cluster as many as it has room for. Unit: worker processes. Example: 2"""
     threads_per_worker: Count = 1
     """How many threads TensorFlow uses in each worker. With one, the same seed gives the same trial, bit for bit.
     Unit: threads. Example: 2"""
+    address: str | None = None
+    """The Ray cluster whose machines train: HOST:PORT as `ray start` prints it, or auto for the one that this machine
+    is part of. Default: a cluster of this machine alone, for the time of the run. Example: "10.0.0.1:6379\""""
+    cpus_per_trial: PositiveFloat | None = None
+    """How many CPUs a Ray worker takes up of its machine. Unit: CPUs. Default: threads_per_worker. Example: 2"""
+    gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
+    """How many GPUs a worker gets; with a fraction several share one, and each may take that part of its memory. Zero:
+    none. Unit: GPUs. Default: one where there are any, or as large a part of one as `workers` leaves; with Ray none.
+    Example: 0.25"""
+    runtime_env: dict[str, Any] | None = None
+    """What Ray prepares on each machine, by the names of its own runtime environments: `working_dir`, `py_modules`,
+    `pip`, `env_vars`. Default: the code beside the experiment travels, and all else is there.
+    Example: {working_dir: ., excludes: [data]}"""
+    dashboard: bool = False
+    """Whether a Ray cluster of this machine alone shows Ray's dashboard, on 127.0.0.1:8265. Example: true"""
+
+    @classmethod
+    def _inferred(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """An address is that of a Ray cluster."""
+        return {"name": "ray", **value} if value.get("address") is not None else value
+
+    @model_validator(mode="after")
+    def _takes(self) -> Self:
+        given = [name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default]
+        if wrong := misplaced_keys(self.name, given):
+            raise ValueError(f"the engine {self.name} takes no {', '.join(wrong)}; the engine ray does")
+        return self
 
 
 class TrackingSpec(Shorthand):
@@ -175,7 +212,8 @@ class TrackingSpec(Shorthand):
     short_key = "uri"
 
     uri: str | None = None
-    """MLflow tracking URI. Default: HPO_TRACKING_URI, or mlflow.db in the home folder.
+    """MLflow tracking URI. ${NAME} stands for the value of an environment variable.
+    Default: HPO_TRACKING_URI, or mlflow.db in the home folder.
     Example: "http://127.0.0.1:5000\""""
 
 

@@ -106,6 +106,14 @@ METRICS = (
 )  # fmt: skip
 """The names of metrics that Keras accepts; a metric is logged under the name as it was written."""
 
+METRICS_WITH_OPTIONS = (
+    "io_u", "IoU", "mean_io_u", "MeanIoU", "one_hot_io_u", "OneHotIoU", "one_hot_mean_io_u", "OneHotMeanIoU",
+    "precision_at_recall", "PrecisionAtRecall", "recall_at_precision", "RecallAtPrecision",
+    "sensitivity_at_specificity", "SensitivityAtSpecificity", "specificity_at_sensitivity",
+    "SpecificityAtSensitivity",
+)  # fmt: skip
+"""The names of Keras's metrics that mean nothing without their options, `{name: precision_at_recall, recall: 0.5}`."""
+
 KNOWN_METRICS = tuple(dict.fromkeys((*METRICS, *WHOLE_METRICS, "f1", CROSSENTROPY)))
 """The names that `training.metrics` takes: Keras's metrics and hpo's own."""
 

@@ -15,8 +15,9 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from hpo.config.yaml_file import read_value, to_yaml
 from hpo.errors import HpoError
+from hpo.system.environment import resolved
 from hpo.text.cleaning import encodable
-from hpo.text.credentials import hidden, hidden_in, learn_url
+from hpo.text.credentials import hidden, hidden_in, learn_url, learn_variables
 
 _OF_STORES = re.compile(r"\b(storage|tracking|uri)\b")
 _OVERRIDE = "# overridden by --set "
@@ -91,10 +92,15 @@ def remember_passwords(experiment: Mapping[str, Any], assignments: Sequence[str]
         for value in section.values() if isinstance(section, Mapping) else (section,):
             if isinstance(value, str):
                 _remember_password(value)
+    engine = experiment.get("engine")
+    runtime_env = engine.get("runtime_env") if isinstance(engine, Mapping) else None
+    variables = runtime_env.get("env_vars") if isinstance(runtime_env, Mapping) else None
+    if isinstance(variables, Mapping):
+        learn_variables(variables)
 
 
 def _remember_password(value: str) -> None:
-    if "://" in value:
+    if "://" in (value := resolved(value)):
         learn_url(value.strip().strip("'\""))
 
 

@@ -261,11 +261,33 @@ def in_section(key: str, section: str) -> tuple[str, ...]:
 def _changed(plain: dict[str, Any], changes: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
     """Nested mappings with the values at some paths replaced; whole sections are replaced before keys within them."""
     for path, value in sorted(changes.items(), key=lambda change: len(change[0])):
-        inner = plain
+        inner: Any = plain
         for name in path[:-1]:
-            if not isinstance(inner.get(name), dict):
-                # A name alone is short for a mapping: `loss.delta` is an option of the loss that is named.
-                inner[name] = {"name": inner[name]} if isinstance(inner.get(name), str) else {}
-            inner = inner[name]
-        inner[path[-1]] = value
+            inner = _opened(inner, _place(inner, name))
+        inner[_place(inner, path[-1])] = value
     return plain
+
+
+def _place(inner: Any, name: str) -> Any:
+    """A key of a mapping, or the place in a list of an item that is counted from 1.
+
+    One that the list does not have is added to its end, where the section refuses it.
+    """
+    if not isinstance(inner, list):
+        return name
+    place = int(name) - 1 if name.isdecimal() else len(inner)
+    if place not in range(len(inner)):
+        inner.append({})
+        return len(inner) - 1
+    return place
+
+
+def _opened(inner: Any, place: Any) -> Any:
+    """What is at a key, as a mapping or a list that may be changed."""
+    found = inner[place] if isinstance(inner, list) else inner.get(place)
+    if isinstance(found, list | tuple):
+        inner[place] = [*found]
+    elif not isinstance(found, dict):
+        # A name alone is short for a mapping: `loss.delta` is an option of the loss that is named.
+        inner[place] = {"name": found} if isinstance(found, str) else {}
+    return inner[place]

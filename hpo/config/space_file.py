@@ -13,6 +13,7 @@ from hpo.config.conditions import Interval, exclude, is_number
 from hpo.config.experiment import DatasetSpec, TrainingSpec
 from hpo.config.mistakes import explain
 from hpo.config.parameters import CategoricalParameter, FloatParameter, IntParameter
+from hpo.config.section import Section
 from hpo.config.space import SearchSpace, in_section, section_with
 from hpo.config.valid_parts import examine
 from hpo.config.yaml_file import Document, Key
@@ -145,8 +146,14 @@ def _section_values(
             hint = nearest(path[0], type(spec).model_fields)
             yield ("parameters", name), f"sets an unknown key of {section}; {hint}"
             continue
+        if path[0] == "phases" and len(path) > 1 and (path[1] not in _numbers(spec)):
+            rule = f"and the section has {len(_numbers(spec)) or 'no'} phases; they are counted from 1"
+            yield ("parameters", name), f"sets {section}.{'.'.join(path)}, {rule}"
+            continue
         if section == "dataset" and (path[0] in _FIXED or path == ("validation", "folds")):
             yield ("parameters", name), f"sets dataset.{'.'.join(path)}, which is the same for all trials of a study"
+            continue
+        if section == "dataset" and path[0] == "arguments" and dataset is None:
             continue
         finite = isinstance(parameter, CategoricalParameter)
         for value in (parameter.values() if finite else parameter.extremes()) or ():
@@ -155,3 +162,8 @@ def _section_values(
             except ValidationError as error:
                 yield ("parameters", name), f"sets {section}.{'.'.join(path)}, which {explain(error.errors())}"
                 break
+
+
+def _numbers(spec: Section) -> list[str]:
+    """The numbers of the phases of a training section."""
+    return [str(number) for number, _ in enumerate(getattr(spec, "phases", None) or (), start=1)]

@@ -1,8 +1,8 @@
 """The section `training` of the experiment file."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, WithJsonSchema
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, WithJsonSchema, model_validator
 
 from hpo.config.class_weight import Weights
 from hpo.config.mistakes import show
@@ -97,6 +97,34 @@ class ReduceOnPlateau(Section):
     """The metric to watch. Default: the objective. Example: val_loss"""
 
 
+class Phase(Section):
+    """A part of the training, in which certain layers of a pretrained network train."""
+
+    epochs: Count
+    """How many epochs the phase has. Unit: epochs. Example: 5"""
+    train: Literal["head"] | None = None
+    """What trains, if no layer of the network does. Values: head: all that follows the network. Default: none; each
+    phase has either this or `unfreeze`. Example: head"""
+    unfreeze: Annotated[int, Field(ge=1), WHOLE] | Literal["all"] | None = None
+    """How many layers of the network train, counted from its output, beside the head; batch normalization among them
+    does not. Values: all: every layer. Unit: layers. Default: none; each phase has either this or `train`.
+    Example: 30"""
+    learning_rate: PositiveFloat | None = None
+    """Step size of the optimizer, which begins anew in each phase. Unit: learning rate. Default: that of the training
+    section. Example: 1.0e-5"""
+
+    @model_validator(mode="after")
+    def _says_what_trains(self) -> Self:
+        if (self.train is None) == (self.unfreeze is None):
+            raise ValueError("needs either train: head, or unfreeze with a number of layers or all")
+        return self
+
+    @property
+    def unfrozen(self) -> int | Literal["all"]:
+        """How many layers of the network train."""
+        return self.unfreeze or 0
+
+
 class TrainingSpec(Section):
     """How one model is trained. A parameter of the search space that has the name of a key here sets that key."""
 
@@ -144,6 +172,12 @@ class TrainingSpec(Section):
     Values: float32: single precision, as in Keras; bfloat16: factors and products rounded to 8 bits, which recent
     processors compute much faster. Scores then differ in their last digits. A model of which a trial says that its
     graph is its own, or that it trains through Keras's fit, takes float32. Default: float32. Example: bfloat16"""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] | None = None
+    """Keras's dtype policy of the model's layers. Layers that set a dtype of their own, such as the last one of hpo's
+    models, keep it.
+    Values: float32: single precision; mixed_bfloat16: weights in float32, layers compute in bfloat16, `hpo confirm` in
+    float32; mixed_float16: weights in float32, layers compute in float16, and the loss is scaled, for GPUs.
+    Default: float32, or what your own code sets. Example: mixed_bfloat16"""
     schedule: Schedule | None = None
     """How the learning rate changes while a model trains: a name, or a mapping of keys. Default: constant.
     Example: {name: cosine, warmup_epochs: 1}"""
@@ -158,11 +192,25 @@ class TrainingSpec(Section):
     left out.
     Values: balanced: rare classes count more, in inverse proportion to how often they occur in the training part.
     Unit: factor. Default: 1 for each class. Example: {0: 2.0}"""
+    executions: Count | None = None
+    """How many times each configuration trains, each time from another seed, one after the other. Its score and its
+    test scores are the means, its curves those of the first time, its model the best one. A trial that is stopped has
+    the mean of those trainings that came to their end, and says how many. After Ctrl-C the next run trains the last
+    epoch of the first one and all later ones again. Not with dataset.validation.folds; `hpo confirm` trains once for
+    each of its seeds. Unit: trainings. Default: 1. Example: 3"""
+    phases: Annotated[tuple[Phase, ...], Field(strict=False, min_length=1)] | None = None
+    """Transfer learning: what trains of a pretrained network, for how long and how fast, one phase after the other. For
+    `model: application`, and for models of your own of which one layer is a model itself. No phase may train less of
+    the network than the one before. `epochs` is the sum of theirs, and early stopping watches all of them; the
+    optimizer begins anew in each. A search space varies a key as `phases.2.learning_rate`, counted from 1. Default: one
+    phase, of what the model itself lets train.
+    Example: [{train: head, epochs: 5}, {unfreeze: 30, learning_rate: 1.0e-5, epochs: 5}]"""
     callbacks: Annotated[tuple[NamedValue, ...], Field(strict=False)] | None = None
     """Callbacks: Keras's by name, or your own as import paths `package.module:name` of classes or of functions that
     return one, each alone or as a mapping with options. Those of your own get `trial` (its number), `params` and
-    `folder` (a folder for this trial alone) if they take arguments of these names. In options {folder} and {trial}
-    stand for them; Keras's TensorBoard, CSVLogger and ModelCheckpoint write there by themselves.
+    `folder` (a folder for this trial alone; with executions one for each of them) if they take arguments of these
+    names. In options {folder} and {trial} stand for them; Keras's TensorBoard, CSVLogger and ModelCheckpoint write
+    there by themselves.
     Default: none. Example: ["callbacks:PrintLoss", {name: CSVLogger, append: true}]"""
     loss: LossValue = None
     """A Keras loss by name, or your own by import path; with options as a mapping, {name: huber, delta: 2.0}. For
@@ -178,7 +226,31 @@ class TrainingSpec(Section):
     all others are Keras's, with their own options, or yours by import path.
     Example: [balanced_accuracy, {name: auc, curve: PR}, "my:F1"]"""
 
+    @model_validator(mode="after")
+    def _sums_epochs(self) -> Self:
+        if self.phases is None:
+            return self
+        total = sum(phase.epochs for phase in self.phases)
+        if "epochs" in self.model_fields_set and self.epochs != total:
+            raise ValueError(f"epochs must be the sum of those of the phases, {total}, got {self.epochs}; leave it out")
+        depths = [float("inf") if phase.unfrozen == "all" else phase.unfrozen for phase in self.phases]
+        if depths != sorted(depths):
+            raise ValueError("phases: none may train less of the network than the one before")
+        # Not among the keys that are set, so that it follows where the phases change.
+        self.__dict__["epochs"] = total
+        return self
+
     @property
     def whole_metrics(self) -> tuple[MetricSpec, ...]:
         """The metrics that are computed from all predictions of a part, without repetitions."""
         return tuple(dict.fromkeys(spec for spec in self.metrics if spec.kind is not None))
+
+    @property
+    def trainings(self) -> int:
+        """How many times each configuration trains."""
+        return self.executions or 1
+
+    def of_one_seed(self) -> Self:
+        """The same section for one seed that counts: in float32, and trained once."""
+        precision = None if self.precision is None else self.precision.replace("mixed_bfloat16", "float32")
+        return self.model_copy(update={"products": None, "precision": precision, "executions": None})

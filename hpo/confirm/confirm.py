@@ -1,7 +1,8 @@
 """Confirming a study: trains its finalists again over fresh seeds, to find which to use and how good it is."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from hpo.confirm.confirming import Confirming
     from hpo.data.dataset import DatasetInfo
     from hpo.loop.budget import Ending
+    from hpo.loop.checkpoints_folder import CheckpointsFolder
     from hpo.loop.jobs import Prepared
     from hpo.plan.plan import Plan
     from hpo.study.confirmation import Confirmation
@@ -185,12 +187,39 @@ def _train(
                 _check_splits(ready)
             with tracked(plan, ready.info, True, progress) as log:
                 opening.close()
-                with progress.shown(record.trials()):
-                    ended = drive(record, ready, budget, (log, progress))
+                with progress.shown(record.trials()), _checkpoints(plan, view, record) as kept:
+                    ended = drive(
+                        record, ready, budget, (log, progress, kept), checkpoints=kept, beside=_beside(ready, record)
+                    )
                 if (found := _found(view, record)) is not None:
                     record.keep(found)
                     record.store.drain()
     return ended, found
+
+
+@contextmanager
+def _checkpoints(plan: "Plan", view: "StudyView", record: "Confirming") -> "Iterator[CheckpointsFolder]":
+    """What runs go on from whose worker or coordinator died; those that train as one program begin again."""
+    from hpo.loop.checkpoints_folder import CheckpointsFolder, checkpoints_of
+    from hpo.study.read import confirming_study
+
+    folder, spec = checkpoints_of(plan).with_name(confirming_study(view.name)), plan.experiment.study.checkpoints
+    kept = CheckpointsFolder(folder, spec, view.objective, record.trials(), record.will_run_again, pauses=False)
+    try:
+        yield kept
+    finally:
+        kept.close()
+
+
+def _beside(ready: "Prepared", record: "Confirming") -> "Callable[[TrialRecord], Sequence[TrialRecord]]":
+    """What begins the runs that a worker is given together: none where they could not train as one program."""
+    from hpo import models
+
+    plan = ready.plan
+    one_by_one = models.keys(plan.space.model) is None or plan.experiment.training.callbacks or ready.info.folds
+    return lambda run: (
+        () if one_by_one or not ready.engine.trains_together else record.beside(run, ready.engine.workers)
+    )
 
 
 def _found(view: "StudyView", record: "Confirming") -> "Confirmation | None":

@@ -3,10 +3,12 @@
 The coordinator uses it like a `Study`: both have the interface of `hpo.loop.record`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
+from statistics import median
 from typing import Any
 
 import optuna
@@ -24,13 +26,21 @@ from hpo.storage.batched_storage import BatchedStorage
 from hpo.storage.database import Warn
 from hpo.storage.open import opened_patiently
 from hpo.storage.optuna_compat import key_of
-from hpo.storage.writer import Writer
+from hpo.storage.writer import NotNow, Writer
 from hpo.study.attributes import CONFIRMATION, CONFIRMS, DECLARED, IDENTITY, JOB, RETRY
 from hpo.study.confirmation import Confirmation
 from hpo.study.read import confirming_study, known_study
 from hpo.study.record import Confirms, Reached, TrialRecord, lost
 from hpo.study.stored_trial import job_of, record_of, records_of
 from hpo.study.tell import tell
+
+# Runs that took longer, in seconds, have operations that fill the time by themselves; and one worker may have to train
+# all that it was given one after the other.
+_SHORT = 20.0
+# Models with more numbers, likewise.
+_SMALL = 300_000
+# The most runs for one worker.
+_MOST_TOGETHER = 64
 
 
 class Confirming:
@@ -111,16 +121,22 @@ class Confirming:
         return records_of(self._study.get_trials(deepcopy=False))
 
     def recover(self) -> None:
-        """Marks runs that a killed coordinator left running as failed, with reason lost."""
+        """Marks runs that a killed coordinator left running as failed, with reason lost; see `Study.recover`.
+
+        Raises:
+            StoreAway: the store has been away for too long.
+        """
         for run in self.trials():
             if run.state == "running":
                 self.end(lost(run))
+        self.store.drain()
 
     def ask(self, trials: int | None) -> TrialRecord | None:
         """Begins the next run that is owed: the first seed of all finalists in the round, then the second, and so on.
 
         None if nothing is left, or if a running run must end first because it may be the last of its round. So after an
-        interruption the finalists' numbers of seeds differ by one at most. `trials` is not used.
+        interruption the finalists' numbers of seeds differ by one at most, where `beside` begins no others. `trials` is
+        not used.
 
         Raises:
             NotNow: the store is away; ask again later.
@@ -134,6 +150,31 @@ class Confirming:
             runs = self._runs()
             owed = next(runs.owed(), None)
             return None if owed is None else self._begin(owed, runs.attempts.get(owed, ()))
+
+    def beside(self, record: TrialRecord, workers: int) -> list[TrialRecord]:
+        """Begins further seeds of a run's finalist, for the same worker: where runs are short, and none has begun.
+
+        No more than leave work for the other workers.
+        """
+        known, runs = record.confirms, self._runs()
+        if known is None or self.splits or not self._is_short(known.trial):
+            return []
+        if not _never_begun(runs.attempts.get(known, ())[:-1]):
+            return []
+        owed = list(runs.owed())
+        most = min(_MOST_TOGETHER, -(-(len(owed) + 1) // max(1, workers))) - 1
+        others = [one for one in owed if one.trial == known.trial and _never_begun(runs.attempts.get(one, ()))]
+        begun: list[TrialRecord] = []
+        with suppress(NotNow), self._storage.promptly():
+            for one in others[:most]:
+                begun.append(self._begin(one, runs.attempts.get(one, ())))
+        return begun
+
+    def _is_short(self, trial: int) -> bool:
+        found = next(one for one in self._wanted.finalists if one.number == trial)
+        epochs = found.curves.get("seconds") or (math.inf,)
+        # The first epoch may have waited for a graph, and any of them for the machine.
+        return median(epochs) * len(epochs) <= _SHORT and (found.model_parameters or math.inf) <= _SMALL
 
     def declare(self, found: Declared) -> None:
         """Does nothing: the configurations of finalists are fixed, so newly declared parameters are not varied."""
@@ -218,6 +259,11 @@ class Confirming:
             begun = self._storage.keep()
         self._ids[begun.number] = key_of(begun)
         return begun.number
+
+
+def _never_begun(attempts: Sequence[TrialRecord]) -> bool:
+    """Whether runs were at most handed out when the time was up; what failed in a group is to be trained alone."""
+    return all((run.state == "pruned" or run.reason == "interrupted") and not run.curves for run in attempts)
 
 
 def _stored(owed: Confirms) -> dict[str, int]:

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from hpo.data.mapped import Mapped
 from hpo.data.several import is_text
 from hpo.errors import ModelError, nearest
 
@@ -107,6 +108,11 @@ def _samples(layer: Any, name: str | None, dataset: Dataset) -> Any:
     """The training part as the layer will get it: scaled, text as it is."""
     import tensorflow as tf
 
+    x = dataset.training.x
+    if isinstance(x, Mapped):
+        kind = tf.TensorSpec([None, *x.shape[1:]], tf.float32)
+        scaled = lambda: (dataset.info.prepared(x[start : start + _BATCH]) for start in range(0, len(x), _BATCH))  # noqa: E731
+        return tf.data.Dataset.from_generator(scaled, output_signature=kind)
     if dataset.stream is not None:
         pipeline = dataset.stream("training", _BATCH)
         return pipeline.map(lambda x, *_: x if name is None else x[_place(name, dataset)])

@@ -9,7 +9,10 @@ import numpy.typing as npt
 from pydantic import PlainSerializer, PlainValidator
 
 from hpo.data.column import Column, feature_names
+from hpo.data.draw import Draw
+from hpo.data.mapped import Mapped
 from hpo.data.several import Arrays, as_keras, in_order, is_text
+from hpo.data.windows import Windows
 
 Array = npt.NDArray[Any]
 Task = Literal["classification", "regression", "multilabel", "reconstruction", "several", "custom"]
@@ -63,11 +66,12 @@ class Part:
     (n, *target_shape) for numbers. Either may be `Several` arrays; `y` is None where the data have no targets.
     """
 
-    # Arrays, and Arrays | None: most who read them know from what they do that it is a single one.
+    # Arrays or Mapped, and Arrays | None: most who read them know from what they do that it is a single one.
     x: Any
     y: Any
     weights: Array | None = None
-    """How much each sample counts in the loss, shape (n,), float32; None where all count alike."""
+    """How much each sample counts in the loss, shape (n,), or each of its steps, shape (n, steps), float32; None where
+    all count alike."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -80,32 +84,8 @@ class Part:
 
     def take(self, rows: Any) -> "Part":
         """Some of the samples."""
-        y = None if self.y is None else self.y[rows]
-        return Part(self.x[rows], y, None if self.weights is None else self.weights[rows])
-
-
-@dataclass(frozen=True)
-class Draw:
-    """One division of the training data, which gives a part, or the folds of k-fold cross-validation."""
-
-    purpose: Literal["limit", "test", "validation"]
-    """What was drawn: the samples to go on with, or a part."""
-    count: int
-    """Samples drawn."""
-    stratified: bool
-    """Whether each side has the same share of each class."""
-    method: Literal["shuffled", "groups", "group folds", "latest"] = "shuffled"
-    """How. shuffled: by scikit-learn's train_test_split, into folds by its KFold; groups: whole groups by its
-    GroupShuffleSplit; group folds: one of `folds` folds of its StratifiedGroupKFold; latest: the last in time."""
-    pooled: tuple[int, ...] = ()
-    """Classes that are too small to be divided by themselves: for the strata they count as the class `pooled_as`."""
-    pooled_as: int = -1
-    folds: int = 0
-    """For group folds: how many there were."""
-    fold: int = 0
-    """For group folds: which one was taken, from 0."""
-    groups: int = 0
-    """For groups: how many were drawn."""
+        x = self.x.take(rows) if isinstance(self.x, Mapped) else self.x[rows]
+        return Part(x, None if self.y is None else self.y[rows], None if self.weights is None else self.weights[rows])
 
 
 @dataclass(frozen=True)
@@ -185,6 +165,10 @@ class DatasetInfo:
     """What stands for a missing value in each feature of a table; None: missing values are refused."""
     by_column: bool = False
     """Whether a saved model takes the columns of a table by their names, as they came; else an array of features."""
+    text: str | None = None
+    """The column of a table that is the only input; None where there is none."""
+    series: Windows | None = None
+    """Of which rows of a table the samples are windows, shape (window, features); None where they are none."""
     table_format: Mapping[str, str] = field(default_factory=dict)
     """How the section says that a table's text is written: `separator`, `decimal`, `encoding`."""
     draws: tuple[Draw, ...] = ()
@@ -203,10 +187,8 @@ class DatasetInfo:
     steps_per_epoch: int | None = None
     """How many fresh batches make an epoch of generated data, whose training part is a sample to fit the scaling on;
     None for other data."""
-
     input_type: str = ""
-    """NumPy's name of the type in which samples came, such as int32; empty where earlier versions of hpo did not keep
-    it."""
+    """NumPy's name of the type in which samples came, such as int32; empty where earlier versions did not keep it."""
     default_scaling: bool = False
     """Whether the scaling is the one by default, since the dataset section names none."""
 
@@ -223,6 +205,14 @@ class DatasetInfo:
     empty for one class a sample. Of numbers, their shape where it has more than one dimension."""
     weighted: tuple[str, ...] = ()
     """The parts whose samples have weights."""
+    images: Mapping[str, Any] = field(default_factory=dict)
+    """How the images of a folder are read: the keys of the section, by name; empty for other data."""
+    window: int | None = None
+    """How many training samples are shuffled at a time where samples are read from disk while a model trains; None
+    where they are in memory."""
+    memory_limit: float | None = None
+    """How many GB the images of a folder may take in memory; None for other data, and where earlier versions did not
+    keep it."""
 
     def of_target(self, name: str) -> "DatasetInfo":
         """The same as if it had but one of its targets."""
@@ -239,7 +229,7 @@ class DatasetInfo:
         def one(name: str, array: Array) -> Array:
             if name in self.inputs:
                 return self.inputs[name].prepared(array)
-            return array if is_text(array) else self.scaling.apply(array)
+            return array if is_text(array) else self.scaling.apply(np.asarray(array))
 
         return as_keras(x, one)
 

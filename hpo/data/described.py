@@ -9,7 +9,8 @@ import numpy as np
 
 from hpo.config.experiment import DatasetSpec
 from hpo.data.dataset import NO_SCALING, Array, DatasetInfo, Input, Part, PartName, Scaling
-from hpo.data.scaling import Moments, check_range, default_method
+from hpo.data.mapped import Mapped
+from hpo.data.scaling import Moments, check_range, default_method, moments_of_images
 from hpo.data.several import Arrays, content_of, is_text, single
 from hpo.data.source_data import chunks
 from hpo.data.targets import Targets
@@ -21,7 +22,7 @@ def part_digest(part: Part) -> str:
     content = hashlib.sha256()
     for array in (*part.arrays(), *(() if part.weights is None else (part.weights,))):
         content.update(f"{array.dtype.str}{array.shape}".encode())
-        for chunk in chunks(array):
+        for chunk in chunks(array.digests if isinstance(array, Mapped) else array):
             content.update(content_of(chunk))
     return content.hexdigest()[:32]
 
@@ -74,6 +75,8 @@ def found_in(x: Array, is_table: bool) -> Found:
     """What the training part's samples of one input show."""
     if is_text(x):
         return Found(x.shape[1:], x.dtype, None, numbered=False)
+    if isinstance(x, Mapped):
+        return Found(x.shape[1:], x.dtype, moments_of_images(x), numbered=True)
     moments = Moments(x.shape[1:])
     for chunk in chunks(x):
         moments.update(chunk)
@@ -101,9 +104,15 @@ def described(
         digest=hashlib.sha256(together.encode()).hexdigest()[:32],
         target_scaling=_target_scaling(spec, targets, y),
         default_scaling=spec.scaling is None,
+        table_format=_table_format(spec),
         **inputs.fields(spec, source),
         **targets.fields(),
     )
+
+
+def _table_format(spec: DatasetSpec) -> dict[str, str]:
+    given = {"separator": spec.separator, "decimal": spec.decimal, "encoding": spec.encoding}
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def _target_scaling(spec: DatasetSpec, targets: Targets, y: Arrays | None) -> Scaling | None:

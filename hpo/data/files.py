@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from hpo.data.dataset import Array
+from hpo.data.python_objects import as_inputs
 from hpo.data.source_data import RawDataset, RawPart, Values
 from hpo.errors import DataError
+from hpo.system.home import expanded
 
 _IDX_NAME = re.compile(r"(train|t10k|test)-(images|labels)[-.]idx[1-9]-ubyte(\.gz)?")
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -23,7 +25,7 @@ def find(path: str, folders: Sequence[Path]) -> Path:
     Raises:
         DataError: none has it.
     """
-    wanted = Path(path).expanduser()
+    wanted = expanded(path)
     folders = folders or (Path.cwd(),)
     for folder in folders:
         if (folder / wanted).exists():
@@ -112,7 +114,8 @@ def read_npz(path: Path, class_names: tuple[str, ...] = ()) -> RawDataset:
         for array in (f"x_{name}", f"y_{name}"):
             if array not in arrays:
                 raise DataError(f"{path}: needs an array {array}, holds: {', '.join(arrays) or 'none'}")
-        return RawPart(*(Values(arrays[f"{xy}_{name}"], f"{path}: {xy}_{name}") for xy in "xy"))
+        x, y = as_inputs(arrays[f"x_{name}"]), arrays[f"y_{name}"]
+        return RawPart(Values(x, f"{path}: x_{name}"), Values(y, f"{path}: y_{name}"))
 
     validation, test = (part(name) if {f"x_{name}", f"y_{name}"} & arrays.keys() else None for name in ("val", "test"))
     return RawDataset(str(path), part("train"), validation, test, class_names)

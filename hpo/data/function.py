@@ -2,11 +2,12 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hpo.data.arguments import with_arguments
 from hpo.data.dataset import PartName
 from hpo.data.python_objects import arrays_of, in_words, parts_of, plain_array
 from hpo.data.several import Several, in_order
@@ -20,8 +21,10 @@ from hpo.system.signals import Signalled
 _PARTS: Mapping[str, PartName] = {"train": "training", "validation": "validation", "test": "test"}
 
 
-def read_function(function: str, folders: Sequence[Path]) -> RawDataset | RawPipelines:
-    """Calls `package.module:function` without arguments.
+def read_function(
+    function: str, folders: Sequence[Path], arguments: Mapping[str, Any] | None = None
+) -> RawDataset | RawPipelines:
+    """Calls `package.module:function` with its arguments: by their names, or as one mapping, `data(params)`.
 
     It returns a mapping with the parts train, test and validation, or ((x_train, y_train), (x_test, y_test)) as
     `keras.datasets` do. A part is x, (x, y) or (x, y, weights), where x and y are an array, or a dict or a list of
@@ -31,11 +34,11 @@ def read_function(function: str, folders: Sequence[Path]) -> RawDataset | RawPip
     Raises:
         DataError: it cannot be found, raises, or returns something else.
     """
-    parts = _call(function, tuple(folders))
+    parts, notes = _call(function, tuple(folders), arguments or {})
     pipelines = [name for name, part in parts.items() if hasattr(part, "element_spec")]
     if not pipelines:
         arrays = {name: _arrays(function, name, part) for name, part in parts.items()}
-        return RawDataset(function, arrays["training"], arrays.get("validation"), arrays.get("test"))
+        return RawDataset(function, arrays["training"], arrays.get("validation"), arrays.get("test"), notes=notes)
     for key, name in _PARTS.items():
         if name not in parts:
             raise DataError(
@@ -46,7 +49,7 @@ def read_function(function: str, folders: Sequence[Path]) -> RawDataset | RawPip
             raise DataError(
                 f"{function}: all parts must be arrays or all a tf.data.Dataset; {key} is {in_words(parts[name])}"
             )
-    return RawPipelines(function, parts, FunctionStream(function, tuple(folders)))
+    return RawPipelines(function, parts, FunctionStream(function, tuple(folders), arguments=dict(arguments or {})))
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,12 @@ class FunctionStream:
     folders: tuple[Path, ...]
     steps: int | None = None
     """Batches of each part; all of them where not given."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What the function is called with."""
 
     @cached_property
     def _parts(self) -> Mapping[PartName, Any]:
-        return _call(self.function, self.folders)
+        return _call(self.function, self.folders, self.arguments)[0]
 
     def __call__(self, part: PartName, batch_size: int) -> Any:
         """The `tf.data.Dataset` of a part, its features unscaled; one that the user batched keeps its batches."""
@@ -145,7 +150,10 @@ def error_of_users_code(function: str, folders: Sequence[Path], error: BaseExcep
     return DataError(f"{function}: {place_of(error, folders)}: {type(error).__name__}: {error}")
 
 
-def _call(function: str, folders: tuple[Path, ...]) -> Mapping[PartName, Any]:
+def _call(
+    function: str, folders: tuple[Path, ...], arguments: Mapping[str, Any]
+) -> tuple[Mapping[PartName, Any], tuple[str, ...]]:
+    """The parts that a function returns, and what is to be noted."""
     called = object_at(function, folders)
     if not callable(called):
         raise DataError(f"{function}: must be a function, got {in_words(called)}")
@@ -154,10 +162,11 @@ def _call(function: str, folders: tuple[Path, ...]) -> Mapping[PartName, Any]:
             f"is required: {function} yields batches without end; say how many of them make an epoch",
             ("dataset", "steps_per_epoch"),
         )
+    call, whole = with_arguments(function, called, arguments)
     try:
         with notes_while_waiting(lambda: f"still waiting for the data of {function}"):
-            returned = called()
-    except (KeyboardInterrupt, Signalled):
+            returned = call()
+    except (KeyboardInterrupt, Signalled, DataError):
         raise
     except BaseException as error:  # whatever the user's own code raises, be it exit()
         raise error_of_users_code(function, folders, error) from error
@@ -174,7 +183,9 @@ def _call(function: str, folders: tuple[Path, ...]) -> Mapping[PartName, Any]:
             raise DataError(f"{function}: returned an unknown part {key!r}; {nearest(key, _PARTS)}")
     if "train" not in returned:
         raise DataError(f"{function}: must return a part train, got only: {', '.join(returned) or 'nothing'}")
-    return {_PARTS[key]: part for key, part in returned.items() if part is not None}
+    unread = None if whole is None else whole.unread()
+    parts = {_PARTS[key]: part for key, part in returned.items() if part is not None}
+    return parts, () if unread is None else (unread,)
 
 
 def _is_part(part: Any) -> bool:

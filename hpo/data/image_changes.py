@@ -7,6 +7,7 @@ import numpy as np
 
 from hpo.config.experiment import Augmentation, ExtraTest
 from hpo.data.dataset import Array, Dataset
+from hpo.data.source_data import slices
 from hpo.errors import DataError
 
 
@@ -67,7 +68,14 @@ def _check_images(dataset: Dataset, place: tuple[str, ...]) -> None:
 
 
 def _changed(x: Array, spec: ExtraTest) -> Array:
-    """Images, shape (n, height, width, channels), rotated and shifted."""
+    """Images, shape (n, height, width, channels), rotated and shifted, a part at a time: they may be in a file."""
+    changed = np.empty(x.shape, x.dtype)
+    for rows in slices(x):
+        changed[rows] = _changed_part(x[rows], spec)
+    return changed
+
+
+def _changed_part(x: Array, spec: ExtraTest) -> Array:
     from scipy import ndimage
 
     if spec.rotate is not None:

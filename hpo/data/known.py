@@ -10,9 +10,13 @@ KNOWN: Mapping[str, str] = {
     "diabetes": "442 patients, 10 measures, progression of the disease (regression); in scikit-learn",
     "mnist": "70,000 handwritten digits, 28x28 pixels, 10 classes; HPO_DATA, or downloaded by Keras",
     "fashion_mnist": "70,000 articles of clothing, 28x28 pixels, 10 classes; HPO_DATA, or downloaded by Keras",
+    "google": "1,047 trading days of Google's share, 2004 to 2008: prices and volume, for series; in matplotlib",
     "cifar10": "60,000 photographs, 32x32 pixels in colour, 10 classes; HPO_DATA, or downloaded by Keras",
 }
 """Name -> one line that says what it is."""
+
+SERIES = ("google",)
+"""Those that are tables whose rows follow each other in time."""
 
 CLASS_NAMES: Mapping[str, tuple[str, ...]] = {
     "mnist": tuple("0123456789"),

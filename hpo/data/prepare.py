@@ -8,29 +8,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpo.config.dataset import TABLE_ENDINGS
 from hpo.config.experiment import DatasetSpec
-from hpo.data.checks import check_part, check_same_shape
+from hpo.data.checks import check_part, check_same_shape, check_weights_of_steps
 from hpo.data.dataset import Array, Dataset, Part, PartName
 from hpo.data.described import Found, Inputs, described, found_in, part_digest
-from hpo.data.files import find, read_idx_folder, read_npz
 from hpo.data.image_changes import check_augmentation, with_extra_tests
 from hpo.data.label_kinds import TaskHint
-from hpo.data.read_known import read_known
+from hpo.data.mapped import Mapped
+from hpo.data.on_disk import with_window
+from hpo.data.read_source import Raw, read
 from hpo.data.repeated import count_repeated, repeated_note, row_hashes
+from hpo.data.series import datasets_of_series
+from hpo.data.series_table import RawSeries
 from hpo.data.several import Arrays, Several, by_name, mapped
 from hpo.data.source_data import RawDataset, RawGenerated, RawPart, RawPipelines, as_images
 from hpo.data.split import split, split_notes
-from hpo.data.table_file import is_table
-from hpo.data.tables import read_table
 from hpo.data.targets import Targets, read_targets
 from hpo.data.training_columns import NO_TABLE, fitted_table
 from hpo.errors import DataError
 
 if TYPE_CHECKING:
     from hpo.data.tf_dataset import Survey
-
-Raw = RawDataset | RawPipelines | RawGenerated
 
 
 def load(spec: DatasetSpec, folders: Sequence[Path], hint: TaskHint | None = None) -> Dataset:
@@ -52,62 +50,25 @@ def prepare(raw: Raw, spec: DatasetSpec, hint: TaskHint | None = None) -> Datase
         DataError: the data are inconsistent, or cannot be divided so.
     """
     folds = spec.validation.folds
-    if folds is not None and not isinstance(raw, RawDataset):
+    if folds is not None and not isinstance(raw, RawDataset | RawSeries):
         rule = "k-fold cross-validation divides the arrays of a dataset, and the function returns none; leave out folds"
         raise DataError(f"{raw.source}: {rule}", ("dataset", "validation", "folds"))
-    if not spec.shuffle and not isinstance(raw, RawDataset):
+    if not spec.shuffle and not isinstance(raw, RawDataset | RawSeries):
         rule = "is for arrays and tables, which are divided by hpo; leave it out"
         raise DataError(f"{rule} of {raw.source}", ("dataset", "shuffle"))
     if isinstance(raw, RawGenerated):
         from hpo.data.generated import with_fixed_parts
 
         raw, spec = with_fixed_parts(raw, spec), spec.model_copy(update={"scaling": spec.scaling or "none"})
-    found = [_from_pipelines(raw, spec, hint)] if isinstance(raw, RawPipelines) else _from_arrays(raw, spec, hint)
+    if isinstance(raw, RawPipelines):
+        found = [_from_pipelines(raw, spec, hint)]
+    elif isinstance(raw, RawSeries):
+        found = datasets_of_series(raw, spec, hint)
+    else:
+        found = _from_arrays(raw, spec, hint)
     check_augmentation(spec.augmentation, found[0])
     found[0] = with_extra_tests(found[0], spec.extra_tests)
     return found[0] if folds is None else _folded(found)
-
-
-def read(spec: DatasetSpec, folders: Sequence[Path]) -> Raw:
-    """What the source of a section brings, as it came.
-
-    Raises:
-        DataError: it cannot be found or read.
-    """
-    if spec.steps_per_epoch is not None and spec.function is None:
-        rule = f"is for a function that yields batches without end; leave it out of {spec.label}"
-        raise DataError(rule, ("dataset", "steps_per_epoch"))
-    if spec.function is not None:
-        from hpo.data.function import read_function
-        from hpo.data.generated import read_generated
-
-        reader = read_function if spec.steps_per_epoch is None else read_generated
-        raw: Raw = reader(spec.function, folders)
-    elif spec.path is None:
-        raw = read_known(spec.name or "")
-    else:
-        path = find(spec.path, folders)
-        if path.is_dir():
-            raw = read_idx_folder(path)
-        elif path.suffix.lower() == ".npz":
-            raw = read_npz(path)
-        elif is_table(path):
-            raw = read_table(path, spec)
-        else:
-            raise DataError(
-                f"{path}: must be a folder of IDX files, a .npz file, or a table: {', '.join(TABLE_ENDINGS)}"
-            )
-    if spec.target is not None and not (isinstance(raw, RawDataset) and raw.is_table):
-        raise DataError(f"{raw.source}: target: {spec.target} names a column, which only tables have")
-    if spec.weights is not None and not (isinstance(raw, RawDataset) and raw.is_table):
-        rule = f"{spec.weights} names a column, which only tables have; a function returns (x, y, weights)"
-        raise DataError(f"{raw.source}: {rule}", ("dataset", "weights"))
-    if spec.validation.column is not None and not (isinstance(raw, RawDataset) and raw.is_table):
-        key = "time" if spec.validation.group is None else "group"
-        rule = f"{spec.validation.column} names a column of a table, and {spec.label} is none"
-        hint = "; shuffle: false takes samples in their order" if key == "time" else ""
-        raise DataError(f"{rule}{hint}", ("dataset", "validation", key))
-    return raw
 
 
 def _from_arrays(raw: RawDataset, spec: DatasetSpec, hint: TaskHint | None) -> list[Dataset]:
@@ -119,6 +80,7 @@ def _from_arrays(raw: RawDataset, spec: DatasetSpec, hint: TaskHint | None) -> l
     source = f"dataset {spec.label}"
     y = {name: part.y for name, part in given.items()}
     targets = read_targets(y, spec, source, raw.is_table, raw.class_names, hint)
+    check_weights_of_steps([part.weights for part in given.values()], targets.places())
     whole = {
         name: Part(mapped(part.x.array, as_images), targets.of(name), _weights(part)) for name, part in given.items()
     }
@@ -187,7 +149,6 @@ def _fitted(
         {name: len(part) for name, part in parts.items()},
         digests,
     )
-    given = {"separator": spec.separator, "decimal": spec.decimal, "encoding": spec.encoding}
     info = replace(
         info,
         columns=table.columns,
@@ -195,10 +156,13 @@ def _fitted(
         fill=table.fill,
         by_column=table.by_column,
         notes=table.notes,
-        table_format={key: value for key, value in given.items() if value is not None},
         steps_per_epoch=spec.steps_per_epoch,
+        images=raw.images,
+        text=spec.text,
         weighted=tuple(name for name, part in parts.items() if part.weights is not None),
     )
+    if isinstance(x, Mapped):
+        info = with_window(info, spec, [part.x for part in parts.values()])
     return Dataset(info, parts["training"], parts["validation"], parts["test"], batches=raw.batches)
 
 

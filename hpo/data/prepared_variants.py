@@ -1,20 +1,21 @@
-"""The data as configurations want them prepared: scaled, divided or limited otherwise than the experiment says."""
+"""The data as configurations want them: otherwise scaled, divided or limited, or made from other arguments."""
 
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpo.config.experiment import DatasetSpec
+from hpo.config.dataset import OF_IMAGE_FOLDERS, DatasetSpec
 from hpo.errors import DataError, InvalidSettings
 
 if TYPE_CHECKING:
     from hpo.data.dataset import Dataset
-    from hpo.data.prepare import Raw
+    from hpo.data.read_source import Raw
 
-# Each folder is as large as the data; a study rarely has more scalings or splits than these in turn.
-_KEPT = 8
+# Each folder is as large as the data. So many are kept, and more while they are small.
+_KEPT, _SMALL = 8, 2**30
 # These do not change what is prepared: the one changes batches, the other adds tests.
 _APART = {"augmentation", "extra_tests"}
 # Keys by which the test part is drawn, where the data bring none.
@@ -23,6 +24,7 @@ _OF_THE_TEST_PART = ("limit", "test", "stratify", "shuffle", "seed")
 _OF_READING = (
     "name", "path", "function", "target", "drop", "missing", "categories", "max_categories", "categorical", "dates",
     "separator", "decimal", "encoding", "weights",
+    "series", "text", *OF_IMAGE_FOLDERS,
 )  # fmt: skip
 
 
@@ -54,7 +56,7 @@ class Variants:
 
     @cached_property
     def _raw(self) -> "Raw":
-        from hpo.data.prepare import read
+        from hpo.data.read_source import read
 
         return read(self.spec, self._folders)
 
@@ -78,6 +80,7 @@ class Variants:
             InvalidSettings: it cannot be, or trials on it could not be compared: they share the test part.
         """
         from hpo.data.prepare import prepare
+        from hpo.data.read_source import read
 
         self.check(spec)
         if _preparation(spec) == _preparation(self.spec):
@@ -89,26 +92,55 @@ class Variants:
             names = ", ".join(f"dataset.{key}" for key in changed)
             raise InvalidSettings(f"{names} must be the same for all trials of a study: the data are read once")
         try:
-            found = prepare(self._raw, spec, self._hint)
+            if spec.arguments == self.spec.arguments:
+                found = prepare(self._raw, spec, self._hint)
+            else:
+                found = prepare(read(spec, self._folders), self._same_rows(spec), self._hint)
         except DataError as error:
             raise _invalid(error) from None
-        self._check_comparable(spec, found)
-        return found
+        return self._checked(spec, found)
 
-    def _check_comparable(self, spec: DatasetSpec, found: "Dataset") -> None:
+    def _same_rows(self, spec: DatasetSpec) -> DatasetSpec:
+        """The section by which data of other arguments are divided: of samples in order the parts have the same ends.
+
+        Windows, lags and the like leave out the first samples.
+        """
+        if spec.shuffle or spec.validation.folds or spec.test != self.spec.test:
+            return spec
+        sizes, validation = self.base.info.sizes, spec.validation
+        if validation.size == self.spec.validation.size:
+            validation = validation.model_copy(update={"size": float(sizes["validation"])})
+        return spec.model_copy(update={"test": float(sizes["test"]), "validation": validation})
+
+    def _checked(self, spec: DatasetSpec, found: "Dataset") -> "Dataset":
+        """The dataset, with a note if its parts have other rows than those of the section itself.
+
+        Raises:
+            InvalidSettings: it cannot be compared with that.
+        """
+        from hpo.data.other_rows import note_on_rows
+
         before, after = self.base.info, found.info
-        if before.digests["test"] != after.digests["test"]:
-            keys = [key for key in _OF_THE_TEST_PART if getattr(spec, key) != getattr(self.spec, key)]
+        other = spec.arguments != self.spec.arguments
+        keys = [key for key in _OF_THE_TEST_PART if getattr(spec, key) != getattr(self.spec, key)]
+        # Other arguments may make another test part, which is noted.
+        if before.digests["test"] != after.digests["test"] and (keys or not other):
             rule = "would change the test part, on which all trials of a study are scored"
             names = ", ".join(f"dataset.{key}" for key in keys)
-            raise InvalidSettings(f"{names} {rule}; vary keys of dataset.validation instead")
-        for what, one, other in (
-            ("the number of folds", before.folds, after.folds),
-            ("the shape of samples", before.input_shape, after.input_shape),
-            ("the number of outputs", before.outputs, after.outputs),
-        ):
-            if one != other:
-                raise InvalidSettings(f"dataset: {what} must be the same for all trials of a study: {one}, not {other}")
+            how = "; vary keys of dataset.validation instead" if keys else ""
+            raise InvalidSettings(f"{names or 'what varies of the dataset section'} {rule}{how}")
+        alike: dict[str, tuple[object, object]] = {
+            "the number of folds": (before.folds, after.folds),
+            "the number of outputs": (before.outputs, after.outputs),
+        }
+        if not other:
+            alike["the shape of samples"] = (before.input_shape, after.input_shape)
+        for what, (one, theirs) in alike.items():
+            if one != theirs:
+                rule = "must be the same for all trials of a study"
+                raise InvalidSettings(f"dataset: {what} {rule}: {one}, not {theirs}")
+        note = note_on_rows(self.base, found, spec.arguments) if other else None
+        return found if note is None else replace(found, info=replace(after, notes=(*after.notes, note)))
 
 
 class PreparedVariants:
@@ -124,6 +156,9 @@ class PreparedVariants:
         """The folder of the dataset of the section itself."""
         save(variants.base, self.base)
         self._made: OrderedDict[str, Path] = OrderedDict()
+        self._by_content = {_content(variants.base): self.base}
+        self._sizes: dict[Path, int] = {}
+        """The bytes of each folder but that of the section itself."""
         self._refused: dict[str, str] = {}
         self._count = 0
 
@@ -147,11 +182,14 @@ class PreparedVariants:
                 raise
             if dataset is self._variants.base:
                 return self.base
-            # Never the name of another: a worker may have kept what it made of that one.
-            self._count += 1
-            folder = self._scratch / f"data_{self._count}"
-            save(dataset, folder)
-            self._made[key] = folder
+            content = _content(dataset)
+            if content not in self._by_content:
+                # Never the name of another: a worker may have kept what it made of that one.
+                self._count += 1
+                folder = self._scratch / f"data_{self._count}"
+                save(dataset, folder)
+                self._by_content[content], self._sizes[folder] = folder, _bytes(folder)
+            self._made[key] = self._by_content[content]
         self._made.move_to_end(key)
         return self._made[key]
 
@@ -171,15 +209,21 @@ class PreparedVariants:
     @property
     def crowded(self) -> bool:
         """Whether there are more folders than are to be kept."""
-        return len(self._made) > _KEPT
+        return len(self._sizes) > _KEPT and sum(self._sizes.values()) > _SMALL
 
     def drop(self, needed: Collection[Path]) -> None:
         """Deletes the folders used longest ago, down to the number that is kept, but none that is needed."""
         import shutil
 
         for key, folder in list(self._made.items()):
-            if self.crowded and folder not in needed:
-                del self._made[key]
+            if not self.crowded:
+                return
+            if folder in needed or folder == self.base:
+                continue
+            del self._made[key]
+            if folder not in self._made.values():
+                del self._sizes[folder]
+                self._by_content = {of: place for of, place in self._by_content.items() if place != folder}
                 shutil.rmtree(folder)
 
 
@@ -190,6 +234,21 @@ def redrawn(spec: DatasetSpec, seed: int) -> DatasetSpec:
 
 def _invalid(error: DataError) -> InvalidSettings:
     return InvalidSettings(f"{'.'.join(error.key)}: {error}" if error.key else str(error))
+
+
+def _content(dataset: "Dataset") -> str:
+    """A text that two datasets share if all that is prepared of them is the same: it has the digests of all parts."""
+    import json
+
+    from hpo.data.info_json import info_as_json
+
+    made = getattr(dataset.stream, "arguments", None)
+    return json.dumps([info_as_json(dataset.info), made], sort_keys=True, default=str)
+
+
+def _bytes(folder: Path) -> int:
+    # A link to the images that all runs share takes no room.
+    return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _preparation(spec: DatasetSpec) -> str:

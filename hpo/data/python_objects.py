@@ -53,9 +53,9 @@ def arrays_of(values: Any, place: str, others: Any = None, kind: str = "input") 
     if listed:
         named = {f"{kind}_{number}": one for number, one in enumerate(values, 1)}
     if named is None:
-        return _as_inputs(plain_array(values, place)) if kind == "input" else plain_array(values, place)
+        return as_inputs(plain_array(values, place)) if kind == "input" else plain_array(values, place)
     found = {name: plain_array(one, f"{place} {name}") for name, one in named.items()}
-    return Several({name: _as_inputs(one) if kind == "input" else one for name, one in found.items()}, listed)
+    return Several({name: as_inputs(one) if kind == "input" else one for name, one in found.items()}, listed)
 
 
 def _is_mixed_table(values: Any) -> bool:
@@ -65,7 +65,7 @@ def _is_mixed_table(values: Any) -> bool:
     return any(getattr(kind, "kind", "O") not in "buif" for kind in values.dtypes)
 
 
-def _as_inputs(array: Array) -> Array:
+def as_inputs(array: Array) -> Array:
     """Text as Python's own."""
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8")

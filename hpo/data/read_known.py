@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from hpo.data.dataset import Array
 from hpo.data.files import idx_files, read_idx_folder, read_npz
 from hpo.data.known import CLASS_NAMES, KNOWN
 from hpo.data.source_data import RawDataset, RawPart, Values
+from hpo.data.table_file import TableFile
 from hpo.errors import DataError, nearest
+from hpo.system.home import expanded
 
 
 def read_known(name: str) -> RawDataset:
@@ -30,6 +33,20 @@ def read_known(name: str) -> RawDataset:
     return _from_folder(name) or _from_cache(name) or _download(name)
 
 
+def known_series(name: str) -> TableFile:
+    """A table of `SERIES` by its name: the daily prices of matplotlib's examples."""
+    import pandas as pd
+
+    found = find_spec("matplotlib")
+    assert found is not None
+    assert found.origin is not None
+    file = Path(found.origin).parent / "mpl-data" / "sample_data" / "goog.npz"
+    with np.load(file, allow_pickle=False) as archive:
+        rows = archive["price_data"]
+    # As the other known data, whose place differs from machine to machine.
+    return TableFile(Path("matplotlib") / name, pd.DataFrame({column: rows[column] for column in rows.dtype.names}))
+
+
 def _scikit_learn(name: str) -> RawDataset:
     from sklearn import datasets
 
@@ -45,7 +62,7 @@ def _from_folder(name: str) -> RawDataset | None:
     """What HPO_DATA holds: a sub-folder of IDX files or a .npz file, with `_` or `-` in the name."""
     if not os.environ.get("HPO_DATA"):
         return None
-    folder = Path(os.environ["HPO_DATA"]).expanduser()
+    folder = expanded(os.environ["HPO_DATA"])
     if not folder.is_dir():
         raise DataError(f"HPO_DATA: must be a folder, and {folder} is none")
     return _look_into(folder, name)
@@ -53,7 +70,7 @@ def _from_folder(name: str) -> RawDataset | None:
 
 def _from_cache(name: str) -> RawDataset | None:
     """What Keras downloaded before; read without waiting for TensorFlow."""
-    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+    folder = Path(os.environ.get("KERAS_HOME") or expanded("~/.keras")) / "datasets"
     try:
         return _look_into(folder, name) if folder.is_dir() else None
     except DataError:

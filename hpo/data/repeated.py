@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterator, Mapping
 import numpy as np
 
 from hpo.data.dataset import Array, Part
+from hpo.data.mapped import Mapped
 from hpo.data.several import is_text
 
 
@@ -14,6 +15,7 @@ def row_hashes(part: Part) -> Array:
 
 
 def _rows(array: Array) -> Iterator[Hashable]:
+    array = array.digests if isinstance(array, Mapped) else array
     rows = np.ascontiguousarray(array).reshape(len(array), -1)
     return (tuple(row) for row in rows) if is_text(array) else (row.tobytes() for row in rows)
 

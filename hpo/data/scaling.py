@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from hpo.data.dataset import Array, DatasetInfo, Scaling
+from hpo.data.mapped import Mapped
 from hpo.errors import DataError
 
 Method = Literal["minmax", "standard", "none"]
@@ -45,6 +46,14 @@ class Moments:
         self._high = np.maximum(self._high, values.max(axis=0))
         self._count = count
 
+    def take(self, count: int, value_range: tuple[float, float], mean: float, squares: float) -> None:
+        """Takes over what is known already of samples that have one of each."""
+        self._count = count
+        for own, value in zip(
+            (self._low, self._high, self._mean, self._squares), (*value_range, mean, squares), strict=True
+        ):
+            own[:] = value
+
     @property
     def range(self) -> tuple[float, float]:
         """The least and the largest value of all."""
@@ -67,6 +76,21 @@ class Moments:
         if self._one_number:
             offset, factor = offset[0], factor[0]
         return Scaling(method, np.asarray(offset, np.float32), np.asarray(factor, np.float32))
+
+
+def moments_of_images(x: Mapped) -> Moments:
+    """Those of images in a file, from what is known of each of them."""
+    survey, found, size = x.known, Moments(x.shape[1:]), int(np.prod(x.shape[1:]))
+    means = survey.mean[x.rows]
+    mean = means.mean()
+    squares = survey.squares[x.rows].sum() + size * ((means - mean) ** 2).sum()
+    found.take(len(x) * size, (survey.low[x.rows].min(), survey.high[x.rows].max()), mean, squares)
+    return found
+
+
+def range_of(x: Array | Mapped) -> tuple[float, float]:
+    """The least and the largest value of samples; of images in a file without reading them."""
+    return moments_of_images(x).range if isinstance(x, Mapped) else (float(x.min()), float(x.max()))
 
 
 def default_method(shape: tuple[int, ...], numbered: bool = False) -> Method:

@@ -1,11 +1,13 @@
 """A prepared dataset in a folder: .npy files that workers map into memory and share, and meta.json."""
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +15,11 @@ from hpo.data.dataset import Array, Dataset, DatasetInfo, Part, PartName
 from hpo.data.function import FunctionStream
 from hpo.data.generated import FunctionBatches
 from hpo.data.info_json import info_as_json, info_from_json
+from hpo.data.mapped import Mapped
+from hpo.data.other_rows import rows_note
 from hpo.data.prepare import no_samples
 from hpo.data.several import Arrays, Several, in_order, is_text
+from hpo.data.source_data import slices
 from hpo.errors import DataError
 
 _FORMAT = 1
@@ -47,7 +52,7 @@ def fold_folder(folder: Path, number: int) -> Path:
 
 def _write(dataset: Dataset, new: Path) -> None:
     new.mkdir()
-    stream = dataset.stream
+    dataset, stream = in_order_of_files(dataset), dataset.stream
     if stream is None and not dataset.folds:
         for name, part in dataset.extra_tests.items():
             _save(new, f"test_{name}_x", part.x)
@@ -55,28 +60,48 @@ def _write(dataset: Dataset, new: Path) -> None:
             own = dataset.part(name)
             for which, arrays in (("x", own.x), ("y", own.y), ("weights", own.weights)):
                 if arrays is not None:
-                    _save(new, f"{name}_{which}", arrays)
+                    _save(new, f"{name}_{which}", arrays, on_disk=dataset.info.window is not None)
     meta = {"format": _FORMAT, "info": info_as_json(dataset.info), "stream": None}
     for name, found in (("stream", stream), ("batches", dataset.batches)):
         if isinstance(found, FunctionStream | FunctionBatches):
             folders = [str(path.absolute()) for path in found.folders]
             meta[name] = {"function": found.function, "folders": folders}
+    if (note := rows_note(dataset.info)) is not None:
+        meta["note"] = note
+    if isinstance(stream, FunctionStream) and stream.arguments:
+        meta["arguments"] = dict(stream.arguments)
     if isinstance(stream, FunctionStream) and stream.steps is not None:
         meta["steps"] = stream.steps
     (new / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
 
-def _save(folder: Path, name: str, arrays: Arrays) -> None:
-    """Several arrays are numbered in their order, since their names may be no names of files."""
+def _save(folder: Path, name: str, arrays: Arrays, on_disk: bool = False) -> None:
+    """Several arrays are numbered in their order, since their names may be no names of files.
+
+    `on_disk`: images that are in a file are not copied.
+    """
     for number, array in enumerate(in_order(arrays)):
         file = f"{name}_{number}" if isinstance(arrays, Several) else name
-        if not is_text(array):
+        if isinstance(array, Mapped) and on_disk:
+            link = folder / f"images_{hashlib.sha256(str(array.file).encode()).hexdigest()[:16]}.npy"
+            if not link.exists():
+                link.symlink_to(array.file)
+            np.savez(folder / f"{file}_rows.npz", rows=array.rows, link=np.array(link.name))
+        elif isinstance(array, Mapped):
+            written = np.lib.format.open_memmap(folder / f"{file}.npy", "w+", array.dtype, array.shape)
+            for rows in slices(array):
+                written[rows] = array[rows]
+        elif not is_text(array):
             np.save(folder / f"{file}.npy", array, allow_pickle=False)
-            continue
-        encoded = [text.encode() for text in array.flat]
-        ends = np.cumsum([len(text) for text in encoded], dtype=np.int64).reshape(array.shape)
-        np.save(folder / f"{file}_text.npy", np.frombuffer(b"".join(encoded), np.uint8), allow_pickle=False)
-        np.save(folder / f"{file}_ends.npy", ends, allow_pickle=False)
+        else:
+            _save_text(folder, file, array)
+
+
+def _save_text(folder: Path, file: str, array: Array) -> None:
+    encoded = [text.encode() for text in array.flat]
+    ends = np.cumsum([len(text) for text in encoded], dtype=np.int64).reshape(array.shape)
+    np.save(folder / f"{file}_text.npy", np.frombuffer(b"".join(encoded), np.uint8), allow_pickle=False)
+    np.save(folder / f"{file}_ends.npy", ends, allow_pickle=False)
 
 
 def open_prepared(folder: Path | str) -> Dataset:
@@ -97,8 +122,10 @@ def open_prepared(folder: Path | str) -> Dataset:
             f"{folder}: must be a prepared dataset of format {_FORMAT}, got {meta.get('format')}; delete the folder"
         )
     info = info_from_json(meta["info"])
+    info = replace(info, notes=(meta["note"],)) if "note" in meta else info
     if (stream := meta["stream"]) is not None:
-        pipelines = FunctionStream(stream["function"], tuple(map(Path, stream["folders"])), meta.get("steps"))
+        where = tuple(map(Path, stream["folders"]))
+        pipelines = FunctionStream(stream["function"], where, meta.get("steps"), meta.get("arguments", {}))
         empty = no_samples(info.input_shape)
         return Dataset(info, empty, empty, empty, stream=pipelines)
     if info.folds is not None:
@@ -113,17 +140,22 @@ def open_prepared(folder: Path | str) -> Dataset:
 
 
 @lru_cache(maxsize=64)
-def decisions_of(folder: Path) -> Mapping[str, str]:
-    """What the data of a prepared dataset decided of their section: scaling and task; empty where none is prepared.
+def decisions_of(folder: Path) -> Mapping[str, Any]:
+    """What the data of a prepared dataset decided of their section, scaling and task say; empty where none is prepared.
 
     No folder is prepared twice under one name.
     """
     if not (folder / "meta.json").is_file():
         return {}
     info = json.loads((folder / "meta.json").read_text(encoding="utf-8"))["info"]
-    decided = {"scaling": info["scaling"]["method"], "task": info["task"]}
+    decided = {"task": info["task"]}
+    # Of several inputs each has a scaling of its own.
+    if not info.get("inputs"):
+        decided["scaling"] = info["scaling"]["method"]
     if info["task"] == "regression":
         decided["target_scaling"] = (info["target_scaling"] or {}).get("method", "none")
+    if info.get("memory_limit") is not None:
+        decided |= {"memory_limit": info["memory_limit"], "shuffle_window": info["window"]}
     return decided
 
 
@@ -139,17 +171,32 @@ def _open_part(folder: Path, name: str, info: DatasetInfo) -> Part:
 
 def _open_arrays(folder: Path, name: str, names: Sequence[str], listed: bool) -> Arrays:
     if not names:
-        return _open_array(folder, name)
+        single: Arrays = _open_array(folder, name)
+        return single
     return Several({one: _open_array(folder, f"{name}_{number}") for number, one in enumerate(names)}, listed)
 
 
-def _open_array(folder: Path, name: str) -> Array:
+def _open_array(folder: Path, name: str) -> Any:
     if (folder / f"{name}_ends.npy").exists():
         ends, content = _load(folder, f"{name}_ends"), bytes(_load(folder, f"{name}_text"))
         starts = [0, *ends.flat[:-1]]
         texts = [content[start:end].decode() for start, end in zip(starts, ends.flat, strict=True)]
         return np.array(texts, dtype=object).reshape(ends.shape)
+    if (folder / f"{name}_rows.npz").exists():
+        with np.load(folder / f"{name}_rows.npz", allow_pickle=False) as known:
+            return Mapped(folder / str(known["link"]), known["rows"])
     return _load(folder, name)
+
+
+def in_order_of_files(dataset: Dataset) -> Dataset:
+    """The same with the samples of each part in the order in which they are read, if they are read from disk."""
+    if dataset.info.window is None:
+        return dataset
+    orders = {name: np.argsort(dataset.part(name).x.rows) for name in _NAMES}
+    parts = {name: dataset.part(name).take(order) for name, order in orders.items()}
+    extra = {name: part.take(orders["test"]) for name, part in dataset.extra_tests.items()}
+    training, validation, test = parts.values()
+    return replace(dataset, training=training, validation=validation, test=test, extra_tests=extra)
 
 
 def _load(folder: Path, name: str) -> Array:

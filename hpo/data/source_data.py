@@ -1,12 +1,13 @@
 """What a source brings, as it came: arrays, pipelines or a generator, before they are checked and divided."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from hpo.data.dataset import Array, Batches, PartName
+from hpo.data.mapped import Mapped
 from hpo.data.several import by_name
 from hpo.data.training_columns import RawColumns
 
@@ -36,7 +37,7 @@ class RawPart:
     y: Values | None
     """None where there are no targets."""
     weights: Values | None = None
-    """How much each sample counts, shape (n,)."""
+    """How much each sample counts, shape (n,); or each of its steps, shape (n, steps)."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class RawDataset:
     """The column of a table by which its parts are divided, shape (n,): groups of any type, or times as numbers."""
     batches: Batches | None = None
     """The batches of generated data that the parts were drawn from."""
+    images: Mapping[str, Any] = field(default_factory=dict)
+    """How the images of a folder were read."""
 
     def parts(self) -> dict[PartName, RawPart]:
         """The parts that there are."""
@@ -90,6 +93,12 @@ def as_images(x: Array) -> Array:
 
 def chunks(array: Array) -> Iterator[Array]:
     """The rows of an array, some at a time."""
+    for rows in slices(array):
+        yield array[rows]
+
+
+def slices(array: Array | Mapped) -> Iterator[slice]:
+    """Where the rows of an array are, some at a time."""
     rows = max(1, _CHUNK // max(1, int(np.prod(array.shape[1:]))))
     for start in range(0, len(array), rows):
-        yield array[start : start + rows]
+        yield slice(start, start + rows)

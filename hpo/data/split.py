@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from hpo.config.experiment import DatasetSpec
-from hpo.data.dataset import Array, Draw
+from hpo.data.dataset import Array
+from hpo.data.draw import Draw
 from hpo.data.split_by import forward_folds, group_folds, latest, whole_groups
 from hpo.data.strata import Strata, strata_of
 from hpo.errors import DataError
@@ -210,4 +211,6 @@ def split_notes(spec: DatasetSpec, rows: Rows, by: Array | None) -> Iterator[str
 
 
 def _time(value: Any) -> str:
+    if isinstance(value, np.datetime64):
+        return str(np.datetime_as_string(value, unit="auto"))
     return str(int(value)) if isinstance(value, np.floating) and value.is_integer() else str(value)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hpo.data.dataset import Array, Draw
+from hpo.data.dataset import Array
+from hpo.data.draw import Draw
 from hpo.data.strata import strata_of
 
 _MOST_FOLDS = 20

@@ -41,7 +41,8 @@ def columns_of(table: TableFile, names: Sequence[str], spec: DatasetSpec) -> tup
     if telling:
         listed = ", ".join(telling)
         several = f"columns {listed}: have" if len(telling) > 1 else f"column {telling[0]!r}: has"
-        problems.append(f"{several} another text in each row, from which nothing can be learnt; drop: [{listed}]")
+        rule = "another text in each row, from which nothing can be learnt"
+        problems.append(f"{several} {rule}; drop: [{listed}], or text: COLUMN has a model read it")
     if problems:
         raise DataError(f"{table.path}: {'; '.join(problems)}")
     return tuple(found)
@@ -58,10 +59,12 @@ def _column(table: TableFile, name: str, spec: DatasetSpec) -> Column:
         values = texts(table, name)
         column = _categories(table, name, values, spec)
     missing = values.isna().to_numpy()
-    if missing.any() and spec.missing == "refuse":
+    if missing.any() and (spec.missing == "refuse" or spec.series is not None):
+        # What comes after a gap in a series would fill it.
+        hint = "missing: impute fills them" if spec.series is None else f"fill in the table, or drop: [{name}]"
         raise DataError(
             f"{table.path}: column {name!r}: must have a value in every row, {int(missing.sum())} are missing, the "
-            f"first in {table.row(int(missing.argmax()))}; missing: impute fills them"
+            f"first in {table.row(int(missing.argmax()))}; {hint}"
         )
     return replace(column, may_miss=bool(missing.any()))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpo.config.dataset import TABLE_ENDINGS
+from hpo.config.dataset import TABLE_ENDINGS, DatasetSpec
 from hpo.errors import DataError
 
 if TYPE_CHECKING:
@@ -100,6 +100,15 @@ def read_table_file(path: Path, form: Format, as_text: Collection[str] = ()) -> 
     used = {"sep": separator, "decimal": decimal, "encoding": encoding}
     options = {name: value for name, value in used.items() if value != usual[name]}
     return TableFile(path, frame, text, separator, options, tuple(note for note in notes if note is not None))
+
+
+def table_of(path: Path, spec: DatasetSpec) -> TableFile:
+    """Reads the table of a dataset section, written as that says.
+
+    Raises:
+        DataError: see `read_table_file`.
+    """
+    return read_table_file(path, Format(spec.separator, spec.decimal, spec.encoding), spec.categorical)
 
 
 def _decoded(path: Path, encoding: str | None) -> tuple[str, str, str | None]:

@@ -13,7 +13,7 @@ from hpo.data.dataset import Array, DatasetInfo
 from hpo.data.source_data import RawDataset, RawPart, Values
 from hpo.data.table_columns import columns_of, dates, in_category_order, kind_of, numbers, texts, without_tokens
 from hpo.data.table_features import Encoded, encode, filled
-from hpo.data.table_file import Format, TableFile, read_table_file
+from hpo.data.table_file import Format, TableFile, read_table_file, table_of
 from hpo.data.training_columns import RawColumns, Texts
 from hpo.errors import DataError, nearest
 
@@ -44,13 +44,14 @@ def read_table(path: Path, spec: DatasetSpec) -> RawDataset:
     Raises:
         DataError: it cannot be read, lacks a column that the section names, or has one that cannot be learnt from.
     """
-    table = read_table_file(path, Format(spec.separator, spec.decimal, spec.encoding), spec.categorical)
-    names, target, by = [str(name) for name in table.frame.columns], spec.target, spec.validation.column
-    if target is None:
-        raise DataError(f"{path}: a table needs target:, the column to predict; columns: {', '.join(names)}")
-    if target not in names:
-        raise DataError(f"{path}: has no column {target!r}; {nearest(target, names)}", ("dataset", "target"))
-    _check_named(path, names, spec)
+    table = table_of(path, spec)
+    names, by = [str(name) for name in table.frame.columns], spec.validation.column
+    check_named(path, names, spec)
+    target = spec.targets[0]
+    if target in spec.drop:
+        raise DataError(f"{path}: {target} is the target, which cannot be dropped", ("dataset", "drop"))
+    if spec.text is not None:
+        return _of_texts(table, spec, spec.text)
     left_out = {target, spec.weights, *spec.drop, *([by] if by is not None and not spec.validation.as_input else [])}
     inputs = [name for name in names if name not in left_out]
     if not inputs:
@@ -62,14 +63,31 @@ def read_table(path: Path, spec: DatasetSpec) -> RawDataset:
         )
     columns = columns_of(table, inputs, spec)
     encoded = encode(table, columns)
-    y = Values(_targets(table, target, target in spec.categorical), f"{path}: column {target!r}")
+    y = Values(target_values(table, target, target in spec.categorical), f"{path}: column {target!r}")
     notes = (*table.notes, *_notes(encoded, columns))
     part = RawPart(Values(encoded.features, str(path)), y, _weights(table, spec))
-    raw = RawColumns(columns, _texts(table, columns), spec.max_categories)
-    return RawDataset(str(path), part, is_table=True, columns=raw, split_by=_split_by(table, spec), notes=notes)
+    raw = RawColumns(columns, texts_of(table, columns), spec.max_categories)
+    return RawDataset(
+        str(path), part, is_table=True, columns=raw, split_by=column_to_split_by(table, spec), notes=notes
+    )
 
 
-def _texts(table: TableFile, columns: Sequence[Column]) -> dict[str, Texts]:
+def _of_texts(table: TableFile, spec: DatasetSpec, name: str) -> RawDataset:
+    """A table of which one column is the only input."""
+    target = spec.targets[0]
+    for key, other in (("target", target), ("weights", spec.weights)):
+        if other == name:
+            raise DataError(f"{table.path}: column {name!r} cannot be the text and the {key}", ("dataset", "text"))
+    values = texts(table, name)
+    check_complete(table, name, values)
+    y = Values(target_values(table, target, target in spec.categorical), f"{table.path}: column {target!r}")
+    x = Values(values.to_numpy(dtype=object), f"{table.path}: column {name!r}")
+    part, by = RawPart(x, y, _weights(table, spec)), column_to_split_by(table, spec)
+    return RawDataset(str(table.path), part, is_table=True, split_by=by, notes=table.notes)
+
+
+def texts_of(table: TableFile, columns: Sequence[Column]) -> dict[str, Texts]:
+    """The texts of the columns that have categories."""
     import pandas as pd
 
     found = {}
@@ -81,24 +99,31 @@ def _texts(table: TableFile, columns: Sequence[Column]) -> dict[str, Texts]:
     return found
 
 
-def _check_named(path: Path, names: Sequence[str], spec: DatasetSpec) -> None:
-    keys: Mapping[tuple[str, ...], Sequence[str]] = {
+def check_named(path: Path, names: Sequence[str], spec: DatasetSpec) -> None:
+    """Checks that a table has the columns that its section names, the target for one.
+
+    Raises:
+        DataError: it lacks one, or one is named for two purposes.
+    """
+    if not spec.targets:
+        rule = f"{path}: a table needs target:, the column to predict; columns: {', '.join(names)}"
+        raise DataError(rule, () if spec.series is None else ("dataset", "series"))
+    keys: Mapping[tuple[str, ...], Sequence[str | None]] = {
+        ("target",): spec.targets,
+        ("text",): [spec.text],
         ("drop",): spec.drop,
-        ("weights",): [] if spec.weights is None else [spec.weights],
+        ("weights",): [spec.weights],
         ("categorical",): spec.categorical,
         ("dates",): tuple(spec.dates or ()),
-        ("validation", "time" if spec.validation.group is None else "group"): [
-            spec.validation.column or spec.target or ""
-        ],
+        ("validation", "time" if spec.validation.group is None else "group"): [spec.validation.column],
+        ("series", "group"): [spec.series.group if spec.series else None],
     }
     for key, wanted in keys.items():
         for name in wanted:
-            if name not in names:
+            if name is not None and name not in names:
                 raise DataError(f"{path}: has no column {name!r}; {nearest(name, names)}", ("dataset", *key))
-    if spec.weights == spec.target:
-        raise DataError(f"{path}: {spec.target} is the target, and cannot be the weights", ("dataset", "weights"))
-    if spec.target in spec.drop:
-        raise DataError(f"{path}: {spec.target} is the target, which cannot be dropped", ("dataset", "drop"))
+    if spec.weights in spec.targets:
+        raise DataError(f"{path}: {spec.weights} is the target, and cannot be the weights", ("dataset", "weights"))
 
 
 def _notes(encoded: Encoded, columns: Sequence[Column]) -> Iterator[str]:
@@ -122,16 +147,18 @@ def _notes(encoded: Encoded, columns: Sequence[Column]) -> Iterator[str]:
         yield f"dates in {', '.join(dated)} become days, year, month, day and weekday; dataset.categorical keeps texts"
 
 
-def _split_by(table: TableFile, spec: DatasetSpec) -> Array | None:
-    """A number for each group, or the time of each row as a number or `datetime64`; None where rows are drawn."""
+def column_to_split_by(table: TableFile, spec: DatasetSpec) -> Array | None:
+    """A number for each group, or the time of each row as a number or `datetime64`; None where rows are drawn.
+
+    Raises:
+        DataError: a value is missing, or is no time.
+    """
     by = spec.validation.column
     if by is None:
         return None
     place = f"{table.path}: column {by!r}"
     if spec.validation.group is not None:
-        _check_complete(table, by, table.frame[by])
-        codes, _ = table.frame[by].factorize(sort=True)
-        return np.asarray(codes)
+        return group_numbers(table, by)
     kind, form = kind_of(table, by, spec)
     if kind == "text":
         example = f"{table.frame[by].iloc[0]!s:.40}"
@@ -141,8 +168,19 @@ def _split_by(table: TableFile, spec: DatasetSpec) -> Array | None:
             ("dataset", "validation", "time"),
         )
     values = numbers(table, by) if kind == "number" else dates(table, by, form)
-    _check_complete(table, by, values)
+    check_complete(table, by, values)
     return np.asarray(values.to_numpy())
+
+
+def group_numbers(table: TableFile, name: str) -> Array:
+    """A number for each row, the same for all rows with one value in a column; shape (rows,).
+
+    Raises:
+        DataError: a value is missing.
+    """
+    check_complete(table, name, table.frame[name])
+    codes, _ = table.frame[name].factorize(sort=True)
+    return np.asarray(codes)
 
 
 def _weights(table: TableFile, spec: DatasetSpec) -> Values | None:
@@ -154,18 +192,24 @@ def _weights(table: TableFile, spec: DatasetSpec) -> Values | None:
         example = f"{table.frame[spec.weights].iloc[0]!s:.40}"
         raise DataError(f"{place}: weights must be numbers, got {example}", ("dataset", "weights"))
     values = numbers(table, spec.weights)
-    _check_complete(table, spec.weights, values)
+    check_complete(table, spec.weights, values)
     return Values(values.to_numpy(dtype=np.float32), place)
 
 
-def _check_complete(table: TableFile, by: str, values: "pd.Series") -> None:
+def check_complete(table: TableFile, by: str, values: "pd.Series") -> None:
+    """Raises DataError if a value of the column is missing."""
     missing = values.isna().to_numpy()
     if missing.any():
         row = table.row(int(missing.argmax()))
         raise DataError(f"{table.path}: column {by!r}: must have a value in every row, {row} has none")
 
 
-def _targets(table: TableFile, target: str, is_text: bool) -> Array:
+def target_values(table: TableFile, target: str, is_text: bool) -> Array:
+    """The column to predict, shape (rows,): numbers, truth values, or texts where `is_text` or the column says so.
+
+    Raises:
+        DataError: a value is missing, or of another type.
+    """
     import pandas as pd
 
     column, place = table.frame[target], f"{table.path}: column {target!r}"
@@ -196,6 +240,11 @@ def read_features(path: Path, info: DatasetInfo) -> TableSamples:
         DataError: it cannot be read, a column is missing, holds what it did not in training, or lacks values that the
             model cannot fill.
     """
+    return features_of_table(path, info)[1]
+
+
+def features_of_table(path: Path, info: DatasetInfo) -> tuple[TableFile, TableSamples]:
+    """As `read_features`, and the table as it was read."""
     columns, wanted = info.columns, [column.name for column in info.columns]
     as_text = [column.name for column in columns if not column.is_number]
     table = read_table_file(path, Format(**info.table_format), as_text)
@@ -220,7 +269,7 @@ def read_features(path: Path, info: DatasetInfo) -> TableSamples:
     ignored = [name for name in names if name not in wanted]
     notes = [*table.notes, *_told_of(encoded, columns)]
     features = np.pad(encoded.features, ((0, 0), (0, info.unused)))
-    return TableSamples(filled(features, info.fill), encoded.columns, ignored, notes)
+    return table, TableSamples(filled(features, info.fill), encoded.columns, ignored, notes)
 
 
 def _told_of(encoded: Encoded, columns: Sequence[Column]) -> Iterator[str]:

@@ -43,6 +43,14 @@ class Targets:
         """The class of each training sample, shape (n,), where each has one: a division may be stratified by it."""
         return None if self.only is None else self.only.class_numbers("training")
 
+    def places(self) -> tuple[int, ...] | None:
+        """The shape of that for which a sample has a target each: empty for one alone; None where it is not known."""
+        if self.only is None:
+            return ()
+        if self.only.task == "custom":
+            return None
+        return self.only.shape if self.only.task == "classification" else self.only.shape[:-1]
+
     def fields(self) -> dict[str, Any]:
         """What a DatasetInfo says of them."""
         if self.only is not None:

@@ -10,12 +10,14 @@ from hpo.training.messages import Event, Job, StopReason
 class Engine(ABC):
     """Trains jobs. Every engine passes the contract in `tests/engines/test_contract.py`.
 
-    A trial's events are Started, EpochDone after each epoch, Checkpointed at times, and one last: Finished, Failed,
-    Lost or Paused. After an EpochDone the trial's next epoch counts only once `proceed` was called for it.
+    A trial's events are Started, EpochDone after each epoch, Checkpointed and Alive at times, and one last: Finished,
+    Failed, Lost or Paused. After an EpochDone the trial's next epoch counts only once `proceed` was called for it.
     """
 
     workers: int
-    """How many jobs may train at a time."""
+    """How many jobs may train at a time. It may change, and be 0 while no worker can be had."""
+    trains_together: bool = False
+    """Whether a job may bring others, which one worker trains together; see `Job.beside`."""
     takes_next: bool = False
     """Whether a job may be submitted while the trial before it in the same worker is still being tested: after its last
     EpochDone, or after `stop` or `pause` was called for it."""
@@ -27,6 +29,10 @@ class Engine(ABC):
     @abstractmethod
     def events(self, timeout: float) -> Sequence[Event]:
         """The events since the last call, in the order of each trial; waits up to `timeout` seconds for one."""
+
+    def notes(self) -> Sequence[str]:
+        """What users should know of the workers, such as how many there are, since the last call."""
+        return ()
 
     @abstractmethod
     def proceed(self, trial: int) -> None:

@@ -15,7 +15,8 @@ from hpo.config.declared import Declared
 from hpo.engines import Engine
 from hpo.engines.death import cause, oom_kills
 from hpo.engines.forkserver_start import starting
-from hpo.engines.worker import Answer, Discover, Examine, Explored, Order, Pause, Proceed, Ready, Stop, main
+from hpo.engines.gpus import Share, gpus_of_machine, shares
+from hpo.engines.worker import Answer, Discover, Examine, Explored, Order, Pause, Place, Proceed, Ready, Stop, main
 from hpo.errors import HpoError
 from hpo.system.long_work import notes_while_waiting
 from hpo.system.scratch import process_folder
@@ -41,6 +42,7 @@ class _Worker:
     process: BaseProcess
     connection: Connection
     log: Path
+    share: Share
     log_start: int = 0
     """Size of the log when the job was handed out."""
     trial: int | None = None
@@ -55,12 +57,22 @@ class _Worker:
 
 
 class LocalEngine(Engine):
-    """Up to `workers` trials at a time, each in a process of its own with `threads_per_worker` compute threads."""
+    """Up to `workers` trials at a time, each in a process of its own with `threads_per_worker` compute threads.
+
+    Where the machine has GPUs, each worker gets its share of them; see `hpo.engines.gpus`.
+    """
 
     takes_next = True
+    trains_together = True
 
-    def __init__(self, workers: int, threads_per_worker: int, log: Path) -> None:
+    def __init__(self, workers: int, threads_per_worker: int, log: Path, gpus_per_trial: float | None = None) -> None:
+        """`log`: each worker prints to a file beside it, with its number in the name.
+
+        Raises:
+            UserError: there are too few GPUs.
+        """
         self.workers = workers
+        self._shares = shares(gpus_of_machine(), workers, gpus_per_trial)
         self._threads = threads_per_worker
         self._log = log
         self._context = multiprocessing.get_context("forkserver")
@@ -91,8 +103,7 @@ class LocalEngine(Engine):
         found, self._dropped = self._dropped, []
         deadline = time.monotonic() + timeout
         while not found:
-            handles = [handle for worker in self._workers for handle in (worker.connection, worker.process.sentinel)]
-            ready = wait(handles, max(0.0, deadline - time.monotonic()))
+            ready = wait(self.handles(), max(0.0, deadline - time.monotonic()))
             for worker in list(self._workers):
                 # What a worker sent before it died still counts: its messages are read first.
                 if worker.connection in ready or worker.process.sentinel in ready:
@@ -102,6 +113,10 @@ class LocalEngine(Engine):
             if time.monotonic() >= deadline:
                 break
         return found
+
+    def handles(self) -> list[Connection | int]:
+        """What `multiprocessing.connection.wait` waits for, for whoever waits for other things, too."""
+        return [handle for worker in self._workers for handle in (worker.connection, worker.process.sentinel)]
 
     def proceed(self, trial: int) -> None:
         """Lets a trial continue."""
@@ -186,18 +201,21 @@ class LocalEngine(Engine):
 
     def _start_workers(self) -> None:
         while len(self._workers) < self.workers:
-            self._workers.append(self._start())
+            self._workers.append(self._start(self._shares[len(self._workers)]))
 
-    def _start(self) -> _Worker:
+    def _start(self, share: Share) -> _Worker:
         mine, theirs = self._context.Pipe()
         log = self._log.with_name(f"{self._log.stem}-{next(self._numbers)}{self._log.suffix}")
         process = self._context.Process(
-            target=main, args=(theirs, self._threads, str(log), dict(os.environ)), name="hpo-worker", daemon=True
+            target=main,
+            args=(theirs, Place(self._threads, share, str(log), dict(os.environ))),
+            name="hpo-worker",
+            daemon=True,
         )
         with starting():
             process.start()
         theirs.close()
-        return _Worker(process, mine, log)
+        return _Worker(process, mine, log, share)
 
     def _receive(self, worker: _Worker) -> Iterator[Event]:
         while worker.connection.poll():
@@ -240,7 +258,7 @@ class LocalEngine(Engine):
         worker.process.kill()
         worker.process.join()
         worker.connection.close()
-        fresh = self._start()
+        fresh = self._start(worker.share)
         self._workers[self._workers.index(worker)] = fresh
         if worker.next is not None:
             self._train(fresh, worker.next)

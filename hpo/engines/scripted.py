@@ -10,9 +10,9 @@ from pathlib import Path
 from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.engines import Engine
 from hpo.system.private_files import private_file, private_folder
+from hpo.training import checkpoint_file
 from hpo.training.messages import (
     NO_CHECKPOINTS,
-    Checkpoint,
     EndReason,
     EpochDone,
     Event,
@@ -60,6 +60,7 @@ class _Trial:
     job: Job
     steps: Iterator[Step]
     curve: list[float] = field(default_factory=list)
+    curves: dict[str, list[float]] = field(default_factory=dict)
     folds: Counter[int] = field(default_factory=Counter)
     """Fold -> its epochs so far."""
     started: bool = False
@@ -168,6 +169,8 @@ class ScriptedEngine(Engine):
         value = step.value if isinstance(step, InFold | StoppedEarly) else step
         trial.curve.append(value)
         metrics = {trial.job.objective.metric: value, "learning_rate": 0.001, "seconds": 0.01}
+        for name, one in metrics.items():
+            trial.curves.setdefault(name, []).append(one)
         last = isinstance(step, StoppedEarly)
         if last:
             trial.own_end, trial.waiting, trial.at_end = "early_stopping", False, self.takes_next
@@ -175,12 +178,17 @@ class ScriptedEngine(Engine):
         if isinstance(step, InFold):
             trial.folds[step.fold] += 1
             fold = FoldEpoch(step.fold, trial.folds[step.fold], step.ended)
-        return EpochDone(trial.job.trial, len(trial.curve), metrics, last, trial.own_end, fold)
+        return EpochDone(trial.job.trial, len(trial.curve), metrics, last, trial.own_end, fold=fold)
 
     def _pause(self, trial: _Trial) -> Paused:
-        number, epochs = trial.job.trial, len(trial.curve)
-        self.kill(number)
-        return Paused(number, epochs, Checkpoint(f"script of trial {number}", epochs, 0, ""))
+        job, epochs = trial.job, len(trial.curve)
+        self.kill(job.trial)
+        assert job.checkpoints is not None
+        lengths = [trial.folds[fold] for fold in sorted(trial.folds)]
+        state = {"curves": trial.curves, "fold_lengths": lengths, "keepers": [{"ended": bool(lengths)}]}
+        return Paused(
+            job.trial, epochs, checkpoint_file.write(Path(job.checkpoints.folder), job.trial, epochs, state, {})
+        )
 
     def _finish(self, trial: _Trial, ended_by: EndReason) -> Finished:
         job = trial.job

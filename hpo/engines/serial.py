@@ -23,6 +23,7 @@ class SerialEngine(Engine):
     """
 
     workers = 1
+    trains_together = True
 
     def __init__(self, threads_per_worker: int, log: Path) -> None:
         """`log` stays empty: trials print to this process's own output."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.engines.channel import QueueLine
+from hpo.engines.gpus import Share
 from hpo.engines.process_exit import ignore_signals, leave_with_server
 from hpo.errors import HpoError
 from hpo.training.messages import Event, Job, StopReason
@@ -72,20 +73,34 @@ Order = Job | Discover | Examine | Proceed | Stop | Pause
 Answer = Event | Explored | Ready
 
 
-def main(connection: Connection, threads: int, log: str, environment: Mapping[str, str]) -> None:
+@dataclass(frozen=True)
+class Place:
+    """What a worker may use of its machine."""
+
+    threads: int
+    """How many threads TensorFlow computes with."""
+    share: Share
+    log: str
+    """Path of the file that it prints to."""
+    environment: Mapping[str, str]
+
+
+def main(connection: Connection, place: Place) -> None:
     """Runs until the connection closes. Its output goes to a log file, not into the user's terminal."""
     # The forkserver's environment dates from the first engine of the process.
     os.environ.clear()
-    os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "2", **environment})
+    os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "2", **place.environment})
+    if place.share.visible is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = place.share.visible
     # A worker has no window to draw in, and does not know the backend of a notebook.
     os.environ["MPLBACKEND"] = "agg"
     ignore_signals()
     leave_with_server()
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    descriptor = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
-    temporary = Path(log).parent / "tmp"
+    temporary = Path(place.log).parent / "tmp"
     temporary.mkdir(exist_ok=True)
     os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
     # What the worker prints last says why it died: it must not be lost in a buffer.
@@ -93,9 +108,10 @@ def main(connection: Connection, threads: int, log: str, environment: Mapping[st
         sys.stdout.reconfigure(line_buffering=True)
     # Print only the thread that crashed, which is the trial's.
     faulthandler.enable(all_threads=False)
-    from hpo.training.process import limit_threads
+    from hpo.training.process import limit_gpu_memory, limit_threads
 
-    limit_threads(threads)
+    limit_threads(place.threads)
+    limit_gpu_memory(place.share.limit)
     _Worker(connection).run()
 
 

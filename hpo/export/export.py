@@ -78,10 +78,12 @@ def choose(view: "StudyView", which: Which) -> tuple[TrialRecord, str]:
     trial = chosen(view, which.trial)
     if trial.value is None:
         raise UserError(f"trial {trial.number} of study {view.name} has no score: it is {trial.outcome}")
-    scored = f"{view.objective.metric} {score(trial.value)}"
+    averaged = f", {trial.averaged}" if trial.averaged else ""
+    scored = f"{view.objective.metric} {score(trial.value)}{averaged}"
     if which.trial is not None:
         return trial, f"trial {trial.number}, as requested: {scored}"
-    why = f"trial {trial.number}, the best single run of {count(len(view.trials))}: {scored}"
+    kind = "trial" if averaged else "single run"
+    why = f"trial {trial.number}, the best {kind} of {count(len(view.trials))}: {scored}"
     if confirmation is not None:
         return trial, f"{why}; the confirmed choice is trial {confirmation.chosen}"
     return trial, f"{why}; hpo confirm {view.name} says how much of that is luck"
@@ -151,14 +153,16 @@ def _write_file(view: "StudyView", trial: TrialRecord, path: Path) -> str:
     text = script_of(exported_of(view, trial))
     with replaced(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    return f"{path}: train it without hpo with python {path}"
+    once = "; it trains once, from the seed of the first execution" if trial.averaged else ""
+    return f"{path}: train it without hpo with python {path}{once}"
 
 
 def _written(view: "StudyView", trial: TrialRecord, path: Path) -> str:
     again = write_model(view, trial, path)
     how = f", trained again from its seed to {score(again.value)}" if again and again.value is not None else ""
     note = f"; it {again.model_note}" if again and again.model_note else ""
-    return f"of trial {trial.number} at its best epoch{how}{note}"
+    epoch = f"the best epoch of the best of its {trial.executions} executions" if trial.executions else "its best epoch"
+    return f"of trial {trial.number} at {epoch}{how}{note}"
 
 
 def _register(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from hpo.errors import HpoError, UserError
 from hpo.plan.exported_file import Exported, exported_of
 from hpo.plan.plan import Plan
-from hpo.system.home import default_tracking, home_folder
+from hpo.system.home import tracking_address
 from hpo.system.versions import versions
 from hpo.text.cleaning import code, markdown
 from hpo.text.values import score, settings_table
@@ -41,7 +41,7 @@ def register(
 
     exported = exported_of(view, trial)
     info, example = _data(exported.plan, model)
-    uri = tracking_uri or default_tracking(home_folder(home))
+    uri = tracking_address(tracking_uri, home)
     version = registry.Version(
         name=name,
         study=view.name,
@@ -65,7 +65,8 @@ def register(
 
 
 def _data(plan: Plan, model: Path) -> "tuple[DatasetInfo, Array | None]":
-    """The description of the training data, and a few samples; None for samples that can no longer be read."""
+    """The description of the training data, and a few samples; None for those of several inputs, and where they
+    can no longer be read."""
     from hpo.loop.jobs import variants_of
     from hpo.training.model_data import read_info
 
@@ -76,8 +77,12 @@ def _data(plan: Plan, model: Path) -> "tuple[DatasetInfo, Array | None]":
         if info is None:
             raise
         return info, None
+    if dataset.info.inputs:
+        return info or dataset.info, None
     if dataset.stream is not None:
-        x, _ = next(iter(dataset.stream("validation", _EXAMPLES)))
+        # Samples alone, with targets, or with weights too.
+        batch = next(iter(dataset.stream("validation", _EXAMPLES)))
+        x = batch[0] if isinstance(batch, tuple) else batch
         return info or dataset.info, x.numpy()[:_EXAMPLES]
     return info or dataset.info, dataset.validation.x[:_EXAMPLES]
 
@@ -99,6 +104,8 @@ def _description(exported: Exported, why: str, info: "DatasetInfo", name: str) -
 
 
 def _input(info: "DatasetInfo") -> str:
+    if info.series is not None:
+        return f"windows of shape {info.input_shape}, of the features {', '.join(info.feature_names)}"
     if info.columns:
         return f"tables with columns {', '.join(column.name for column in info.columns)}"
     kind = "images" if len(info.input_shape) == 3 else "arrays"

@@ -1,6 +1,7 @@
 """Samples to predict for a model of several inputs, or of text: an archive of arrays, or a table of columns."""
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +23,38 @@ def read_several(source: Path, info: DatasetInfo) -> Arrays:
     Raises:
         DataError: the file cannot be read, lacks an input, or has one of another shape or type.
     """
-    wanted = info.inputs or {"x": Input(info.input_shape, info.input_type, info.scaling)}
     given = _columns(source) if source.name.lower().endswith(TABLE_ENDINGS) else _arrays(source)
+    return inputs_of(given, info, str(source))
+
+
+def inputs_of(given: Mapping[str, Any], info: DatasetInfo, place: str) -> Arrays:
+    """The inputs of a model from arrays by name, of which there may be more; `place`: what messages call them.
+
+    Raises:
+        DataError: an input is missing, or has another shape or type.
+    """
+    only = info.text or "x"
+    wanted = info.inputs or {only: Input(info.input_shape, info.input_type, info.scaling)}
     if not info.inputs and len(given) == 1:
-        given = {"x": next(iter(given.values()))}
+        given = {only: next(iter(given.values()))}
     found = {}
     for name, one in wanted.items():
         if name not in given:
-            raise DataError(f"{source}: needs {name}, an input of the model; {nearest(name, given)}")
-        found[name] = _checked(np.asarray(given[name]), one, f"{source}: {name}")
+            raise DataError(f"{place}: needs {name}, an input of the model; {nearest(name, given)}")
+        found[name] = _checked(np.asarray(given[name]), one, f"{place}: {name}")
     if len({len(array) for array in found.values()}) > 1:
         counts = ", ".join(f"{name} {len(array)}" for name, array in found.items())
-        raise DataError(f"{source}: all inputs must have as many samples, got {counts}")
-    return Several(found, info.inputs_listed) if info.inputs else found["x"]
+        raise DataError(f"{place}: all inputs must have as many samples, got {counts}")
+    return Several(found, info.inputs_listed) if info.inputs else found[only]
 
 
 def _checked(array: Any, one: Input, place: str) -> Any:
     if one.is_text:
+        import pandas as pd
+
+        missing = np.asarray(pd.isna(array)).reshape(-1)
+        if missing.any():
+            raise DataError(f"{place}: must have a text in every row, row {missing.argmax()} (counted from 0) has none")
         array = array.astype(str).astype(object)
     elif array.dtype.kind not in "buif":
         raise DataError(f"{place}: must be numbers, got {array.dtype}")

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Ending = Literal["done", "timeout", "target", "exhausted"]
+Ending = Literal["done", "timeout", "target", "exhausted", "worthwhile"]
+"""worthwhile: another tenth of the budget was not expected to be worth it; see `until` of the study section."""
 
 
 @dataclass(frozen=True)

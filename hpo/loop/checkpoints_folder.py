@@ -13,9 +13,17 @@ from hpo.training.messages import Checkpoint, Checkpoints, EpochDone
 
 if TYPE_CHECKING:
     from hpo.config.experiment import Checkpointing, Objective
+    from hpo.plan.plan import Plan
 
 # How often its size is looked at, in seconds.
 _BETWEEN_LOOKS = 5.0
+# With more files than this, a tenth of them is deleted, those of the worst trials.
+_MOST_FILES = 1000
+
+
+def checkpoints_of(plan: "Plan") -> Path:
+    """The folder of a study's checkpoints."""
+    return plan.home / "checkpoints" / plan.experiment.name
 
 
 class CheckpointsFolder:
@@ -59,6 +67,7 @@ class CheckpointsFolder:
         for number in checkpoint_file.trials_in(folder) - kept:
             checkpoint_file.delete(folder, number)
         self._left |= {origin: found[latest[origin]][0] for origin in going_on & latest.keys()}
+        self._found = kept
 
     @property
     def policy(self) -> Checkpoints | None:
@@ -67,7 +76,9 @@ class CheckpointsFolder:
 
     def of(self, trial: TrialRecord) -> Checkpoint | None:
         """The checkpoint that a trial goes on from: its own, or that of the attempt before it."""
-        own = checkpoint_file.found_in(self._folder).get(trial.number)
+        # A trial that begins in this run has none yet: with thousands of trials it takes long to look.
+        may_have = trial.attempt or trial.number in self._found
+        own = checkpoint_file.found_of(self._folder, trial.number) if may_have else []
         return own[0] if own else self._left.get(trial.origin)
 
     def trial_started(self, record: TrialRecord) -> None:
@@ -82,26 +93,30 @@ class CheckpointsFolder:
     def trial_paused(self, record: TrialRecord, note: str | None) -> None:
         """Nothing ends."""
 
+    def engine_noted(self, note: str) -> None:
+        """Nothing ends."""
+
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
         """Nothing ends."""
 
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
-        """Deletes the trial's checkpoints; where another attempt may follow, the last one is kept for that."""
+        """Deletes the trial's checkpoints; where it may go on, or another attempt may follow, the last one is kept."""
         goes_on = self._goes_on(record)
-        own = checkpoint_file.found_in(self._folder).get(record.number) if goes_on else None
-        if goes_on and own is None:
+        own = checkpoint_file.found_of(self._folder, record.number) if goes_on else []
+        if goes_on and not own:
             # It ended before it left one: the next attempt goes on where this one did.
             return
         earlier = self._left.pop(record.origin, None)
-        if own is not None:
+        if own:
             self._left[record.origin] = own[0]
-        checkpoint_file.delete(self._folder, record.number, keep=own or ())
-        if earlier is not None and earlier not in (own or ()):
+        checkpoint_file.delete(self._folder, record.number, keep=own)
+        if earlier is not None and earlier not in own:
             with contextlib.suppress(OSError):
                 Path(earlier.file).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Removes the folder if no trial can go on."""
+        """Removes the folder if no trial can go on; otherwise keeps it as small as it is to be."""
+        self._make_room()
         with contextlib.suppress(OSError):
             self._folder.rmdir()
             self._folder.parent.rmdir()
@@ -112,8 +127,11 @@ class CheckpointsFolder:
             return
         several = [one for trial in checkpoint_file.found_in(self._folder).values() for one in trial]
         excess = sum(one.bytes for one in several) - self._spec.megabytes * 2**20
-        for one in sorted(several, key=self._merit) if excess > 0 else ():
-            if excess <= 0:
+        most = len(several) if len(several) <= _MOST_FILES else _MOST_FILES * 9 // 10
+        if excess <= 0 and len(several) <= most:
+            return
+        for left, one in zip(range(len(several), 0, -1), sorted(several, key=self._merit), strict=True):
+            if excess <= 0 and left <= most:
                 break
             with contextlib.suppress(OSError):
                 Path(one.file).unlink(missing_ok=True)
@@ -129,4 +147,4 @@ class CheckpointsFolder:
         return float("-inf") if score is None else score.merit
 
     def _goes_on(self, trial: TrialRecord) -> bool:
-        return trial.failure is not None and self._runs_again(trial)
+        return trial.rests or (trial.failure is not None and self._runs_again(trial))

@@ -2,31 +2,29 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from hpo.config.experiment import Objective
 from hpo.config.score import Score
 from hpo.engines import Engine
-from hpo.errors import Interrupted, StudyFailed, UserError
+from hpo.errors import StudyFailed, UserError
+from hpo.loop.best_ended import BestEnded
 from hpo.loop.budget import Budget, Ending
+from hpo.loop.interrupted import interrupted, written_at_last
 from hpo.loop.observer import Observer
 from hpo.loop.paused_trials import PausedTrials
 from hpo.loop.record import Record
 from hpo.loop.running_trial import RunningTrial
+from hpo.loop.running_trials import RunningTrials, together
 from hpo.loop.same_failures import SameFailures
+from hpo.loop.time_to_end import LAST_GRACE, TimeToEnd
 from hpo.storage.writer import NotNow
 from hpo.study.failure import Failure
 from hpo.study.record import TrialRecord, best_trial, failed
 from hpo.system.signals import Received, deferred
 from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Lost, Paused, Started, StopReason, cleaned
 
-# Seconds that a trial that was asked to stop may take to test its model, before its worker is ended.
-_GRACE = 20.0
-# Seconds to wait for the store after Ctrl-C.
-_PARTING = 5.0
-# Like _GRACE, after a signal that ends the run.
-_LAST_GRACE = 2.0
 # How often the loop looks at the clock and at Ctrl-C while no trial sends an event, in seconds.
 _TICK = 0.2
 
@@ -45,17 +43,21 @@ class Coordinator:
         budget: Budget,
         make_job: Callable[[TrialRecord, Score | None], Job],
         observers: tuple[Observer, ...],
+        beside: Callable[[TrialRecord], Sequence[TrialRecord]] = lambda record: (),
     ) -> None:
+        """`beside`: begins the trials that a worker is given together with a trial."""
+        self._beside = beside
         self._study = study
         self._engine = engine
         self._objective = objective
         self._budget = budget
         self._make_job = make_job
         self._observers = observers
-        self._running: dict[int, RunningTrial] = {}
+        self._running = RunningTrials()
         self._paused = PausedTrials()
-        self._best = best_trial(study.trials(), objective)
-        self._failures = SameFailures(self._best is not None or any(one.paused for one in study.trials()))
+        self._times = TimeToEnd(time.monotonic())
+        self._best = BestEnded(study, objective)
+        self._failures = SameFailures(best_trial(study.trials(), objective) is not None)
         self._signals = Received()
         self._told_to_end = math.inf
         self._ending: Ending = "done"
@@ -71,38 +73,32 @@ class Coordinator:
             StudyBusy: another process has taken the study meanwhile.
         """
         with deferred() as self._signals:
-            self._take_over_paused()
+            for record in [one for one in self._study.trials() if one.state == "running"]:
+                self._take_over(record)
             while True:
                 put_off = not self._hand_out()
                 if not self._running and not put_off and not self._end_paused():
                     break
                 for event in self._engine.events(self._patience()):
                     self._handle(cleaned(event))
+                for note in self._engine.notes():
+                    for observer in self._observers:
+                        observer.engine_noted(note)
                 self._check_clock()
                 self._study.store.check()
             if self._signals:
                 # Workers need not wait until the store and the tracker have written everything.
                 self._engine.close()
-            written = self._wait_until_written()
+            written = written_at_last(self._study.store, self._signals)
         if self._signals:
-            but = "" if written else ", except those that could not be written to the store"
-            rest = f"finished trials are kept{but}, the same command continues"
-            raise Interrupted(f"interrupted; {rest}", self._signals.numbers[0])
+            raise interrupted(self._study, self._objective, self._signals.numbers[0], written)
         if self._failures.complaint:
             raise StudyFailed(self._failures.complaint)
         return "exhausted" if self._ending == "done" and self._study.exhausted else self._ending
 
-    def _wait_until_written(self) -> bool:
-        """Waits until all ended trials are written; after Ctrl-C not for long, and after a second one not at all."""
-        began = time.monotonic()
-        while not self._study.store.drain(_TICK):
-            if len(self._signals) > 1 or (self._signals and time.monotonic() - began > _PARTING):
-                return False
-        return True
-
     def _hand_out(self) -> bool:
-        """Hands out trials to free workers; returns False if the store is away, so that it must be asked again."""
-        while self._has_place() and not self._is_ending():
+        """Hands out trials to free workers; returns False to be asked again: the store, or each worker, is away."""
+        while self._running.has_place(self._engine, self._reached) and not self._is_ending():
             try:
                 record = self._study.ask(self._budget.trials)
             except NotNow:
@@ -112,94 +108,92 @@ class Coordinator:
             if record.state == "failed":
                 self._ended(record)
                 continue
+            if record.paused and record.number not in self._paused:
+                # It had ended only since an earlier run did.
+                self._best.goes_on(record)
+                self._take_over(record, goes_on=True)
             if record.number in self._paused:
                 self._go_on(record)
                 continue
-            try:
-                job = self._make_job(record, self._best_score)
-            except UserError as error:
-                # Some combinations of values are impossible; the others are trained.
-                self._ended(self._study.end(failed(record, Failure("invalid", str(error)))))
-                continue
-            record = self._study.resolve(record, job.resolved)
-            now = time.monotonic()
-            self._running[record.number] = RunningTrial.of(record, self._objective, now, job)
-            self._engine.submit(job)
-        return True
+            begun = [made for one in (record, *self._beside(record)) if (made := self._begun(one)) is not None]
+            if begun:
+                records, jobs = zip(*begun, strict=True)
+                self._running.begin(records, jobs, self._objective, time.monotonic())
+                self._engine.submit(together(jobs))
+        return self._engine.workers > 0 or self._is_ending()
 
-    def _take_over_paused(self) -> None:
-        """Takes over the trials that an earlier run paused."""
-        for record in [one for one in self._study.trials() if one.state == "running"]:
-            job, now = self._make_job(record, self._best_score), time.monotonic()
-            self._paused.take_over(RunningTrial.of(record, self._objective, now, job), self._study, now)
+    def _begun(self, record: TrialRecord) -> tuple[TrialRecord, Job] | None:
+        """A trial and its job; None for one of the combinations of values that are impossible."""
+        try:
+            job = self._make_job(record, self._best.score)
+        except UserError as error:
+            self._ended(self._study.end(failed(record, Failure("invalid", str(error)))))
+            return None
+        return self._study.resolve(record, job.resolved), job
+
+    def _take_over(self, record: TrialRecord, goes_on: bool = False) -> None:
+        """Takes over a trial that an earlier run paused."""
+        job, now = self._make_job(record, self._best.score), time.monotonic()
+        self._paused.take_over(RunningTrial.of(record, self._objective, now, job), self._study, now, goes_on)
 
     def _go_on(self, record: TrialRecord) -> None:
         """Hands a paused trial out again."""
         running, job = self._paused.take(record, time.monotonic())
-        job = replace(job, save_if_better_than=self._best_score if job.save_to else None)
+        job = replace(job, save_if_better_than=self._best.score if job.save_to else None)
         self._running[record.number] = running
         self._engine.submit(job)
 
     def _end_paused(self) -> bool:
         """Ends the trials that are still paused when the study ends; returns whether one of them is tested first.
 
-        The best trial of the study is tested and saved; of the others the curves are kept. After a signal or a failure
-        of the study they stay as they are, so that the next run can go on with them.
+        The best trial of the study is tested and saved; of the others the curves are kept. The next run can go on with
+        all of them. After a signal or a failure of the study they stay as they are.
         """
         if self._signals or self._failures.complaint:
             return False
         best = self._paused.best()
-        if best is not None and best.score is not None and best.score.better_than(self._best_score):
+        if best is not None and best.score is not None and best.score.better_than(self._best.score):
             self._go_on(replace(best.record, why="to be tested"))
-            self._stop(best.record.number, "pruner" if self._ending == "done" else self._reason_to_stop() or "pruner")
+            self._stop(best.record.number, "target" if self._ending == "target" else "paused")
             return True
         for running in self._paused.dissolve():
             self._ended(self._study.end(running.result(PausedTrials.end_of(running))))
         return False
 
-    def _has_place(self) -> bool:
-        """Whether a worker is free, or only has to test its trial: so no worker waits for the database."""
-        if not self._engine.takes_next:
-            return len(self._running) < self._engine.workers
-        at_end = [running for running in self._running.values() if running.at_end]
-        if any(self._reached(running.score) for running in at_end):
-            return False
-        return len(self._running) - len(at_end) < self._engine.workers
-
     def _is_ending(self) -> bool:
-        if self._budget.deadline is not None and time.monotonic() >= self._budget.deadline:
-            self._ending = "timeout" if self._ending == "done" else self._ending
-        if self._budget.target is not None and any(map(self._reached, (self._best_score, self._paused.best_score))):
+        if self._ending == "done" and self._left <= 0:
+            self._ending = "timeout"
+        if self._budget.target is not None and any(map(self._reached, (self._best.score, self._paused.best_score))):
             self._ending = "target"
         return self._ending != "done" or bool(self._signals) or self._failures.complaint is not None
 
     def _reached(self, score: Score | None) -> bool:
         return score is not None and score.reaches(self._budget.target)
 
-    @property
-    def _best_score(self) -> Score | None:
-        return None if self._best is None else self._best.score(self._objective)
-
     def _patience(self) -> float:
-        left = (self._budget.deadline or math.inf) - time.monotonic()
+        left = self._left
         return min(_TICK, left) if left > 0 else _TICK
+
+    @property
+    def _left(self) -> float:
+        return self._times.left(time.monotonic(), self._budget.deadline, self._paused, self._best.score)
 
     def _check_clock(self) -> None:
         """Stops trials that take too long, and all trials when the study ends."""
         now, limit = time.monotonic(), self._budget.trial_timeout
         reason = self._reason_to_stop()
-        if self._signals:
-            self._told_to_end = min(self._told_to_end, now)
+        self._told_to_end = min(self._told_to_end, now if self._signals else math.inf)
         for number, running in list(self._running.items()):
             if len(self._signals) > 1:
                 self._kill(Finished(number, "interrupt", None))
             elif running.stopping is not None or (running.pausing and self._signals):
-                if now - running.asked_to_stop > _GRACE or now - self._told_to_end > _LAST_GRACE:
-                    self._kill(running.cut_short(_GRACE))
+                grace = self._times.grace(running)
+                if now - running.asked_to_stop > grace or now - self._told_to_end > LAST_GRACE:
+                    self._kill(running.cut_short(grace))
             elif reason is not None and not running.pausing:
                 self._stop(number, reason)
-            elif limit is not None and running.age(now) > limit:
-                self._kill(Failed(number, "timeout", f"longer than trial_timeout, {limit:g} s"))
+            elif limit is not None and (late := running.late(now, limit)) is not None:
+                self._kill(late)
             elif (silent := running.silence.due_seconds(now)) is not None:
                 for observer in self._observers:
                     observer.trial_silent(running.record, silent, limit)
@@ -225,16 +219,12 @@ class Coordinator:
         running = self._running.get(event.trial)
         if running is None:
             return
-        running.silence.hear(time.monotonic())
+        self._running.heard(running, time.monotonic())
         if isinstance(event, Started):
             self._started(running, event)
         elif isinstance(event, Paused):
             del self._running[event.trial]
-            self._paused.add(running, event.checkpoint, time.monotonic())
-            self._failures.succeed()
-            self._study.pause(paused := running.so_far())
-            for observer in self._observers:
-                observer.trial_paused(paused, event.note)
+            self._pause(running, event)
         elif isinstance(event, EpochDone):
             self._epoch(running, event)
         elif isinstance(event, Finished | Failed | Lost):
@@ -242,12 +232,24 @@ class Coordinator:
                 self._study.declare(event.declared)
             self._end(event)
 
+    def _pause(self, running: RunningTrial, event: Paused) -> None:
+        self._paused.add(running, event.checkpoint, time.monotonic())
+        self._failures.succeed()
+        self._study.pause(paused := running.so_far())
+        for observer in self._observers:
+            observer.trial_paused(paused, event.note)
+
     def _started(self, running: RunningTrial, event: Started) -> None:
         if event.declared is not None:
             self._study.declare(event.declared)
+        self._times.built(running, time.monotonic())
+        self._running.started(running)
         running.trains_through = event.trains_through is not None
         if running.curves and event.epochs_done == 0:
-            # Its checkpoint could not be used.
+            # Its checkpoint could not be used. What was only to be tested keeps its epochs.
+            if running.stopping is not None:
+                self._kill(replace(PausedTrials.end_of(running), ended_by=running.stopping))
+                return
             running.start_over()
             self._study.start_over(event.trial)
         running.record = replace(running.record, model_parameters=event.model_parameters, note=event.note)
@@ -255,10 +257,8 @@ class Coordinator:
             running.record = self._study.resolve(running.record, event.resolved)
         for observer in self._observers:
             observer.trial_started(running.record)
-        # The epochs that it had trained in an earlier attempt or run; of a paused trial the study knows them.
-        earlier, running.earlier = running.earlier[: event.epochs_done], ()
-        for one in earlier:
-            if one.epoch > running.epochs and (reached := running.take_epoch(one)) is not None:
+        for one, reached in running.catch_up(event.epochs_done):
+            if reached is not None:
                 self._study.report(event.trial, reached, False)
             for observer in self._observers:
                 observer.epoch_done(running.record, one)
@@ -283,7 +283,11 @@ class Coordinator:
 
     def _end(self, event: Finished | Failed | Lost) -> None:
         running = self._running.pop(event.trial)
-        running.left(time.monotonic())
+        if (paused := running.paused_by(event)) is not None:
+            self._pause(running, paused)
+            return
+        running.left(now := time.monotonic())
+        self._times.ended(running, now)
         self._ended(self._study.end(running.result(event)))
 
     def _ended(self, record: TrialRecord) -> None:
@@ -291,10 +295,6 @@ class Coordinator:
             self._failures.succeed()
         elif not self._study.will_run_again(record):
             self._failures.fail(record.failure)
-        self._keep_best(record)
+        self._best.see(record)
         for observer in self._observers:
-            observer.trial_ended(record, self._best)
-
-    def _keep_best(self, record: TrialRecord) -> None:
-        # Of equal trials the one with the lowest number is the best, as `best_trial` has it whenever a study is read.
-        self._best = best_trial([record] if self._best is None else [self._best, record], self._objective)
+            observer.trial_ended(record, self._best.trial)

@@ -45,4 +45,7 @@ def _beside(plan: Plan, info: DatasetInfo) -> dict[str, Any]:
     found = plan.experiment.dataset.model_dump(mode="json", include=keys, exclude_none=True)
     if info.target_scaling is not None:
         found["target_scaling"] = info.target_scaling.method
+    if info.window is not None:
+        # It decides the order of the samples in an epoch.
+        found["window"] = info.window
     return found

@@ -1,13 +1,14 @@
 """Trains the trials of a record; and opens and trains a study, from its plan until its budget is spent."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpo.config.score import Score
+from hpo.engines.groups import Groups
 from hpo.loop.budget import Budget, Ending
-from hpo.loop.checkpoints_folder import CheckpointsFolder
+from hpo.loop.checkpoints_folder import CheckpointsFolder, checkpoints_of
 from hpo.loop.coordinator import Coordinator
 from hpo.loop.definition import definition_of
 from hpo.loop.jobs import Jobs, Prepared, SaveTo
@@ -59,7 +60,7 @@ def run_study(study: Study, ready: Prepared, began: float, observers: Sequence[O
     deadline = None if spec.timeout is None else began + spec.timeout
     budget = Budget(plan.trials, deadline, spec.target, spec.trial_timeout)
     folder = plan.home / "models" / plan.experiment.name
-    study.end_by(deadline)
+    study.scheduled.deadline = math.inf if deadline is None else deadline
     objective, trials = plan.experiment.objective, study.trials()
     models = ModelsFolder(folder, trials, objective, lambda: study.store.drain(0))
     pauses = schedule_class(spec.schedule.name).pauses
@@ -67,15 +68,13 @@ def run_study(study: Study, ready: Prepared, began: float, observers: Sequence[O
         checkpoints_of(plan), spec.checkpoints, objective, trials, study.will_run_again, pauses
     )
     try:
-        return drive(study, ready, budget, (models, checkpoints, *observers), models.save_to, checkpoints)
+        ended = drive(study, ready, budget, (models, checkpoints, *observers), models.save_to, checkpoints)
+        if ended == "done" and study.scheduled.is_over:
+            return "worthwhile"
+        return "timeout" if ended == "done" and study.scheduled.out_of_time else ended
     finally:
         models.drop_beaten()
         checkpoints.close()
-
-
-def checkpoints_of(plan: Plan) -> Path:
-    """The folder of a study's checkpoints."""
-    return plan.home / "checkpoints" / plan.experiment.name
 
 
 def drive(
@@ -85,12 +84,15 @@ def drive(
     observers: Sequence[Observer],
     save_to: Callable[[TrialRecord, Score | None], SaveTo | None] = lambda trial, best: None,
     checkpoints: CheckpointsFolder | None = None,
+    beside: Callable[[TrialRecord], Sequence[TrialRecord]] = lambda record: (),
 ) -> Ending:
-    """Trains the trials of a record: a study, a confirmation or a retraining; `save_to` and `checkpoints`: see `Jobs`.
+    """Trains the trials of a record: a study, a confirmation or a retraining.
+
+    `save_to` and `checkpoints`: see `Jobs`; `beside`: see `Coordinator`.
 
     Raises:
         StudyFailed, StoreAway, Interrupted: see `run_study`.
     """
     jobs = Jobs(ready, record, save_to, checkpoints)
     objective = ready.plan.experiment.objective
-    return Coordinator(record, ready.engine, objective, budget, jobs.make, tuple(observers)).run()
+    return Coordinator(record, Groups(ready.engine), objective, budget, jobs.make, tuple(observers), beside).run()

@@ -1,20 +1,24 @@
 """Recognizes a study with nothing left to run, from its stored trials alone: without workers and without data."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hpo import models
+from hpo.config.declared import Declared
 from hpo.config.redacted import kept_experiment, kept_files
+from hpo.data.info_json import info_from_json
 from hpo.errors import HpoError
+from hpo.loop.checkpoints_folder import checkpoints_of
+from hpo.loop.definition import definition_of
 from hpo.plan.plan import Plan
 from hpo.storage.database import is_database_error
 from hpo.storage.open import open_database
 from hpo.storage.read_trials import light_trials
 from hpo.study.attributes import (
     DATA,
+    DECLARED,
     ENQUEUED,
     EXPERIMENT,
     FILES,
@@ -22,11 +26,15 @@ from hpo.study.attributes import (
     IDENTITY,
     JOB,
 )
+from hpo.study.definition import Definition
 from hpo.study.next_configuration import first_trials, next_enqueued
 from hpo.study.record import TrialRecord, best_trial
 from hpo.study.retries import to_run_again
+from hpo.study.scheduled import would_go_on
 from hpo.study.stored_trial import READ, own_trials, records_of
+from hpo.system.home import expanded
 from hpo.text.credentials import hidden_in
+from hpo.training.checkpoint_file import found_in
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,8 +89,8 @@ def print_finished(console: "Console | None", plan: Plan, over: Finished) -> Non
     console.print(f"Study {plan.experiment.name} is finished: {why}.", soft_wrap=True, markup=False)
 
 
-def log_what_is_missing(plan: Plan, over: Finished, console: "Console | None") -> None:
-    """Logs to MLflow what a killed run did not log; every run of a study does this."""
+def log_what_is_missing(plan: Plan, over: Finished, console: "Console | None") -> int:
+    """Logs to MLflow what a killed run did not log; every run does this. Returns how many runs still wait."""
     from hpo.data.info_json import info_from_json
     from hpo.loop.mlflow_observer import tracked
     from hpo.loop.progress import Progress
@@ -91,9 +99,10 @@ def log_what_is_missing(plan: Plan, over: Finished, console: "Console | None") -
     progress = Progress(console, plan.experiment.objective, plan.trials, None)
     with (
         sole_coordinator(plan.storage, plan.experiment.name, progress.warn),
-        tracked(plan, info_from_json(over.data), True, progress),
+        tracked(plan, info_from_json(over.data), True, progress) as log,
     ):
         pass
+    return log.waiting
 
 
 def _finished(plan: Plan) -> Finished | None:
@@ -109,11 +118,15 @@ def _finished(plan: Plan) -> Finished | None:
     mine, spec = own_trials(trials), plan.experiment.study
     records = records_of(mine)
     waits = len(records) < len(mine) or any(record.state == "running" for record in records)
-    listed = next_enqueued(spec.enqueue, mine, ())
-    if waits or not records or listed is not None or any(to_run_again(mine, spec.retries)):
+    listed = next_enqueued(spec.enqueue, [one.user_attrs[ENQUEUED] for one in mine if ENQUEUED in one.user_attrs])
+    if waits or not records or listed is not None or to_run_again(mine, spec.retries):
         return None
     ended = _ending(plan, records, len(first_trials(mine)))
     if ended is None or _changed_since(plan, records):
+        return None
+    left = found_in(checkpoints_of(plan)) if ended != "target" else ()
+    if left and would_go_on(spec, _definition(plan, known), mine, left):
+        # The last run ended, at its deadline, before these trials went on.
         return None
     return Finished(ended, records, len(first_trials(mine)), known[DATA])
 
@@ -151,6 +164,12 @@ def _ending(plan: Plan, records: Sequence[TrialRecord], count: int) -> "Ending |
     return "done" if study.sampler.name == "grid" and plan.trials is None else "exhausted"
 
 
+def _definition(plan: Plan, known: Mapping[str, Any]) -> Definition:
+    """The definition of the stored study, with the parameters that its model has declared."""
+    found = definition_of(plan, info_from_json(known[DATA]))
+    return replace(found, declared=Declared(known[DECLARED])) if DECLARED in known else found
+
+
 def _changed_since(plan: Plan, records: Sequence[TrialRecord]) -> bool:
     """Whether the data may have changed since the trials: a function makes them, or files were modified since."""
     spec = plan.experiment.dataset
@@ -159,7 +178,12 @@ def _changed_since(plan: Plan, records: Sequence[TrialRecord]) -> bool:
     if spec.path is None:
         return False
     began = min((record.started.timestamp() for record in records if record.started), default=0.0)
-    found = [place for folder in plan.folders if (place := folder / Path(spec.path).expanduser()).exists()]
+    found = [place for folder in plan.folders if (place := folder / expanded(spec.path)).exists()]
     files = [file for place in found for file in ([place] if place.is_file() else [place, *place.rglob("*")])]
-    touched = (max(file.stat().st_mtime, file.stat().st_ctime) for file in files[:_MOST_FILES])
-    return not files or len(files) > _MOST_FILES or max(touched) >= began
+    if not files or len(files) > _MOST_FILES:
+        return True
+    try:
+        return max(max(file.stat().st_mtime, file.stat().st_ctime) for file in files) >= began
+    except OSError:
+        # Such as a link to nothing. Who reads the data says so.
+        return True

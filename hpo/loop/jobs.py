@@ -22,6 +22,7 @@ from hpo.data.prepared_variants import PreparedVariants, Variants, redrawn
 from hpo.engines import Engine
 from hpo.engines.table import make_engine
 from hpo.errors import DataError, FileMistakes, HpoError, InvalidSettings
+from hpo.plan.data_arguments import data_mistake
 from hpo.plan.data_rules import wrong_in_experiment, wrong_in_space
 from hpo.plan.plan import Plan
 from hpo.plan.trainable import mistake_of, refuse_impossible
@@ -91,10 +92,7 @@ def variants_of(plan: Plan) -> Variants:
     try:
         return Variants(plan.experiment.dataset, plan.folders, _metrics(plan))
     except DataError as error:
-        spec = plan.experiment.dataset
-        source = "function" if spec.function else "path" if spec.path else "name"
-        key = error.key or ("dataset", source)
-        raise FileMistakes([plan.documents["experiment"].mistake(key, str(error))]) from None
+        raise FileMistakes([data_mistake(plan.experiment, plan.space, plan.documents, error)]) from None
 
 
 def _metrics(plan: Plan) -> list[str]:
@@ -122,8 +120,9 @@ def check_space(plan: Plan, variants: Variants) -> None:
         raise FileMistakes(found)
 
     def check(config: Mapping[str, Any]) -> None:
-        variants.check(sections(plan, config)[1])
-        models.check(plan.space.model, plan.space.settings(config), variants.base.info)
+        variants.check(spec := sections(plan, config)[1])
+        if spec.arguments == variants.spec.arguments:
+            models.check(plan.space.model, plan.space.settings(config), variants.base.info, plan.folders)
 
     refuse_impossible(plan, check)
 
@@ -253,11 +252,11 @@ def _sets_section(plan: Plan, name: str) -> bool:
     return name in plan.space.parameters and sets_section(plan.space.target(name))
 
 
-def _in_float32(job: Job) -> Job:
-    """The job without products of bfloat16: what is confirmed does not depend on them."""
-    if job.training.products is None or job.resolved is None:
+def _confirming(job: Job) -> Job:
+    """The job of one seed: what is confirmed depends neither on bfloat16 nor on several executions."""
+    training = job.training.of_one_seed()
+    if job.resolved is None or training == job.training:
         return job
-    training = job.training.model_copy(update={"products": None})
     return replace(job, training=training, resolved=replace(job.resolved, training=training.model_dump(mode="json")))
 
 
@@ -289,7 +288,7 @@ class Jobs:
             plan = replace(plan, declared=self._record.declared)
         split = trial.confirms.split if trial.confirms else None
         job = make_job(plan, trial.params, trial.seed, data.folder, self._save_to(trial, best), split)
-        job = _in_float32(job) if trial.confirms else job
+        job = _confirming(job) if trial.confirms else job
         self._folders[trial.number] = Path(job.data)
         if data.crowded:
             running = {known.number for known in self._record.trials() if known.state == "running"}

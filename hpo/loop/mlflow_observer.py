@@ -1,5 +1,6 @@
 """Logs a study to MLflow while it runs, as an observer of the coordinator."""
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -10,12 +11,15 @@ from hpo.plan.exported_file import as_yaml
 from hpo.statistics.decision import markdown
 from hpo.study.read import StudyView, confirming_runs, read_study
 from hpo.study.record import TrialRecord, best_trial, count_states
+from hpo.system.home import default_storage, default_tracking, home_folder
 from hpo.system.signals import Signalled
 from hpo.system.versions import versions
 from hpo.text.cleaning import markdown as escaped
-from hpo.text.urls import missing_database
+from hpo.text.urls import masked, missing_database
 from hpo.text.values import counts, score, settings_table
 from hpo.tracking import Ending, Status, StudyInfo, Tracker
+from hpo.tracking.answered import has_answered, note_answer
+from hpo.tracking.links import server_address
 from hpo.training.messages import EpochDone
 
 if TYPE_CHECKING:
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 # Seconds without any progress after which the tracker is given up: after the study has ended, and after a signal.
 _SECONDS = 60.0
 _LAST_SECONDS = 5.0
+# Seconds that the first trial waits for a server that has answered before.
+_FIRST_SECONDS = 10.0
 
 
 class MlflowObserver:
@@ -33,6 +39,8 @@ class MlflowObserver:
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
+        self.waiting = 0
+        """How many runs MLflow does not have yet, after the study has ended."""
 
     def trial_started(self, record: TrialRecord) -> None:
         """A trial's training begins."""
@@ -49,6 +57,9 @@ class MlflowObserver:
     def trial_paused(self, record: TrialRecord, note: str | None) -> None:
         """A trial paused."""
         self._tracker.pause_trial(record)
+
+    def engine_noted(self, note: str) -> None:
+        """Nothing is logged."""
 
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
         """Nothing is logged."""
@@ -71,23 +82,28 @@ def tracked(plan: "Plan", info: "DatasetInfo", resume: bool, reporter: Reporter)
     First it logs what earlier runs did not log, and at the end the summary and the model. However the block ends, no
     MLflow run is left running: an error ends them as failed, Ctrl-C and other signals as killed.
 
+    A server that has answered to an earlier run from this home folder may be away, even for the whole study: what is to
+    be logged is in the study's record, from which the next run or `hpo log` logs it.
+
     Raises:
-        UserError: the tracking store cannot be reached.
+        UserError: the tracking store cannot be reached and never was, or it refuses the user.
     """
     name = plan.experiment.name
     view = read_study(plan.storage, name)
     known = [*view.trials, *confirming_runs(plan.storage, name)]
     about = study_info(plan, info, view.links)
-    patient = _to_be_created(plan.tracking_uri)
+    created, known_server = _to_be_created(plan.tracking_uri), has_answered(plan.home, plan.tracking_uri)
     tracker = Tracker.open(
-        plan.tracking_uri, plan.home / "artifacts", about, resume=resume, patient=patient, warn=reporter.warn
-    )
-    if not patient:
-        tracker.ready()
+        plan.tracking_uri, plan.home / "artifacts", about, resume=resume, patient=created or known_server,
+        warn=reporter.warn,
+    )  # fmt: skip
+    if not created and tracker.ready(_FIRST_SECONDS if known_server else None):
+        note_answer(plan.home, plan.tracking_uri)
     tracker.sync(known)
+    observer = MlflowObserver(tracker)
     status: Status | None = "failed"
     try:
-        yield MlflowObserver(tracker)
+        yield observer
         status = "finished"
     except StudyBusy:
         # Another process runs the study by now, and will log how it ends.
@@ -102,9 +118,12 @@ def tracked(plan: "Plan", info: "DatasetInfo", resume: bool, reporter: Reporter)
         status = "interrupted"
         raise
     finally:
+        patience = _LAST_SECONDS if status == "interrupted" else _SECONDS
         if status is not None:
             tracker.finish(_ending(plan.storage, name, status))
-        _wait_for(tracker, reporter, _LAST_SECONDS if status == "interrupted" else _SECONDS)
+        if not _wait_for(tracker, reporter, patience):
+            observer.waiting = max(1, tracker.left)
+            reporter.warn(_what_waits(plan, observer.waiting))
 
 
 def _ending(storage: str, name: str, status: Status) -> Ending:
@@ -119,13 +138,36 @@ def _unread(status: Status) -> Ending:
     return Ending(status, f"The study ended as {status}; its record could not be read.")
 
 
-def _wait_for(tracker: Tracker, reporter: Reporter, seconds: float) -> None:
-    """Waits until everything is logged. In a notebook Ctrl-C only ends the waiting, since the study is done."""
+def _wait_for(tracker: Tracker, reporter: Reporter, seconds: float) -> bool:
+    """Waits until everything is logged, and returns whether it is.
+
+    In a notebook Ctrl-C only ends the waiting, since the study is done.
+    """
     complete = False
     with suppress(KeyboardInterrupt), reporter.logging() as left:
         complete = tracker.close(left, seconds)
-    if not complete:
-        reporter.warn("not everything was logged to MLflow; the same command, or hpo log, logs what is missing")
+    return complete
+
+
+def _what_waits(plan: "Plan", count: int) -> str:
+    """What MLflow does not have yet, and the commands that send it."""
+    runs = f"{count} run{'s wait' if count > 1 else ' waits'}"
+    return (
+        f"{runs} for the MLflow store {masked(plan.tracking_uri)}, and nothing is lost: the study's record has them.\n"
+        f"{log_command(plan)} sends them, and so does the same command."
+    )
+
+
+def log_command(plan: "Plan") -> str:
+    """The command that logs what MLflow lacks of a study; no password is in it."""
+    words = ["hpo", "log", plan.experiment.name]
+    if plan.home != home_folder():
+        words += ["--home", str(plan.home)]
+    if plan.storage != default_storage(plan.home):
+        words += ["--storage", masked(plan.storage)]
+    if plan.tracking_uri != default_tracking(plan.home):
+        words += ["--tracking-uri", server_address(plan.tracking_uri) or masked(plan.tracking_uri)]
+    return shlex.join(words)
 
 
 def _to_be_created(uri: str) -> bool:

@@ -22,6 +22,7 @@ class ModelsFolder:
     """Keeps the file of the best trial's model and deletes all others, as an observer of the coordinator.
 
     The file of a former best trial stays until the store has the better trial, which a crash would lose before that.
+    If a trial went on and failed, the file that it had saved before stays while the best trial has none.
     If the folder cannot be written, the files stay, and the study continues.
     """
 
@@ -46,12 +47,19 @@ class ModelsFolder:
         return self._folder / f"trial-{trial.number:04}.keras"
 
     def trial_started(self, record: TrialRecord) -> None:
-        """Nothing is saved yet."""
+        """The file of a trial that goes on is no longer that of a former best trial: it may save a better model."""
+        own = self._file_of(record)
+        self._beaten = [file for file in self._beaten if file != own]
+        if self._best is not None and self._best.number == record.number:
+            self._best = None
 
     def epoch_done(self, record: TrialRecord, event: EpochDone) -> None:
         """Nothing is saved yet."""
 
     def trial_paused(self, record: TrialRecord, note: str | None) -> None:
+        """Nothing is saved yet."""
+
+    def engine_noted(self, note: str) -> None:
         """Nothing is saved yet."""
 
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
@@ -64,10 +72,11 @@ class ModelsFolder:
             # A worker that died or was ended may have left a file, or a part of one, without reporting it.
             _drop(self._file_of(record))
         if best is record:
-            if self._best is not None and self._best.model_file is not None:
+            # It may be the former best itself, which went on.
+            if self._best is not None and self._best.model_file not in (None, record.model_file):
                 self._beaten.append(Path(self._best.model_file))
             self._best = record
-        elif record.model_file is not None:
+        elif record.model_file is not None and not (record.state == "failed" and _has_no_model(best)):
             _drop(Path(record.model_file))
 
     def drop_beaten(self) -> None:
@@ -79,6 +88,10 @@ class ModelsFolder:
                 self._beaten.clear()
 
 
+def _has_no_model(best: TrialRecord | None) -> bool:
+    return best is None or best.model_file is None
+
+
 def _drop(file: Path) -> None:
     """Removes a trial's model, and partial files of workers that died while they wrote it."""
     with suppress(OSError):
@@ -88,8 +101,9 @@ def _drop(file: Path) -> None:
 
 def _drop_left_behind(folder: Path, trials: Sequence[TrialRecord], best: TrialRecord | None) -> None:
     """Removes files of failed trials, including those of a killed coordinator, and models that are not the best."""
-    failed = {trial.number for trial in trials if trial.state == "failed"}
-    beaten = {Path(trial.model_file) for trial in trials if trial.model_file}
+    ended = [trial for trial in trials if not (_has_no_model(best) and trial.state == "failed" and trial.model_file)]
+    failed = {trial.number for trial in ended if trial.state == "failed"}
+    beaten = {Path(trial.model_file) for trial in ended if trial.model_file}
     beaten -= {Path(best.model_file)} if best is not None and best.model_file else set()
     with suppress(OSError):
         for file in list(folder.iterdir()):

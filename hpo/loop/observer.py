@@ -22,5 +22,8 @@ class Observer(Protocol):
         """A trial paused, with this record; `note`: why it left no checkpoint, so that it begins again if it goes on.
         Its `trial_started` follows once more if it goes on."""
 
+    def engine_noted(self, note: str) -> None:
+        """There is something to know of the workers, such as how many there are."""
+
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
         """A trial has sent no event for a long time; `limit`: its trial_timeout in seconds, after which it is ended."""

@@ -186,6 +186,10 @@ class Progress:
         """A text without control sequences and without characters that the console cannot print."""
         return printable(text, self._console.encoding)
 
+    def engine_noted(self, note: str) -> None:
+        """Shows it above the rest."""
+        self.note(self._fit(note))
+
     def trial_silent(self, record: TrialRecord, seconds: float, limit: float | None) -> None:
         """Warns of a trial that has sent no event for a long time."""
         self.warn(silent_for(record.label, seconds, limit))

@@ -1,4 +1,4 @@
-"""When a study is given up: too many configurations in a row failed for good, with the same error."""
+"""When a study is given up: a FatalError, or too many configurations in a row that failed with the same error."""
 
 from hpo.study.failure import Failure
 
@@ -28,6 +28,8 @@ class SameFailures:
 
     def fail(self, failure: Failure) -> None:
         """A configuration failed for good."""
+        if failure.reason == "fatal":
+            self.complaint = f"the code of the model ended the study: {failure.line}"
         if self._succeeded and failure.reason in _OF_CONFIGURATION:
             self._count = 0
             return

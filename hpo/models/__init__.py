@@ -1,4 +1,4 @@
-"""Models by name or import path: `mlp`, `cnn`, the user's own function, a KerasTuner HyperModel."""
+"""Models by name, such as `mlp`, or by import path: the user's own function, a KerasTuner HyperModel."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.config.experiment import TrainingSpec
 from hpo.config.section import Section
 from hpo.errors import ModelError, nearest
-from hpo.models import cnn, keras_tuner, mlp
+from hpo.models import application, cnn, conv1d, keras_tuner, mlp, rnn, text
 from hpo.models.built import Built, InvalidModel, NotApplied
 from hpo.models.discovery import discover
 from hpo.models.read_params import ReadParams
@@ -28,10 +28,11 @@ __all__ = [
     "described",
     "discover",
     "keys",
+    "notes",
     "unknown_keys",
 ]
 
-_MODULES = {"mlp": mlp, "cnn": cnn}
+_MODULES = {"mlp": mlp, "cnn": cnn, "rnn": rnn, "conv1d": conv1d, "text": text, "application": application}
 
 KNOWN: Mapping[str, str] = {name: (module.__doc__ or "").splitlines()[0] for name, module in _MODULES.items()}
 """The models that hpo knows: name -> a description of one line."""
@@ -74,7 +75,7 @@ def unknown_keys(model: str, names: Iterable[str]) -> dict[str, str]:
     }
 
 
-def check(model: str, params: Mapping[str, Any], info: "DatasetInfo") -> None:
+def check(model: str, params: Mapping[str, Any], info: "DatasetInfo", import_paths: Sequence[Path | str] = ()) -> None:
     """Checks the arguments of `build` without importing Keras. Models by import path are not checked.
 
     Raises:
@@ -83,7 +84,18 @@ def check(model: str, params: Mapping[str, Any], info: "DatasetInfo") -> None:
     """
     if keys(model) is not None:
         _check_data(model, info)
-        _MODULES[model].check(params, info)
+        _MODULES[model].check(params, info, *_folders(model, import_paths))
+
+
+def notes(model: str, configurations: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What a user should know of a model before it is built, for some of what its trials will set."""
+    say = getattr(_MODULES.get(model), "in_words", lambda _: None)
+    return list(dict.fromkeys(note for params in configurations if (note := say(params)) is not None))
+
+
+def _folders(model: str, import_paths: Sequence[Path | str]) -> tuple[Sequence[Path | str], ...]:
+    """What a known model is given beside its parameters and its data."""
+    return (import_paths,) if hasattr(_MODULES[model], "READS_FILES") else ()
 
 
 def _check_data(model: str, info: "DatasetInfo") -> None:
@@ -91,9 +103,10 @@ def _check_data(model: str, info: "DatasetInfo") -> None:
     own = "model: package.module:function names one of your own"
     if info.inputs:
         raise ModelError(f"{model} takes one input, and {info.name} has {', '.join(info.inputs)}; {own}")
-    if info.is_text:
+    if info.is_text and not hasattr(_MODULES[model], "TAKES_TEXT"):
         raise ModelError(
-            f"{model} takes numbers, and the input of {info.name} is text; {own}, with a TextVectorization"
+            f"{model} takes numbers, and the input of {info.name} is text; model: text takes it, or {own}, with a "
+            "TextVectorization"
         )
     if info.task not in ("classification", "regression", "multilabel") or info.target_shape:
         kind = f"targets of shape {info.target_shape}" if info.target_shape else f"task {info.task}"
@@ -119,7 +132,7 @@ def build(
     """
     if keys(model) is not None:
         _check_data(model, info)
-        return Built(_MODULES[model].build(params, info))
+        return Built(_MODULES[model].build(params, info, *_folders(model, import_paths)))
     found = load_object(model, import_paths)
     hypermodel = keras_tuner.hypermodel_of(model, found, info)
     if hypermodel is not None:

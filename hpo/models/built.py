@@ -41,5 +41,9 @@ class Built:
     Raises InvalidModel where it raised FailedTrialError."""
     declared: Callable[[], Declared | None] = _nothing
     """Returns the hyperparameters that `build` and `fit` declared so far; None if all of them were known before."""
+    apart: Callable[[], str | None] = _nothing
+    """Returns why the model is not what its `fit` has trained; None if it is."""
+    by: str = "fit"
+    """What returns the score, for messages: the `fit`, or the `run_trial` of a tuner."""
     reads: frozenset[str] = frozenset()
     """The keys of the configuration that the code of the model has read, and has done with what it will."""

@@ -75,7 +75,9 @@ class _Block:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
+    """What a network is made of: blocks of convolution and pooling, then dense layers."""
+
     blocks: tuple[_Block, ...]
     dense: tuple[tuple[int, Activation, Weights], ...]
     dropout: float
@@ -99,10 +101,18 @@ def build(params: Mapping[str, Any], info: "DatasetInfo") -> "keras.Model":
     """
     import keras
 
-    plan = _plan(params, info)
-    layers: list[Any] = [keras.Input(info.input_shape, name="input")]
+    return keras.Sequential(
+        [keras.Input(info.input_shape, name="input"), *layers_of(_plan(params, info), 2)], name="cnn"
+    )
+
+
+def layers_of(plan: Plan, dimensions: int) -> "list[keras.layers.Layer]":
+    """The layers after the input, of convolutions over one or two dimensions."""
+    import keras
+
+    layers: list[Any] = []
     for number, block in enumerate(plan.blocks, start=1):
-        layers += _layers(block, number)
+        layers += _layers(block, number, dimensions)
     layers.append(keras.layers.Flatten(name="flatten"))
     for number, (units, function, own_weights) in enumerate(plan.dense, start=1):
         suffix = f"_{number}" if len(plan.dense) > 1 else ""
@@ -111,39 +121,48 @@ def build(params: Mapping[str, Any], info: "DatasetInfo") -> "keras.Model":
             layers.append(keras.layers.Dropout(plan.dropout, name=f"dropout{suffix}"))
     if plan.dropout and not plan.dense:
         layers.append(keras.layers.Dropout(plan.dropout, name="dropout"))
-    return keras.Sequential([*layers, output(plan.head)], name="cnn")
+    return [*layers, output(plan.head)]
 
 
-def _layers(block: _Block, number: int) -> Iterator[Any]:
+def _layers(block: _Block, number: int, dimensions: int) -> Iterator[Any]:
     import keras
 
+    convolution = getattr(keras.layers, f"Conv{dimensions}D")
     for _ in range(block.convolutions):
-        yield keras.layers.Conv2D(block.filters, block.kernel, padding=block.padding, **weight_options(block.weights))
+        yield convolution(block.filters, block.kernel, padding=block.padding, **weight_options(block.weights))
         if block.batch_normalization:
             yield keras.layers.BatchNormalization()
         yield activate(block.activation)
     if block.pooling != "none":
-        kinds = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
-        yield kinds[block.pooling](block.pool_size, padding=block.padding)
+        pooling = getattr(keras.layers, f"{block.pooling.capitalize()}Pooling{dimensions}D")
+        yield pooling(block.pool_size, padding=block.padding)
     if block.dropout:
         yield keras.layers.Dropout(block.dropout, name=f"block_dropout_{number}")
 
 
-def _plan(params: Mapping[str, Any], info: "DatasetInfo") -> _Plan:
+def _plan(params: Mapping[str, Any], info: "DatasetInfo") -> Plan:
     if len(info.input_shape) != 3:
         raise ModelError(
             f"cnn needs images of shape (height, width, channels), and a sample of {info.name} has shape "
             f"{info.input_shape}; mlp takes any shape"
         )
+    return plan_of(params, info, info.input_shape[:2])
+
+
+def plan_of(params: Mapping[str, Any], info: "DatasetInfo", size: tuple[int, ...]) -> Plan:
+    """What the parameters make of samples of a size: (height, width), or (steps,).
+
+    Raises:
+        InvalidModel: a value is not allowed, or a kernel or pool does not fit its input.
+    """
     blocks: list[_Block] = []
-    size: tuple[int, ...] = info.input_shape[:2]
     for values in _each_block(params):
         blocks.append(_block(values))
         size = _size_after(blocks[-1], size, values)
     values = Values(params)
     units = values.wholes("dense") if isinstance(params.get("dense"), list) else (values.whole("dense", 128, low=0),)
     dense = tuple((one, activation(values), weights(values)) for one in units if one)
-    return _Plan(tuple(blocks), dense, values.share("dropout"), head(params, info))
+    return Plan(tuple(blocks), dense, values.share("dropout"), head(params, info))
 
 
 def _each_block(params: Mapping[str, Any]) -> Iterator[Values]:
@@ -202,7 +221,7 @@ def _size_after(block: _Block, size: tuple[int, ...], values: Values) -> tuple[i
 def _check_fits(what: str, length: int, key: str, size: tuple[int, ...], values: Values) -> None:
     if length > min(size):
         raise InvalidModel(
-            f"block {values.number}: {what} of {length} does not fit its input of {size[0]} x {size[1]}; "
+            f"block {values.number}: {what} of {length} does not fit its input of {' x '.join(map(str, size))}; "
             f"use padding same, a smaller {key} or fewer blocks",
             values.first_set(key, "padding", "blocks"),
         )

@@ -36,11 +36,25 @@ def discover(model: str, info: "DatasetInfo", import_paths: Sequence[Path | str]
     if ":" not in model:
         return NOTHING_DECLARED
     hypermodel = hypermodel_of(model, load_object(model, import_paths), info)
-    if hypermodel is None:
-        return NOTHING_DECLARED
+    return NOTHING_DECLARED if hypermodel is None else discovered(model, hypermodel, import_paths)
+
+
+def discovered(
+    model: str,
+    hypermodel: "keras_tuner.HyperModel",
+    import_paths: Sequence[Path | str] = (),
+    given: "keras_tuner.HyperParameters | None" = None,
+) -> Declared:
+    """The same of a HyperModel, which finds the hyperparameters that are `given` declared already.
+
+    Raises:
+        ModelError: it cannot be built at its defaults.
+    """
     from keras_tuner.errors import FailedTrialError
 
     exploration = _Exploration(model, hypermodel)
+    if given is not None:
+        exploration.found.merge(given)
     error = exploration.build({})
     if isinstance(error, ModelError):
         raise error
@@ -88,7 +102,7 @@ class _Exploration:
         import keras
 
         hp = hyperparameters(Declared(self.found.get_config()), point)
-        known, raised = len(hp.space), None
+        known, raised = len(hp.space) if self.built else 0, None
         try:
             self.hypermodel.declare_hyperparameters(hp)
             checked_model(self.model, self.hypermodel.build(hp))

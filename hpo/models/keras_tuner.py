@@ -60,7 +60,6 @@ def build(
         InvalidModel: `build` raised FailedTrialError.
         Exception: any other exception of `build`.
     """
-    from keras_tuner import HyperModel
     from keras_tuner.errors import FailedTrialError
 
     hp = hyperparameters(declared, params)
@@ -80,9 +79,18 @@ def build(
     def new_declarations() -> Declared | None:
         return Declared.from_config(model, hp.get_config()) if len(hp.space) > known else None
 
-    own_fit = type(hypermodel).fit is not HyperModel.fit
     reads = frozenset(one.name for one in hp.space)
-    return Built(network, fit if own_fit else None, new_declarations, reads)
+    # Of the code of a tuner's run_trial, which trains what it will.
+    apart = getattr(hypermodel, "why_apart", None)
+    given = {} if apart is None else {"apart": apart, "by": "run_trial"}
+    return Built(network, fit if has_own_fit(hypermodel) else None, new_declarations, reads=reads, **given)
+
+
+def has_own_fit(model: Any) -> bool:
+    """Whether the class of a model brings a `fit`, which KerasTuner's HyperModel has for those that do not."""
+    from keras_tuner import HyperModel
+
+    return getattr(type(model), "fit", HyperModel.fit) is not HyperModel.fit
 
 
 def checked_model(model: str, network: Any) -> "keras.Model":

@@ -2,10 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from hpo.models.parts import Activation, Head, Initializer, Weights
+from hpo.models.parts import Activation, Head, Initializer, Weights, steps_of
 
 if TYPE_CHECKING:
     import keras
+
+    from hpo.data.dataset import DatasetInfo
 
 
 def dense(units: int, activation: Activation, weights: Weights, name: str) -> "list[keras.layers.Layer]":
@@ -40,6 +42,15 @@ def weight_options(weights: Weights) -> dict[str, Any]:
     elif weights.l2:
         options["kernel_regularizer"] = keras.regularizers.L2(weights.l2)
     return options
+
+
+def as_steps(info: "DatasetInfo") -> list[Any]:
+    """The input, and what makes steps of it: the rows of an image, or single numbers."""
+    import keras
+
+    steps = steps_of("", info)
+    layers = [keras.Input(info.input_shape, name="input")]
+    return layers if info.input_shape == steps else [*layers, keras.layers.Reshape(steps, name="steps")]
 
 
 def output(head: Head) -> "keras.layers.Layer":

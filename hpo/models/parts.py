@@ -1,5 +1,6 @@
 """The parts that the models known to hpo have in common: activations, initial weights, penalties, the output layer."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, WithJsonSchema
 
 from hpo.config.section import Section
-from hpo.errors import nearest
+from hpo.errors import ModelError, nearest
 from hpo.models.built import InvalidModel
 from hpo.models.keras_names import ACTIVATIONS, INITIALIZERS, OF_MATRICES
 from hpo.models.values import Found, Values, is_finite
@@ -137,6 +138,18 @@ def head(params: Mapping[str, Any], info: "DatasetInfo") -> Head:
     given = weights(values)
     begin = Weights(values.boolean("output_use_bias", True), given.kernel_initializer, given.bias_initializer)
     return Head(units, name, begin)
+
+
+def steps_of(model: str, info: "DatasetInfo") -> tuple[int, int]:
+    """Samples as a sequence: its steps, along their first dimension, and the numbers of each step.
+
+    Raises:
+        ModelError: a sample is a single number.
+    """
+    if not info.input_shape:
+        raise ModelError(f"{model} needs samples of several steps, and one of {info.name} is a single number")
+    steps, *rest = info.input_shape
+    return steps, math.prod(rest)
 
 
 def _initializer(values: Values, key: str) -> Initializer | None:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from hpo import models
 from hpo.config.experiment import Experiment, Monitor, Objective, TrainingSpec
 from hpo.config.loss_parts import logged_plain_loss
-from hpo.config.metrics import CROSSENTROPY, KNOWN_METRICS, LOSSES, usual_metric
+from hpo.config.metrics import CROSSENTROPY, KNOWN_METRICS, LOSSES, METRICS_WITH_OPTIONS, usual_metric
 from hpo.config.named import by_output, choice_of
 from hpo.config.space import SearchSpace, in_section, training_with
 from hpo.config.space_file import ExaminedSpace
@@ -22,6 +22,8 @@ from hpo.config.training_rules import (
 from hpo.config.yaml_file import Document, Key
 from hpo.data import KNOWN
 from hpo.errors import Mistake, ModelError, nearest
+from hpo.system.environment import unset_variables
+from hpo.system.home import expanded
 
 _TRIED = 200
 
@@ -38,12 +40,23 @@ def experiment_mistakes(experiment: Experiment, space: ExaminedSpace, kept: bool
 
     yield from option_mistakes(experiment)
     yield from _unknown_dataset(experiment)
+    yield from _unset_variables(experiment)
     if not kept:
         yield from unused_choices(experiment.study)
         for key, metric in metrics_named(experiment):
             if metric.contradiction:
                 yield (*key, "direction"), metric.contradiction
     yield from _of_space(experiment, space)
+
+
+def _unset_variables(experiment: Experiment) -> Iterator[Wrong]:
+    addresses: tuple[Wrong, ...] = (
+        (("study", "storage"), experiment.study.storage or ""),
+        (("tracking", "uri"), experiment.tracking.uri or ""),
+    )
+    for key, address in addresses:
+        for name in unset_variables(address):
+            yield key, f"${{{name}}}: the environment variable {name} is not set"
 
 
 def space_mistakes(space: ExaminedSpace, document: Document) -> Iterator[Mistake]:
@@ -74,7 +87,7 @@ def space_mistakes(space: ExaminedSpace, document: Document) -> Iterator[Mistake
 def missing_file(experiment: Experiment, folders: Sequence[Path]) -> Iterator[Wrong]:
     """A mistake if there is no file or folder at the path of the dataset."""
     path = experiment.dataset.path
-    if path is None or any((folder / Path(path).expanduser()).exists() for folder in folders):
+    if path is None or any((folder / expanded(path)).exists() for folder in folders):
         return
     where = "" if Path(path).is_absolute() else f" in {' or '.join(map(str, folders))}"
     yield ("dataset", "path"), f"{path}: no such file or folder{where}"
@@ -163,8 +176,18 @@ def _of_space(experiment: Experiment, space: ExaminedSpace) -> Iterator[Wrong]:
     if spec.target_scaling in ("standard", "minmax") and not undoes_target_scaling("minmax", loss, None):
         rule = f"targets cannot be scaled for the loss {loss}, which is none of their differences; leave it out"
         yield ("dataset", "target_scaling"), rule
+    if experiment.training.trainings > 1 and experiment.dataset.validation.folds:
+        yield ("training", "executions"), "cannot be combined with dataset.validation.folds; leave one of them out"
+    yield from _of_phases(experiment.training, space.valid)
     for wrong in _disagreements(experiment, space):
         yield ("training", *wrong.key), wrong.message
+
+
+def _of_phases(training: TrainingSpec, space: SearchSpace) -> Iterator[Wrong]:
+    says = [name for name in space.parameters if space.target(name) == "unfreeze"]
+    if says and training.phases and ":" not in space.model:
+        rule = f"say which layers train, and so does the parameter {says[0]} of the search space; leave one of them out"
+        yield ("training", "phases"), rule
 
 
 def _names(training: TrainingSpec) -> Iterator[Wrong]:
@@ -175,9 +198,14 @@ def _names(training: TrainingSpec) -> Iterator[Wrong]:
         if loss is not None and not (named := choice_of(loss)).is_own and named.name not in LOSSES:
             yield ("training", *key), f"Keras knows no loss {named.name!r}; {nearest_few(named.name, LOSSES)}"
     for index, spec in enumerate(training.metrics):
-        if spec.kind is None and not spec.is_own and spec.name not in KNOWN_METRICS:
-            message = f"unknown metric {spec.name!r}; {nearest_few(spec.name, KNOWN_METRICS)}"
-            yield ("training", "metrics", index), message
+        if spec.kind is not None or spec.is_own or spec.name in KNOWN_METRICS:
+            continue
+        if spec.name not in METRICS_WITH_OPTIONS:
+            known = (*KNOWN_METRICS, *METRICS_WITH_OPTIONS)
+            yield ("training", "metrics", index), f"unknown metric {spec.name!r}; {nearest_few(spec.name, known)}"
+        elif not spec.model_extra:
+            rule = "needs its options, as in {name: precision_at_recall, recall: 0.5}"
+            yield ("training", "metrics", index), f"{spec.name} {rule}"
 
 
 def _declares(space: ExaminedSpace) -> bool:

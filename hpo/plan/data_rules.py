@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hpo import models
 from hpo.config.class_weight import class_weight_mistakes
+from hpo.config.engines import ENGINES
 from hpo.config.experiment import Experiment
-from hpo.config.metrics import needs_classes
+from hpo.config.metrics import CROSSENTROPY, needs_classes
 from hpo.config.named import by_output, choice_of
 from hpo.config.space import CategoricalParameter, SearchSpace, in_section
 from hpo.config.training_rules import plain_name
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 Labels = Literal["one-hot labels", "class numbers"]
 _OF_ONE_HOT = ("categorical_accuracy", "top_k_categorical_accuracy", "categorical_crossentropy")
 """Metrics of Keras's that take one-hot labels; those of class numbers are called sparse_."""
+_OF_CLASS_NUMBERS = {"acc", "accuracy", CROSSENTROPY, *(plain_name(f"sparse_{name}") for name in _OF_ONE_HOT)}
+"""The only metrics of Keras's and of hpo's own that take class numbers beside one output for each class. The others
+compare labels and outputs number by number."""
+_WITHIN_A_SAMPLE = ("pearsoncorrelation", "concordancecorrelation")
+"""Metrics of Keras's that compare the outputs of one sample with each other, unless they are given an axis."""
 
 
 def wrong_in_experiment(experiment: Experiment, space: SearchSpace, dataset: "Dataset") -> Iterator[Wrong]:
@@ -27,8 +33,12 @@ def wrong_in_experiment(experiment: Experiment, space: SearchSpace, dataset: "Da
     yield from metric_mistakes(experiment, space, info.task)
     labels = _labels(experiment, space, info)
     for index, spec in enumerate(experiment.training.metrics):
-        if message := _unsuited(spec, info) or _of_other_labels(spec, labels):
+        if message := _unsuited(spec, info) or _lacks_an_option(spec, info) or _of_other_labels(spec, labels):
             yield ("training", "metrics", index), message
+    if info.window is not None and not ENGINES[experiment.engine.name].counts_cores:
+        rule = f"{experiment.engine.name} holds the data in the memory of its machines, and the images take more than"
+        limit = f"dataset.memory_limit, {info.memory_limit:.3g} GB"
+        yield ("engine", "name"), f"{rule} {limit}; raise that, or train with engine: local"
     for key, message in class_weight_mistakes(experiment.training.class_weight, info.class_labels).items():
         yield ("training", "class_weight", *([key] if key else [])), message
     ranked = {f"val_{spec.logged}" for spec in experiment.training.whole_metrics if spec.needs_all_classes}
@@ -59,6 +69,16 @@ def _unsuited(spec: MetricSpec, info: "DatasetInfo") -> str | None:
         return f"only regression has {spec.name}, and the task is classification"
     if (option := spec.needs_two_classes) and info.classes != 2:
         return f"{spec.name}: {option} {getattr(spec, option)} needs two classes, and the data have {info.classes}"
+    return None
+
+
+def _lacks_an_option(spec: MetricSpec, info: "DatasetInfo") -> str | None:
+    """Why a metric of Keras's would be no number without an option; None where it is one."""
+    if plain_name(spec.name) in _WITHIN_A_SAMPLE and info.outputs == 1 and "axis" not in spec.options:
+        over = f"{{name: {spec.name}, axis: 0}} is taken over the samples of each batch"
+        return f"{spec.name} compares the outputs of one sample with each other, and the data have one; {over}"
+    if plain_name(spec.name) == "fbetascore" and info.outputs > 1 and spec.average is None:
+        return f"{spec.name} is a figure for each class; {{name: {spec.name}, average: macro}} is their mean"
     return None
 
 
@@ -94,7 +114,14 @@ def _of_other_labels(spec: MetricSpec, labels: Labels | None) -> str | None:
         ):
             if spec.kind is None and labels not in (None, takes) and plain_name(spec.name) == plain_name(name):
                 return f"{spec.name} takes {takes}, and the loss takes {labels}; {instead} is the same figure"
+    if labels == "class numbers" and _is_of_keras(spec) and plain_name(spec.name) not in _OF_CLASS_NUMBERS:
+        rule = "compares labels and outputs number by number, and the loss takes class numbers"
+        return f"{spec.name} {rule}; with loss: categorical_crossentropy labels are rows of numbers, too"
     return None
+
+
+def _is_of_keras(spec: MetricSpec) -> bool:
+    return spec.kind is None and not spec.is_own
 
 
 def _classes_not_validated(dataset: "Dataset") -> list[str]:

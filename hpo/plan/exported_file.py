@@ -18,7 +18,7 @@ from hpo.study.read import StudyView
 from hpo.study.record import TrialRecord
 from hpo.system.whole_files import replaced
 
-_STOPPED = ("pruner", "deadline", "target", "interrupt")
+_STOPPED = ("pruner", "deadline", "target", "interrupt", "paused")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ class Exported:
 def document(view: StudyView, trial: TrialRecord) -> dict[str, Any]:
     """A trial as JSON values: parameters, experiment, scores, versions, data digest, and what confirming it said."""
     scores: dict[str, Any] = {view.objective.metric: trial.value, "best_epoch": trial.best_epoch}
-    scores |= {"epochs": trial.epochs, "ended_by": trial.ended_by, "test": dict(trial.test)}
+    ended_by = "paused" if trial.paused else trial.ended_by
+    scores |= {"epochs": trial.epochs, "ended_by": ended_by, "test": dict(trial.test)}
     content = {
         "study": view.name,
         "trial": trial.number,

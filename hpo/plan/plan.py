@@ -18,6 +18,8 @@ from hpo.config.space_file import ExaminedSpace, examine_space
 from hpo.config.yaml_file import Document, examine_yaml, read_yaml, to_yaml
 from hpo.errors import FileMistakes, Mistake
 from hpo.plan.consistency import experiment_mistakes, missing_file, space_mistakes
+from hpo.plan.data_arguments import with_first_arguments
+from hpo.system.environment import resolved
 from hpo.system.home import default_storage, default_tracking, home_folder
 from hpo.text.credentials import hidden
 
@@ -65,12 +67,12 @@ class Plan:
     @property
     def storage(self) -> str:
         """SQLAlchemy URL of Optuna's database."""
-        return self.experiment.study.storage or default_storage(self.home)
+        return resolved(self.experiment.study.storage or default_storage(self.home))
 
     @property
     def tracking_uri(self) -> str:
         """MLflow tracking URI."""
-        return self.experiment.tracking.uri or default_tracking(self.home)
+        return resolved(self.experiment.tracking.uri or default_tracking(self.home))
 
 
 def load_plan(
@@ -121,6 +123,7 @@ def load_plan(
         raise FileMistakes(_reported_once(mistakes))
     files = {"experiment": kept_text(text, overrides), "search_space": hidden(space_text)}
     documents = {"experiment": document, "search_space": space_document or document}
+    experiment = with_first_arguments(experiment, space.valid)
     return Plan(experiment, space.valid, files, folders, home_folder(home), documents)
 
 

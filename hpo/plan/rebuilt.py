@@ -48,8 +48,14 @@ def plan_of(
 
 
 def _as_set(experiment: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The experiment without an optimizer that is the default: a model may come compiled with another one."""
+    """The experiment without an optimizer that is the default, and without the sum of the phases' epochs.
+
+    A model may come compiled with another optimizer, and a search space may change the epochs of a phase.
+    """
     training = experiment.get("training")
-    if not isinstance(training, Mapping) or training.get("optimizer") != TrainingSpec().optimizer:
+    if not isinstance(training, Mapping):
         return experiment
-    return {**experiment, "training": {key: value for key, value in training.items() if key != "optimizer"}}
+    left_out = {"optimizer"} if training.get("optimizer") == TrainingSpec().optimizer else set()
+    if training.get("phases"):
+        left_out.add("epochs")
+    return {**experiment, "training": {key: value for key, value in training.items() if key not in left_out}}

@@ -12,7 +12,7 @@ from hpo.config.docstrings import KeyText, parse_docstring
 from hpo.errors import NotFound, nearest
 
 _FILE = Path(__file__).parent / "schemas" / "experiment.schema.json"
-_MODELS = ("mlp", "cnn")
+_MODELS = ("mlp", "cnn", "rnn", "conv1d", "text", "application")
 ANY = "NAME"
 """The placeholder in a path for a name that the user chooses."""
 # For examples: names that a user might choose, and further keys without which an example would make no sense.
@@ -20,6 +20,8 @@ _NAMES = {"extra_tests": "shifted", "when": "depth"}
 _PARAMETERS = {"int": "width", "float": "dropout", "categorical": "activation", "boolean": "constant_input"}
 _BESIDE = {
     "dataset.target": {"path": "houses.csv"},
+    "dataset.text": {"path": "reviews.csv", "target": "stars"},
+    "dataset.series": {"path": "weather.csv", "target": "temperature"},
     "dataset.steps_per_epoch": {"function": "mydata:batches"},
     "training.metrics.threshold": {"name": "f1_score"},
 }

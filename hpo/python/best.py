@@ -8,8 +8,11 @@ from hpo.errors import HpoError, UserError
 from hpo.study.record import TrialRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
+    from hpo.data.dataset import Array, DatasetInfo
     from hpo.study.read import StudyView
 
 
@@ -44,17 +47,16 @@ class Best(TrialRecord):
         Raises:
             UserError: the inputs are not what the model was trained on.
         """
-        from hpo.export.predict import predict
+        from hpo.export.predict import info_of, predict
+        from hpo.python.given_samples import given_samples
         from hpo.system.scratch import scratch_folder
 
         with scratch_folder() as folder:
-            source = Path(inputs) if isinstance(inputs, str | Path) else _as_file(inputs, folder)
-            return predict(str(self._file(folder)), source).table
+            file = self._file(folder)
+            return predict(str(file), given_samples(inputs, info_of(file), folder)).table
 
     def predictions(self, part: str = "validation") -> "pd.DataFrame":
         """Its predictions for a part of its data; see `Study.predictions`."""
-        import numpy as np
-
         from hpo.report.plotly_json import Missing
         from hpo.report.predictions import data_of
 
@@ -66,22 +68,12 @@ class Best(TrialRecord):
         if dataset.stream is not None or dataset.batches is not None:
             raise UserError("predictions: of a pipeline, take study.best.model().predict(pipeline)")
         samples = dataset.part(part)
-        from hpo.export.predict import as_table
+        from hpo.export.predict import put_first, table_of
         from hpo.system.scratch import scratch_folder
-        from hpo.training.predict import predict
 
         with scratch_folder() as folder:
-            outputs = predict(self._file(folder), samples.x)
-        table, labels = as_table(outputs, dataset.info), dataset.info.class_labels
-        y = np.asarray(samples.y)
-        if dataset.info.classes is not None:
-            from hpo.data.dataset import class_numbers
-
-            table.insert(0, "true", [labels[number] for number in class_numbers(y)])
-            return table
-        y = y.reshape(len(y), -1)
-        for place in range(y.shape[1]):
-            table.insert(place, "true" if y.shape[1] == 1 else f"true_{place}", y[:, place])
+            table = table_of(self._file(folder), samples.x, dataset.info)
+        put_first(table, _true(samples.y, dataset.info))
         return table
 
     def _file(self, folder: Path) -> Path:
@@ -107,25 +99,23 @@ def best_of(view: "StudyView", record: TrialRecord) -> Best:
     return Best(**{one.name: getattr(record, one.name) for one in fields(record)}, view=view)
 
 
+def _true(y: Any, info: "DatasetInfo") -> "Iterator[tuple[str, Array | list[str]]]":
+    """The columns of the true values: their names and what they hold."""
+    from hpo.data.dataset import class_numbers
+    from hpo.data.several import Several
+
+    if isinstance(y, Several):
+        for target, values in y.arrays.items():
+            yield from ((f"{target}_{name}", one) for name, one in _true(values, info.of_target(target)))
+    elif y is not None and info.classes is not None and not info.target_shape:
+        yield "true", [info.class_labels[number] for number in class_numbers(y)]
+    elif y is not None:
+        y = y.reshape(len(y), -1)
+        yield from ((f"true_{place}" if y.shape[1] > 1 else "true", y[:, place]) for place in range(y.shape[1]))
+
+
 def _no_such_part(part: str) -> UserError:
     if part == "test":
         why = "are not shown: whoever changes a model because of its mistakes there tunes it on the test part"
         return UserError(f"part: predictions for the test part {why}; take validation")
     return UserError(f"part: must be validation or training, got {part!r}")
-
-
-def _as_file(inputs: Any, folder: Path) -> Path:
-    """Inputs as a file that `hpo predict` reads."""
-    import numpy as np
-
-    if hasattr(inputs, "to_parquet") and hasattr(inputs, "columns"):
-        inputs.reset_index(drop=True).to_parquet(folder / "inputs.parquet", index=False)
-        return folder / "inputs.parquet"
-    try:
-        array = np.asarray(inputs)
-    except ValueError as error:
-        raise UserError(f"inputs: must be an array or a DataFrame: {error}") from None
-    if array.dtype.kind not in "buif":
-        raise UserError(f"inputs: must be an array of numbers, a DataFrame or a file, got {type(inputs).__name__}")
-    np.save(folder / "inputs.npy", array)
-    return folder / "inputs.npy"

@@ -33,8 +33,11 @@ def is_users(module: str) -> bool:
     if module == "__main__":
         return True
     file = getattr(sys.modules.get(module), "__file__", None)
-    if file is None:
-        return False
+    return file is not None and is_users_file(file)
+
+
+def is_users_file(file: str) -> bool:
+    """Whether a module's file is the user's own."""
     path = Path(file).resolve()
     return not any(path.is_relative_to(folder) for folder in (*_LIBRARIES, _HERE)) and "site-packages" not in path.parts
 

@@ -45,7 +45,7 @@ def write_files(view: "StudyView", path: Path, home: Path) -> list[Path]:
     folder, written = folder_of(home, view.name), [path]
     for module in _modules(text):
         source, kept = view.files.get("code", ""), folder / f"{module}.py"
-        of_data = f"{module}:data" in text
+        of_data = re.search(rf"\bfunction: ['\"]?{module}:", text) is not None
         if source and not of_data and not _UNWRITABLE.search(source):
             target = path.with_name(f"{module}.py")
             docstring = f'"""The code of study {view.name}, as it was given to hpo.tune."""'
@@ -60,4 +60,4 @@ def write_files(view: "StudyView", path: Path, home: Path) -> list[Path]:
 
 def _modules(text: str) -> list[str]:
     """The modules that were made of what Python gave, of an experiment's text."""
-    return list(dict.fromkeys(re.findall(r"\b(\w+_[0-9a-f]{10}):(?:build|data|callback_\d+)\b", text)))
+    return list(dict.fromkeys(re.findall(r"\b(\w+_[0-9a-f]{10}):[^\W\d]", text)))

@@ -9,6 +9,7 @@ from hpo.errors import UserError
 from hpo.plan.plan import Plan, load_plan
 from hpo.python.given_data import Parts, Source, source_of_data
 from hpo.python.keep import Given, folder_of, keep_code
+from hpo.python.of_main import with_main_kept
 from hpo.python.space import Space, space_of
 from hpo.system.home import home_folder
 
@@ -40,12 +41,12 @@ def plan_of_given(wanted: Wanted, home: str | Path | None) -> Plan:
     source = source_of_data(wanted.data, folder)
     kept = {**objects, **source.functions}
     if not kept and not source.files:
-        return load_plan(_completed(wanted, source, objects, ""), home=home)
+        return with_main_kept(load_plan(_completed(wanted, source, objects, ""), home=home))
     anew = frozenset(one for one in objects if one.startswith("callback_") and not callable(objects[one]))
     module, code = keep_code(folder, name, Given(objects, source.functions, anew), source.files)
     experiment = _completed(wanted, source, objects, module)
     plan = load_plan(experiment, home=home, folders=(folder, *map(Path, code.folders)))
-    return replace(plan, files={**plan.files, "code": code.text()} if objects else plan.files)
+    return with_main_kept(replace(plan, files={**plan.files, "code": code.text()} if objects else plan.files))
 
 
 def _objects(wanted: Wanted) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from hpo.data.known import KNOWN
 from hpo.data.python_objects import in_words, plain_array
 from hpo.errors import DataError
 from hpo.python.keep import keep_object, write_private
@@ -42,7 +43,7 @@ class Parts:
     data: Any
     test: Any = None
     validation: Any = None
-    target: str | None = None
+    target: str | Sequence[str] | None = None
 
 
 def source_of_data(parts: Parts, folder: Path) -> Source:
@@ -51,10 +52,12 @@ def source_of_data(parts: Parts, folder: Path) -> Source:
     Raises:
         DataError: they are of no kind that can be trained on; the message says what is.
     """
-    data, target = parts.data, {} if parts.target is None else {"target": parts.target}
+    data, target = parts.data, {} if parts.target is None else {"target": plain(parts.target)}
     if isinstance(data, str | Path):
         _alone(parts, f"{data} brings its own parts, or is divided")
-        return Source({"name": str(data), **target})
+        # A file or folder beside the caller; what is written like a dataset's name is one.
+        is_path = isinstance(data, Path) or (data not in KNOWN and Path(data).exists())
+        return Source({"path" if is_path else "name": str(data), **target})
     if isinstance(data, Mapping) and _SOURCES & data.keys():
         _alone(parts, "a dataset section brings its own parts, or is divided")
         return Source({**plain(data), **target})
@@ -173,6 +176,16 @@ def _gathered(place: str, dataset: Any) -> tuple[Any, ...]:
         raise DataError(f"{place}: samples of the tf.data.Dataset differ in shape: {error}; pad them") from None
 
 
+def batch_size_of(dataset: Any) -> int | None:
+    """How many samples the first batch of a pipeline has; None for what is no pipeline of batches."""
+    from hpo.data.function import is_batched
+
+    if not hasattr(dataset, "element_spec") or not is_batched(dataset):
+        return None
+    first = next(iter(dataset.take(1).as_numpy_iterator()), None)
+    return None if first is None else len(_leaves(first)[0])
+
+
 def drawn_at_random(parts: Parts) -> bool:
     """Whether a part is a pipeline that shuffles or changes its samples at random, and may differ at each call."""
     inside = parts.data.values() if isinstance(parts.data, Mapping) else (parts.data,)
@@ -205,7 +218,7 @@ def _frame(parts: Parts) -> _Frame | None:
     data = parts.data
     if isinstance(data, tuple | list) and len(data) == 2 and _is_frame(data[0]):
         inputs, y = data
-        name = str(getattr(y, "name", None) or parts.target or "target")
+        name = str(getattr(y, "name", None) or (parts.target if isinstance(parts.target, str) else "target"))
         if getattr(y, "ndim", 1) != 1:
             raise DataError("data: of (DataFrame, y), y must be one column")
         if name in map(str, inputs.columns):
@@ -217,10 +230,11 @@ def _frame(parts: Parts) -> _Frame | None:
         return None
     _alone(parts, "a DataFrame is divided by hpo (see the keys test and validation of dataset)")
     columns = [str(name) for name in data.columns]
-    if parts.target not in columns:
+    wanted = [parts.target] if isinstance(parts.target, str) else list(parts.target or ())
+    if not wanted or any(name not in columns for name in wanted):
         got = "nothing" if parts.target is None else repr(parts.target)
         raise DataError(f"target: must name the column to predict, got {got}; columns: {', '.join(columns[:30])}")
-    return _Frame(data.set_axis(columns, axis=1), {"target": parts.target})
+    return _Frame(data.set_axis(columns, axis=1), {"target": plain(parts.target)})
 
 
 def _is_frame(one: Any) -> bool:

@@ -1,16 +1,20 @@
-"""What `hpo.keras_tuner` needs of KerasTuner's code: data, hyperparameters, and models that are compiled once more."""
+"""What `hpo.keras_tuner` needs of KerasTuner's code: data, hyperparameters, objectives, and what it prints."""
 
+import copy
 import math
+import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from keras_tuner import HyperModel, HyperParameters, Objective
-from keras_tuner.errors import FailedTrialError
+from keras_tuner import HyperParameters, Objective
+from keras_tuner.engine.trial import Trial
 
 from hpo.config.declared import Declared
 from hpo.errors import UserError
 from hpo.python.given_data import Parts
+from hpo.python.tuned_model import NONE_NAMED, Compiled, Rules
 
 if TYPE_CHECKING:
     from hpo.python.study import Study
@@ -21,7 +25,33 @@ INSTEAD: Mapping[str, str] = {
     "distribution_strategy": "trials are spread over processes by hpo; set their number with workers=",
     "logger": "every trial is logged to MLflow; hpo ui shows it",
     "tuner_id": "one process runs a study; its workers share nothing",
+    "oracle": "subclass RandomSearch, BayesianOptimization, Hyperband or GridSearch instead, and give it what the "
+    "oracle has: objective, max_trials, seed",
 }
+NAMES: Mapping[str, str] = {
+    "name": "project_name",
+    "study.trials": "max_trials",
+    "study.seed": "seed",
+    "study.retries": "max_retries_per_trial",
+    "training.epochs": "epochs",
+    "training.batch_size": "batch_size",
+    "training.class_weight": "class_weight",
+    "training.executions": "executions_per_trial",
+    "engine.workers": "workers",
+}
+"""Key of an experiment -> the argument that sets it."""
+HOOKS = ("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end")
+NEVER_CALLED: Mapping[str, str] = {
+    "on_search_begin": "put its code before the call of search",
+    "on_search_end": "put its code after the call of search",
+    "pre_create_trial": "hpo proposes the next trials; leave it out",
+    "on_trial_begin": "put its code at the beginning of run_trial",
+    "on_trial_end": "put its code at the end of run_trial, or go through tuner.study.trials after the search",
+    "save_model": "hpo saves the best model; to save others, do so in run_trial under a name of your own",
+    "load_model": "tuner.study.trial(3).model() is the model of trial 3",
+    "_build_and_fit_model": "have a run_trial instead",
+}
+"""What KerasTuner calls of a subclass and hpo does not: name -> what to do instead."""
 CONSECUTIVE = 3
 GIVEN_UP = (
     f"a search ends after {CONSECUTIVE} configurations in a row that failed with the same error, and other failures "
@@ -30,77 +60,54 @@ GIVEN_UP = (
 NOT_OF_FIT = "is no argument of search that hpo can use; give arrays or a finite tf.data.Dataset, batch_size and epochs"
 
 
-class Compiled(HyperModel):  # type: ignore[misc] # KerasTuner has no types
-    """A model that is compiled once more, and refused where it is too large, as KerasTuner's tuners do."""
-
-    def __init__(self, inner: Any, size: int | None, optimizer: Any, loss: Any, metrics: Any) -> None:
-        super().__init__()
-        self.inner, self.size = inner, size
-        self.given = {"optimizer": optimizer, "loss": loss, "metrics": metrics}
-
-    def build(self, hp: HyperParameters) -> Any:
-        """Builds the model, and compiles it with what was given."""
-        import keras
-
-        model = getattr(self.inner, "build", self.inner)(hp)
-        given = {name: one for name, one in self.given.items() if one is not None}
-        if given:
-            known = {"optimizer": model.optimizer, "loss": model.loss} if model.compiled else {}
-            optimizer = given.get("optimizer")
-            if isinstance(optimizer, keras.optimizers.Optimizer):
-                given["optimizer"] = type(optimizer).from_config(optimizer.get_config())
-            model.compile(**{**known, **given})
-        if self.size is not None and model.built and model.count_params() > self.size:
-            raise FailedTrialError(f"the model has {model.count_params()} parameters, more than {self.size}")
-        return model
-
-
 ENDLESS = 10_000
 """The most epochs of a fit that counts them itself."""
 
 
 @dataclass(frozen=True)
-class Fitting:
-    """How a HyperModel's own fit is called."""
+class Found:
+    """What is known of a search, as KerasTuner's oracle has it."""
 
-    logged: str | None
-    """The name under which it logs the objective, if that has no `val_`."""
-    by_epochs: bool
-    """Whether it is given the number of epochs."""
+    study: "Study"
+    ranked: "Sequence[TrialRecord]"
+    best: Callable[[int], Sequence[HyperParameters]]
+    get_space: Callable[[], HyperParameters]
 
+    @property
+    def objective(self) -> Objective:
+        """The objective of the study, under the name that hpo knows it by."""
+        goal = self.study.objective
+        return Objective(goal.metric, str(goal.direction).removesuffix("imize"))
 
-class CompiledWithFit(Compiled):
-    """The same of a HyperModel with a fit of its own, which may log the objective by a name without `val_`."""
+    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
+        """The best trials, best first, with their hyperparameters, score and best step."""
+        found = []
+        for record, hp in zip(self.ranked, self.best(num_trials), strict=False):
+            trial = Trial(hp, f"{record.number:04d}", "COMPLETED")
+            trial.score, trial.best_step = record.value, (record.best_epoch or 1) - 1
+            found.append(trial)
+        return found
 
-    def __init__(self, *arguments: Any, how: Fitting) -> None:
-        super().__init__(*arguments)
-        self.how = how
-
-    def fit(self, hp: HyperParameters, model: Any, *args: Any, **kwargs: Any) -> Any:
-        """Trains as the HyperModel does."""
-        if self.how.logged is not None:
-            for callback in kwargs.get("callbacks") or ():
-                callback.on_epoch_end = _also_as_val(callback.on_epoch_end, self.how.logged)
-        if not self.how.by_epochs:
-            kwargs.pop("epochs", None)
-        return self.inner.fit(hp, model, *args, **kwargs)
-
-
-def _also_as_val(told: Callable[..., Any], name: str) -> Callable[..., Any]:
-    def on_epoch_end(epoch: int, logs: Mapping[str, Any] | None = None) -> Any:
-        logs = dict(logs or {})
-        return told(epoch, {**logs, f"val_{name}": logs[name]} if name in logs else logs)
-
-    return on_epoch_end
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"oracle.{name}: is KerasTuner's own and not here: run_trial returns what it would report")
 
 
-def grid_of_floats(space: HyperParameters) -> dict[str, Any]:
-    """Ten values for each number without a step, as KerasTuner's grid takes them: name -> parameter."""
-    return {
-        one.name: {"type": "categorical", "choices": [one.prob_to_value(part / 9) for part in range(10)]}
-        for one in space.space
-        if type(one).__name__ == "Float" and one.step is None and not one.conditions
-    }
+def grid_of_numbers(declared: Declared) -> dict[str, Any]:
+    """The numbers whose values in KerasTuner's grid are not those of a grid of hpo: name -> parameter.
+
+    KerasTuner takes the default, which need be none of the steps, and then ten values where there are no steps.
+    """
+    entries, names = [], set()
+    known = HyperParameters.from_config(copy.deepcopy(dict(declared.config)))
+    for one, entry in zip(known.space, declared.config["space"], strict=True):
+        entries.append(entry)
+        values = sorted(one.values) if entry["class_name"] in {"Int", "Float"} else []
+        if values and (one.step is None or not any(math.isclose(one.default, value) for value in values)):
+            config = {"values": [one.default, *values], "conditions": entry["config"].get("conditions")}
+            entries[-1] = {"class_name": "Choice", "config": {"name": one.name, **config}}
+            names.add(one.name)
+    parameters = parameters_of(Declared({"space": entries, "values": {}}))
+    return {key: one for key, one in parameters.items() if one.get("sets", key) in names}
 
 
 def print_space(space: HyperParameters, extended: bool) -> None:
@@ -126,11 +133,38 @@ def print_results(study: "Study", best: "Sequence[TrialRecord]", number: int) ->
         print(f"Score: {trial.value}")
 
 
-def parameter_of(one: Any) -> Any:
-    """A hyperparameter of KerasTuner as one of a search space."""
-    config = {"class_name": type(one).__name__, "config": {**one.get_config(), "conditions": []}}
-    (found,) = Declared({"space": [config], "values": {}}).space("given:model").parameters.values()
-    return found.model_dump(mode="json", exclude_defaults=True) | {"type": found.type}
+def parameters_of(given: Declared) -> dict[str, Any]:
+    """Hyperparameters of KerasTuner as parameters of a search space, with their conditions."""
+    space = given.space("given:model")
+    return {
+        name: one.model_dump(mode="json", exclude_defaults=True) | {"type": one.type}
+        for name, one in space.parameters.items()
+    }
+
+
+def default_space(hypermodel: Any, given: HyperParameters | None) -> HyperParameters:
+    """What a model declares at its defaults, with what was given."""
+    space = HyperParameters()
+    if given is not None:
+        space.merge(given)
+    if hypermodel is not None:
+        model = Compiled(hypermodel, Rules())
+        model.declare_hyperparameters(space)
+        model.build(space)
+    return space
+
+
+def forget(folder: Any, study: str) -> None:
+    """Deletes a study and what it keeps. `folder`: its home; None for the usual one."""
+    from hpo.storage.lock import sole_coordinator
+    from hpo.study.open import delete_study
+    from hpo.system.home import default_storage, home_folder
+
+    home = home_folder(folder)
+    with sole_coordinator(default_storage(home), study):
+        delete_study(default_storage(home), study)
+    for kept in ("models", "checkpoints", "code"):
+        shutil.rmtree(home / kept / study, ignore_errors=True)
 
 
 def parts_of_fit(x: Any, y: Any, weights: Any, validation: Any, share: float) -> Parts:
@@ -166,11 +200,49 @@ def as_in_keras(part: Any) -> Any:
     return (x.astype("float32") if getattr(x, "dtype", None) == np.uint8 and x.ndim == 3 else x, *others)
 
 
-def say_how_to_repeat(executions: int) -> None:
-    """Prints how to train the best configurations again, where each was wanted more than once."""
-    if executions > 1:
-        again = f"study.confirm(seeds={executions})"
-        print(f"executions_per_trial: each configuration trains once; tuner.{again} trains the best ones again")
+def stand_in() -> Parts:
+    """Data for a run_trial that has its own: nothing looks at them."""
+    import numpy as np
+
+    part = (np.zeros((2, 1), np.float32), np.zeros(2, np.float32))
+    return Parts(part, test=part, validation=part)
+
+
+def looked_at(args: Sequence[Any], kwargs: Mapping[str, Any], test: Any) -> Parts:
+    """The data for the test of a model that a run_trial trains: those that `search` hands on, if hpo knows them."""
+    names = dict(zip(("x", "y"), args, strict=False)) | dict(kwargs)
+    x, y, validation = (names.get(name) for name in ("x", "y", "validation_data"))
+    try:
+        parts = parts_of_fit(x, y, None, validation, names.get("validation_split") or 0.0)
+    except (UserError, TypeError):
+        return stand_in()
+    return replace(parts, test=as_in_keras(test) if test is not None else parts.validation)
+
+
+def in_own_names(mistakes: str) -> str:
+    """Mistakes in the keys of an experiment, as mistakes in the arguments of a tuner that set them."""
+    return re.sub(r"^experiment: ([\w.]+):", lambda key: f"{NAMES.get(key[1], key[1])}:", mistakes, flags=re.MULTILINE)
+
+
+def refuse_pipelines(args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Refuses arguments of `run_trial` that no other process can get.
+
+    Raises:
+        UserError: one is a tf.data.Dataset.
+    """
+    if given := [str(name) for name, one in (*enumerate(args), *kwargs.items()) if hasattr(one, "element_spec")]:
+        rule = "a tf.data.Dataset cannot be handed to the worker processes that run run_trial and hooks"
+        raise UserError(f"search: argument {given[0]}: {rule}; make it within run_trial, or give arrays")
+
+
+def refuse_never_called(tuner: type) -> None:
+    """Refuses a subclass whose methods hpo would not call.
+
+    Raises:
+        UserError: with each of them.
+    """
+    if found := [f"{name}: is never called here: {why}" for name, why in NEVER_CALLED.items() if hasattr(tuner, name)]:
+        raise UserError("\n".join(f"{tuner.__name__}.{one}" for one in found))
 
 
 def begun_by_hyperband(max_epochs: int, factor: int) -> int:
@@ -189,7 +261,8 @@ def objective_of(objective: Any) -> tuple[Any, str | None]:
             "objective: hpo improves one metric; name the most important one, and log the others as metrics"
         )
     if objective is None:
-        raise UserError('objective: must name a logged metric such as "val_accuracy"; return logs from fit, no number')
+        # The number that fit or run_trial returns.
+        objective = Objective(NONE_NAMED, "min")
     name, direction = (objective.name, objective.direction) if isinstance(objective, Objective) else (objective, None)
     metric = name if name.startswith("val_") else f"val_{name}"
     key = metric if direction is None else {"metric": metric, "direction": f"{direction}imize"}

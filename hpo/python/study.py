@@ -62,7 +62,7 @@ class Study:
         self.name = name
         """Its name."""
         self.ended: Ending | None = None if result is None else result.ended
-        """How the run ended: done, timeout, target, exhausted; None for a study that was only opened."""
+        """How the run ended: done, timeout, target, exhausted, worthwhile; None for a study that was only opened."""
         self.seconds = None if result is None else result.seconds
         """Wall time of the run; None for a study that was only opened."""
         self._url = storage
@@ -199,7 +199,8 @@ class Study:
     def predict(self, inputs: Any, trial: int | None = None) -> "pd.DataFrame":
         """Predicts with the best model, or with that of a trial: a row for each sample.
 
-        `inputs`: an array or a DataFrame as the model was trained on, without scaling; or a file as for `hpo predict`.
+        `inputs`: an array, a DataFrame, or a dict or list of inputs as the model was trained on, without scaling; or a
+        file as for `hpo predict`.
         """
         return self._of(trial).predict(inputs)
 

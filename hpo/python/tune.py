@@ -33,7 +33,7 @@ def tune(  # noqa: PLR0913 - the keys of an experiment
     data: Any,
     test: Any = None,
     validation: Any = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     objective: str | Mapping[str, str] = "val_loss",
     epochs: int | None = None,
     trials: int | None = None,
@@ -52,12 +52,13 @@ def tune(  # noqa: PLR0913 - the keys of an experiment
             or the name of a model that hpo knows, such as "mlp"; or an import path "package.module:name".
         space: what may vary: a Space; a search space file; nothing where `build(hp)` declares all itself.
         data: (x, y), arrays of which x may also be a dict or list of inputs; a pandas DataFrame, with `target`; a
-            finite tf.data.Dataset; a function without arguments that returns any of the parts train, validation and
-            test; or what the key `dataset` of a file takes: a name, a file, a mapping of keys.
+            finite tf.data.Dataset; a function, called with `dataset={"arguments": ...}` if there are any, that returns
+            any of the parts train, validation and test; or what the key `dataset` of a file takes: a name, a file, a
+            mapping of keys.
         test: the part on which trials are tested, which chooses nothing: (x, y) or a tf.data.Dataset. By default a
             fifth of the data.
         validation: the part on which trials are compared. By default a fifth of the rest.
-        target: the column of a DataFrame to predict.
+        target: the column of a DataFrame to predict; of a series, `dataset={"series": {"window": 24}}`, also several.
         objective: the metric to improve, such as "val_accuracy".
         epochs: the most epochs of a trial. Default: 20.
         trials: how many configurations to try. Default: 50.
@@ -135,7 +136,8 @@ def run(
     """Runs an experiment's file, or continues it.
 
     Args:
-        experiment: its YAML file, or a mapping with the keys that the file would have.
+        experiment: its YAML file, or a mapping with the keys that the file would have. What stands in the script or in
+            a notebook's cell that calls this is named `__main__:NAME`: a model, a function of data, a loss, a metric.
         overrides: assignments such as `study.trials=10`, which replace values of the file.
         home: the folder for everything that the run writes; by default HPO_HOME, or else ./mlruns.
         progress: whether progress is shown.
@@ -146,8 +148,14 @@ def run(
     """
     from hpo.plan.plan import Plan, load_plan
 
-    plan = experiment if isinstance(experiment, Plan) else load_plan(experiment, overrides, home)
-    return started(plan, progress, **options)
+    if isinstance(experiment, Plan):
+        return started(experiment, progress, **options)
+    from hpo.python.keep import folder_of, leaving_nothing
+    from hpo.python.of_main import with_main_kept
+
+    plan = load_plan(experiment, overrides, home)
+    with leaving_nothing(folder_of(plan.home, plan.experiment.name)):
+        return started(with_main_kept(plan), progress, **options)
 
 
 def started(plan: "Plan", progress: bool, **options: Any) -> "Study":

@@ -4,15 +4,17 @@ import ast
 import dis
 import functools
 import hashlib
+import importlib
+import importlib.util
 import inspect
 import linecache
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from hpo.python.described import Description, is_users, literal
+from hpo.python.described import Description, is_users, is_users_file, literal
 
 _GLOBAL = ("LOAD_GLOBAL", "LOAD_NAME")
 """The instructions that read a global name."""
@@ -34,6 +36,7 @@ def used_by(one: Any) -> Iterator[tuple[str, Any]]:
     for name in dict.fromkeys(_names_of(one.__code__)):
         if name in one.__globals__:
             yield name, one.__globals__[name]
+    yield from _imported_within(one)
     for name, cell in zip(one.__code__.co_freevars, one.__closure__ or (), strict=False):
         try:
             yield name, cell.cell_contents
@@ -128,6 +131,46 @@ def _names_of(code: CodeType) -> Iterator[str]:
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             yield from _names_of(inner)
+
+
+def _imported_within(one: FunctionType) -> Iterator[tuple[str, Any]]:
+    """The modules of the user's that a function imports when it is called."""
+    for name in dict.fromkeys(_imported_by(one.__code__, one.__globals__.get("__package__") or "")):
+        if (module := _users_module(name)) is not None:
+            yield name, module
+
+
+def _imported_by(code: CodeType, package: str) -> Iterator[str]:
+    """The modules that code imports when it runs, that of functions within it included."""
+    before: list[Any] = [0, None]
+    for one in dis.get_instructions(code):
+        if one.opname == "IMPORT_NAME":
+            # Python loads the level of a relative import, and the names that are wanted, just before.
+            level, wanted = before
+            if not level or package:
+                name = importlib.util.resolve_name(f"{'.' * level}{one.argval}", package)
+                yield name
+                yield from (f"{name}.{part}" for part in wanted or ())
+        # Comes before what is loaded, in functions of more than 256 constants.
+        if one.opname != "EXTENDED_ARG":
+            before = [before[1], one.argval]
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _imported_by(inner, package)
+
+
+def _users_module(name: str) -> ModuleType | None:
+    """A module of the user's, imported as by the code that names it; None for any other, and for what is none."""
+    top = name.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return None
+    try:
+        spec = importlib.util.find_spec(top)
+        if spec is None or not spec.origin or not is_users_file(spec.origin):
+            return None
+        return importlib.import_module(name)
+    except Exception:  # the user's own module fails, as it will where it is wanted
+        return None
 
 
 def codes_in(one: Any) -> Iterator[CodeType]:

@@ -129,18 +129,32 @@ def _confirmed(view: StudyView) -> list[str]:
 def _single(view: StudyView, trial: TrialRecord) -> list[str]:
     metric, scored = view.objective.metric, len(ranked(view.trials, view.objective))
     extreme = "highest" if view.objective.direction == "maximize" else "lowest"
-    lines = [f"{metric} was {score(trial.value)}, {trial.reached(metric)}, in one run."]
-    if trial.state == "pruned":
-        ended = "stopped at the deadline" if trial.ended_by == "deadline" else "stopped early"
-        lines.append(f"The trial was {ended}, so it might have become better.")
+    lines = [f"{metric} was {score(trial.value)}, {trial.reached(metric)}{'' if trial.executions else ', in one run'}."]
+    if trial.state != "complete":
+        ended = trial.left_unfinished or "stopped early"
+        more = (
+            "; if its checkpoint is there, hpo run with a larger budget goes on with it"
+            if trial.left_unfinished
+            else ""
+        )
+        lines.append(f"The trial was {ended}, so it might have become better{more}.")
+        lines.append(_best_complete(view))
     if scored > 1:
+        runs = "means over executions" if trial.executions else "single runs"
         lines.append(
-            f"It is the {extreme} of {count(scored)} single runs, and such a score overstates the "
+            f"It is the {extreme} of {count(scored)} {runs}, and such a score overstates the "
             "configuration: part of it is the luck of the seed. Confirming the finalists shows how large that part is."
         )
     else:
         lines.append("Part of it may be the luck of the seed. Confirming the trial shows how large that part is.")
     return lines
+
+
+def _best_complete(view: StudyView) -> str:
+    best = best_trial([trial for trial in view.trials if trial.state == "complete"], view.objective)
+    if best is None:
+        return "No trial was trained to its own end yet."
+    return f"Of the trials that were trained to their own end, trial {best.number} is the best: {score(best.value)}."
 
 
 def _cost(view: StudyView, trial: TrialRecord) -> list[tuple[str, str]]:

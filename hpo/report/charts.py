@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpo.report.axes import whole_axis
 from hpo.report.course import began
-from hpo.report.plotly_json import COMPLETE, FAILED, PRUNED, UNITS, Drawing, Missing, drawing
+from hpo.report.plotly_json import COMPLETE, FAILED, PRUNED, Drawing, Missing, drawing, unit_of
 from hpo.text.values import count, duration, percent
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def time_chart(rows: Sequence[Spent]) -> Drawing | Missing:
     if not rows:
         return Missing("No trial has ended yet.")
     kinds = [f"{row.kind} ({count(row.trials)})" for row in rows]
-    size, unit = next((size, unit) for size, unit in UNITS if rows[0].total >= 2 * size or size == 1)
+    size, unit = unit_of(rows[0].total)
     figure = go.Figure()
     for name, color, values in (
         ("training", COMPLETE, [row.training for row in rows]),

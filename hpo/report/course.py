@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpo.config.score import Score
 from hpo.report.axes import limits, score_axis, whole_axis
-from hpo.report.plotly_json import BEST, UNITS, Drawing, Missing, drawing
+from hpo.report.plotly_json import BEST, Drawing, Missing, drawing, unit_of
 from hpo.report.thinning import Source, thin
 from hpo.report.trial_marks import COLORS, STAR, marker, points, star
 from hpo.text.values import count, duration, score
@@ -106,7 +106,7 @@ def over_time(sources: Sequence[Source]) -> Drawing | Missing:
     if not lines or (single and len(sources[0].scored) < 2):
         return Missing("Fewer than two trials have a score: there is nothing to compare over time.")
     longest = max(line[-1][0] for line in lines.values())
-    size, unit = next((size, unit) for size, unit in UNITS if longest >= 2 * size or size == 1)
+    size, unit = unit_of(longest)
     figure = go.Figure()
     for name, line in lines.items():
         figure.add_trace(_time_line(name, line, size))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hpo.compare.sentences import study_sentences
 from hpo.compare.summary import differences, summaries
-from hpo.report import charts, course, figures, schedule_picture
+from hpo.report import charts, course, figures, gain_picture, schedule_picture
 from hpo.report.answer import Answer, answer
 from hpo.report.charts import Failures, Spent
 from hpo.report.copied_commands import Stores
@@ -82,7 +82,7 @@ def study_part(source: Source, stores: Stores, links: Links) -> StudyPart:
         seconds=duration(charts.wall_time(view.trials)),
         scored=source.scored,
         outliers=len(source.scored) - len(source.drawn),
-        unscored=states.get("pruned", 0) - sum(trial.state == "pruned" for trial in source.scored),
+        unscored=sum(trial.state == "pruned" and trial.value is None for trial in view.trials),
         table=trial_table(source, links.trials),
         figures=drawn,
         hovers=hovers(source, shown),
@@ -109,7 +109,11 @@ def _figures(source: Source, found: Importances, important: Sequence[str]) -> di
         "over_time": course.over_time([source]),
         "curves": course.curves(source),
         **(
-            {"schedule": schedule_picture.epochs_of_trials(source), "expected": schedule_picture.expected(source)}
+            {
+                "schedule": schedule_picture.epochs_of_trials(source),
+                "expected": schedule_picture.expected(source),
+                "gains": gain_picture.gains(source),
+            }
             if schedule_picture.pauses(source)
             else {}
         ),

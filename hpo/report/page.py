@@ -63,11 +63,11 @@ def report(  # noqa: PLR0913 - one argument, one option of the command
     from hpo.report.mlflow_links import links_of
     from hpo.report.table import listed
     from hpo.report.thinning import read_source
-    from hpo.system.home import default_storage, default_tracking, home_folder
+    from hpo.system.home import storage_url, tracking_address
 
     _check_writable(output)
-    url = storage or default_storage(home_folder(home))
-    uri = tracking_uri or default_tracking(home_folder(home))
+    url = storage_url(storage, home)
+    uri = tracking_address(tracking_uri, home)
     stores = Stores(Path(home) if home is not None else None, storage, tracking_uri)
     sources = []
     for name in dict.fromkeys(names):

@@ -11,13 +11,18 @@ BEST, COMPLETE, PRUNED, FAILED = "rgb(232,89,12)", "rgb(66,133,214)", "rgb(128,1
 WEAK = "rgb(140,165,200)"
 """Colours that stand out against white and black alike."""
 
-UNITS = ((3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
+_UNITS = ((3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 
 BAR = {"thickness": 10, "outlinewidth": 0, "title": {"side": "right"}}
 """A colour bar that leaves room for the figure."""
 
 # Keys whose texts are meant as markup for plotly.
 _MARKUP = ("hovertemplate", "texttemplate")
+
+
+def unit_of(seconds: float) -> tuple[float, str]:
+    """The unit of an axis that is so many seconds long: its seconds and its name."""
+    return next((size, unit) for size, unit in _UNITS if seconds >= 2 * size or size == 1)
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,8 @@ def _judged(dataset: "Dataset", trial: int, x: "Array", y: "Array", outputs: "Ar
     import numpy as np
     from sklearn.metrics import classification_report, confusion_matrix
 
+    from hpo.data.scaling import range_of
+
     info = dataset.info
     classes = info.classes or 0
     names = info.class_labels
@@ -140,7 +142,7 @@ def _judged(dataset: "Dataset", trial: int, x: "Array", y: "Array", outputs: "Ar
     def pictures(rows: "np.ndarray[Any, Any]") -> list[Picture]:
         if len(info.input_shape) != 3:
             return []
-        low, high = float(x.min()), float(x.max())
+        low, high = range_of(x)
         return [
             Picture(as_image(x[row], low, high), names[y[row]], names[predicted[row]], _sure(outputs[row]))
             for row in rows

@@ -1,14 +1,14 @@
 """How a schedule spent its epochs, and what its model of curves expects of the trials that it did not finish."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpo.config.space import SearchSpace
 from hpo.report.axes import score_axis, whole_axis
-from hpo.report.plotly_json import PRUNED, WEAK, Drawing, Missing, drawing
+from hpo.report.plotly_json import COMPLETE, PRUNED, WEAK, Drawing, Missing, drawing, unit_of
 from hpo.report.thinning import Source, thin
-from hpo.report.trial_marks import COLORS, points
+from hpo.report.trial_marks import COLORS, star
 from hpo.schedule.table import schedule_class
 from hpo.study.record import TrialRecord
 from hpo.text.values import score
@@ -23,34 +23,58 @@ def pauses(source: Source) -> bool:
 
 
 def epochs_of_trials(source: Source) -> Drawing | Missing:
-    """How far each trial was trained, in the order in which they began."""
+    """When each trial was trained, and how far: a line for each time that a worker had it, with its pauses between."""
     import plotly.graph_objects as go
 
-    thinned = thin(source.drawn, _POINTS, "points", keep=source.chosen)
-    shown = [trial for trial in source.drawn if trial.number in thinned.numbers]
-    step = _step(source)
-    x = [place for trial in shown for place in (trial.number, trial.number, None)]
-    y = [place for trial in shown for place in (0, _units(trial), None)]
-    stems = go.Scatter(x=x, y=y, mode="lines", line={"color": WEAK, "width": 1}, hoverinfo="skip", showlegend=False)
-    figure = go.Figure([stems, *points(source, shown, lambda trial: (trial.number, _units(trial)))])
-    paused = [trial for trial in source.view.trials if trial.paused]
-    if paused:
-        figure.add_trace(
-            go.Scatter(
-                x=[trial.number for trial in paused], y=[_units(trial) for trial in paused], mode="markers",
-                name="paused", marker={"symbol": "diamond-open", "size": 8, "color": PRUNED},
-                customdata=[trial.number for trial in paused], cliponaxis=False,
-            )
-        )  # fmt: skip
+    trials = [trial for trial in source.view.trials if _legs(trial)]
+    if not trials:
+        return Missing("No trial has been trained yet.")
+    thinned = thin(trials, _POINTS, "trials", keep=source.chosen)
+    shown = [trial for trial in trials if trial.number in thinned.numbers]
+    step, legs = _step(source), {trial.number: _legs(trial) for trial in shown}
+    begun, ended = min(one[0][0] for one in legs.values()), max(one[-1][1] for one in legs.values())
+    size, unit = unit_of(ended - begun)
+    figure = go.Figure()
+    for width, color, spans in (
+        (1, WEAK, [(number, one[0][0], one[-1][1]) for number, one in legs.items()]),
+        (5, COMPLETE, [(number, start, end) for number, one in legs.items() for start, end, _ in one]),
+    ):
+        x = [place for _, start, end in spans for place in ((start - begun) / size, (end - begun) / size, None)]
+        y = [place for number, _, _ in spans for place in (number, number, None)]
+        name = "trained" if width > 1 else "paused between"
+        figure.add_trace(go.Scatter(x=x, y=y, mode="lines", line={"color": color, "width": width}, name=name,
+                                    hoverinfo="skip"))  # fmt: skip
+    ends = [(trial.number, (end - begun) / size, epochs) for trial in shown for _, end, epochs in legs[trial.number]]
+    figure.add_trace(
+        go.Scatter(
+            x=[x for _, x, _ in ends], y=[number for number, _, _ in ends], mode="markers", name=f"{step}s by then",
+            marker={"size": 7, "color": [epochs for _, _, epochs in ends], "colorscale": "Blues", "cmin": 0,
+                    "line": {"width": 1, "color": WEAK}},
+            text=[f"{epochs} {step}s" for _, _, epochs in ends], customdata=[number for number, _, _ in ends],
+            cliponaxis=False,
+        )
+    )  # fmt: skip
+    chosen = star(source, [one for one in source.chosen if one.number in legs],
+                  lambda trial: ((legs[trial.number][-1][1] - begun) / size, trial.number))  # fmt: skip
+    if chosen is not None:
+        figure.add_trace(chosen)
     last = max(trial.number for trial in source.view.trials)
     figure.update_layout(
-        xaxis={"title": "trial, in the order in which they began", **whole_axis(0, last)},
-        yaxis={"title": f"{step}s trained", "rangemode": "tozero"}, showlegend=True, hovermode="closest",
+        xaxis={"title": f"{unit} since the first trial began", "rangemode": "tozero"},
+        yaxis={"title": "trial", **whole_axis(0, last)}, showlegend=True, hovermode="closest",
     )  # fmt: skip
     total = sum(_units(trial) for trial in source.view.trials)
-    first = sum(_units(trial) == 1 for trial in source.view.trials)
-    alt = f"{step.capitalize()}s that each trial was trained, {total} in all; {first} trials ended after the first one."
+    several = sum(len(one) > 1 for one in legs.values())
+    alt = f"When each trial was trained, {total} {step}s in all; {several} trials went on after a pause."
     return drawing(figure, alt, thinned.note)
+
+
+def _legs(trial: TrialRecord) -> Sequence[tuple[float, float, int]]:
+    """From when to when workers had a trial, and its epochs by then; of trials without pauses its whole time."""
+    if trial.legs or trial.started is None or not trial.epochs:
+        return trial.legs
+    start = trial.started.timestamp()
+    return [(start, start + (trial.seconds or sum(trial.curves.get("seconds", ()))), trial.epochs)]
 
 
 def expected(source: Source) -> Drawing | Missing:

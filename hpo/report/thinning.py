@@ -1,7 +1,7 @@
 """Selects some of many trials for figures, at random where possible, with a note that says so."""
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -58,7 +58,9 @@ def read_source(url: str, name: str) -> Source:
         NotFound: there is no such study.
     """
     view = read_study(url, name)
-    scored = ranked(view.trials, view.objective)
+    # A paused trial is drawn as one that its pruner stopped.
+    found = ranked(view.trials, view.objective)
+    scored = [replace(trial, state="pruned") if trial.paused else trial for trial in found]
     return Source(view, scored, _without_outliers(scored, view.objective), read_sampled(url, name))
 
 

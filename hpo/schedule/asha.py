@@ -5,7 +5,7 @@ import math
 from hpo.schedule.halving import Rungs
 from hpo.schedule.history import History
 from hpo.schedule.steps import Begin, Schedule, Step, Wait
-from hpo.schedule.time_left import too_late_to_begin, worth_finishing
+from hpo.schedule.time_left import in_time, seconds_to_begin, while_there_is_time
 
 
 class Asha(Schedule):
@@ -23,13 +23,17 @@ class Asha(Schedule):
 
     def next(self, may_begin: bool, left: float = math.inf) -> Step:
         """The next step; see `Rungs.promotion`. Towards a deadline the best trial is finished."""
-        if (step := worth_finishing(self.history, left)) is not None:
-            return step
-        may_begin = may_begin and not too_late_to_begin(self.history, self.first, left)
-        step = self._rungs.promotion(self.history, finishing=not may_begin, left=left)
+        return in_time(self.history, self._next(may_begin, left), self.first, left)
+
+    def _next(self, may_begin: bool, left: float) -> Step:
+        begins = may_begin and seconds_to_begin(self.history, self.first) <= left
+        step = self._rungs.promotion(self.history, finishing=not begins, left=left)
         if step is not None:
             return step
-        return Begin("the sampler's next") if may_begin else Wait()
+        if begins:
+            return Begin("the sampler's next")
+        # Where the number of trials is the limit, the schedule is at its end; where the time is, the time is used.
+        return while_there_is_time(self.history, left) if may_begin else Wait()
 
     def after(self, done: int) -> int:
         """The next rung."""

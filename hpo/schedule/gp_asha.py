@@ -10,13 +10,19 @@ from scipy.special import ndtr
 from hpo.schedule.asha import Asha
 from hpo.schedule.blas import one_thread
 from hpo.schedule.costs import Costs
+from hpo.schedule.estimates import Expected
 from hpo.schedule.history import History
-from hpo.schedule.observations import observe
-from hpo.schedule.process import CurveProcess, Rows, Shape
+from hpo.schedule.observations import Observations, observe
+from hpo.schedule.process import CurveProcess, Shape
 from hpo.schedule.steps import Begin, Schedule, Step
+from hpo.schedule.worth import expected, in_proportion
 
-_MOST, _MOST_FITTED = 300, 120
+_MOST_TRIALS, _MOST, _MOST_FITTED = 1000, 300, 120
 _UNIFORM, _NEAR, _NEARER = 100, 60, 40
+# With fewer trials nothing is said of what more would gain.
+_FEWEST = 12
+# A model may lack a unit for each so many trials that it knows to be training without a score.
+_UNITS_UNKNOWN = 25
 
 
 class GpAsha(Schedule):
@@ -24,9 +30,11 @@ class GpAsha(Schedule):
 
     The process learns from at most 300 scores, and its parameters from at most 120: all of the best trials, and the
     last ones of others, drawn at random. So an ask takes hardly longer with thousands of trials than with hundreds.
+    Where dozens of trials have no score yet, several asks share one model: in the time that it takes to make one, a few
+    of so many trials finish a unit.
     """
 
-    proposes = True
+    has_model = proposes = True
 
     def __init__(self, history: History, seed: int, reduction_factor: int = 3, n_startup_trials: int = 8) -> None:
         """`reduction_factor`: one of so many goes on; `n_startup_trials`: random ones before the model decides."""
@@ -35,6 +43,7 @@ class GpAsha(Schedule):
             raise ValueError(f"n_startup_trials must be at least 2, got {n_startup_trials}")
         self._asha = Asha(history, seed, reduction_factor)
         self._startup = n_startup_trials
+        self._model: _Model | None = None
 
     @property
     def first(self) -> int:
@@ -72,23 +81,32 @@ class GpAsha(Schedule):
         with one_thread():
             return cube.decode(self._best(rng, fixed), fixed)
 
+    def expected_gain(self, more: int) -> Expected | None:
+        """See `Schedule.expected_gain`; the new trials are the best of 200 candidates."""
+        rng = np.random.default_rng([self.seed, self.history.count])
+        history = self.history.thinned(_MOST_TRIALS, rng)
+        if np.count_nonzero(history.done > 0) < _FEWEST or len(np.unique(history.merits[history.done > 0])) < 3:
+            return None
+        seen, unit = in_proportion(observe(history))
+        with one_thread():
+            model = _Model(history, seen, rng)
+            model.believe(self.history)
+            found = model.expected(history.cube.settled(model.candidates(rng)), more, rng)
+        return Expected(found.gain * unit, found.floor * unit)
+
     def _best(self, rng: np.random.Generator, fixed: Mapping[str, Any]) -> np.ndarray:
-        history, cube = self.history, self.history.cube
-        model = _Model(history, rng)
-        found = cube.settled(self._candidates(rng), fixed)
+        cube, model = self.history.cube, self._model
+        if model is None or not model.suits(self.history):
+            history = self.history.thinned(_MOST_TRIALS, rng)
+            model = self._model = _Model(history, observe(history), rng)
+        model.believe(self.history)
+        found = cube.settled(model.candidates(rng), fixed)
         values = model.values(found)
         best = int(np.argmax(values))
         nearer = cube.settled(_steps(np.tile(found[best], (_NEARER, 1)), cube.unordered, (0.01, 0.1), rng), fixed)
         more = model.values(nearer)
         point: np.ndarray = nearer[np.argmax(more)] if more.max() > values[best] else found[best]
         return point
-
-    def _candidates(self, rng: np.random.Generator) -> np.ndarray:
-        history = self.history
-        everywhere = rng.random((_UNIFORM, history.cube.size))
-        top = np.argsort(-history.merits, kind="stable")[: max(3, min(10, history.count // 5))]
-        near = history.values[rng.choice(top, _NEAR)]
-        return np.vstack([everywhere, _steps(near, history.cube.unordered, (0.02, 0.3), rng)])
 
 
 def _steps(
@@ -107,42 +125,56 @@ def _steps(
 class _Model:
     """The process and the costs, as far as a history determines them."""
 
-    def __init__(self, history: History, rng: np.random.Generator) -> None:
-        self._history = history
+    def __init__(self, history: History, seen: Observations, rng: np.random.Generator) -> None:
+        self._history, self._learned = history, history.learned
         features, owners = history.cube.features(history.values)
-        seen = observe(history)
         self._process = CurveProcess(Shape(owners, history.units))
         self._process.fit(seen.thinned(_MOST_FITTED, rng).rows(features)[0])
-        rows, _ = seen.thinned(_MOST, rng).rows(features)
-        self._process.condition(self._with_pending(rows, features))
+        rows, known = seen.thinned(_MOST, rng).rows(features)
+        self._process.condition(rows)
+        self._believed: set[int] = set()
+        self._features, self._rows = features, known
         self._costs = Costs(history, features)
         self._best = float(seen.scores.max())
-        self._tried = {row.tobytes() for row in history.values}
 
-    def _with_pending(self, rows: Rows, features: np.ndarray) -> Rows:
-        """With trials that train, but have no score yet: believed to have the score that is expected of them."""
+    def suits(self, history: History) -> bool:
+        """Whether it knows all that the history tells, except for some units where very many trials have none yet."""
+        return 0 <= history.learned - self._learned < len(self._believed) // _UNITS_UNKNOWN
+
+    def believe(self, history: History) -> None:
+        """Takes trials that train, but have no score yet, to have the score that is expected of them."""
+        pending = map(int, np.flatnonzero(history.running & (history.done == 0)))
+        new = [row for row in pending if row not in self._believed]
+        if new:
+            self._process.believe(history.cube.features(history.values[new])[0])
+            self._believed.update(new)
+
+    def candidates(self, rng: np.random.Generator) -> np.ndarray:
+        """Points near the best trials and everywhere."""
         history = self._history
-        pending = np.flatnonzero(history.running & (history.done == 0))
-        if not len(pending):
-            return rows
-        self._process.condition(rows)
-        first = np.ones(len(pending))
-        means, _ = self._process.predict(features[pending], first)
-        return Rows(
-            np.vstack([rows.points, features[pending]]),
-            np.concatenate([rows.trials, len(rows.points) + np.arange(len(pending))]),
-            np.concatenate([rows.units, first]),
-            np.concatenate([rows.scores, means]),
-        )
+        everywhere = rng.random((_UNIFORM, history.cube.size))
+        top = np.argsort(-history.merits, kind="stable")[: max(3, min(10, history.count // 5))]
+        near = history.values[rng.choice(top, _NEAR)]
+        return np.vstack([everywhere, _steps(near, history.cube.unordered, (0.02, 0.3), rng)])
 
     def values(self, points: np.ndarray) -> np.ndarray:
         """The logarithm of the expected improvement at the last unit for its cost; minus infinity where tried."""
         features, _ = self._history.cube.features(points)
         mean, deviation = self._process.predict(features, self._history.units)
         gain = np.log(improvement(mean, deviation, self._best) + 1e-300) - np.log(self._costs.of(features))
-        tried = np.array([row.tobytes() in self._tried for row in points])
+        tried = np.array([row.tobytes() in self._history.tried for row in points])
         values: np.ndarray = np.where(tried, -np.inf, gain)
         return values
+
+    def expected(self, points: np.ndarray, more: int, rng: np.random.Generator) -> Expected:
+        """What the best `more` of some points, and the trials that may go on, are expected to gain."""
+        history, places = self._history, np.arange(len(self._rows))
+        chosen = points[np.argsort(-self.values(points), kind="stable")[:more]]
+        new = self._process.predict(history.cube.features(chosen)[0], history.units)
+        unfinished = (history.paused | history.running)[self._rows]
+        old = self._process.predict(self._features[self._rows[unfinished]], history.units, places[unfinished])
+        means, deviations = (np.concatenate(pair) for pair in zip(new, old, strict=True))
+        return expected(self._process, self._best, means, deviations, rng)
 
 
 def improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.ndarray:

@@ -48,28 +48,39 @@ class Rungs:
             row = np.flatnonzero(between)[np.argmax(history.merits[between])]
             return GoOn(int(history.numbers[row]), self.after(int(done[row])), "was interrupted")
         for rung in self.units[:-1] if finishing else self.units[-2::-1]:
-            coming = history.running & (done < rung)
-            ahead = self._ahead(history, rung, finishing and not coming.any())
             until = self.after(rung)
-            waiting = ahead[paused[ahead] & (done[ahead] == rung)]
-            waiting = [row for row in waiting if seconds_of(history, row, until) <= left]
-            if waiting:
+            waiting = np.flatnonzero(paused & history.own & (done == rung))
+            if math.isfinite(left):
+                waiting = waiting[seconds_of(history, waiting, until) <= left]
+            if not len(waiting):
+                continue
+            # The first of the best ones.
+            row = int(waiting[np.argmax(history.best[waiting, rung - 1])])
+            coming = history.running & (done < rung)
+            if self._is_ahead(history, rung, row, finishing and not coming.any()):
                 why = "best, to the end" if until == history.units else f"among best at {rung}"
-                return GoOn(int(history.numbers[waiting[0]]), until, why)
+                return GoOn(int(history.numbers[row]), until, why)
         return None
 
     def stops(self, history: History, row: int) -> bool:
         """Whether a trial that has come to a rung, and cannot pause, is not among the best share there."""
         rung = int(history.done[row])
-        return rung in self.units[:-1] and row not in self._ahead(history, rung, finishing=True)
+        return rung in self.units[:-1] and not self._is_ahead(history, rung, row, finishing=True)
 
-    def _ahead(self, history: History, rung: int, finishing: bool) -> np.ndarray:
-        """The best share of the trials that have come to a rung, or that will never come to it; the best first."""
+    def _is_ahead(self, history: History, rung: int, row: int, finishing: bool) -> bool:
+        """Whether a trial is in the best share of those that have come to a rung, or that will never come to it.
+
+        One that was stopped there counts among them, but takes no place in the share: another one goes on instead. Of
+        equal trials, the earlier one is ahead. Nothing is sorted: this is asked after each epoch, of all trials.
+        """
         done = history.done
-        here = np.flatnonzero((done >= rung) | (history.final & (done > 0)) | history.failed)
+        came = (done >= rung) | (history.final & (done > 0)) | history.failed
+        here = np.flatnonzero(came & history.own)
         best = history.best[here, np.minimum(np.maximum(done[here], 1), rung) - 1]
         best = np.where(history.failed[here], -np.inf, best)
         share = len(here) / self._factor
         count = math.ceil(share) if finishing else int(share)
-        ahead: np.ndarray = here[np.argsort(-best, kind="stable")][:count]
-        return ahead
+        own = best[np.searchsorted(here, row)]
+        able = ~(history.stopped[here] & (done[here] == rung))
+        better = np.count_nonzero(able & ((best > own) | ((best == own) & (here < row))))
+        return bool(better < count)

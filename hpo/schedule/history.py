@@ -26,23 +26,29 @@ class History:
         self._folds = folds
         self.cube, self.units, self.count = cube, units, 0
         self._rows: dict[int, int] = {}
+        self.tried: set[bytes] = set()
+        """The configurations of all trials: the bytes of their `values`."""
+        self.learned = 0
+        """How often something was learned: a unit was finished, or a trial ended or began again."""
         self._columns = {
             "values": np.full((64, cube.size), np.nan),
             "best": np.full((64, units), np.nan),
             "cost": np.full((64, units), np.nan),
-            **{name: np.zeros(64, dtype=int) for name in ("done", "state", "until", "numbers")},
+            **{name: np.zeros(64, dtype=int) for name in ("done", "state", "until", "numbers", "observed")},
         }
 
     # What came.
 
-    def begin(self, number: int, config: Mapping[str, Any], until: int) -> None:
-        """A trial began, to train to a unit."""
+    def begin(self, number: int, config: Mapping[str, Any], until: int, observed: bool = False) -> None:
+        """A trial began, to train to a unit; `observed`: it is of another study, and only teaches the model."""
         row = self._rows[number] = self.count
         if row == len(self._columns["done"]):
             self._columns = {name: np.concatenate([old, _empty_like(old)]) for name, old in self._columns.items()}
         self.count += 1
         self.numbers[row], self.until[row], self.values[row] = number, until, self.cube.encode(config)
+        self._columns["observed"][row] = observed
         self._state[row] = _RUNNING
+        self.tried.add(self.values[row].tobytes())
 
     def unit_done(self, number: int, merit: float, seconds: float) -> None:
         """A trial finished its next unit with this score, after so many seconds of training in all its units."""
@@ -53,11 +59,18 @@ class History:
         before = self.best[row, done - 1] if done and not self._folds else -np.inf
         self.best[row, done], self.cost[row, done] = max(before, merit), seconds
         self.done[row] += 1
+        self.learned += 1
+
+    def score_alone(self, number: int, merit: float) -> None:
+        """Of a trial that has ended nothing is known but its score."""
+        row = self._rows[number]
+        self.best[row, -1], self.cost[row, -1], self.done[row] = merit, 0.0, self.units
 
     def start_over(self, number: int) -> None:
         """A trial begins again with its first unit."""
         row = self._rows[number]
         self.best[row], self.cost[row], self.done[row] = np.nan, np.nan, 0
+        self.learned += 1
 
     def pause(self, number: int) -> None:
         """A trial was paused."""
@@ -71,6 +84,23 @@ class History:
     def end(self, number: int, how: End) -> None:
         """A trial ended."""
         self._state[self._rows[number]] = _ENDS[how]
+        self.learned += 1
+
+    def thinned(self, most: int, rng: np.random.Generator) -> "History":
+        """The history of at most so many trials that have a score, and of all that have none yet.
+
+        Of those with a score these are the best tenth of `most`, and others that are drawn at random.
+        """
+        scored = np.flatnonzero(self.done > 0)
+        if len(scored) <= most:
+            return self
+        best = scored[np.argpartition(-self.merits[scored], most // 10)[: most // 10]]
+        others = rng.choice(np.setdiff1d(scored, best, assume_unique=True), most - len(best), replace=False)
+        rows = np.sort(np.concatenate([best, others, np.flatnonzero(self.done == 0)]))
+        found = History(self.cube, self.units, self._folds)
+        found.count, found.tried, found.learned = len(rows), self.tried, self.learned
+        found._columns = {name: column[rows] for name, column in self._columns.items()}
+        return found
 
     # What is known. All arrays have a row for each trial.
 
@@ -133,6 +163,17 @@ class History:
     def final(self) -> np.ndarray:
         """Which were trained to their own end."""
         return self._in(_FINAL)
+
+    @property
+    def stopped(self) -> np.ndarray:
+        """Which were stopped, and could have gone on."""
+        return self._in(_STOPPED)
+
+    @property
+    def own(self) -> np.ndarray:
+        """Which are of this study, and not another attempt's: those that are compared with each other."""
+        own: np.ndarray = (self._columns["observed"][: self.count] == 0) & ~self._in(_GONE)
+        return own
 
     @property
     def failed(self) -> np.ndarray:

@@ -66,6 +66,7 @@ def observe(history: History) -> Observations:
     place, count = np.cumsum(used, axis=1) - 1, used.sum(axis=1, keepdims=True)
     used &= best[:, None] | (count <= 3) | (place == 0) | (place == count // 2) | (place == count - 1)
     merits = history.best[np.arange(history.count)[:, None], np.maximum(at - 1, 0)]
+    used &= ~np.isnan(merits)
     ended = np.flatnonzero((history.final & (done > 0) & (done < units)) | history.failed)
     reached = np.where(history.failed, -np.inf, history.merits)[ended]
     trials = np.concatenate([np.nonzero(used)[0], ended])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hpo.schedule.estimates import Expected
 from hpo.schedule.history import History
 
 
@@ -45,6 +46,8 @@ class Schedule(ABC):
 
     pauses: bool = True
     """Whether it pauses trials; otherwise each is trained to its end, or until the pruner stops it."""
+    has_model: bool = False
+    """Whether it expects something of trials: see `expected_gain`."""
     proposes: bool = False
     """Whether it proposes the values of new trials itself; otherwise the study's sampler does."""
 
@@ -69,6 +72,13 @@ class Schedule(ABC):
 
         `attempt`: how many proposals for it were refused, since they had been tried. `fixed`: values that it must have.
         The study's seed, the ordinal and the attempt determine everything random.
+        """
+        raise NotImplementedError
+
+    def expected_gain(self, more: int) -> Expected | None:
+        """What so many more trials, and going on with those that are paused, are expected to gain.
+
+        None while too little is known for that. Only schedules with `has_model` say it.
         """
         raise NotImplementedError
 

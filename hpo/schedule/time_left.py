@@ -5,32 +5,59 @@ import math
 import numpy as np
 
 from hpo.schedule.history import History
-from hpo.schedule.steps import GoOn
+from hpo.schedule.steps import Begin, GoOn, Step, Wait
 
-# The best trial is finished when this many times the seconds that it needs are left.
-_MARGIN = 1.5
-
-
-def seconds_of(history: History, row: int, until: int) -> float:
-    """The seconds that a trial needs from where it is to a unit."""
-    done = int(history.done[row])
-    return float(history.seconds[row] / max(done, 1) * (until - done))
+# Epochs may take so many times as long as those before them.
+_MARGIN = 1.2
 
 
-def worth_finishing(history: History, left: float) -> GoOn | None:
-    """The best trial, if it is paused and the time until the deadline is only just enough to finish it."""
-    if math.isinf(left) or not history.paused.any():
-        return None
-    best = int(np.argmax(history.merits))
-    needs = seconds_of(history, best, history.units)
-    if history.paused[best] and needs <= left <= _MARGIN * needs:
+def seconds_of(history: History, rows: np.ndarray, until: np.ndarray | int) -> np.ndarray:
+    """The seconds that trials need from where they are to a unit, shape (rows,)."""
+    done = history.done[rows]
+    return np.asarray(history.seconds[rows] / np.maximum(done, 1) * (until - done))
+
+
+def in_time(history: History, step: Step, first: int, left: float) -> Step:
+    """The step, or instead of it the best trial to its end, if the next decision would come too late for that.
+
+    The next decision comes when this step ends, or a trial that trains now. `first`: the first rung.
+    """
+    best = _best(history)
+    if math.isinf(left) or best is None or not history.paused[best]:
+        return step
+    needs = float(seconds_of(history, np.array([best]), history.units)[0])
+    running = np.flatnonzero(history.running & (history.done > 0))
+    comes = seconds_of(history, running, history.until[running]).tolist()
+    if isinstance(step, GoOn):
+        comes += seconds_of(history, np.array([history.row(step.trial)]), step.until).tolist()
+    elif isinstance(step, Begin):
+        comes.append(seconds_to_begin(history, first))
+    if needs <= left < _MARGIN * (needs + min(comes, default=0.0)):
         return GoOn(int(history.numbers[best]), history.units, "last chance to finish")
-    return None
+    return step
 
 
-def too_late_to_begin(history: History, first: int, left: float) -> bool:
-    """Whether a new trial would hardly come to its first rung before the deadline."""
+def seconds_to_begin(history: History, first: int) -> float:
+    """The seconds in which most new trials come to their first rung; 0 where that is not known."""
+    known = history.own & (history.done >= first)
+    return float(np.quantile(history.cost[known, first - 1], 0.8)) if known.any() else 0.0
+
+
+def while_there_is_time(history: History, left: float) -> Step:
+    """Instead of nothing: the best paused trial as far as the time is enough for, be it not to its next rung."""
     if math.isinf(left):
-        return False
-    known = history.done >= first
-    return bool(known.any()) and float(np.median(history.cost[known, first - 1])) > left
+        return Wait()
+    rows = np.flatnonzero(history.paused & (history.done < history.units))
+    one = _MARGIN * seconds_of(history, rows, history.done[rows] + 1)
+    fits = (one > 0) & (one <= left)
+    if not fits.any():
+        return Wait()
+    place = np.flatnonzero(fits)[np.argmax(history.merits[rows[fits]])]
+    row = int(rows[place])
+    until = int(history.done[row] + left // one[place])
+    return GoOn(int(history.numbers[row]), min(until, history.units), "time is left")
+
+
+def _best(history: History) -> int | None:
+    merits = np.where(history.own, history.merits, -np.inf)
+    return int(np.argmax(merits)) if np.isfinite(merits).any() else None

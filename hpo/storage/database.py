@@ -43,7 +43,7 @@ _PASSING_WORDS = (
     "connection slots", "not currently accepting", "connection has been closed", "connection already closed",
     "network is unreachable", "no route to host", "no space left", "disk full", "could not receive data",
     "could not send data", "not yet accepting", "database is locked", "read-only transaction", "broken pipe",
-    "lost synchronization", "eof detected",
+    "lost synchronization", "eof detected", "connection is lost", "connection is closed", "consuming input failed",
 )  # fmt: skip
 
 Warn = Callable[[str], None]

@@ -1,4 +1,4 @@
-"""The lock of a study on a database server: an advisory lock, which lasts as long as the session that took it."""
+"""The lock of a study on a PostgreSQL server: an advisory lock, which lasts as long as the session that took it."""
 
 import contextlib
 import hashlib
@@ -25,7 +25,6 @@ class ServerLock(Lock):
             StudyBusy: another process holds it.
         """
         address = make_url(url)
-        self._backend = address.get_backend_name()
         self._engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool, **engine_options(address))
         self._study = study
         self._key = int.from_bytes(hashlib.sha256(f"hpo:{study}".encode()).digest()[:8], "big", signed=True)
@@ -72,10 +71,6 @@ class ServerLock(Lock):
         return connection
 
     def _lock(self, connection: Connection, lost: bool) -> None:
-        if self._backend != "postgresql":
-            if not connection.execute(text("SELECT GET_LOCK(:key, 0)"), {"key": f"hpo:{self._key}"}).scalar():
-                raise busy(self._study, "", lost)
-            return
         # The session gets the holder's name, which other sessions of the server can read.
         connection.execute(text("SELECT set_config('application_name', :who, false)"), {"who": short_name()})
         if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": self._key}).scalar():

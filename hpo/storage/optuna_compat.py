@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import optuna
-    from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial, Trial
     from sqlalchemy import Table
 
@@ -56,6 +55,8 @@ def forget_read_trials(study: "optuna.Study") -> None:
 class Tables:
     """The tables in which Optuna keeps trials, as SQLAlchemy knows them."""
 
+    studies: "Table"
+    """study_id, study_name."""
     trials: "Table"
     """trial_id, study_id, number, state, datetime_start, datetime_complete; times are in UTC, without a time zone."""
     params: "Table"
@@ -68,6 +69,10 @@ class Tables:
     """trial_id, objective, value, value_type: see `stored_value`."""
     intermediate_values: "Table"
     """trial_id, step, intermediate_value, intermediate_value_type: see `stored_intermediate_value`."""
+    of_study: "tuple[Table, ...]"
+    """All with something about a study: study_id. The primary key of each is made by the database."""
+    of_trials: "tuple[Table, ...]"
+    """All with something about a trial: trial_id. The primary key of each is made by the database."""
 
 
 @cache
@@ -83,13 +88,17 @@ def tables() -> Tables:
         found: Table = model.__table__
         return found
 
+    more = [one for name, one in models.BaseModel.metadata.tables.items() if name not in ("studies", "trials")]
     return Tables(
+        studies=table(models.StudyModel),
         trials=table(models.TrialModel),
         params=table(models.TrialParamModel),
         user_attributes=table(models.TrialUserAttributeModel),
         system_attributes=table(models.TrialSystemAttributeModel),
         values=table(models.TrialValueModel),
         intermediate_values=table(models.TrialIntermediateValueModel),
+        of_study=tuple(one for one in more if "study_id" in one.c),
+        of_trials=tuple(one for one in more if "trial_id" in one.c),
     )
 
 
@@ -107,22 +116,6 @@ def stored_intermediate_value(value: float) -> Mapping[str, Any]:
 
     stored, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
     return {"intermediate_value": stored, "intermediate_value_type": kind}
-
-
-def insert_trial(storage: "RDBStorage", study_id: int, trial: "FrozenTrial") -> int:
-    """Writes a trial with everything that belongs to it, in one transaction; returns its key.
-
-    `RDBStorage.create_new_trial` would repeat a commit that failed, though it may have reached the database.
-
-    Raises:
-        KeyError: there is no such study.
-    """
-    from optuna.storages._rdb.models import StudyModel
-    from sqlalchemy.orm import sessionmaker
-
-    with sessionmaker(storage.engine).begin() as session:
-        StudyModel.find_or_raise_by_id(study_id, session, for_update=True)
-        return int(storage._get_prepared_new_trial(study_id, trial, session).trial_id)
 
 
 def has_known_tables(connection: sqlite3.Connection) -> bool:

@@ -19,7 +19,7 @@ class Failure:
     """Why a trial failed."""
 
     reason: str
-    """error, nonfinite, out_of_memory, timeout, invalid, killed, crashed, interrupted or lost."""
+    """error, fatal, nonfinite, out_of_memory, timeout, invalid, killed, crashed, interrupted or lost."""
     message: str = ""
     """What went wrong; its first line is enough where there is room for one."""
     traceback: str = ""

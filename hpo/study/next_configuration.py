@@ -12,7 +12,6 @@ from hpo.config.experiment import Named, StudySpec
 from hpo.config.space import SearchSpace
 from hpo.storage.batched_storage import BatchedStorage
 from hpo.storage.optuna_compat import FIXED_PARAMS, forget_read_trials, key_of
-from hpo.study.attributes import ENQUEUED
 from hpo.study.samplers import make_sampler
 from hpo.study.stored_trial import config_of, origin_of, own_trials
 
@@ -146,9 +145,9 @@ def first_trials(trials: Sequence[FrozenTrial]) -> list[int]:
     return list(dict.fromkeys(origin_of(trial) for trial in trials if trial.state is not TrialState.WAITING))
 
 
-def next_enqueued(
-    configs: Sequence[dict[str, Any]], trials: Sequence[FrozenTrial], skipped: Sequence[Mapping[str, Any]]
-) -> dict[str, Any] | None:
-    """The first configuration of the file's `enqueue` list that no trial was begun with, and that was not skipped."""
-    done = [*skipped, *(trial.user_attrs[ENQUEUED] for trial in trials if ENQUEUED in trial.user_attrs)]
+def next_enqueued(configs: Sequence[dict[str, Any]], done: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The first configuration of the file's `enqueue` list that no trial was begun with, and that was not skipped.
+
+    `done`: those with which trials were begun, and those that were skipped.
+    """
     return next((config for config in configs if config not in done), None)

@@ -2,8 +2,9 @@
 
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import optuna
 
@@ -38,7 +39,7 @@ def open_study(
     identity = json.loads(json.dumps(definition.identity))
     direction = definition.identity["objective"]["direction"]
     study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
-    known = hidden_in(study.user_attrs.get(IDENTITY))
+    known = _as_now(hidden_in(study.user_attrs.get(IDENTITY)), study.user_attrs.get(DATA, {}), identity)
     if known is None:
         if study.get_trials(deepcopy=False) or [one.name.lower() for one in study.directions] != [direction]:
             raise StudyMismatch(f"study {name} in {masked(url)} was not made by hpo; choose another name with --name")
@@ -93,6 +94,13 @@ def discarded_if_unused(study: Study) -> Iterator[None]:
             with suppress(StoreAway, StudyBusy):
                 study.discard()
         raise
+
+
+def _as_now(known: Any, data: Mapping[str, Any], wanted: Mapping[str, Any]) -> Any:
+    """A stored definition as today's: earlier versions of hpo did not keep whether images were read from disk."""
+    if known is None or "memory_limit" in data or "window" not in wanted["dataset"]:
+        return known
+    return {**known, "dataset": {**known["dataset"], "window": wanted["dataset"]["window"]}}
 
 
 def _how_to_reuse(name: str, found: Sequence[str]) -> str:

@@ -95,20 +95,21 @@ def read_study(url: str, name: str) -> StudyView:
     return view_of(study, url, known)
 
 
-def decided_before(url: str, name: str, target: str | None) -> dict[str, dict[str, Any]] | None:
+def decided_before(url: str, name: str, target: str | tuple[str, ...] | None) -> dict[str, dict[str, Any]] | None:
     """What was decided for a study where its file left it open: see `decided_in`; None if there is no such study.
 
-    `target`: the column to predict; None too if the study has another.
+    `target`: the column to predict, or several; None too if the study has another.
 
     Raises:
         NotFound: there is no store.
     """
     database = open_database(url, must_exist=True)
+    wanted = list(target) if isinstance(target, tuple) else target
     try:
         known = database.get_study_user_attrs(database.get_study_id_from_name(name))
     except KeyError:
         return None
-    if IDENTITY not in known or known[EXPERIMENT]["dataset"].get("target") != target:
+    if IDENTITY not in known or known[EXPERIMENT]["dataset"].get("target") != wanted:
         return None
     return decided_in(known)
 
@@ -117,9 +118,16 @@ def decided_in(attributes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What was decided for a study, by its attributes: section -> key -> value; by the data, or by earlier defaults."""
     dataset, data = attributes[IDENTITY]["dataset"], attributes.get(DATA, {})
     # Earlier versions of hpo scaled no targets.
-    found = {"scaling": dataset["scaling"], "target_scaling": dataset.get("target_scaling", "none")}
-    if "task" in data:
+    found = {"target_scaling": dataset.get("target_scaling", "none")}
+    # Of several inputs each has a scaling of its own, and the identity says none.
+    if not data.get("inputs"):
+        found["scaling"] = dataset["scaling"]
+    # Several targets are no task that a file may name: each has its own.
+    if data.get("task") not in (None, "several"):
         found["task"] = data["task"]
+    # It depends on the machine, and decides the order of the samples.
+    if (limit := data.get("memory_limit")) is not None:
+        found["memory_limit"] = limit
     # They took a class that is too small for strata as a reason to make none.
     draws = data.get("draws") or ()
     if draws and not any(draw["stratified"] or "method" in draw for draw in draws):

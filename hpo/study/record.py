@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 State = Literal["running", "complete", "pruned", "failed"]
 
+ENDED_WITH_THE_RUN = ("paused", "deadline", "target")
+"""How trials end that could have gone on, had their study's run not ended."""
+
 
 @dataclass(frozen=True)
 class Confirms:
@@ -72,7 +75,8 @@ class TrialRecord:
     """Metric -> its value on the test part with the weights of the best epoch; with folds, its mean over the folds'
     models."""
     ended_by: str | None = None
-    """epochs, early_stopping, pruner or deadline; None for failed trials."""
+    """epochs, early_stopping, pruner, deadline, target, or paused: the study ended while it was paused; None for failed
+    trials."""
     failure: Failure | None = None
     """Why the trial failed."""
     model_parameters: int | None = None
@@ -85,14 +89,21 @@ class TrialRecord:
     """Why test scores are missing, or what they leave out."""
     model_note: str | None = None
     """Why the model could not be saved, or why its file cannot be loaded as it is."""
+    executions: int | None = None
+    """Of a configuration that trains several times: how many of its trainings came to their end; the score and the test
+    scores are their means. 0: the first one was stopped, and its score stands. The curves are the first one's."""
     started: datetime | None = None
     ended: datetime | None = None
     trained_seconds: float | None = None
     """Of a trial that paused: the seconds for which workers had it."""
+    legs: Sequence[tuple[float, float, int]] = ()
+    """Of a trial that paused: from when to when workers had it, in seconds since 1970, and its epochs by then."""
     why: str = ""
     """While it runs: why the schedule chose it, in a few words. It is not stored."""
     resolved: Resolved | None = None
     """Every setting of the trial; None for trials begun by earlier versions, and for trials without a job."""
+    expected: Mapping[str, float] | None = None
+    """gain, floor: what another tenth of the budget was expected to gain before it began; see `hpo.schedule.worth`."""
     source: str | None = None
     """Where it was run, if not in this study: the study and the trial's number there."""
     confirms: Confirms | None = None
@@ -125,6 +136,39 @@ class TrialRecord:
     def paused(self) -> bool:
         """Whether it has paused, and may go on: the record has results of it, but not its end."""
         return self.state == "running" and bool(self.curves)
+
+    @property
+    def rests(self) -> bool:
+        """Whether it ended only since its study's run did; a later run goes on with it if its checkpoint is there."""
+        return self.state == "pruned" and self.ended_by in ENDED_WITH_THE_RUN
+
+    @property
+    def left_unfinished(self) -> str:
+        """If it may go on: how far it has come, as words: `paused after 7 of 20 epochs`; otherwise empty."""
+        if not self.paused and not self.rests:
+            return ""
+        how = f"stopped at the {self.ended_by}" if self.ended_by in ("deadline", "target") else "paused"
+        if self.fold_lengths:
+            return f"{how} in fold {len(self.fold_lengths)}"
+        if self.executions:
+            return f"{how} in execution {self.executions + 1} of {self.planned_executions}"
+        whole = self.resolved.training.get("epochs") if self.resolved else None
+        return f"{how} after {self.epochs} of {whole} epochs" if whole else f"{how} after epoch {self.epochs}"
+
+    @property
+    def planned_executions(self) -> int:
+        """How many times the configuration trains."""
+        return (self.resolved and self.resolved.training.get("executions")) or self.executions or 1
+
+    @property
+    def averaged(self) -> str:
+        """Of a configuration that trains several times: what its score is of, as words: `mean of 2 of 3 executions`."""
+        if self.executions is None:
+            return ""
+        planned = self.planned_executions
+        if self.executions < 2:
+            return f"first of {planned} executions"
+        return f"mean of {self.executions}{f' of {planned}' if planned > self.executions else ''} executions"
 
     @property
     def remarks(self) -> list[str]:
@@ -183,8 +227,8 @@ class TrialRecord:
         return None if self.best_epoch is None else self.places[self.best_epoch - 1][0]
 
     def score(self, objective: "Objective") -> Score | None:
-        """Its validation score; None if it still runs, failed, or ended without one."""
-        if self.state not in ("complete", "pruned") or self.value is None:
+        """Its validation score, if it has paused that so far; None if it trains, failed, or ended without one."""
+        if self.value is None or not (self.paused or self.state in ("complete", "pruned")):
             return None
         return replace(objective.score(self.value, self.best_epoch), fold_epochs=tuple(self.fold_best_epochs))
 
@@ -193,9 +237,12 @@ class TrialRecord:
         return replace(self, value=score.value, best_epoch=score.epoch, fold_best_epochs=score.fold_epochs)
 
     def reached(self, metric: str) -> str:
-        """Where the score was reached, in words: `at epoch 3 of 5`."""
+        """Where the score was reached, in words: `at epoch 3 of 5`, `as mean of 3 executions`."""
+        if self.executions is not None and self.executions > 1:
+            return f"as {self.averaged}"
         if not self.fold_best_epochs:
-            return f"at epoch {self.best_epoch} of {self.epochs}"
+            within = f" in the {self.averaged}" if self.averaged else ""
+            return f"at epoch {self.best_epoch} of {self.epochs}{within}"
         return f"as mean of {len(self.fold_best_epochs)} folds, deviation {score(self.deviations.get(metric, 0.0))}"
 
     def reports(self, metric: str) -> dict[int, float]:

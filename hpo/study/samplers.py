@@ -123,7 +123,18 @@ def _schedule_mistakes(study: StudySpec, epochs: int) -> list[tuple[Key, str]]:
         history = History(Cube(SearchSpace(model="mlp")), epochs)
         return make_schedule(named.name, named.options, history, 0)
 
-    return _mistakes(("study", "schedule"), named, SCHEDULES, schedule_class, make)
+    return _mistakes(("study", "schedule"), named, SCHEDULES, schedule_class, make) + _until_mistakes(study)
+
+
+def _until_mistakes(study: StudySpec) -> list[tuple[Key, str]]:
+    if study.until is None:
+        alone = "min_gain says when until: worthwhile ends a study: add that, or leave this out"
+        return [] if study.min_gain is None else [(("study", "min_gain"), alone)]
+    if study.schedule.name not in SCHEDULES or schedule_class(study.schedule.name).has_model:
+        return []
+    able = " or ".join(name for name in SCHEDULES if schedule_class(name).has_model)
+    name = study.schedule.name
+    return [(("study", "until"), f"schedule {name} has no model that expects a gain: write schedule: {able}")]
 
 
 def unused_choices(study: StudySpec) -> list[tuple[Key, str]]:

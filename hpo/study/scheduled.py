@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -13,11 +13,14 @@ from hpo.config.experiment import StudySpec
 from hpo.config.metrics import Direction
 from hpo.config.score import merit
 from hpo.config.space import SearchSpace
-from hpo.schedule import Begin, GoOn, Schedule, Step, Verdict, make_schedule
+from hpo.schedule import Begin, GoOn, Schedule, Step, Verdict, Wait, make_schedule
 from hpo.schedule.cube import Cube
+from hpo.schedule.estimates import Estimates, Expected
 from hpo.schedule.history import End, History
+from hpo.study.attributes import OBSERVED
 from hpo.study.definition import Definition
 from hpo.study.record import TrialRecord
+from hpo.study.reopened import rests
 from hpo.study.stored_trial import config_of, record_of
 from hpo.study.tell import INSTRUCTIVE
 
@@ -38,7 +41,21 @@ class Scheduled:
         self.deadline = math.inf
         """The study's deadline by `time.monotonic`."""
         self._why: dict[int, str] = {}
+        self._resting: set[int] = set()
+        self._began, self._before = time.monotonic(), 0
+        self.trials: int | None = None
+        """How many configurations are to be begun in all."""
+        self._estimates = Estimates(spec.min_gain)
+        self.out_of_time = False
+        """Whether nothing was left that could be done before the deadline."""
         self._history = History(Cube(definition.space), self._units, self._folds)
+
+    def rest(self, trials: Sequence[FrozenTrial], resumable: Collection[int]) -> None:
+        """Of the trials that ended only since an earlier run did, those that are `resumable` may go on."""
+        self._before = self._history.count
+        self._resting |= {trial.number for trial in trials if rests(trial) and trial.number in resumable}
+        for number in self._resting:
+            self.pause(number)
 
     def read(self, space: SearchSpace, trials: Sequence[FrozenTrial]) -> None:
         """Begins anew: with this space, and with the trials of the record. Those in training go on training."""
@@ -61,15 +78,23 @@ class Scheduled:
         record, config = record_of(trial), config_of(trial)
         if self._space.complaints(config) or not self._whole(config):
             return
-        self._history.begin(trial.number, config, self._schedule.first)
-        reports = record.reports(self._metric) or dict(sorted(trial.intermediate_values.items()))
+        if record.expected is not None:
+            self._estimates.known[self._history.count] = Expected(**record.expected)
+        observed = OBSERVED in trial.user_attrs
+        self._history.begin(trial.number, config, self._schedule.first, observed)
+        reports = record.reports(self._metric)
+        if trains_to is not None or not reports:
+            # The record of a trial that is training is as of its last pause.
+            reports = {**reports, **dict(sorted(trial.intermediate_values.items()))}
         spent = _spent(record)
         for step, value in reports.items():
             seconds = spent[step - 1] if step <= len(spent) else 0.0
             self._history.unit_done(trial.number, merit(value, self._direction), seconds)
+        if observed and not reports and record.value is not None:
+            self._history.score_alone(trial.number, merit(record.value, self._direction))
         if trains_to is not None:
             self._history.go_on(trial.number, trains_to)
-        elif record.state == "running":
+        elif record.state == "running" or trial.number in self._resting:
             # Either it is paused, or its coordinator was killed, and it will be marked as lost.
             self._history.pause(trial.number)
         else:
@@ -90,7 +115,34 @@ class Scheduled:
 
     def next(self, may_begin: bool) -> Step:
         """The next step for a free worker."""
-        return self._schedule.next(may_begin, self._left)
+        begins = may_begin and not self.is_over
+        step = self._schedule.next(begins, self._left)
+        self.out_of_time = begins and isinstance(step, Wait)
+        return step
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is not worth while to begin another trial; see `until` of the study section."""
+        count = self._history.count
+        if self._spec.until is None:
+            return False
+        if count not in self._estimates.known:
+            self._estimates.known[count] = self._schedule.expected_gain(self._tenth)
+        return self._estimates.is_over(self._tenth, self._history.merits[self._history.own])
+
+    @property
+    def expected(self) -> Expected | None:
+        """What another tenth of the budget is expected to gain now; None where that is not asked for, or not known."""
+        return self._estimates.known.get(self._history.count)
+
+    @property
+    def _tenth(self) -> int:
+        """How many trials a tenth of the budget is; where it is a time, by the trials of this run so far."""
+        if self.trials is not None or math.isinf(self.deadline):
+            return max(1, round((self.trials or self._history.count) / 10))
+        spent, left = time.monotonic() - self._began, self._left
+        here = self._history.count - self._before
+        return max(1, round(here / max(spent, 1e-9) * (spent + left) / 10))
 
     @property
     def _left(self) -> float:
@@ -118,12 +170,17 @@ class Scheduled:
     def go_on(self, step: GoOn) -> None:
         """A paused trial goes on."""
         self._history.go_on(step.trial, step.until)
+        self._resting.discard(step.trial)
         self._why[step.trial] = step.why
 
     def start_over(self, number: int) -> None:
         """A trial begins again with its first unit."""
         if number in self._history:
             self._history.start_over(number)
+
+    def trains(self, number: int) -> bool:
+        """Whether a trial is training, as far as it is known; not so one that has paused."""
+        return number not in self._history or bool(self._history.running[self._history.row(number)])
 
     def pause(self, number: int) -> None:
         """A trial paused."""
@@ -162,6 +219,16 @@ class Scheduled:
         # It is paused once its worker has said so.
         self._history.go_on(number, until)
         return "pause"
+
+
+def would_go_on(
+    spec: StudySpec, definition: Definition, trials: Sequence[FrozenTrial], resumable: Collection[int]
+) -> bool:
+    """Whether the schedule of a study would go on with a trial that ended only since the last run did."""
+    scheduled = Scheduled(spec, definition)
+    scheduled.read(definition.whole_space, trials)
+    scheduled.rest(trials, resumable)
+    return isinstance(scheduled.next(may_begin=False), GoOn)
 
 
 def _how(record: TrialRecord) -> End:

@@ -8,11 +8,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo.config.resolved import Resolved
 from hpo.storage.optuna_compat import FIXED_PARAMS
-from hpo.study.attributes import CARRIED, CONFIRMS, JOB, OBSERVED, RESULT, RETRY
+from hpo.study.attributes import CARRIED, CONFIRMS, EXPECTED, JOB, OBSERVED, RESULT, RETRY
 from hpo.study.record import Confirms, State, TrialRecord
 from hpo.study.trial_results import fields_of
 
-READ = (JOB, RETRY, RESULT, CONFIRMS, CARRIED, OBSERVED)
+READ = (JOB, RETRY, RESULT, CONFIRMS, CARRIED, OBSERVED, EXPECTED)
 """The user attributes that a trial is read from: those that `record_of` and `own_trials` look at."""
 
 STATES: Mapping[TrialState, State] = {
@@ -41,6 +41,7 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
         origin=origin_of(trial), attempt=attempt_of(trial), started=trial.datetime_start, ended=trial.datetime_complete,
         confirms=Confirms(**trial.user_attrs[CONFIRMS]) if CONFIRMS in trial.user_attrs else None,
         resolved=Resolved(**job["resolved"]) if job.get("resolved") else None, source=source_of(trial),
+        expected=trial.user_attrs.get(EXPECTED),
         **fields_of(result),
     )  # fmt: skip
 

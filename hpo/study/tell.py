@@ -1,7 +1,6 @@
 """How the end of a trial is recorded in Optuna, and how its samplers see trials that failed."""
 
 import copy
-from collections.abc import Sequence
 
 import optuna
 from optuna.storages import BaseStorage
@@ -48,19 +47,19 @@ def optuna_state(record: TrialRecord, instructive: bool) -> TrialState:
     return next(state for state, name in STATES.items() if name == record.state)
 
 
-def as_samplers_see(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Trials as samplers should see them: those with `INSTRUCTIVE` failures as pruned, without values.
+def as_samplers_see(trial: FrozenTrial) -> FrozenTrial:
+    """A trial as samplers should see it: one with an `INSTRUCTIVE` failure as pruned, without values.
 
     If such a trial kept the values from before it diverged, it would rank above trials that were pruned earlier.
     Earlier versions recorded all of them as failed. Of those, only the nonfinite ones are changed here: the others may
     lack parameters.
     """
-    return [_pruned(trial) if _is_instructive(trial) else trial for trial in trials]
+    return _pruned(trial) if _is_instructive(trial) else trial
 
 
-def paused_as_pruned(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The same, and those that have paused as pruned: no sampler looks at trials that run, and these have scores."""
-    return [_as_pruned(trial) if has_paused(trial) else trial for trial in as_samplers_see(trials)]
+def paused_as_pruned(trial: FrozenTrial) -> FrozenTrial:
+    """The same, and one that has paused as pruned: no sampler looks at trials that run, and this one has scores."""
+    return _as_pruned(trial) if has_paused(trial) else as_samplers_see(trial)
 
 
 def _as_pruned(trial: FrozenTrial) -> FrozenTrial:

@@ -19,8 +19,10 @@ def result_of(record: TrialRecord) -> dict[str, Any]:
         **({"fold_lengths": record.fold_lengths} if record.fold_lengths else {}),
         **({"fold_best_epochs": record.fold_best_epochs} if record.fold_best_epochs else {}),
         **({"trained_seconds": record.trained_seconds} if record.trained_seconds is not None else {}),
+        **({"legs": record.legs} if len(record.legs) > 1 or record.trained_seconds is not None else {}),
         **({"test_note": record.test_note} if record.test_note else {}),
         **({"model_note": record.model_note} if record.model_note else {}),
+        **({"executions": record.executions} if record.executions is not None else {}),
     }  # fmt: skip
 
 
@@ -31,7 +33,7 @@ def fields_of(result: Mapping[str, Any]) -> dict[str, Any]:
         fields.pop(name, None)
     if fields.get("model_file") and not is_kept_model(fields["model_file"]):
         fields["model_file"] = None
-    fields = _with_folds(fields)
+    fields = _with_folds(fields) | {"legs": tuple(map(tuple, fields.get("legs", ())))}
     return fields | {name: tuple(fields.get(name, ())) for name in ("fold_lengths", "fold_best_epochs")}
 
 

@@ -32,6 +32,9 @@ def load_object(path: str, folders: Sequence[Path | str]) -> Any:
         module, _, attribute = path.rpartition(".")
         hint = f"; did you mean {module}:{attribute}?" if _PATH.fullmatch(f"{module}:{attribute}") else ""
         raise ModelError(f"must be an import path package.module:name, got {path!r}{hint}")
+    if form["module"] == "__main__":
+        rule = "__main__ is the script or notebook that calls hpo.run or hpo.tune, and none does here"
+        raise ModelError(f"{path}: {rule}; name the file: of models.py models:{form['attribute']}")
     found: Any = _module(path, form["module"], folders)
     owner = form["module"]
     for name in form["attribute"].split("."):

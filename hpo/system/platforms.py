@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from hpo.errors import UserError
+from hpo.system.home import expanded
 
 
 def refuse_other_systems() -> None:
@@ -26,7 +27,7 @@ def refuse_other_backends() -> None:
     """
     name, where = os.environ.get("KERAS_BACKEND"), "KERAS_BACKEND"
     if not name:
-        file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
+        file = Path(os.environ.get("KERAS_HOME") or expanded("~/.keras")) / "keras.json"
         name, where = _backend_in(file), str(file)
     if name not in (None, "tensorflow"):
         raise UserError(f"{where}: hpo trains by Keras over tensorflow, got {name!r}; set KERAS_BACKEND=tensorflow")

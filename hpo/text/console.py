@@ -55,6 +55,18 @@ def width_of(out: Console) -> int | None:
     return None if out.width >= _ENDLESS and not out.is_terminal else out.width
 
 
+def print_commands(out: Console, *commands: tuple[str, str]) -> None:
+    """Prints commands to continue with, each with what it is for: beside it, or above it where the line is too short.
+
+    A command is never wrapped, so that it can be copied.
+    """
+    for command, purpose in commands:
+        beside = f"  {command}   # {purpose}"
+        width = width_of(out)
+        fits = width is None or len(beside) <= width
+        out.print(beside if fits else f"  # {purpose}\n  {command}", soft_wrap=True)
+
+
 def escape_unprintable() -> None:
     """Makes stdout and stderr take every text: characters that their encoding lacks are spelled out, as `\\xe9`."""
     for stream in (sys.stdout, sys.stderr):

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
+from hpo.storage.database import engine_options
 from hpo.system.private_files import private_file, private_folder
 from hpo.tracking.mlflow_compat import make_tables
 
@@ -29,7 +30,7 @@ def connect(uri: str) -> MlflowClient:
                 _make(file)
             return MlflowClient(uri)
     # MLflow would try for minutes to reach a database that does not answer.
-    engine = create_engine(url)
+    engine = create_engine(url, **engine_options(url))
     engine.connect().close()
     engine.dispose()
     return MlflowClient(uri)

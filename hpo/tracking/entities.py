@@ -103,11 +103,12 @@ def points(values: Mapping[str, float], timestamp: int, epoch: int, fold: int | 
     return metrics({f"{prefix}{name}": value for name, value in values.items()}, timestamp, epoch)
 
 
-def scores(record: TrialRecord) -> list[Metric]:
+def scores(record: TrialRecord, objective: Objective | None = None) -> list[Metric]:
     """The columns of an ended trial in the UI: best_<metric> on the validation part, gap_<metric> to the training
     part, test_<metric>, and sizes.
 
-    All are at step 0, so that the UI draws bars.
+    All are at step 0, so that the UI draws bars. `objective`: its best value is the trial's score, which may be another
+    than that of its curve: the mean over executions, or what a fit of its own returns.
     """
     values: dict[str, float] = {"epochs": record.epochs}
     if record.model_parameters is not None:
@@ -115,6 +116,8 @@ def scores(record: TrialRecord) -> list[Metric]:
     # A failed trial has no score, even if its first epochs had one: it must not come first when sorted by score.
     if record.value is not None and record.best_epoch is not None:
         values |= {f"best_{name}": value for name, value in record.best.items() if name.startswith("val_")}
+        if objective is not None:
+            values[f"best_{objective.metric}"] = record.value
         values |= {f"best_{name}_std": value for name, value in record.deviations.items() if name.startswith("val_")}
         values |= {f"gap_{name}": gap for name, gap in record.gaps.items()}
         values["best_epoch"] = record.best_epoch
@@ -126,7 +129,7 @@ def state_tags(record: TrialRecord, objective: Objective) -> list[RunTag]:
     """The tags that change while a trial runs, and a line of description."""
     values = {"hpo.state": record.state, "hpo.failure": record.reason, "hpo.ended_by": record.ended_by}
     values |= {"hpo.test_note": record.test_note, "hpo.model_note": record.model_note}
-    return tags({**values, MLFLOW_RUN_NOTE: _note(record, objective)})
+    return tags({**values, "hpo.epochs": record.epochs, MLFLOW_RUN_NOTE: _note(record, objective)})
 
 
 def _note(record: TrialRecord, objective: Objective) -> str:

@@ -45,11 +45,16 @@ def log_model(client: MlflowClient, run: Run, model: KerasModel) -> str:
     """
     run_id, experiment = run.info.run_id, run.info.experiment_id
     tags = {"hpo.trial": str(model.trial), "hpo.sha256": hashlib.sha256(model.file.read_bytes()).hexdigest()}
-    for known in search_logged_models(client, [experiment], f"source_run_id = '{run_id}'"):
-        if known.status == LoggedModelStatus.READY and tags.items() <= known.tags.items():
+    found = search_logged_models(client, [experiment], f"source_run_id = '{run_id}'")
+    same = [known for known in found if tags.items() <= known.tags.items()]
+    for known in same:
+        if known.status == LoggedModelStatus.READY:
             return str(known.model_id)
-    logged = client.create_logged_model(experiment, name="model", source_run_id=run_id, model_type="keras", tags=tags)
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    # An earlier attempt may have been interrupted before all of the model's files were there.
+    logged = same[0] if same else client.create_logged_model(experiment, "model", run_id, tags, model_type="keras")
+    outputs = client.get_run(run_id).outputs
+    if logged.model_id not in {one.model_id for one in (outputs.model_outputs if outputs else ())}:
+        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     with TemporaryDirectory(prefix="hpo-model-") as folder:
         description = Model(
             artifact_path=logged.artifact_location,
@@ -69,7 +74,7 @@ def _signature(data: DatasetInfo) -> ModelSignature:
     """Tables have a named column for each feature; all other data is one array."""
     float32 = dtype("float32")
     inputs = Schema([TensorSpec(float32, (-1, *data.input_shape))])
-    if data.columns:
+    if _has_columns(data):
         inputs = Schema([ColSpec("double", name) for name in data.feature_names])
     if data.inputs:
         inputs = Schema([TensorSpec(dtype(_type(one)), (-1, *one.shape), name) for name, one in data.inputs.items()])
@@ -86,11 +91,16 @@ def _type(one: Input) -> str:
     return "str" if one.is_text else one.dtype
 
 
+def _has_columns(data: DatasetInfo) -> bool:
+    """Whether a sample is a row of a table; windows over its rows are arrays."""
+    return bool(data.columns) and data.series is None
+
+
 def _example(model: KerasModel) -> "Array | pd.DataFrame | None":
-    if model.data.inputs or model.data.is_text:
+    if model.example is None or model.data.inputs or model.data.is_text or model.data.by_column:
         return None
-    if model.example is None or model.data.by_column or not model.data.columns:
-        return None if model.data.by_column or model.example is None else model.example.astype("float32")
+    if not _has_columns(model.data):
+        return model.example.astype("float32")
     import pandas as pd
 
     return pd.DataFrame(model.example, columns=list(model.data.feature_names))

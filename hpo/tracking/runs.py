@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from mlflow.entities import DatasetInput, Metric, Param, RunTag
 
+from hpo.study.record import TrialRecord
+from hpo.tracking import entities
+
 
 @dataclass
 class RunRef:
@@ -67,7 +70,16 @@ class Child:
     status: str
     deleted: bool
     tags: Mapping[str, str]
-    """At least those of hpo.role, hpo.trial, hpo.confirm and hpo.state that it has."""
+    """At least those of hpo.role, hpo.trial, hpo.confirm, hpo.state and hpo.epochs that it has."""
+
+    def has_end_of(self, record: TrialRecord) -> bool:
+        """Whether the end of the trial is logged; also if the user deleted the run on purpose."""
+        epochs = str(record.epochs)
+        if self.deleted:
+            return True
+        if record.rests and self.tags.get("hpo.epochs", epochs) != epochs:
+            return False  # it went on, and rests again; runs of earlier versions do not say how far they came
+        return self.status == entities.STATUS[record.state] and self.tags.get("hpo.state") == record.state
 
 
 class Runs(ABC):

@@ -94,8 +94,8 @@ class Store:
         self._runs.write(changes)
         for one in news:
             known[one.key].described = True
-            known[one.key].closed = one.paused
-            if one.ended:
+            known[one.key].closed = one.paused or one.ended
+            if one.ended and not one.record.rests:
                 del self._trials[one.key]
         self._views.see(one.record for one in news)
 
@@ -112,10 +112,11 @@ class Store:
         missing: list[TrialRecord] = []
         for record in entities.by_end(records):
             child = runs.pop(entities.own_tag(entities.role_tags(record)), None)
-            if child is None or not _is_final(child, record):
+            final = child is not None and child.has_end_of(record)
+            if not final:
                 missing.append(record)
-                if child is not None:
-                    self._trials[key(record)] = _Trial(RunRef(child.run_id), known=False)
+            if child is not None and (record.rests or not final):
+                self._trials[key(record)] = _Trial(RunRef(child.run_id), known=False, closed=final)
         paused = {key(one): runs.pop(entities.own_tag(entities.role_tags(one)), None) for one in records if one.paused}
         known = {name: child for name, child in paused.items() if child is not None}
         self._trials |= {name: _Trial(RunRef(child.run_id), known=False, closed=True) for name, child in known.items()}
@@ -187,20 +188,20 @@ class Store:
 
     def _open_parent(self, resume: bool) -> str:
         objective = self._study.objective
-        role = "tags.`hpo.role` = 'study'"
-        condition = f"tags.`hpo.study` = '{self._study.name}' and {role}"
-        run = next(search_runs(self._client, [self._experiment], condition), None) if resume else None
+        condition = f"tags.`hpo.study` = '{self._study.name}' and tags.`hpo.role` = 'study'"
+        began = entities.milliseconds(self._study.began)
+        # A new study may have a run by an earlier attempt whose answer was lost.
+        condition += "" if resume else f" and attributes.start_time = {began}"
+        run = next(search_runs(self._client, [self._experiment], condition), None)
         if run is None:
             more = {"hpo.role": "study", "hpo.objective": objective.metric, "hpo.direction": objective.direction}
             tags = {**self._common, **more}
-            began = entities.milliseconds(self._study.began)
             run = self._client.create_run(self._experiment, began, tags, self._study.name)
         else:
             if run.info.status != "RUNNING":
                 self.ended_before = End(run.info.status, run.info.end_time)
             self._client.update_run(run.info.run_id, status="RUNNING")
-        run_id = str(run.info.run_id)
-        links = {f"hpo.{name}": studies for name, studies in self._study.links.items()}
+        run_id, links = str(run.info.run_id), {f"hpo.{name}": known for name, known in self._study.links.items()}
         self._client.log_batch(run_id, tags=entities.tags(links))
         self._client.log_inputs(run_id, self._inputs)
         # MLflow refuses to change a param.
@@ -219,7 +220,7 @@ class Store:
             has = there.get(run_id, {})
             metrics = [point for point in metrics if point.step not in has.get(point.key, ())]
         if news.ended:
-            metrics += entities.scores(record)
+            metrics += entities.scores(record, self._study.objective)
             tags = entities.state_tags(record, self._study.objective)
             end = End(entities.STATUS[record.state], entities.milliseconds(record.ended))
         elif news.paused:
@@ -291,9 +292,3 @@ class Store:
         if commit := git_commit():
             tags[MLFLOW_GIT_COMMIT] = commit
         return tags
-
-
-def _is_final(child: Child, record: TrialRecord) -> bool:
-    if child.deleted:
-        return True  # the user deleted it on purpose
-    return child.status == entities.STATUS[record.state] and child.tags.get("hpo.state") == record.state

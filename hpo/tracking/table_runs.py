@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.expression import Executable, bindparam
 
+from hpo.storage.database import engine_options
 from hpo.tracking.mlflow_compat import (
     MAX_TAG_VAL_LENGTH,
     MLFLOW_PARENT_RUN_ID,
@@ -40,7 +41,7 @@ _WAIT = 20.0
 _RUN, _TAG, _PARAM, _METRIC = tables().runs, tables().tags, tables().params, tables().metrics
 _LATEST, _DATASET = tables().latest_metrics, tables().datasets
 _INPUT, _INPUT_TAG = tables().inputs, tables().input_tags
-_READ = ("hpo.role", "hpo.trial", "hpo.confirm", "hpo.state")
+_READ = ("hpo.role", "hpo.trial", "hpo.confirm", "hpo.state", "hpo.epochs")
 
 _Row = dict[str, Any]
 
@@ -52,8 +53,8 @@ def table_runs(client: MlflowClient, uri: str, experiment: Experiment) -> "Table
     url = make_url(uri)
     if url.get_backend_name() not in _DIALECTS or not url.database:
         return None
-    waits = {"timeout": _WAIT} if url.get_backend_name() == "sqlite" else {}
-    engine = create_engine(url, connect_args=waits, pool_pre_ping=True)
+    waits = {"connect_args": {"timeout": _WAIT}}
+    engine = create_engine(url, **(waits if url.get_backend_name() == "sqlite" else engine_options(url)))
     try:
         with engine.connect() as connection:
             known = has_known_tables(connection)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, final
 from hpo.errors import HpoError
 from hpo.study.record import TrialRecord
 from hpo.text.urls import masked
-from hpo.tracking.address import cannot_open, quiet, reason_of, set_environment
+from hpo.tracking.address import cannot_open, quiet, reason_of, refuses, set_environment
 from hpo.tracking.study_info import Ending, StudyInfo
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ LAST_SECONDS = 1.0
 
 LAST_TRIES = 3
 """After this number of failures in a row, once the study has ended, the rest is left to the next command."""
+
+AWAY_TIMEOUT = 15.0
+"""A store that has failed just before the study ended is waited for no longer than this, in seconds."""
 
 _GLANCE = 0.2
 """How often `close` looks how much is left, in seconds."""
@@ -63,7 +66,8 @@ class Tracker:
         self._left = 0
         self._size = 1
         self._failures = 0
-        self._opened = threading.Event()
+        # Set once the store is open, or the first attempt to open it has failed.
+        self._tried = threading.Event()
         self._failure: Exception | None = None
         self._run_id = ""
         self._thread = threading.Thread(target=self._work, name="hpo-tracker", daemon=True)
@@ -87,7 +91,7 @@ class Tracker:
             artifacts: Folder of a new experiment's artifacts; None, and always with a server: the store chooses it.
             study: What is logged with the study.
             resume: Whether the study was run before. Its run is looked up, and trials are added to it.
-            patient: Whether to try a store that cannot be opened again and again; then nobody waits for `ready`.
+            patient: Whether to try a store that cannot be opened again and again, unless it refuses the user.
             warn: Called once, from the tracker's thread, when the store fails while trials are running.
         """
         set_environment()
@@ -100,13 +104,20 @@ class Tracker:
 
         return cls(uri, store, study, patient, warn)
 
-    def ready(self) -> str:
+    @property
+    def left(self) -> int:
+        """How many runs have something that is not logged yet."""
+        return self._left
+
+    def ready(self, seconds: float | None = None) -> str:
         """Waits until the store is open; returns the id of the study's MLflow run.
+
+        With `patient` the id is empty if the first attempt to open the store failed, or takes longer than `seconds`.
 
         Raises:
             UserError: the store cannot be reached, or refuses.
         """
-        self._opened.wait()
+        self._tried.wait(seconds)
         if self._failure is None:
             return self._run_id
         if isinstance(self._failure, HpoError):
@@ -155,9 +166,12 @@ class Tracker:
 
         Args:
             waiting: called with the number of runs that are left, while it takes longer than a second.
-            timeout: gives up when nothing could be logged for this number of seconds.
+            timeout: gives up when nothing could be logged for this number of seconds; AWAY_TIMEOUT at most if the
+                store is away.
         """
         self._closing.set()
+        if self._failures:
+            timeout = min(timeout, AWAY_TIMEOUT)
         least, began = math.inf, time.monotonic()
         since = began
         while self._thread.is_alive() and time.monotonic() - since < timeout:
@@ -173,39 +187,53 @@ class Tracker:
     def _work(self) -> None:
         try:
             with quiet():
-                store = self._open()
-                self._serve(store)
+                from hpo.tracking.unlogged import Unlogged
+
+                unlogged = Unlogged(self._study.objective)
+                store = self._open(unlogged)
+                self._serve(store, unlogged)
                 store.close()
         except Exception as error:  # `ready` raises it in the coordinator
             self._failure = error
         finally:
-            self._opened.set()
+            self._tried.set()
 
-    def _open(self) -> "Store":
+    def _open(self, unlogged: "Unlogged") -> "Store":
         while True:
             last = self._closing.is_set()
             try:
                 store = self._make_store()
             except Exception as error:
-                if last or not self._patient or isinstance(error, HpoError):
+                wrong = isinstance(error, HpoError) or (refuses(error) and not self._tried.is_set())
+                if not self._patient or wrong:
                     raise
+                self._failures += 1
                 self._complain(error)
-                self._closing.wait(RETRY_SECONDS)
+                self._tried.set()
+                # Whatever happened was queued before `close` was called.
+                self._take_events(unlogged)
+                if last and self._failures >= LAST_TRIES:
+                    raise
+                time.sleep(LAST_SECONDS) if last else self._closing.wait(RETRY_SECONDS)
             else:
+                self._failures = 0
                 self._run_id = store.run_id
-                self._opened.set()
+                self._tried.set()
                 return store
 
-    def _serve(self, store: "Store") -> None:
-        from hpo.tracking.unlogged import Unlogged
+    def _take_events(self, unlogged: "Unlogged") -> None:
+        while not self._events.empty():
+            self._try(partial(self._events.get(), unlogged), counts=False)
+        if self._failures:
+            unlogged.shed()
+        self._count(unlogged)
 
-        unlogged = Unlogged(self._study.objective)
+    def _serve(self, store: "Store", unlogged: "Unlogged") -> None:
         self._size = store.batch_size
         while True:
             # Whatever happened was queued before `close` was called.
             closing = self._closing.wait(RETRY_SECONDS if self._failures else FLUSH_SECONDS)
-            while not self._events.empty():
-                self._try(partial(self._events.get(), unlogged))
+            self._take_events(unlogged)
             self._write(store, unlogged)
             if closing and (not self._left or self._failures >= LAST_TRIES):
                 return
@@ -213,11 +241,17 @@ class Tracker:
                 time.sleep(LAST_SECONDS)
 
     def _write(self, store: "Store", unlogged: "Unlogged") -> None:
-        """Logs all there is, until the store fails."""
+        """Logs all there is, until the store fails.
+
+        Earlier runs come first: what is compared with them later would end the runs that this process has begun.
+        """
         self._count(unlogged)
-        if self._sync is not None and self._try(partial(self._compare, store, unlogged, *self._sync)):
+        compared = self._sync is None or self._try(partial(self._compare, store, unlogged, *self._sync))
+        if compared:
             self._sync = None
-        while unlogged:
+        elif not (self._closing.is_set() and self._failures >= LAST_TRIES):
+            return
+        while compared and unlogged:
             self._count(unlogged)
             news, points = unlogged.take(self._size)
             if not self._try(partial(store.write, news, points)):
@@ -228,7 +262,7 @@ class Tracker:
                     return
                 break
             self._size = min(2 * self._size, store.batch_size)
-        # Even if the store refuses a trial, the study's run gets its end.
+        # Even if the store refuses a trial, or cannot compare, the study's run gets its end.
         if self._ending is not None and self._try(partial(store.finish, self._ending)):
             self._ending = None
         self._count(unlogged)
@@ -242,14 +276,15 @@ class Tracker:
     def _count(self, unlogged: "Unlogged") -> None:
         self._left = len(unlogged) + (self._sync is not None) + (self._ending is not None)
 
-    def _try(self, task: Callable[[], None]) -> bool:
+    def _try(self, task: Callable[[], None], counts: bool = True) -> bool:
+        """Runs a task; returns whether it succeeded. `counts`: whether it shows if the store works."""
         try:
             task()
         except Exception as error:  # tracking must never end training, whatever fails in it
-            self._failures += 1
+            self._failures += counts
             self._complain(error)
             return False
-        self._failures = 0
+        self._failures = 0 if counts else self._failures
         return True
 
     def _complain(self, error: Exception) -> None:
@@ -260,5 +295,5 @@ class Tracker:
         with suppress(Exception):  # a terminal that is gone must not end the logging
             self._warn(
                 f"the MLflow store {masked(self._uri)} failed: {reason}\nTraining goes on; what is missing is "
-                "logged once the store is back, or when the study is resumed."
+                "logged once the store is back, or by the next command."
             )

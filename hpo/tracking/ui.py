@@ -11,11 +11,14 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from hpo.errors import HpoError, NotFound, UserError
+from hpo.system.home import tracking_address
+from hpo.system.signals import deferred
 from hpo.text.urls import masked
 from hpo.tracking.address import cannot_open, set_environment
 
@@ -88,6 +91,7 @@ def serve(
         HpoError: the server does not start.
     """
     uri = uri or os.environ.get("HPO_TRACKING_URI") or None
+    uri = None if uri is None else tracking_address(uri, home)
     if uri is not None and uri.startswith(("http:", "https:")):
         _say(say, links(uri, study, re.sub("//[^/@]*@", "//", uri).rstrip("/")))
         return
@@ -99,20 +103,31 @@ def serve(
     server = f"http://{HOST}:{port}"
     addresses = links(uri, study, server)
     _check_free(port)
-    process = _start(home, uri, port)
-    # SIGINT too, which background jobs of a shell ignore.
-    previous = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        _wait_until_up(process, server)
-        _say(say, addresses)
-        process.wait()
-        raise HpoError(f"MLflow's server ended by itself, exit {process.returncode}")
-    except KeyboardInterrupt:
-        pass
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-        _stop(process)
+    with _ended_by_a_signal():
+        process = _start(home, uri, port)
+        try:
+            _wait_until_up(process, server)
+            _say(say, addresses)
+            process.wait()
+            raise HpoError(f"MLflow's server ended by itself, exit {process.returncode}")
+        finally:
+            _stop(process)
+
+
+@contextmanager
+def _ended_by_a_signal() -> Iterator[None]:
+    """SIGINT or SIGTERM ends the block, in good order; SIGINT too, which background jobs of a shell ignore.
+
+    The signal is deferred, since MLflow's server may need longer to end than a command has after a signal.
+    """
+    with deferred(), contextlib.suppress(KeyboardInterrupt):
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        previous = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
 
 def _say(say: Callable[[str], None], addresses: Sequence[str]) -> None:

@@ -31,6 +31,10 @@ class News:
     points: list[Metric] = field(default_factory=list)
     logged_epochs: int = 0
     """The number of its epochs that are among the points, or were logged before."""
+    before: int = 0
+    """The number of its epochs that were handed out before these points."""
+    tried: bool = False
+    """Whether the store was asked to write its points, and may have them although it did not answer."""
 
     @property
     def key(self) -> Key:
@@ -61,7 +65,7 @@ class Unlogged:
         """A trial was handed out, or goes on."""
         self._running[record.number] = record
         self._paused.discard(record.number)
-        self._news.setdefault(key(record), News(record))
+        self._news_of(record)
 
     def epoch(self, event: EpochDone, timestamp: int) -> None:
         """A trial finished an epoch."""
@@ -70,7 +74,7 @@ class Unlogged:
             # Without a usable checkpoint a trial trains the same epochs again.
             return
         fold, epoch = (event.fold.fold, event.fold.epoch) if event.fold else (None, event.epoch)
-        news = self._news.setdefault(key(record), News(record))
+        news = self._news_of(record)
         news.points += entities.points(event.metrics, timestamp, epoch, fold)
         news.logged_epochs = self._logged_epochs[event.trial] = event.epoch
 
@@ -83,7 +87,7 @@ class Unlogged:
         number = record.number
         self._paused.discard(number)
         self._running.pop(number, None)
-        news = self._news.setdefault(key(record), News(record))
+        news = self._news_of(record)
         news.record, news.ended, news.logged_epochs = record, True, self._logged_epochs.pop(number, 0)
         if record.confirms is None:
             points, self._best = entities.best_so_far([record], self._objective, self._best)
@@ -93,7 +97,7 @@ class Unlogged:
         """Marks paused trials as paused, and running ones as lost, since nobody continues them."""
         for record in list(self._running.values()):
             if record.number in self._paused:
-                self._news.setdefault(key(record), News(record)).paused = True
+                self._news_of(record).paused = True
             else:
                 self.ended(lost(record, error))
 
@@ -106,7 +110,8 @@ class Unlogged:
     def add_missing(self, records: Iterable[TrialRecord], points: Iterable[Metric]) -> None:
         """Adds what the store lacks from earlier runs: ended trials, and points of the study's own curves."""
         for record in records:
-            self._news[key(record)] = News(record, ended=True)
+            # What happened to a trial since these were read is newer.
+            self._news.setdefault(key(record), News(record, ended=True))
         self.points[:0] = points
 
     def take(self, count: int) -> tuple[list[News], list[Metric]]:
@@ -114,9 +119,23 @@ class Unlogged:
 
         They count as logged, unless they are given back.
         """
-        keys = list(self._news)[:count]
+        taken = [self._news.pop(key) for key in list(self._news)[:count]]
         points, self.points = self.points, []
-        return [self._news.pop(key) for key in keys], points
+        for one in taken:
+            one.tried = True
+        return taken, points
+
+    def shed(self) -> None:
+        """Drops the points of ended trials, whose records have the same curves; for a store that is away for long."""
+        for one in self._news.values():
+            if one.ended and not one.tried and one.record.epochs >= one.logged_epochs:
+                one.points, one.logged_epochs = [], one.before
+
+    def _news_of(self, record: TrialRecord) -> News:
+        known = self._news.get(key(record))
+        if known is None:
+            known = self._news[key(record)] = News(record, before=self._logged_epochs.get(record.number, 0))
+        return known
 
     def give_back(self, news: Sequence[News], points: Sequence[Metric]) -> None:
         """Takes back what the store did not accept, behind the rest, so that a refused trial does not delay others."""

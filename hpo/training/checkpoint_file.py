@@ -5,9 +5,10 @@ import hashlib
 import json
 import os
 import re
+import time
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +23,8 @@ _NAME = re.compile(r"trial-(\d+)\.epoch-(\d+)\.([0-9a-f]{64})\.npz")
 _UNFINISHED = re.compile(r"\.trial-(\d+)\.(\d+)\.npz")
 # Trained weights are all but random. An array is compressed if that saves a fifth of its first bytes.
 _TRIED, _WORTH = 1 << 16, 0.8
+# The times of folders are no finer than so many nanoseconds.
+_TICK = 100_000_000
 
 
 class Unusable(Exception):
@@ -96,36 +99,58 @@ def read_state(path: Path) -> dict[str, Any]:
 
 def found_in(folder: Path) -> dict[int, list[Checkpoint]]:
     """The checkpoints in a folder: trial -> its own, the latest first."""
-    found: dict[int, list[Checkpoint]] = {}
-    for path in _files(folder):
-        if (name := _NAME.fullmatch(path.name)) is not None:
+    found = {trial: _checkpoints(folder, names) for trial, names in _names(folder).items()}
+    return {trial: several for trial, several in found.items() if several}
+
+
+def found_of(folder: Path, trial: int) -> list[Checkpoint]:
+    """The checkpoints of one trial in a folder, the latest first."""
+    return _checkpoints(folder, _names(folder).get(trial, ()))
+
+
+def _checkpoints(folder: Path, names: Iterable[str]) -> list[Checkpoint]:
+    found: list[Checkpoint] = []
+    for text in names:
+        if (name := _NAME.fullmatch(text)) is not None:
             with contextlib.suppress(OSError):
-                one = Checkpoint(str(path), int(name[2]), path.stat().st_size, name[3])
-                found.setdefault(int(name[1]), []).append(one)
-    return {trial: sorted(several, key=lambda one: -one.epochs) for trial, several in found.items()}
+                path = folder / text
+                found.append(Checkpoint(str(path), int(name[2]), path.stat().st_size, name[3]))
+    return sorted(found, key=lambda one: -one.epochs)
 
 
 def trials_in(folder: Path) -> set[int]:
     """The trials of which there is a checkpoint in a folder, or what a worker that died had written of one."""
-    names = (_NAME.fullmatch(path.name) or _UNFINISHED.fullmatch(path.name) for path in _files(folder))
-    return {int(name[1]) for name in names if name is not None}
+    return set(_names(folder))
 
 
 def delete(folder: Path, trial: int, keep: Sequence[Checkpoint] = ()) -> None:
     """Deletes the checkpoints of a trial, and those that a worker which died left unfinished."""
     kept = {Path(one.file).name for one in keep}
-    for path in _files(folder):
-        name = _NAME.fullmatch(path.name) or _UNFINISHED.fullmatch(path.name)
-        if name is not None and int(name[1]) == trial and path.name not in kept:
+    for name in _names(folder).get(trial, ()):
+        if name not in kept:
             with contextlib.suppress(OSError):
-                path.unlink()
+                (folder / name).unlink()
 
 
-def _files(folder: Path) -> list[Path]:
+_listed: tuple[Path, int, dict[int, list[str]]] | None = None
+
+
+def _names(folder: Path) -> dict[int, list[str]]:
+    """The names of a folder's files by trial; the folder is listed again only where it has changed since."""
+    global _listed  # noqa: PLW0603 - of one folder, that of the study that runs here
     try:
-        return list(folder.iterdir())
+        changed = folder.stat().st_mtime_ns
+        if _listed is not None and _listed[:2] == (folder, changed):
+            return _listed[2]
+        found: dict[int, list[str]] = {}
+        for text in os.listdir(folder):
+            if (name := _NAME.fullmatch(text) or _UNFINISHED.fullmatch(text)) is not None:
+                found.setdefault(int(name[1]), []).append(text)
     except OSError:
-        return []
+        return {}
+    # A change within the same tick of the clock would not show.
+    _listed = (folder, changed, found) if time.time_ns() - changed > _TICK else None
+    return found
 
 
 class _Hashed:

@@ -81,6 +81,12 @@ def _is_its_own(training: TrainingSpec, info: DatasetInfo) -> bool:
     return info.task == "custom" and training.loss is None
 
 
+def set_precision(training: TrainingSpec) -> None:
+    """Sets Keras's dtype policy of this thread as a training section says, before the model is built."""
+    if training.precision is not None:
+        keras.config.set_dtype_policy(training.precision)
+
+
 def _check_outputs(training: TrainingSpec, info: DatasetInfo) -> None:
     named = {
         "loss": by_output(training.loss) or (),

@@ -9,9 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from hpo import models
-from hpo.data.adapting import adapting
 from hpo.data.dataset import Dataset
+from hpo.training.building import uncompiled
 from hpo.training.compiling import compile_model, labels_for
 from hpo.training.messages import Job
 from hpo.training.tensors import prepared, tensors_of
@@ -42,8 +41,7 @@ def measure(job: Job, dataset: Dataset) -> Cost:
     """
     began = time.perf_counter()
     keras.utils.set_random_seed(job.seed)
-    with adapting(dataset):
-        model = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared).model
+    model = uncompiled(job, dataset).model
     if not model.compiled:
         model = compile_model(model, job.training, dataset.info, job.plain_loss, job.import_paths)
     batch = min(job.training.batch_size, dataset.info.sizes["training"])

@@ -3,7 +3,9 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -51,11 +53,21 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         """The other callbacks of the training."""
         self.ended: EndReason | None = None
         """Why the last epoch was the last."""
+        self.holds_back: Literal["each", "last"] | None = None
+        """Which epochs are not sent before it is known what follows them: a fit of its own returns more about the last
+        one, and a configuration that trains several times is scored at its end."""
+        self._held: EpochDone | None = None
+        self._unscored: Mapping[str, float] | None = None
         self._epoch = 0
         self._reported = False
         self._reference: Score | None = None
         self._waited = 0
         self._began = time.perf_counter()
+
+    @property
+    def trial(self) -> int:
+        """The number of the trial."""
+        return self._job.trial
 
     @property
     def epochs(self) -> int:
@@ -84,6 +96,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         """Starts the clock of the epoch."""
         self._refuse_to_go_on()
         self.check(0.0)
+        self._send_held()
         self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -103,16 +116,25 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Reports the epoch, once the verdict on the one before is known: training did not wait for it."""
+        self.end_epoch(epoch, logs, None)
+
+    def end_epoch(self, epoch: int, logs: Any, seconds: float | None) -> None:
+        """The same; `seconds`: how long it took, if that is not the time since it began."""
         self._refuse_to_go_on()
         self.check(0.0)
+        self._send_held()
         if self._reported and (reason := self._line.verdict()):
             raise Stopped(reason)
+        metrics = _numbers(logs or {})
+        if self.holds_back == "each" and self._job.objective.metric not in metrics:
+            # What the fit returns has it.
+            self._unscored = metrics
+            return
         # Keras counts from zero, and a user's own fit may call model.fit several times.
         self._epoch += 1
-        metrics = _numbers(logs or {})
         if (rate := _rate_of(self.model.optimizer)) is not None:
             metrics.setdefault("learning_rate", rate)
-        metrics["seconds"] = time.perf_counter() - self._began
+        metrics["seconds"] = time.perf_counter() - self._began if seconds is None else seconds
         bad = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
         if bad:
             raise Nonfinite(f"{', '.join(bad)} after epoch {self._epoch}")
@@ -120,11 +142,58 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         if self.ended is None and self._epoch >= self._job.training.epochs:
             self.ended = "epochs"
         last = self.ended is not None
-        self._line.emit(EpochDone(self._job.trial, self._epoch, metrics, last, ended_by=self.ended))
-        self._reported = True
-        self._kept()
+        done = EpochDone(self._job.trial, self._epoch, metrics, last, ended_by=self.ended)
+        if self.holds_back == "each" or (self.holds_back == "last" and last):
+            self._held = done
+        else:
+            self._send(done)
+            self._kept()
         if self.ended:
             self.model.stop_training = True
+
+    def returned(
+        self, value: float | None, model: keras.Model, metrics: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
+        """What a fit of its own, which has ended, came to as the objective; None: what its epochs say.
+
+        `metrics`: all that it returned, of which the last epoch takes those that it did not log.
+
+        Raises:
+            Nonfinite: it is not finite.
+            ModelError: there is no score at all.
+        """
+        objective, score = self._job.objective, None
+        if value is not None and not math.isfinite(value):
+            raise Nonfinite(f"{objective.metric} is {value}, as its fit returns it")
+        if self.best is None:
+            # One step: all that was trained leads to this score.
+            logs = dict(self._unscored or {})
+            value = logged(logs, objective.metric, "objective") if value is None else value
+            self._epoch, self.best = 1, objective.score(value, 1)
+            self.best_weights = kept_weights(model, self.beside)
+            logs |= {objective.metric: value, "seconds": time.perf_counter() - self._began}
+            self._held = EpochDone(self._job.trial, 1, logs)
+        elif value is not None and not math.isclose(value, self.best.value, rel_tol=1e-6, abs_tol=1e-12):
+            self.best, score = replace(self.best, value=value), value
+        self.ended = self.ended or "epochs"
+        assert self._held is not None
+        all_metrics = {**metrics, **self._held.metrics}
+        self._held = replace(self._held, metrics=all_metrics, last=True, ended_by=self.ended, score=score)
+
+    def send_last(self, score: float | None = None) -> None:
+        """Sends the epoch that was held back; `score`: that of the trial, if it is another than the watch's best."""
+        if self._held is not None and score is not None:
+            self._held = replace(self._held, score=score)
+        self._send_held()
+
+    def _send_held(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            self._send(held)
+
+    def _send(self, done: EpochDone) -> None:
+        self._line.emit(done)
+        self._reported = True
 
     def _refuse_to_go_on(self) -> None:
         """Ends a user's own fit that trains on after its last epoch: a loop of its own, or a second model.fit."""

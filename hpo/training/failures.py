@@ -1,6 +1,7 @@
 """What an error of a trial was, in a word and in a line."""
 
 import re
+import sys
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -19,11 +20,19 @@ def reason_of(error: BaseException) -> FailureReason:
     """Why a trial failed."""
     if isinstance(error, Nonfinite):
         return "nonfinite"
+    if _is_fatal(error):
+        return "fatal"
     if isinstance(error, models.InvalidModel):
         return "invalid"
     if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
         return "out_of_memory"
     return "error"
+
+
+def _is_fatal(error: BaseException) -> bool:
+    # Whatever raised one has imported it.
+    module = sys.modules.get("keras_tuner.errors")
+    return module is not None and isinstance(error, module.FatalError)
 
 
 def one_line(error: BaseException, folders: Sequence[str] = ()) -> str:

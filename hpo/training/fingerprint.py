@@ -29,6 +29,10 @@ def fingerprint(job: Job, info: DatasetInfo) -> dict[str, Any]:
     The number of epochs is none of it, except where the learning rate depends on it.
     """
     training = job.training.model_dump(mode="json", exclude={"epochs"})
+    for later in ("precision", "phases"):
+        # A later field: where it says nothing, checkpoints of earlier versions hold.
+        if training.get(later) is None:
+            training.pop(later, None)
     if job.training.schedule is not None and has_schedule(job.training):
         training["decay"] = decay_epochs_of(job.training.schedule, job.training.epochs)
     found = {

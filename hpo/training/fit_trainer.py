@@ -1,6 +1,7 @@
 """The slower way to train a model: by Keras's `fit`, or by that of a HyperModel."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,10 +16,12 @@ from hpo.training.augmentation import Augment, augment_steps
 from hpo.training.class_weights import weighed, weights_by_class, weights_of
 from hpo.training.compiling import labels_for
 from hpo.training.epoch_callback import Leaving, Stopped, Watch
+from hpo.training.from_disk import DiskStream, is_on_disk
 from hpo.training.graph import EVALUATION_BATCH
 from hpo.training.learning_rate import Plateau
 from hpo.training.messages import Job
 from hpo.training.own_fit import PREPARED, OwnFit
+from hpo.training.returned import metrics_returned, score_returned
 from hpo.training.state import Hidden, TrainingState
 from hpo.training.tensors import prepared
 from hpo.training.testing import Scored, evaluated
@@ -39,6 +42,10 @@ class FitTrainer:
         augment: Augment | None,
         figures: Figures | None,
     ) -> None:
+        self._weighs = is_on_disk(dataset)
+        if self._weighs:
+            weights = weights_of(job.training.class_weight, dataset.training, dataset.info)
+            dataset = replace(dataset, stream=DiskStream(dataset, built.model, job.seed, weights))
         self._job = job
         self._built = built
         self._dataset = dataset
@@ -51,6 +58,8 @@ class FitTrainer:
     @property
     def model_note(self) -> str | None:
         """See `trainers.Trainer`."""
+        if (why := self._built.apart()) is not None:
+            return why
         return PREPARED if self._own is not None and self._own.prepares else None
 
     def state(self) -> TrainingState:
@@ -77,7 +86,8 @@ class FitTrainer:
             if self._dataset.stream is not None:
                 validation = validation[0]
             options = {"shuffle": False}  # the pipeline's own concern
-            by_class = weights_by_class(training.class_weight, self._dataset.info)
+            # Samples on disk bring their weights, those of their classes too.
+            by_class = None if self._weighs else weights_by_class(training.class_weight, self._dataset.info)
             if by_class and "training" in self._dataset.info.weighted:
                 x, by_class = weighed(x, by_class, self._dataset.info), None
             options["class_weight"] = by_class
@@ -90,15 +100,25 @@ class FitTrainer:
         callbacks = [*self._callbacks, watch]
         try:
             if self._own is None:
-                model.fit(x, y, epochs=training.epochs, verbose=0, callbacks=callbacks, validation_data=validation)
+                epochs = {"epochs": training.epochs, "initial_epoch": watch.epochs}
+                model.fit(x, y, **epochs, verbose=0, callbacks=callbacks, validation_data=validation)
             else:
-                self._own.train(x, y, validation, epochs=training.epochs, verbose=0, callbacks=callbacks)
+                watch.holds_back = "each"
+                found = self._own.train(x, y, validation, epochs=training.epochs, verbose=0, callbacks=callbacks)
+                score = score_returned(found, self._job.objective, self._built.by)
+                watch.returned(score, model, metrics_returned(found, self._job.objective))
         except Stopped as stopped:
+            if self._own is not None and watch.ended is not None:
+                watch.returned(None, model)
+            elif self._own is not None:
+                watch.send_last()
             return stopped.reason
         return watch.ended or "epochs"
 
     def test(self, weights: list[Any]) -> Scored:
         """See `trainers.Trainer`."""
+        if (why := self._built.apart()) is not None:
+            return Scored(note=f"not tested: {why}")
         model, size = self._built.model, EVALUATION_BATCH if self._dataset.stream is None else None
         own = self._own
 

@@ -2,10 +2,10 @@
 
 `model.fit` goes back to Python for every batch, which for small models costs several times what the arithmetic
 does. Here the loop over a model's own `train_step` is part of the graph, and Python sees an epoch in pieces of
-about PIECE_SECONDS, between which it can be stopped. With the same order of samples the figures are `model.fit`'s.
+about PIECE_SECONDS (`pieces.py`), between which it can be stopped. With the same order of samples the figures are
+`model.fit`'s.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
@@ -16,16 +16,17 @@ import numpy as np
 import tensorflow as tf
 
 from hpo.data.dataset import Array, Dataset
-from hpo.data.several import as_keras
+from hpo.data.mapped import Mapped
 from hpo.training import keras_compat
 from hpo.training.augmentation import Augment
 from hpo.training.compiling import labels_for
+from hpo.training.from_disk import is_on_disk
+from hpo.training.from_disk import pieces as pieces_of
 from hpo.training.lean_step import lean_step_of
+from hpo.training.part_tensors import part_tensors, targets_of
+from hpo.training.pieces import Pieces
 from hpo.training.state import Traced
-from hpo.training.tensors import NOTHING, Tensors, prepared, shared
-
-PIECE_SECONDS = 0.2
-"""How long the graph runs between two looks at whether to stop, about."""
+from hpo.training.tensors import NOTHING, Tensors, prepared
 
 EVALUATION_BATCH = 512
 """Samples a step of an evaluation, which has no gradient to keep."""
@@ -60,16 +61,21 @@ class GraphLoop:
         self._keeps_outputs = keeps_outputs
         self.outputs: Array | None = None
         """What the model put out in the last evaluation, in the order of the samples."""
-        training = self._tensors("training", weights)
-        self._parts: dict[str, Tensors] = {"training": training if dataset.batches is None else training.open()}
-        part = self._parts["training"]
+        self._weights, self._targets = weights, dict[str, Any]()
+        if is_on_disk(dataset):
+            dataset = replace(dataset, training=dataset.training.take(slice(0, 2)))
+            weights = None if weights is None else weights[:2]
+        part = part_tensors(model, dataset, "training", weights)
+        if is_on_disk(dataset) or dataset.batches is not None:
+            part = part.open()
+        self._parts: dict[str, Tensors] = {"training": part}
         self._make_variables()
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self._lean = lean_step_of(model, part)
         self._traced: set[bool] = set()
         self._known: dict[bool, Traced] = {}
-        self.pace: dict[str, float] = {}
+        self.pieces = Pieces()
         """Seconds a step of training and of evaluation; empty for a model that has not run."""
         number = tf.TensorSpec([], tf.int64)
         positions = tf.TensorSpec([None], tf.int64)
@@ -139,7 +145,7 @@ class GraphLoop:
         few = self._evaluated(part.each(lambda one: one[:2]))
         self._test(few.x, few.y, few.weights, one - 1, one)
         self._traced.add(moving)
-        self.pace.clear()
+        self.pieces.forget()
 
     def train(
         self, order: Array, batch_size: int, between: Callable[[float], None], rates: Array | None = None
@@ -148,6 +154,8 @@ class GraphLoop:
 
         `rates`: the learning rate of each step, shape (steps,); None: the optimizer's own throughout.
         """
+        if is_on_disk(self._dataset):
+            return self._train_pieces(self._read("training", order, batch_size), batch_size, between, rates)
         self._model.reset_metrics()
         self._train_on(order, batch_size, between, rates)
         return self._figures()
@@ -156,14 +164,21 @@ class GraphLoop:
         self, batches: Iterable[Weighted], batch_size: int, between: Callable[[float], None], rates: Array | None = None
     ) -> dict[str, float]:
         """Trains one epoch on generated batches, for a dataset that has such; else as `train`."""
+        model, info = self._model, self._dataset.info
+        made = ((x, labels_for(model, y, info), NOTHING if w is None else w) for x, y, w in _joined(batches))
+        return self._train_pieces(made, batch_size, between, rates)
+
+    def _train_pieces(
+        self, made: Iterable[Any], batch_size: int, between: Callable[[float], None], rates: Array | None
+    ) -> dict[str, float]:
+        """Trains one epoch on samples that are not in memory before."""
         self._model.reset_metrics()
         done = 0
-        for x, y, weights in _joined(batches):
+        for x, y, weights in made:
             if done:
                 between(float(self._model.metrics[0].result()))
-            y = labels_for(self._model, y, self._dataset.info)
-            self._parts["training"].assign(x, y, NOTHING if weights is None else weights)
-            steps = len(x) // batch_size
+            self._parts["training"].assign(x, y, weights)
+            steps = -(-len(x) // batch_size)
             own = None if rates is None else rates[done : done + steps]
             self._train_on(np.arange(len(x)), batch_size, between, own)
             done += steps
@@ -178,38 +193,42 @@ class GraphLoop:
 
     def evaluate(self, name: str, between: Callable[[float], None]) -> dict[str, float]:
         """Loss and metrics on a part, as `model.evaluate` returns them."""
-        if name not in self._parts:
-            self._parts[name] = self._evaluated(self._tensors(name, self._dataset.part(name).weights))
-        part = self._parts[name]
-        steps = -(-len(self._dataset.part(name)) // EVALUATION_BATCH)
         self._model.reset_metrics()
         pieces: list[tf.Tensor] = []
-        self._in_pieces(
-            "test",
-            steps,
-            lambda start, end: pieces.append(self._test(part.x, part.y, part.weights, start, end)),
-            between,
-        )
+        for part, samples in self._to_evaluate(name):
+
+            def run(start: tf.Tensor, end: tf.Tensor, part: Tensors = part) -> None:
+                pieces.append(self._test(part.x, part.y, part.weights, start, end))
+
+            self._in_pieces("test", -(-samples // EVALUATION_BATCH), run, between)
         self.outputs = np.concatenate(pieces) if self._keeps_outputs else None
         return self._figures()
+
+    def _to_evaluate(self, name: str) -> Iterator[tuple[Tensors, int]]:
+        """A part as a whole or piece by piece, and the samples in it."""
+        own = self._dataset.part(name)
+        if isinstance(own.x, Mapped):
+            batch_size = min(EVALUATION_BATCH, self._dataset.info.window or EVALUATION_BATCH)
+            for piece in self._read(name, np.arange(len(own)), batch_size):
+                yield self._evaluated(Tensors(*tf.nest.map_structure(tf.constant, piece))), len(piece[0])
+            return
+        if name not in self._parts:
+            self._parts[name] = self._evaluated(part_tensors(self._model, self._dataset, name, own.weights))
+        yield self._parts[name], len(own)
+
+    def _read(self, name: str, order: Array, batch_size: int) -> Iterator[Any]:
+        """The samples of a part that is on disk, in an order."""
+        part, info = self._dataset.part(name), self._dataset.info
+        if name not in self._targets:
+            self._targets[name] = targets_of(self._model, part, info)
+        weights = self._weights if name == "training" else part.weights
+        return pieces_of(part, self._targets[name], weights, order, info.window or len(part), batch_size)
 
     def _in_pieces(
         self, kind: str, steps: int, run: Callable[[tf.Tensor, tf.Tensor], None], between: Callable[[float], None]
     ) -> None:
-        """Runs steps in pieces of about PIECE_SECONDS. The first call traces the graph and tells little of the time."""
-        done = 0
-        while done < steps:
-            seconds = self.pace.get(kind)
-            count = max(1, int(PIECE_SECONDS / seconds)) if seconds else 1
-            end = min(steps, done + count)
-            began = time.perf_counter()
-            run(tf.constant(done, tf.int64), tf.constant(end, tf.int64))
-            took = (time.perf_counter() - began) / (end - done)
-            # The first step of all traces; the one after it is timed alone.
-            self.pace[kind] = 0.0 if seconds is None else took
-            done = end
-            if done < steps:
-                between(float(self._model.metrics[0].result()))
+        """Runs steps; `between` is called with the loss so far."""
+        self.pieces.run(kind, steps, run, lambda: between(float(self._model.metrics[0].result())))
 
     def _train_steps(
         self,
@@ -263,18 +282,6 @@ class GraphLoop:
 
     def _figures(self) -> dict[str, float]:
         return {name: np.asarray(value).item() for name, value in self._model.get_metrics_result().items()}
-
-    def _tensors(self, name: str, weights: Array | None) -> Tensors:
-        part = self._dataset.part(name)
-        x = as_keras(part.x, lambda _, array: shared(array))
-        y: Any = NOTHING
-        if part.y is not None:
-            # In float32, as Keras has arrays.
-            labels = labels_for(self._model, part.y, self._dataset.info)
-            y = tf.nest.map_structure(
-                lambda one: shared(one.astype(np.float32) if one.dtype == np.float64 else one), labels
-            )
-        return Tensors(x, y, NOTHING if weights is None else tf.constant(weights, tf.float32))
 
     def _batch(self, part: Tensors, augment: Augment | None = None) -> Any:
         """Samples as `model.fit` would hand them over: scaled, and changed by `augment`."""

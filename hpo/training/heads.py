@@ -21,6 +21,8 @@ _PASSING = (
 )  # fmt: skip
 _BINARY = ("binarycrossentropy", "bce", "binaryfocalcrossentropy")
 _CATEGORICAL = ("categoricalcrossentropy", "sparsecategoricalcrossentropy", "categoricalfocalcrossentropy")
+# These compare outputs with targets of another shape. Others would stretch the shape of one to that of the other.
+_OF_OTHER_SHAPES = ("ctc", "circle", "sparsecategoricalcrossentropy", "categoricalgeneralizedcrossentropy")
 
 Activation = Literal["sigmoid", "softmax"]
 Logits = Activation | dict[str, Activation | None] | list[Activation | None] | None
@@ -119,6 +121,8 @@ def loss_name(head: Head, named: str | None, info: DatasetInfo) -> str:
     if info.task == "multilabel":
         _check_labels(head, info)
         return named or "binary_crossentropy"
+    if info.task == "custom" and named is not None and plain_name(named) in _OF_OTHER_SHAPES:
+        return named
     if info.classes is None:
         _check_numbers(head, info)
         return named or "mean_squared_error"

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 from keras.src.backend import config
 from keras.src.backend.common import global_state
+from keras.src.losses.losses import LossFunctionWrapper
 from keras.src.saving import object_registration
 from keras.src.trainers.trainer import Trainer
 from tensorflow.python.eager import context
@@ -90,6 +91,19 @@ def forgets_options(model: keras.Model) -> bool:
     """
     metrics = getattr(model._compile_metrics, "_user_metrics", None)
     return any(_forgets(part) for part in keras.tree.flatten([model.loss, metrics]))
+
+
+def compiled_with(model: keras.Model) -> dict[str, Any]:
+    """What a compiled model was compiled with, as `compile` takes it: metrics and weights of losses are not public."""
+    metrics, loss = model._compile_metrics, model._compile_loss
+    return {
+        "optimizer": model.optimizer,
+        "loss": model.loss,
+        "loss_weights": getattr(loss, "_user_loss_weights", None),
+        "metrics": getattr(metrics, "_user_metrics", None),
+        "weighted_metrics": getattr(metrics, "_user_weighted_metrics", None),
+        "run_eagerly": model.run_eagerly,
+    }
 
 
 def _forgets(part: Any) -> bool:
@@ -179,6 +193,26 @@ def outputs_of_test_step(model: keras.Model, batch: Any) -> tf.Tensor:
     finally:
         del model.compute_metrics
     return tf.nest.flatten(seen)[0]
+
+
+def loss_of_samples(model: keras.Model, *known: type) -> Callable[[Any, Any], tf.Tensor] | None:
+    """The loss of each sample, shape (n, ...), of a compiled model that has run; None if it has not one usual loss.
+
+    Keras itself hands out their mean alone. `known`: further classes of losses whose `call` returns such.
+    """
+    losses: list[Any] = model._compile_loss._flat_losses or []
+    if len(losses) != 1 or losses[0].loss_weights is not None:
+        return None
+    loss = losses[0].loss
+    usual = isinstance(loss, (LossFunctionWrapper, *known))
+    return loss.call if usual and getattr(loss, "reduction", None) == "sum_over_batch_size" else None
+
+
+def metric_of_samples(metric: Any) -> Callable[[Any, Any], tf.Tensor] | None:
+    """The values of each sample, shape (n, ...), whose mean a metric is; None if it is another kind of metric."""
+    if not isinstance(metric, keras.metrics.MeanMetricWrapper):
+        return None
+    return functools.partial(metric._fn, **metric._fn_kwargs)
 
 
 def open_shape(variable: keras.Variable, shape: Sequence[int | None]) -> None:

@@ -13,6 +13,8 @@ import tensorflow as tf
 from hpo.training.keras_compat import LeanAdam, lean_adam
 from hpo.training.tensors import NOTHING, Tensors
 
+_LAYERS = {"Dense", "_Rounded", "Dropout", "VariableDropout", "Flatten", "Activation", "LeakyReLU", "ReLU", "ELU"}
+
 Sums = Sequence[tf.Tensor]
 """The number of steps so far; the sum of the losses, the samples, and those in the right class, of this epoch."""
 
@@ -80,7 +82,7 @@ def _is_usual(model: keras.Model) -> bool:
         variable.regularizer is not None or variable.constraint is not None for variable in model.trainable_variables
     )
     kinds = {type(layer).__name__ for layer in model.layers}
-    known = kinds <= {"Dense", "Dropout", "_Dropout", "_Rounded", "Flatten", "Activation", "LeakyReLU", "ReLU", "ELU"}
+    known = kinds <= _LAYERS
     return softmax and known and not bound and len(model.output_shape) == 2
 
 

@@ -11,8 +11,9 @@ from hpo.config.resolved import Resolved
 from hpo.config.score import Score
 from hpo.text.cleaning import LONGEST_LINE, LONGEST_NAME, clean, shortened, visible
 
-StopReason = Literal["pruner", "deadline", "target", "interrupt"]
-"""Why a trial is asked to stop: by the pruner, at the study's deadline, since the target is reached, by the user."""
+StopReason = Literal["pruner", "deadline", "target", "interrupt", "paused"]
+"""Why a trial is asked to stop: by the pruner, at the study's deadline, since the target is reached, by the user; or
+since it is paused, and the study ends: it trains no further."""
 
 Order = StopReason | Literal["pause"]
 """What a running trial may be asked for: to stop at its best weights, or to pause."""
@@ -21,11 +22,13 @@ EndReason = Literal["epochs", "early_stopping"] | StopReason
 """Why a trial came to its end: after its last epoch, without improvement, or since it was asked to."""
 
 FailureReason = Literal[
-    "error", "nonfinite", "out_of_memory", "timeout", "invalid", "killed", "crashed", "interrupted", "lost"
+    "error", "fatal", "nonfinite", "out_of_memory", "timeout", "invalid", "killed", "crashed", "interrupted", "lost"
 ]
-"""error: the code raised; nonfinite: a loss or metric is NaN or infinite; out_of_memory; timeout: longer than
+"""error: the code raised; fatal: it raised KerasTuner's FatalError, which ends the study; nonfinite: a loss or metric
+is NaN or infinite; out_of_memory; timeout: longer than
 trial_timeout; invalid: the model cannot be built with these parameters; killed, crashed: the worker's process
-ended by SIGKILL or otherwise; interrupted: given back on Ctrl-C; lost: its coordinator was killed."""
+ended by SIGKILL or otherwise; interrupted: given back on Ctrl-C; lost: its coordinator was killed, or its machine left
+the cluster."""
 
 
 NO_CHECKPOINTS = "no checkpoints are kept"
@@ -52,6 +55,14 @@ class Checkpoints:
     """The time from one checkpoint to the next while the trial trains; None: only when it pauses."""
     pauses: bool = True
     """Whether the trial may be asked to pause, and so must know the state of each epoch."""
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A trial that differs from that of a job in its seed alone."""
+
+    trial: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,10 @@ class Job:
     """Where it leaves checkpoints; None: it leaves none, and cannot pause."""
     resume: Checkpoint | None = None
     """The checkpoint that it goes on from."""
+    beside: tuple["Seed", ...] = ()
+    """Further trials, which differ from this one in their seeds alone, and which the same worker is given with it."""
+    execution: int | None = None
+    """Which of the configuration's trainings it is, counted from 1; None where there is one only."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +157,8 @@ class EpochDone:
     """Of the last epoch: why it is the last."""
     fold: FoldEpoch | None = None
     """The same within its fold; None without cross-validation."""
+    score: float | None = None
+    """Of the last epoch: the trial's score, where that is not the objective's best value so far."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +181,15 @@ class Finished:
     """Why test scores are missing, or what they are not of."""
     model_note: str | None = None
     """Why the model could not be saved, or why its file cannot be loaded as it is."""
+    executions: int | None = None
+    """Of a configuration that trains several times: how many of its trainings came to their end, and make the score."""
+
+
+@dataclass(frozen=True)
+class Alive:
+    """The trial trains, though there is nothing to report of it: a configuration's later trainings have no curves."""
+
+    trial: int
 
 
 @dataclass(frozen=True)
@@ -210,7 +236,19 @@ class Paused:
     """Why the checkpoint could not be written."""
 
 
-Event = Started | EpochDone | Finished | Failed | Lost | Checkpointed | Paused
+@dataclass(frozen=True)
+class Several:
+    """Events of jobs that a worker was given together; it waits for the answers to all their EpochDone.
+
+    The worker is free once an event of their first job comes that is not among several.
+    """
+
+    trial: int
+    """Of the first of the jobs."""
+    events: tuple["Event", ...]
+
+
+Event = Started | EpochDone | Alive | Finished | Failed | Lost | Checkpointed | Paused | Several
 
 
 def cleaned(event: Event) -> Event:

@@ -16,17 +16,7 @@ from hpo.data.dataset import Array, DatasetInfo
 from hpo.training import checkpoint_file
 from hpo.training.checkpoint_file import Unusable
 from hpo.training.fingerprint import code_of, fingerprint, is_changed
-from hpo.training.messages import (
-    NO_CHECKPOINTS,
-    Checkpoint,
-    Checkpointed,
-    EpochDone,
-    Event,
-    Job,
-    Line,
-    Order,
-    Paused,
-)
+from hpo.training.messages import NO_CHECKPOINTS, Checkpoint, Checkpointed, EpochDone, Event, Job, Line, Order, Paused
 from hpo.training.state import Hidden, TrainingState
 
 _FORMAT = 1
@@ -132,6 +122,8 @@ class Pausing:
 
     def _begin_anew(self) -> None:
         self._start: tuple[dict[str, Any], dict[str, Array]] | None = None
+        self.begun = 0
+        """The epochs that the next model to begin has had before; 0 for one that is new."""
         self._curves: dict[str, list[float]] = {}
         self._fold_lengths: list[int] = []
         self.folds = Folds()
@@ -149,6 +141,7 @@ class Pausing:
         if is_changed(state["code"]):
             raise Unusable("the code of the model has changed since its checkpoint")
         self._start, self.epochs_done = (state, arrays), checkpoint.epochs
+        self.begun = state["keepers"][0]["epoch"]
         self._curves, self._fold_lengths = state["curves"], state["fold_lengths"]
         self.folds = Folds(state["folds"], _numbered(arrays, "fold"))
         self._written = checkpoint
@@ -166,7 +159,7 @@ class Pausing:
         Raises:
             Unusable: the checkpoint is not of this model; nothing was changed.
         """
-        start, self._start = self._start, None
+        start, self._start, self.begun = self._start, None, 0
         self._parts = None
         if self._job.checkpoints is None and start is None:
             return NO_CHECKPOINTS

@@ -11,8 +11,7 @@ from hpo.config.declared import Declared
 from hpo.data import open_prepared
 from hpo.data.adapting import adapting
 from hpo.data.dataset import Dataset
-from hpo.training.compiled_model import adopt_training
-from hpo.training.compiling import compile_model
+from hpo.training.building import compiled_for, uncompiled
 from hpo.training.fresh_process import run_fresh
 from hpo.training.messages import Job
 
@@ -33,6 +32,18 @@ def limit_threads(count: int) -> None:
             tf.config.threading.get_inter_op_parallelism_threads(),
             count,
         )
+
+
+def limit_gpu_memory(limit: int | None) -> None:
+    """Has TensorFlow take the memory of GPUs as it comes to need it, or at once a limit in MiB of each, and no more.
+
+    Without this a process takes nearly all memory of every card that it sees.
+    """
+    for gpu in tf.config.list_physical_devices("GPU"):
+        if limit is None:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        else:
+            tf.config.set_logical_device_configuration(gpu, [tf.config.LogicalDeviceConfiguration(memory_limit=limit)])
 
 
 def discover(model: str, data: str, import_paths: Sequence[str], own_process: bool = False) -> Declared:
@@ -75,12 +86,7 @@ def examine(jobs: Sequence[Job], dataset: Dataset, folder: Path | None = None) -
     idle: dict[str, None] = {}
     for job in jobs:
         try:
-            with adapting(dataset, folder):
-                built = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared)
-            if built.model.compiled:
-                adopt_training(built, job.training)
-            else:
-                compile_model(built.model, job.training, dataset.info, job.plain_loss, job.import_paths)
+            compiled_for(job, uncompiled(job, dataset, folder), dataset)
         except models.NotApplied as error:
             idle |= dict.fromkeys(str(error).splitlines())
         except models.InvalidModel as error:

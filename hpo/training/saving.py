@@ -129,7 +129,8 @@ def with_preprocessing(model: keras.Model, info: DatasetInfo) -> keras.Model:
     """The model with what it takes to use it in front: it takes the features as they came, or a table's columns.
 
     It is compiled as the model was, but without metrics of hpo, and not at all with a loss or metric that the user's
-    code alone knows: a file that named one could not be loaded elsewhere, and predictions need none.
+    code alone knows: a file that named one could not be loaded elsewhere, and predictions need none. Nor is it where
+    the model inside computes its loss itself: the model around it would evaluate and train otherwise.
 
     Raises:
         ModelError: the model takes other features than those of the dataset.
@@ -140,13 +141,21 @@ def with_preprocessing(model: keras.Model, info: DatasetInfo) -> keras.Model:
         keras.saving.deserialize_keras_object(config)
     except (TypeError, ValueError):
         model.compiled = False
-    if model.compiled and forgets_options(model):
-        # Loaded again, it would be compiled with another loss or metric.
+    scales_loss = isinstance(getattr(model, "optimizer", None), keras.optimizers.LossScaleOptimizer)
+    if model.compiled and (scales_loss or forgets_options(model)):
+        # Loaded again, it would be compiled with another loss or metric. Keras cannot read what it saves of an
+        # optimizer that scales the loss.
         model.compiled = False
     whole = _with_columns(_with_scaling(model, info), info)
-    if whole is not model and model.compiled:
+    if whole is not model and model.compiled and not _evaluates_itself(model):
         whole.compile_from_config(config)
     return whole
+
+
+def _evaluates_itself(model: keras.Model) -> bool:
+    """Whether a model computes its loss or metrics in its own way, of which a model around it knows nothing."""
+    methods = ("test_step", "compute_loss", "compute_metrics")
+    return any(getattr(getattr(model, name), "__func__", None) is not getattr(keras.Model, name) for name in methods)
 
 
 def _with_scaling(model: keras.Model, info: DatasetInfo) -> keras.Model:

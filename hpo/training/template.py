@@ -9,7 +9,7 @@ while a template is prepared costs the trial nothing: its model, untouched so fa
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -34,16 +34,55 @@ from hpo.training.shareable import (
 _KEPT = 12
 
 
-class Template:
+class Copy:
+    """A copy of a compiled model, in which what a trial sets and no step changes stands in variables."""
+
+    def __init__(self, like: keras.Model, rounded: Collection[str] = ()) -> None:
+        """`rounded`: the names of the layers whose products are of bfloat16."""
+        self.model = keras.models.clone_model(like, clone_function=lambda layer: _clone(layer, layer.name in rounded))
+        if descriptions(self.model) != descriptions(like):
+            raise NotShareable("a weight was frozen or made otherwise than its layer says")
+        self._momentum: _Number | None = None
+
+    def compile(self, like: keras.Model) -> None:
+        """Compiles the copy, once the shapes of its variables are open that are to be."""
+        compiling = like.get_compile_config()
+        compiling["optimizer"] = keras.optimizers.serialize(like.optimizer)
+        self.model.compile_from_config(compiling)
+
+    def build(self, optimizer: keras.optimizers.Optimizer, variables: Sequence[Any]) -> None:
+        """Makes the state of the optimizer that is to train these variables; its shapes are open."""
+        fuse_adam(optimizer)
+        optimizer.build(variables)
+        for variable in optimizer.variables:
+            open_shape(variable, [None] * len(variable.shape))
+        if has_momentum(optimizer):
+            self._momentum = optimizer.momentum = _Number(optimizer.momentum)
+
+    @property
+    def settings(self) -> list[tf.Variable]:
+        """What a trial has set and no step changes: rates of dropout, factors of penalties, the momentum."""
+        chosen = [each.chosen for each in (*_dropouts(self.model), *_penalties(self.model))]
+        return chosen if self._momentum is None else [*chosen, self._momentum.value]
+
+    def take_settings(self, model: keras.Model) -> None:
+        """Takes over what a trial's model has set: rates of dropout, penalties, the momentum."""
+        for mine, theirs in zip(_dropouts(self.model), _dropouts(model), strict=True):
+            mine.chosen.assign(theirs.rate)
+        for mine, theirs in zip(_penalties(self.model), _penalties(model), strict=True):
+            mine.chosen.assign(_factors(theirs))
+        if self._momentum is not None:
+            self._momentum.value.assign(model.optimizer.momentum)
+
+
+class Template(Copy):
     """A model that trains in the place of others, and its traced graph."""
 
     def __init__(
         self, like: keras.Model, make_loop: Callable[[keras.Model], GraphLoop], rounded: Collection[str] = ()
     ) -> None:
-        """`rounded`: the names of the layers whose products are of bfloat16."""
-        self.model = keras.models.clone_model(like, clone_function=lambda layer: _clone(layer, layer.name in rounded))
-        if descriptions(self.model) != descriptions(like):
-            raise NotShareable("a weight was frozen or made otherwise than its layer says")
+        """`rounded`: as in `Copy`."""
+        super().__init__(like, rounded)
         # Of the model itself: its copy has layers of our own in the place of some.
         hidden, output = open_layers(like)
         for layer in hidden:
@@ -52,25 +91,10 @@ class Template:
         if output is not None:
             # Losses and metrics look at the width of what the model puts out.
             open_shape(self.model.get_layer(output.name).kernel, [None, output.units])
-        compiling = like.get_compile_config()
-        compiling["optimizer"] = keras.optimizers.serialize(like.optimizer)
-        self.model.compile_from_config(compiling)
-        optimizer = self.model.optimizer
-        fuse_adam(optimizer)
         # After the model's variables were opened, by which the optimizer knows them.
-        optimizer.build(self.model.trainable_variables)
-        for variable in optimizer.variables:
-            open_shape(variable, [None] * len(variable.shape))
-        self._momentum = _Number(optimizer.momentum) if has_momentum(optimizer) else None
-        if self._momentum is not None:
-            optimizer.momentum = self._momentum
+        self.compile(like)
+        self.build(self.model.optimizer, self.model.trainable_variables)
         self.loop = make_loop(self.model)
-
-    @property
-    def settings(self) -> list[tf.Variable]:
-        """What a trial has set and no step changes: rates of dropout, factors of penalties, the momentum."""
-        chosen = [each.chosen for each in (*_dropouts(self.model), *_penalties(self.model))]
-        return chosen if self._momentum is None else [*chosen, self._momentum.value]
 
     def take(self, model: keras.Model) -> None:
         """Takes over a model's state: weights, seeds, the optimizer's variables, rates of dropout, penalties."""
@@ -78,13 +102,8 @@ class Template:
             model.optimizer.build(model.trainable_variables)
         for mine, theirs in zip(_state(self.model), _state(model), strict=True):
             mine.value.assign(theirs.value)
-        for mine, theirs in zip(_dropouts(self.model), _dropouts(model), strict=True):
-            mine.chosen.assign(theirs.rate)
-        for mine, theirs in zip(_penalties(self.model), _penalties(model), strict=True):
-            mine.chosen.assign(_factors(theirs))
-        if self._momentum is not None:
-            self._momentum.value.assign(model.optimizer.momentum)
-        self.loop.pace.clear()
+        self.take_settings(model)
+        self.loop.pieces.forget()
 
 
 @dataclass(frozen=True)
@@ -168,7 +187,7 @@ class _Number:
         return tf.cast(self.value, dtype or self.value.dtype)
 
 
-class _Dropout(keras.layers.Dropout):  # type: ignore[misc]
+class VariableDropout(keras.layers.Dropout):  # type: ignore[misc]
     """Dropout whose rate, above zero, is a variable."""
 
     def __init__(self, **config: Any) -> None:
@@ -201,7 +220,7 @@ class _Rounded(keras.layers.Dense):  # type: ignore[misc]
         return outputs if self.activation is None else self.activation(outputs)
 
 
-class _Penalty(keras.regularizers.L1L2):  # type: ignore[misc]
+class Penalty(keras.regularizers.L1L2):  # type: ignore[misc]
     """The sum of the absolute values or squares of weights, times factors that are variables."""
 
     def __init__(self, l1: float, l2: float) -> None:
@@ -224,7 +243,7 @@ def _state(model: keras.Model) -> list[Any]:
 
 
 def _dropouts(model: keras.Model) -> list[Any]:
-    return [layer for layer in model.layers if type(layer) is _Dropout or has_free_rate(layer)]
+    return [layer for layer in model.layers if type(layer) is VariableDropout or has_free_rate(layer)]
 
 
 def _penalties(model: keras.Model) -> list[Any]:
@@ -233,7 +252,7 @@ def _penalties(model: keras.Model) -> list[Any]:
 
 
 def _has_free_penalty(layer: keras.layers.Layer) -> bool:
-    return type(getattr(layer, "kernel_regularizer", None)) is _Penalty
+    return type(getattr(layer, "kernel_regularizer", None)) is Penalty
 
 
 def _factors(penalty: Any) -> tuple[float, float]:
@@ -241,8 +260,8 @@ def _factors(penalty: Any) -> tuple[float, float]:
 
 
 def _clone(layer: keras.layers.Layer, rounded: bool) -> keras.layers.Layer:
-    kind = _Rounded if rounded else _Dropout if has_free_rate(layer) else type(layer)
+    kind = _Rounded if rounded else VariableDropout if has_free_rate(layer) else type(layer)
     copy = kind.from_config(layer.get_config())
     if is_penalized(layer):
-        copy.kernel_regularizer = _Penalty(*_factors(layer.kernel_regularizer))
+        copy.kernel_regularizer = Penalty(*_factors(layer.kernel_regularizer))
     return copy

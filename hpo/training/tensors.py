@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from hpo.data.dataset import Array, DatasetInfo, Scaling
+from hpo.data.mapped import Mapped
 from hpo.data.several import Arrays, is_text
 
 # TensorFlow ends the process when a tensor's memory does not begin at a multiple of this many bytes.
@@ -54,10 +55,10 @@ def _variable(tensor: tf.Tensor) -> tf.Variable:
 def shared(array: Array) -> tf.Tensor:
     """An array as a tensor over the same memory: all workers map one prepared file, and none copies it.
 
-    Text is copied.
+    Text, and images on disk, are copied.
     """
-    if is_text(array):
-        return tf.constant(array)
+    if is_text(array) or isinstance(array, Mapped):
+        return tf.constant(np.asarray(array))
     if isinstance(array, np.memmap):
         # DLPack takes no read-only arrays. Mapped copy-on-write, the pages stay shared, since nobody writes.
         array = np.load(str(array.filename), mmap_mode="c", allow_pickle=False)
@@ -90,3 +91,8 @@ def scaled(x: tf.Tensor, scaling: Scaling) -> tf.Tensor:
     wide = x.dtype if x.dtype == tf.float64 else tf.float32
     offset, factor = tf.constant(scaling.offset, wide), tf.constant(scaling.factor, wide)
     return tf.cast((tf.cast(x, wide) - offset) * factor, tf.float32)
+
+
+def order_of(seed: int, epoch: int, samples: int) -> Array:
+    """The order of the training samples in an epoch, counted from 0; shape (samples,)."""
+    return np.random.default_rng([seed, epoch]).permutation(samples)

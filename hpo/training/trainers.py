@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from hpo.config.training_rules import has_schedule
@@ -17,6 +16,7 @@ from hpo.training.augmentation import augment_for
 from hpo.training.class_weights import sample_weights, weights_by_class, weights_of
 from hpo.training.epoch_callback import Leaving, Stopped, Watch
 from hpo.training.fit_trainer import FitTrainer
+from hpo.training.from_disk import in_whole_batches, is_on_disk, order_by_blocks
 from hpo.training.global_settings import traced
 from hpo.training.graph import GraphLoop, Weighted
 from hpo.training.kept_weights import finalize
@@ -26,6 +26,7 @@ from hpo.training.model_shapes import build_chain
 from hpo.training.needs_fit import needs_fit
 from hpo.training.state import Hidden, TrainingState
 from hpo.training.template import Templates
+from hpo.training.tensors import order_of
 from hpo.training.testing import Scored, evaluated
 from hpo.training.user_callbacks import own_callbacks, sees_batches
 from hpo.training.whole_part import Figures, figures_of
@@ -213,7 +214,11 @@ class _GraphTrainer:
         seed, batch_size = self._job.seed, self._job.training.batch_size
         if self._dataset.batches is not None:
             return self._loop.train_fresh(self._fresh(epoch), batch_size, between, rates)
-        order = np.random.default_rng([seed, epoch]).permutation(len(self._dataset.training))
+        training, window = self._dataset.training, self._dataset.info.window
+        if is_on_disk(self._dataset) and window is not None:
+            order = order_by_blocks(seed, epoch, training.x, in_whole_batches(window, batch_size))
+        else:
+            order = order_of(seed, epoch, len(training))
         return self._loop.train(order, batch_size, between, rates)
 
     def _fresh(self, epoch: int) -> Iterator[Weighted]:

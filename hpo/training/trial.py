@@ -3,42 +3,34 @@
 import gc
 import itertools
 import math
-import os
-import random
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
-import numpy as np
 
-from hpo import models
-from hpo.config.declared import Declared
-from hpo.config.named import own_paths
 from hpo.config.score import Score, over_folds
 from hpo.data import open_prepared
-from hpo.data.adapting import adapting
 from hpo.data.dataset import Dataset
+from hpo.data.other_rows import rows_note
 from hpo.data.shared_folder import fold_folder
-from hpo.models import Built
-from hpo.training.as_built import as_built
+from hpo.training.building import built_for, import_paths_of
 from hpo.training.checkpoint_file import Unusable
-from hpo.training.compiled_model import adopt_training
-from hpo.training.compiling import compile_model
-from hpo.training.epoch_callback import Leaving, Nonfinite, Watch
+from hpo.training.epoch_callback import Leaving, Nonfinite
+from hpo.training.executions import QuietLine, first_job, later_jobs, mean_score, mean_test
 from hpo.training.failures import one_line, reason_of
 from hpo.training.folds import FoldLine
 from hpo.training.fresh_process import run_fresh
-from hpo.training.messages import EndReason, Failed, Finished, Job, Line, Paused, Started
-from hpo.training.model_shapes import size_of
+from hpo.training.messages import EndReason, Failed, Finished, Job, Line, Paused
+from hpo.training.one_model import Run, train_model
 from hpo.training.pausing import Pausing
 from hpo.training.saving import Saved, save
+from hpo.training.shared_line import SharedLine, TurnLine
 from hpo.training.tensors import tensors_of
 from hpo.training.testing import Scored, mean_tested
-from hpo.training.trainers import trainer_for
+from hpo.training.together import train_as_one
 
 # TensorFlow keeps a kernel for each operation and shape that it has met, a quarter of a MiB a trial. They are not
 # cleared more often, since those of the graphs that wait for later trials go with them.
@@ -50,32 +42,69 @@ _UNTESTED = Scored()
 def train(job: Job, line: Line, own_process: bool = False) -> None:
     """Trains a job and reports over its line; the last event is Finished or Failed, never an exception.
 
+    A job that comes with others trains with them; see `Several`.
+
     `own_process`: whether trials have the process to themselves; see `run_fresh`.
     """
+    if job.beside:
+        _train_several(job, line, own_process)
+    else:
+        _train_alone(job, line, own_process)
+
+
+def _train_alone(job: Job, line: Line, own_process: bool) -> None:
     # Much of what Keras and TensorFlow are told holds for a thread: in one of its own a trial starts from nothing.
-    thread = threading.Thread(target=_report, args=(job, line, own_process), name=f"trial-{job.trial}", daemon=True)
+    _in_a_thread(job, lambda: _report(job, line, own_process))
+
+
+def _train_several(job: Job, line: Line, own_process: bool) -> None:
+    """Trains jobs as one program, or else one by one."""
+    alone = replace(job, beside=())
+    jobs = [alone, *(replace(alone, trial=one.trial, seed=one.seed) for one in job.beside)]
+    shared, why = SharedLine(job.trial, line), list[str | None]()
+    _in_a_thread(job, lambda: why.append(_as_one(jobs, shared, own_process)))
+    if why[0] is not None:
+        in_turn = TurnLine(job.trial, line, why[0])
+        for one in jobs:
+            if line.stop_reason():
+                in_turn.emit(Failed(one.trial, "interrupted", "handed out, and never begun"))
+            else:
+                _train_alone(one, in_turn, own_process)
+    # The worker is free.
+    line.emit(Finished(job.trial, "epochs", None))
+
+
+def _as_one(jobs: Sequence[Job], line: SharedLine, own_process: bool) -> str | None:
+    """Why jobs did not train as one program; None if they did."""
+    _clear_sometimes()
+    try:
+        return run_fresh([], jobs[0].import_paths, own_process, lambda: train_as_one(jobs, line))
+    except Exception as error:
+        # Whatever is at fault, alone each says of itself.
+        return f"its seeds train one by one: no program could be made of them ({type(error).__name__})"
+
+
+def _in_a_thread(job: Job, run: Callable[[], None]) -> None:
+    thread = threading.Thread(target=run, name=f"trial-{job.trial}", daemon=True)
     thread.start()
     thread.join()
     # Models refer to themselves, and are not freed otherwise.
     gc.collect()
 
 
+def _clear_sometimes() -> None:
+    if next(_TRIALS) % _TRIALS_BETWEEN_CLEARINGS == 0:
+        keras.utils.clear_session()
+
+
 def _report(job: Job, line: Line, own_process: bool) -> None:
     try:
-        if next(_TRIALS) % _TRIALS_BETWEEN_CLEARINGS == 0:
-            keras.utils.clear_session()
+        _clear_sometimes()
         dataset = open_prepared(job.data)
-        paths = _import_paths(job, dataset)
+        paths = import_paths_of(job, dataset)
         line.emit(run_fresh(paths, job.import_paths, own_process, lambda: _train(job, dataset, line, bool(paths))))
     except BaseException as error:  # what the user's code raised, be it exit(), KeyboardInterrupt or its own
         line.emit(Failed(job.trial, reason_of(error), one_line(error, job.import_paths), traceback.format_exc()))
-
-
-def _import_paths(job: Job, dataset: Dataset) -> list[str]:
-    """Where the user's own code is that the job runs."""
-    functions = [getattr(source, "function", None) for source in (dataset.stream, dataset.batches)]
-    model = [job.model] if ":" in job.model else []
-    return [*model, *own_paths(job.training), *(path for path in functions if path is not None)]
 
 
 def _train(job: Job, dataset: Dataset, line: Line, own_code: bool) -> Finished | Paused:
@@ -90,31 +119,63 @@ def _train(job: Job, dataset: Dataset, line: Line, own_code: bool) -> Finished |
 def _trained(job: Job, dataset: Dataset, pausing: Pausing) -> Finished | Paused:
     if dataset.folds:
         return _train_folds(job, dataset, pausing)
-    run = _run(job, dataset, pausing, pausing)
+    several = job.training.trainings > 1
+    run = train_model(first_job(job), dataset, pausing, pausing, holds_last=several)
     if run.ended_by == "pause":
         return pausing.paused()
+    if several and run.ended_by in ("epochs", "early_stopping"):
+        return _train_again(job, dataset, pausing, run)
     return _finished(job, run, _save(job, run.best, run))
 
 
-def _finished(job: Job, run: "_Run", saved: Saved) -> Finished:
+def _train_again(job: Job, dataset: Dataset, pausing: Pausing, first: Run) -> Finished:
+    """The trainings of a configuration from further seeds; the model of the best one is saved."""
+    runs, best, ended_by = [first], first, first.ended_by
+    for again in later_jobs(job):
+        run = train_model(again, dataset, QuietLine(pausing), Pausing(again, pausing, dataset.info, own_code=False))
+        if run.best is None or run.ended_by not in ("epochs", "early_stopping"):
+            # The trial was asked to stop: those count that were trained to their end. Where it goes on later, it does
+            # so before the last epoch of the first training: of the others there are no checkpoints.
+            ended_by = run.ended_by
+            pausing.leave()
+            break
+        if run.best.better_than(best.best):
+            best = run
+        # Of the others the model is not needed any more.
+        runs.append(replace(run, model=None))
+    assert ended_by != "pause"
+    if ended_by == "interrupt":
+        # Its last epoch is not sent: with that the trial would have come to its end, and could not go on.
+        return Finished(job.trial, ended_by, None)
+    mean = mean_score([run.best for run in runs if run.best is not None])
+    assert first.watch is not None
+    assert first.best is not None
+    first.watch.send_last(mean)
+    whole = replace(first, ended_by=ended_by, tested=mean_test([run.tested for run in runs]))
+    finished = _finished(job, whole, _save(job, replace(first.best, value=mean), best))
+    return replace(finished, executions=len(runs))
+
+
+def _finished(job: Job, run: Run, saved: Saved) -> Finished:
     assert run.ended_by != "pause"
     tested, best_epoch = run.tested, run.best.epoch if run.best else None
+    said = [one for one in (tested.note, rows_note(run.dataset.info)) if one is not None]
     return Finished(
         job.trial, run.ended_by, best_epoch, tested.scores, saved.file, run.declared,
-        test_note=tested.note, model_note=saved.note,
+        test_note="; ".join(said) or None, model_note=saved.note,
     )  # fmt: skip
 
 
 def _train_folds(job: Job, dataset: Dataset, pausing: Pausing) -> Finished | Paused:
     """A model for each fold, one after the other, from the same seed; the model of the best fold is saved."""
-    runs = [_Run.from_json(kept, job, fold) for kept, fold in zip(pausing.folds.ended, dataset.folds, strict=False)]
+    runs = [Run.from_json(kept, job, fold) for kept, fold in zip(pausing.folds.ended, dataset.folds, strict=False)]
     begun, best = len(runs), _best_of(runs)
     for number, fold in list(enumerate(dataset.folds, 1))[begun:]:
         if runs and (reason := pausing.verdict()):
             return _left(job, reason, runs[-1], pausing)
         of_fold = FoldLine(pausing, number, len(dataset.folds), sum(run.epochs for run in runs), number == begun + 1)
         try:
-            run = _run(replace(job, data=str(fold_folder(Path(job.data), number))), fold, of_fold, pausing)
+            run = train_model(replace(job, data=str(fold_folder(Path(job.data), number))), fold, of_fold, pausing)
         except Nonfinite as error:
             raise Nonfinite(f"{error} of fold {number}") from error
         if run.best is None or run.ended_by not in ("epochs", "early_stopping"):
@@ -128,12 +189,12 @@ def _train_folds(job: Job, dataset: Dataset, pausing: Pausing) -> Finished | Pau
     return _finished_folds(job, runs, best, pausing)
 
 
-def _left(job: Job, reason: Leaving, run: "_Run", pausing: Pausing) -> Finished | Paused:
+def _left(job: Job, reason: Leaving, run: Run, pausing: Pausing) -> Finished | Paused:
     """The end of a trial whose folds were not all trained."""
     return pausing.paused() if reason == "pause" else Finished(job.trial, reason, None, declared=run.declared)
 
 
-def _finished_folds(job: Job, runs: Sequence["_Run"], best: "_Run | None", pausing: Pausing) -> Finished:
+def _finished_folds(job: Job, runs: Sequence[Run], best: Run | None, pausing: Pausing) -> Finished:
     scores, epochs = [], 0
     for run in runs:
         assert run.best is not None
@@ -145,7 +206,7 @@ def _finished_folds(job: Job, runs: Sequence["_Run"], best: "_Run | None", pausi
     weights = pausing.folds.best_weights
     if best is not None and best.model is None and weights is not None:
         # It was trained before the trial paused.
-        model = _built(job, best.dataset).model
+        model = built_for(job, best.dataset).model
         if not model.built:
             model(tensors_of(best.dataset.info, best.dataset.validation.x[:1]))
         model.set_weights(weights)
@@ -153,94 +214,15 @@ def _finished_folds(job: Job, runs: Sequence["_Run"], best: "_Run | None", pausi
     return _finished(job, whole, _save(job, whole.best, best))
 
 
-def _best_of(runs: Sequence["_Run"]) -> "_Run | None":
+def _best_of(runs: Sequence[Run]) -> Run | None:
     """The first of the best."""
     return max(runs, key=lambda run: run.best.merit if run.best else -math.inf, default=None)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """What the training of one model came to."""
-
-    dataset: Dataset
-    ended_by: Leaving
-    declared: Declared | None
-    model: keras.Model | None = None
-    """At the weights of its best epoch; None where no epoch was finished."""
-    best: Score | None = None
-    """The objective at the best epoch."""
-    tested: Scored = _UNTESTED
-    epochs: int = 0
-    model_note: str | None = None
-    """What the model, once saved, lacks of what it was trained with."""
-
-    def as_json(self) -> dict[str, Any]:
-        """What a checkpoint keeps of a fold that has ended."""
-        best = self.best and [self.best.value, self.best.epoch]
-        tested = {"scores": dict(self.tested.scores), "note": self.tested.note}
-        return {"ended_by": self.ended_by, "best": best, "tested": tested, "epochs": self.epochs}
-
-    @classmethod
-    def from_json(cls, kept: Mapping[str, Any], job: Job, dataset: Dataset) -> "_Run":
-        """The same read again, without its model."""
-        best = job.objective.score(*kept["best"]) if kept["best"] else None
-        return cls(dataset, kept["ended_by"], None, None, best, Scored(**kept["tested"]), kept["epochs"])
-
-
-def _run(job: Job, dataset: Dataset, line: Line, pausing: Pausing) -> _Run:
-    built = _built(job, dataset)
-    model = built.model
-    with trainer_for(job, built, dataset) as (trainer, note):
-        watch = Watch(job, line, pausing.epoch_ended)
-        through = pausing.begin(trainer, watch)
-        line.emit(
-            Started(
-                job.trial, os.getpid(), size_of(model, dataset.info), built.declared(), note,
-                pausing.epochs_done, pausing.started_over, through, as_built(job, model),
-            )
-        )  # fmt: skip
-        ended_by = trainer.fit(watch)
-        if ended_by == "interrupt":
-            # The next run goes on from there; it is written first, since the run waits only seconds for its trials.
-            pausing.leave()
-        declared = built.declared()
-        if ended_by == "pause" or watch.best is None:
-            return _Run(dataset, ended_by, declared)
-        tested = trainer.test(watch.best_weights)
-    model.set_weights(watch.best_weights)
-    return _Run(dataset, ended_by, declared, model, watch.best, tested, watch.epochs, trainer.model_note)
-
-
-def _built(job: Job, dataset: Dataset) -> Built:
-    """The compiled model of a job."""
-    _set_seeds(job.seed, foreign=bool(_import_paths(job, dataset)))
-    with adapting(dataset, Path(job.data)):
-        built = models.build(job.model, job.params, dataset.info, job.import_paths, job.declared)
-    if built.model.compiled:
-        adopt_training(built, job.training)
-    else:
-        built = replace(
-            built, model=compile_model(built.model, job.training, dataset.info, job.plain_loss, job.import_paths)
-        )
-    return built
-
-
-def _set_seeds(seed: int, foreign: bool) -> None:
-    """Seeds Python and NumPy, from which Keras draws the seeds of layers; for the user's own code, TensorFlow too.
-
-    A seed of TensorFlow's has it drop the kernels of all graphs, those that are kept for later trials too.
-    """
-    if foreign:
-        keras.utils.set_random_seed(seed)
-        return
-    random.seed(seed)
-    np.random.seed(seed)
-
-
-def _save(job: Job, score: Score | None, run: _Run | None) -> Saved:
+def _save(job: Job, score: Score | None, run: Run | None) -> Saved:
     """Saves the model of a run, where the trial with that score is to leave one."""
     if job.save_to is None or score is None or run is None or run.model is None:
-        return Saved()
+        return Saved() if run is None or run.model_note is None else Saved(note=f"not saved: {run.model_note}")
     if not score.better_than(job.save_if_better_than):
         return Saved()
     saved = save(run.model, run.dataset, Path(job.save_to))

@@ -28,7 +28,8 @@ _WRITTEN: Mapping[str, Mapping[str, str]] = {
 def own_callbacks(job: Job) -> list[keras.callbacks.Callback]:
     """The callbacks of a trial, made anew for it.
 
-    TensorBoard writes the logs of a trial into a folder `trial-N` of its own: side by side their events would mix.
+    TensorBoard writes the logs of a trial into a folder `trial-N` of its own: side by side their events would mix. So
+    would those of a configuration's trainings, where there are several: each has a folder `execution-N` there.
 
     Raises:
         ModelError: a name or path names nothing, what it makes is no callback, or it does not take its options.
@@ -39,7 +40,7 @@ def own_callbacks(job: Job) -> list[keras.callbacks.Callback]:
 def _made(choice: Choice, job: Job) -> keras.callbacks.Callback:
     kind = load_object(choice.name, job.import_paths) if choice.is_own else _kerass(choice.name)
     options = {**_WRITTEN.get(choice.name, {}), **choice.options}
-    folder = Path(job.callbacks_folder or ".") / f"trial-{job.trial:04d}"
+    folder = Path(job.callbacks_folder or ".") / f"trial-{job.trial:04d}" / _within(job.execution)
     told = {"trial": job.trial, "params": dict(job.params), "folder": str(folder)}
     takes = inspect.signature(kind).parameters if choice.is_own else {}
     asked = {name: value for name, value in told.items() if name in takes and name not in options}
@@ -55,8 +56,19 @@ def _made(choice: Choice, job: Job) -> keras.callbacks.Callback:
     if not isinstance(callback, keras.callbacks.Callback):
         raise ModelError(f"{choice.name}: must make a keras.callbacks.Callback, made {callback!r}")
     if isinstance(callback, keras.callbacks.TensorBoard) and "folder" not in asked and filled == options:
-        callback.log_dir = str(Path(callback.log_dir) / f"trial-{job.trial}")
+        callback.log_dir = log_folder(callback.log_dir, job.trial, job.execution)
     return callback
+
+
+def log_folder(log_dir: str, trial: int, execution: int | None) -> str:
+    """Where a training writes TensorBoard's logs; `execution` is None where its trial trains once."""
+    # A Path would spoil an address such as gs://bucket/logs.
+    return "/".join(filter(None, (log_dir, f"trial-{trial}", _within(execution))))
+
+
+def _within(execution: int | None) -> str:
+    """The folder of a training within that of its trial; the same one, where the trial trains once."""
+    return "" if execution is None else f"execution-{execution}"
 
 
 def _kerass(name: str) -> Any:

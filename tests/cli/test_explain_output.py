@@ -13,14 +13,14 @@ from typer.testing import CliRunner
 from hpo.cli.commands import app
 from hpo.cli.explain_output import default_of, explanation, facts, overview, type_of
 from hpo.errors import NotFound
-from hpo.models import described
+from hpo.models import KNOWN, described
 from hpo.project.json_schema import json_schema
 from hpo.project.keys import complete, find, walk
 
 KEYS = [key.path for key in walk(options=True)]
 SCHEMA = Draft202012Validator(json_schema("experiment"))
 # Names of the user's, or values that have keys of their own: nothing is set by them alone.
-LEADING = ("mlp", "cnn", "dataset.extra_tests.NAME", "parameters.", "study.sampler.", "study.pruner.", "search_space.")
+LEADING = (*KNOWN, "dataset.extra_tests.NAME", "parameters.", "study.sampler.", "study.pruner.", "search_space.")
 
 
 def said(path, width=80):
@@ -31,7 +31,7 @@ def test_keys_of_both_files_of_models_and_of_optuna_are_explained():
     definitions = json_schema("experiment")["$defs"]
     for section, spec in (("training", "TrainingSpec"), ("study", "StudySpec")):
         assert {f"{section}.{key}" for key in definitions[spec]["properties"]} <= set(KEYS)
-    assert {f"{model}.{key}" for model in ("mlp", "cnn") for key in described(model)[0].model_fields} <= set(KEYS)
+    assert {f"{model}.{key}" for model in KNOWN for key in described(model)[0].model_fields} <= set(KEYS)
     assert {
         "dataset.validation.folds", "dataset.extra_tests.NAME.shift", "dataset.augmentation.fill", "tracking.uri",
         "parameters.int.low", "parameters.float.log", "parameters.categorical.choices", "parameters.int.when.NAME.high",

@@ -19,6 +19,7 @@ from hpo.cli.trial_output import trial_columns
 from hpo.compare.compare import read_studies, table
 from hpo.compare.study_list import StudyLine
 from hpo.study.record import TrialRecord, ranked
+from hpo.text.cleaning import visible
 from hpo.text.console import SafeConsole
 from hpo.text.tables import Column, by_variation, print_facts, print_table
 
@@ -114,7 +115,7 @@ def test_any_table_keeps_to_its_width(width: int, drawn: list[tuple[bool, int, s
     columns = [
         Column(f"c{place}", [first, second], rank, text=text)
         for place, (text, rank, first, second) in enumerate(drawn)
-        if text or max(cell_len(first), cell_len(second)) < 8
+        if text or max(cell_len(visible(first)), cell_len(visible(second))) < 8
     ] or [Column("c", ["1"])]
     lines, left_out = rendered(columns, width)
     assert all(cell_len(line) <= max(width, 24) or "not shown" in line or "(--wide" in line for line in lines)

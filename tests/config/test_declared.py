@@ -147,3 +147,10 @@ def test_a_declared_default_is_where_a_study_begins_and_an_implied_one_is_not():
     bias = entry("Boolean", "bias", default=True)
     found = space(width, implied, kind, bias, choice("other", ["x", "y"]))
     assert found.defaults() == {"width": 32, "kind": "b", "bias": True}
+
+
+def test_a_default_beside_the_steps_begins_no_study() -> None:
+    size = {"name": "size", "min_value": 4, "max_value": 12, "step": 4, "sampling": "linear", "default": 6}
+    share = {"name": "share", "min_value": 0.0, "max_value": 0.5, "step": 0.1, "sampling": "linear", "default": 0.3}
+    entries = [{"class_name": "Int", "config": size}, {"class_name": "Float", "config": share}]
+    assert Declared({"space": entries, "values": {}}).space("code:build").defaults() == {"share": 0.3}

@@ -104,7 +104,7 @@ def test_a_short_form_is_lengthened_where_a_key_inside_is_set(tmp_path):
         ("search_space=5", "search_space: must be text or a mapping, got 5"),
         ("engine.workers=0", "engine.workers: must be at least 1 or 'auto', got 0"),
         ("engine.workers=outo", "engine.workers: must be a whole number or 'auto', got 'outo'; did you mean auto?"),
-        ("engine=lokal", "engine: must be 'local' or 'serial', got 'lokal'; did you mean local?"),
+        ("engine=lokal", "engine: must be 'local', 'serial' or 'ray', got 'lokal'; did you mean local?"),
         ("engine=3", "engine: must be a name or a mapping, got 3"),
         ("dataset=", "dataset: must be a name or a mapping, got nothing"),
         ("dataset={limit: 10}", "dataset: needs name or path or function"),

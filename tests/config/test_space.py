@@ -463,3 +463,17 @@ def test_keys_within_sections():
     ]  # fmt: skip
     assert [in_section(key, "dataset") for key in ("limit", "dataset", "dataset.limit")] == [(), (), ("limit",)]
     assert [sets_section(key) for key in ("epochs", "dataset.limit", "depth")] == [True, True, False]
+
+
+def test_keys_of_phases_are_set_by_their_number_and_epochs_follow():
+    phases = [{"train": "head", "epochs": 2}, {"unfreeze": 5, "epochs": 3}]
+    training = TrainingSpec.model_validate({"phases": phases, "learning_rate": 0.1})
+    assert training.epochs == 5
+    changed = training_with(training, {"phases.1.epochs": 4, "training.phases.2.unfreeze": "all"})
+    assert ([one.epochs for one in changed.phases], changed.phases[1].unfreeze, changed.epochs) == ([4, 3], "all", 7)
+    assert training_with(training, {"phases": phases[:1]}).epochs == 2
+    document = Document("space.yaml", {"model": "application", "parameters": {"phases.3.unfreeze": 4}})
+    with pytest.raises(
+        FileMistakes, match=r"sets training\.phases\.3\.unfreeze, and the section has 2 phases; they are co"
+    ):
+        parse_space(document, training)

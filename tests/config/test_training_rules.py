@@ -34,6 +34,23 @@ WRONG = {
         "training.reduce_on_plateau: cannot be used with a schedule, since both set the learning rate; leave one of "
         "them out",
     ),
+    "phases and a schedule": (
+        {"phases": [{"train": "head", "epochs": 2}], "schedule": "cosine"},
+        "training.phases: cannot be used with a schedule: each phase has a learning rate of its own; leave one of them "
+        "out",
+    ),
+    "phases and epochs": (
+        {"phases": [{"train": "head", "epochs": 2}, {"unfreeze": "all", "epochs": 3}], "epochs": 4},
+        "training: epochs must be the sum of those of the phases, 5, got 4; leave it out",
+    ),
+    "phases that train less": (
+        {"phases": [{"unfreeze": 5, "epochs": 2}, {"unfreeze": 4, "epochs": 3}]},
+        "training: phases: none may train less of the network than the one before",
+    ),
+    "a phase of nothing": (
+        {"phases": [{"epochs": 2}, {"unfreeze": 4, "epochs": 3}]},
+        "training.phases[0]: needs either train: head, or unfreeze with a number of layers or all",
+    ),
     "clipping": (
         {"clipnorm": 1, "global_clipnorm": 2.5},
         "training.global_clipnorm: only one of clipnorm, clipvalue, global_clipnorm may be set, got clipnorm 1 and "

@@ -34,12 +34,15 @@ class Studied:
         return f"sqlite:///{self.home / 'optuna.db'}"
 
 
+BFLOAT16 = "mixed_bfloat16"
+
+
 @pytest.fixture(scope="module")
 def studied(tmp_path_factory: pytest.TempPathFactory) -> Studied:
     folder = tmp_path_factory.mktemp("confirm")
     csv = folder / "iris.csv"
     load_iris(as_frame=True).frame.to_csv(csv, index=False)
-    experiment = tiny(dataset={"path": str(csv), "target": "target"}, training={"epochs": 3, "products": "bfloat16"})
+    experiment = tiny(dataset={"path": str(csv), "target": "target"}, training={"epochs": 3, "precision": BFLOAT16})
     hpo.run(experiment, home=folder / "home")
     first = hpo.confirm("tiny", 2, 2, home=folder / "home")
     return Studied(folder / "home", csv, first)
@@ -65,8 +68,8 @@ def test_the_finalists_are_trained_as_the_study_trained_them(studied: Studied) -
     runs = confirming_runs(studied.url, "tiny")
     assert (studied.first.ended, studied.first.trained, len(runs)) == ("done", 4, 4)
     assert view.confirmation == confirmation
-    products = [run.resolved and run.resolved.training["products"] for run in (*view.trials, *runs)]
-    assert products == ["bfloat16"] * len(view.trials) + [None] * 4
+    precision = [run.resolved and run.resolved.training["precision"] for run in (*view.trials, *runs)]
+    assert precision == [BFLOAT16] * len(view.trials) + ["float32"] * 4
     for finalist in confirmation.finalists:
         own = [run for run in runs if run.confirms and run.confirms.trial == finalist.trial]
         assert finalist.values == {run.seed: max(run.curves["val_accuracy"]) for run in own}

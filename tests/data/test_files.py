@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpo.config.dataset import Validation
+from hpo.config.dataset_parts import Validation
 from hpo.config.experiment import DatasetSpec
 from hpo.data import load
 from hpo.data.files import read_idx, read_idx_folder, read_npz
@@ -107,6 +107,14 @@ def test_npz_without_test_part_is_split(tmp_path: Path) -> None:
     assert dataset.info.sizes == {"training": 38, "validation": 10, "test": 12}
 
 
+def test_npz_of_texts(tmp_path: Path) -> None:
+    texts = np.array(["a good film", "a bad film"] * 10)
+    np.savez(tmp_path / "a.npz", x_train=texts, y_train=np.arange(20) % 2)
+    dataset = load(DatasetSpec(path="a.npz"), (tmp_path,))
+    assert dataset.info.is_text
+    assert set(dataset.training.x.flat) == set(texts)
+
+
 def test_npz_that_lacks_an_array(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "my.npz", y_test=None)
     with pytest.raises(DataError, match=r"my\.npz: needs an array y_test"):
@@ -136,5 +144,7 @@ def test_path_that_is_nowhere(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"nothing.npz: no such file or folder in {tmp_path}"):
         load(DatasetSpec(path="nothing.npz"), [tmp_path])
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(DataError, match=r"notes\.txt: must be a folder of IDX files, a \.npz file, or a table: "):
+    with pytest.raises(
+        DataError, match=r"notes\.txt: must be a folder of images or IDX files, a \.npz file, or a table: "
+    ):
         load(DatasetSpec(path="notes.txt"), [tmp_path])

@@ -75,6 +75,22 @@ def test_arrays_as_keras_datasets_return_them(user) -> None:
             "return {'train': (x, y, y, y)}",
             r"must be x, \(x, y\), \(x, y, weights\) or a tf.data.Dataset, got tuple of 4",
         ),
+        (
+            "return {'train': (x, y, x)}",
+            r"training weights: weights must be numbers, one a sample, got shape \(200, 3\)",
+        ),
+        (
+            "z = x.astype(int)[:, :, None] % 2\nreturn {'train': (x, z, x), 'test': (x, z, y)}",
+            r"all parts must have weights of one shape, got \('samples', 3\), \('samples',\)",
+        ),
+        (
+            "z = x.astype(int)[:, :, None] % 2\nreturn {'train': (x, z, x[:, :2])}",
+            r"weights must be numbers, one for each of \(3,\), got shape \(200, 2\)",
+        ),
+        (
+            "z = np.zeros((200, 4, 5), int); z[:, 0] = 1\nreturn {'train': (x, z, np.ones((200, 4)))}",
+            r"weights must be numbers, one for each of \(4, 5\), got shape \(200, 4\)",
+        ),
         ("return {'train': (x, y, y - 1.5)}", "training weights: weights must be at least 0, got -1.5 in row 0"),
         ("return {'train': ({'a': x, 'b': x[:9]}, y)}", "x a and .*x b: must have as many samples, got 200 and 9"),
         ("return {'train': ([[1], [1, 2]], y)}", "training x: must be an array"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hpo.config.experiment import DatasetSpec
-from hpo.data import Dataset, load, open_prepared, save
+from hpo.data import Dataset, load, open_prepared, save, source_data
 from hpo.errors import DataError
 
 
@@ -14,7 +14,8 @@ def digits(**options: object) -> Dataset:
     return load(DatasetSpec.model_validate({"name": "digits", "limit": 100, **options}), [])
 
 
-def test_copies_are_shifted_and_rotated_with_zeros_where_nothing_was() -> None:
+def test_copies_are_shifted_and_rotated_with_zeros_where_nothing_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_data, "_CHUNK", 7 * 64)  # seven images at a time
     extra_tests = {
         "shifted": {"shift": [1, -3]},
         "turned": {"rotate": 90},

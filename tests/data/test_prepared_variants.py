@@ -10,7 +10,7 @@ from tiny import tiny
 
 from hpo.config.experiment import DatasetSpec
 from hpo.config.space import dataset_with
-from hpo.data import open_prepared
+from hpo.data import open_prepared, prepared_variants
 from hpo.data.prepared_variants import PreparedVariants, Variants
 from hpo.errors import InvalidSettings
 from hpo.export.script import script_of
@@ -84,15 +84,19 @@ def test_limit_varies_where_the_data_bring_a_test_part(tmp_path):
     np.testing.assert_array_equal(few.test.x[..., 0], x[50:])
 
 
-def test_the_folders_used_longest_ago_are_dropped_but_none_that_is_needed(data):
+def test_the_folders_used_longest_ago_are_dropped_but_none_that_is_needed(data, monkeypatch):
     specs = [dataset_with(IRIS, {"dataset.validation.seed": seed}) for seed in range(12)]
     folders = [data.folder(spec) for spec in specs]
     assert data.folder(specs[1]) == folders[1]
+    # Small ones all stay.
+    assert not data.crowded
+    monkeypatch.setattr(prepared_variants, "_SMALL", 0)
     assert data.crowded
     data.drop(needed=[folders[0]])
     assert not data.crowded
     kept = [number for number, folder in enumerate(folders) if folder.exists()]
-    assert kept == [0, 1, *range(6, 12)]
+    # The first is that of the section itself, which has this seed.
+    assert (folders[0], kept) == (data.base, [0, 1, *range(5, 12)])
     assert data.base.exists()
     assert data.folder(specs[2]) not in folders
     assert data.folder(specs[0]) == folders[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpo.config.dataset import Validation
+from hpo.config.dataset_parts import Validation
 from hpo.config.experiment import DatasetSpec
 from hpo.data import KNOWN, load
 from hpo.errors import DataError

@@ -25,7 +25,7 @@ def written(separator: str = ",", decimal: str = ".") -> str:
         ("t.csv", written().encode(), None),
         ("T.CSV", written().encode("utf-8-sig"), None),
         ("t.tsv", written("\t").encode(), None),
-        ("t.csv.gz", gzip.compress(written().encode()), None),
+        ("t.csv.gz", gzip.compress(written().encode(), mtime=0), None),
         ("t.csv", written(";").encode(), "separated by a semicolon; dataset.separator"),
         ("t.csv", written(";", ",").encode(), "read with a decimal comma; dataset.decimal"),
         ("t.csv", written("\t").encode("utf-16"), "separated by a tab"),

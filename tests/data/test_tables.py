@@ -110,6 +110,23 @@ def test_what_is_neither_number_nor_text_nor_date_is_refused(tmp_path: Path) -> 
         read(tmp_path, frame, ".parquet")
 
 
+def test_a_column_of_texts_is_the_only_input(tmp_path: Path) -> None:
+    frame = FRAME.assign(told=[f"house {row}" for row in range(N)])
+    dataset = read(tmp_path, frame, text="told", target="town", validation={"group": "rooms"})
+    assert (dataset.info.is_text, dataset.info.text, dataset.info.input_shape) == (True, "told", ())
+    assert dataset.info.class_names == ("Bonn", "Jena", "Ulm")
+    assert str(dataset.training.x[0]).startswith("house ")
+    for text, change, message in (
+        ("tolt", {}, "has no column 'tolt'; did you mean told"),
+        ("price", {}, "column 'price' cannot be the text and the target"),
+        ("told", {"told": [None, *["a"] * (N - 1)]}, "column 'told': must have a value in every row, line 2 has none"),
+    ):
+        with pytest.raises(DataError, match=message):
+            read(tmp_path, frame.assign(**change), text=text)
+    with pytest.raises(DataError, match="told names a column of a table, and iris is none"):
+        load(DatasetSpec(name="iris", text="told"), [])
+
+
 def test_target_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"houses\.csv: has no column 'prize'; did you mean price\?"):
         read(tmp_path, FRAME, target="prize")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from hpo.config.dataset import Validation
+from hpo.config.dataset_parts import Validation
 from hpo.config.experiment import DatasetSpec
 from hpo.data import Dataset, load
 from hpo.data.tables import read_features

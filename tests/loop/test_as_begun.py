@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from image_folders import write_images
 from rich.console import Console
 
 import hpo
 from hpo.cli.preview.check import check
-from hpo.errors import UserError
+from hpo.errors import StudyMismatch, UserError
 from hpo.loop.as_begun import as_begun
 from hpo.plan.exported_file import read_exported, write_exported
 from hpo.plan.plan import load_plan
@@ -147,6 +148,33 @@ def test_an_old_study_keeps_its_task_and_the_parts_that_it_drew(folder):
         study.set_user_attr(DATA, {**data, "draws": draws})
         ran = hpo.run(now, overrides=["study.trials=2"], home=folder / "mlruns")
         assert [trial.state for trial in ran.trials] == ["complete"] * 2
+
+
+def test_images_stay_on_disk_on_a_machine_with_more_memory(folder, monkeypatch):
+    monkeypatch.setenv("HPO_CACHE", str(folder / "cache"))
+    write_images(folder / "colours")
+    space = {"model": "mlp", "parameters": {"depth": 1, "width": {"type": "int", "low": 2, "high": 4}}}
+    experiment = {**EXPERIMENT_FILE, "name": "colours", "search_space": space, "dataset": {"path": "colours"}}
+    experiment |= {"training": {"epochs": 1}}
+    with monkeypatch.context() as small:
+        small.setattr("hpo.data.on_disk.usable_memory", lambda: 8000)
+        hpo.run(experiment, home=folder / "mlruns")
+    again = hpo.run(experiment, overrides=["study.trials=2"], home=folder / "mlruns")
+    resolved = [trial.resolved.dataset for trial in again.trials]
+    assert [(one["memory_limit"], one["shuffle_window"]) for one in resolved] == [(4e-6, 2**28 // 360)] * 2
+
+    larger = ["study.trials=3", "dataset.memory_limit=8"]
+    with pytest.raises(StudyMismatch, match=r"dataset.window: \d+ -> null"):
+        hpo.run(experiment, overrides=larger, home=folder / "mlruns")
+
+    # As earlier code kept it.
+    study = optuna.load_study(study_name="colours", storage=again.storage)
+    identity, data = study.user_attrs[IDENTITY], study.user_attrs[DATA]
+    del identity["dataset"]["window"], data["memory_limit"]
+    study.set_user_attr(IDENTITY, identity)
+    study.set_user_attr(DATA, data)
+    overrides = ["study.trials=3", "dataset.memory_limit=4e-6"]
+    assert len(hpo.run(experiment, overrides=overrides, home=folder / "mlruns").trials) == 3
 
 
 def test_ids_too_large_for_float32_are_refused_at_their_line(folder):

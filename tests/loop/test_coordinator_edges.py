@@ -48,7 +48,7 @@ def test_the_lowest_loss_is_the_best_and_its_model_is_kept(url, tmp_path):
 
 
 def test_a_target_that_is_reached_stays_the_reason_though_the_time_is_up_meanwhile(url, monkeypatch):
-    monkeypatch.setattr("hpo.loop.coordinator._GRACE", 1.3)
+    monkeypatch.setattr("hpo.loop.time_to_end._GRACE", 1.3)
 
     def script(job):
         if job.trial == 0:
@@ -265,7 +265,7 @@ def test_the_pruner_gets_values_from_the_end_of_the_first_fold_on(url):
 
 
 def test_a_trial_of_folds_that_has_all_of_them_though_it_was_stopped_has_a_score_of_none(url, monkeypatch):
-    monkeypatch.setattr("hpo.loop.coordinator._GRACE", 0.2)
+    monkeypatch.setattr("hpo.loop.time_to_end._GRACE", 0.2)
 
     def script(job):
         yield InFold(0.9, 1, ended=True)

@@ -1,6 +1,7 @@
 """A worker or a coordinator is killed in the middle of a trial, which goes on from its checkpoint: the same curves."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from tiny import tiny
 
 import hpo
-from hpo.study.read import read_study
+from hpo.study.read import confirming_runs, read_study
 from hpo.training import checkpoint_file
 
 EXPERIMENT = tiny(
@@ -46,9 +47,9 @@ def begun(home: Path) -> subprocess.Popen[str]:
     return process
 
 
-def wait_for_checkpoint(home: Path) -> None:
-    end = time.monotonic() + 120
-    while not checkpoint_file.found_in(home / "checkpoints" / "long"):
+def wait_for_checkpoint(home: Path, study: str = "long") -> None:
+    end = time.monotonic() + 300
+    while not checkpoint_file.found_in(home / "checkpoints" / study):
         assert time.monotonic() < end
         time.sleep(0.02)
 
@@ -61,10 +62,16 @@ def seconds_so_far(home: Path) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def searched(tmp_path_factory):
     home = tmp_path_factory.mktemp("whole") / "home"
     hpo.run(EXPERIMENT, home=home)
     assert not (home / "checkpoints").exists()
+    return home
+
+
+@pytest.fixture(scope="module")
+def whole(searched):
+    home = searched
     return {name: curve for name, curve in curves(home).items() if name != "seconds"}
 
 
@@ -79,13 +86,17 @@ def test_a_trial_goes_on_where_its_coordinator_was_ended(whole, tmp_path, signum
     assert_whole(home, before, whole)
 
 
+def kill_worker(home: Path, study: str = "long") -> None:
+    wait_for_checkpoint(home, study)
+    (worker,) = psutil.Process(forkserver._forkserver._forkserver_pid).children()  # type: ignore[attr-defined]
+    worker.kill()
+
+
 def test_a_trial_goes_on_where_its_worker_was_killed(whole, tmp_path):
     home, before = tmp_path / "home", []
 
     def kill() -> None:
-        wait_for_checkpoint(home)
-        (worker,) = psutil.Process(forkserver._forkserver._forkserver_pid).children()  # type: ignore[attr-defined]
-        worker.kill()
+        kill_worker(home)
         before.extend(seconds_so_far(home))
 
     killer = threading.Thread(target=kill)
@@ -93,6 +104,26 @@ def test_a_trial_goes_on_where_its_worker_was_killed(whole, tmp_path):
     hpo.run(EXPERIMENT, home=home)
     killer.join()
     assert_whole(home, before, whole)
+
+
+def test_a_confirming_run_goes_on_where_its_worker_was_killed(searched, tmp_path):
+    homes = [Path(shutil.copytree(searched, tmp_path / name)) for name in ("whole", "killed")]
+    killer = threading.Thread(target=kill_worker, args=(homes[1], "long@confirm"))
+    found = []
+    for home in homes:
+        if home is homes[1]:
+            killer.start()
+        # The seeds of one split might train as one program.
+        hpo.confirm("long", 1, 2, splits=True, home=home)
+        runs = confirming_runs(f"sqlite:///{home / 'optuna.db'}", "long")
+        found.append({run.seed: {**run.curves, "seconds": ()} for run in runs if run.state == "complete"})
+    killer.join()
+    failed = [run for run in runs if run.state == "failed"]
+    retried = next(run for run in runs if run.attempt)
+    assert [run.reason for run in failed] == ["killed"]
+    assert failed[0].curves["seconds"][:1] == retried.curves["seconds"][:1]
+    assert found[0] == found[1]
+    assert not (homes[1] / "checkpoints").exists()
 
 
 def assert_whole(home: Path, before: list[float], whole: dict[str, list[float]]) -> None:

@@ -1,6 +1,7 @@
 """The folder of a study's models: the best trial's file, and nothing that killed workers left."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from studies import run
@@ -81,3 +82,17 @@ def test_a_beaten_model_stays_until_the_better_trial_is_written(tmp_path: Path) 
     stored.append("better")
     models.drop_beaten()
     assert names(tmp_path) == ["trial-0001.keras"]
+
+
+def test_the_only_model_stays_though_its_trial_went_on_and_failed(tmp_path: Path) -> None:
+    (file := tmp_path / "trial-0001.keras").touch()
+    record = TrialRecord(1, "pruned", {}, 0, 1, 0, 0.5, ended_by="deadline", model_file=str(file))
+    models = folder_of(tmp_path, [record])
+    models.trial_started(replace(record, state="running"))
+    failed = replace(record, state="failed", value=None, ended_by=None)
+    models.trial_ended(failed, None)
+    folder_of(tmp_path, [failed])
+    assert names(tmp_path) == ["trial-0001.keras"]
+    (better := tmp_path / "trial-0002.keras").touch()
+    folder_of(tmp_path, [failed, TrialRecord(2, "complete", {}, 0, 2, 0, 0.6, model_file=str(better))])
+    assert names(tmp_path) == ["trial-0002.keras"]

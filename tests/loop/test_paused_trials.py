@@ -2,15 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState
-from studies import learning, run, score
+from studies import INFO, OBJECTIVE, Clock, learning, planned, run, run_plan, score
 
-from hpo.study.read import known_study
+from hpo.engines.scripted import ScriptedEngine
+from hpo.loop.driving import opened
+from hpo.study.read import known_study, read_study
+from hpo.study.record import TrialRecord, best_trial
 from hpo.study.stored_trial import config_of, has_paused
 from hpo.training import checkpoint_file
 from hpo.training.messages import Job, Started
@@ -29,6 +33,14 @@ def ran(url: str, schedule: dict[str, Any], **study: Any) -> Any:
     return run(url, learning, schedule=schedule, **{"trials": 24, **sampler, **study})
 
 
+def assert_whole(trials: list[TrialRecord]) -> None:
+    """Their curves are those of trials that never paused."""
+    for trial in trials:
+        if trial.value is not None:
+            whole = [score(trial.params) * (1 - 0.5 / epoch) for epoch in range(1, trial.epochs + 1)]
+            assert trial.curves["val_accuracy"] == pytest.approx(whole)
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=["gp_asha", "asha"])
 @pytest.mark.parametrize(("workers", "takes_next"), [(1, False), (3, True)])
 def test_the_best_share_goes_on_and_the_rest_is_pruned_with_its_curve(
@@ -45,7 +57,7 @@ def test_the_best_share_goes_on_and_the_rest_is_pruned_with_its_curve(
     assert (best.state, best.epochs, best.best_epoch) == ("complete", 20, 20)
     assert best.test == {"loss": best.value}
     pruned = [trial for trial in found.trials if trial.state == "pruned"]
-    assert {trial.ended_by for trial in pruned} == {"pruner"}
+    assert {trial.ended_by for trial in pruned} == {"paused"}
     assert all(trial.value == max(trial.curves["val_accuracy"]) for trial in pruned)
     assert all("paused" in (trial.test_note or "") for trial in pruned)
     # Pauses are no time of a trial's, and are all shown, with the reason why a trial trains.
@@ -71,6 +83,59 @@ def test_a_study_in_two_runs_proposes_what_one_run_would(url: str, tmp_path: Pat
     more = ran(url, {"name": "gp_asha"}, trials=20)
     assert len(more.trials) == 20
     assert [trial.params for trial in more.trials[:14]] == [trial.params for trial in whole.trials]
+
+
+def test_a_larger_budget_goes_on_with_what_had_paused(url: str, tmp_path: Path) -> None:
+    """At the end of a run Optuna has them as pruned; the next run goes on with the same trials, also after a kill."""
+    states = []
+
+    def watching(job: Job) -> Iterator[float]:
+        if job.resume is not None:
+            states.append(known_study(url, "s").trials[job.trial].state)
+        if killed and len(states) == 2:
+            raise KeyboardInterrupt
+        yield from learning(job)
+
+    killed = False
+    first = run(url, learning, schedule=BY_QUARTERS, trials=60, target=0.6)
+    stock = optuna.load_study(study_name="s", storage=url)
+    assert {trial.state for trial in stock.trials} == {TrialState.PRUNED}
+    resting = [trial for trial in first.trials if trial.rests]
+    assert len(resting) >= 3
+    assert resting[0].left_unfinished == "paused after 4 of 20 epochs"
+    assert resting[-1].left_unfinished == "stopped at the target after 4 of 20 epochs"
+    killed = True
+    with pytest.raises(KeyboardInterrupt):
+        run(url, watching, schedule=BY_QUARTERS, trials=30)
+    killed = False
+    more = run(url, learning, schedule=BY_QUARTERS, trials=30)
+    assert len(more.trials) == 30
+    assert set(states) == {TrialState.RUNNING}
+    further = [trial for trial in resting if more.trials[trial.number].epochs > trial.epochs]
+    assert further
+    assert_whole(more.trials)
+    stock = optuna.load_study(study_name="s", storage=url)
+    assert {trial.state for trial in stock.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
+    assert [len(trial.intermediate_values) for trial in stock.trials] == [trial.epochs for trial in more.trials]
+    best = best_trial(more.trials, OBJECTIVE)
+    assert best is not None
+    assert best.model_file is not None
+    assert Path(best.model_file).exists()
+
+
+def test_a_study_ends_when_more_is_not_worth_while(url: str) -> None:
+    found = ran(url, {"name": "gp_asha"}, trials=40, until="worthwhile", min_gain=0.5)
+    assert found.ending == "worthwhile"
+    assert len(found.trials) == 26
+    assert sum(trial.state == "complete" for trial in found.trials) >= 1
+    told = [trial.expected for trial in found.trials if trial.expected]
+    assert len(told) == len(found.trials) - 12
+    assert all(0 <= one["gain"] < 0.5 and one["floor"] > 0 for one in told)
+    # Its estimates are in the record: the same command has nothing to do.
+    again = ran(url, {"name": "gp_asha"}, trials=40, until="worthwhile", min_gain=0.5)
+    assert (again.ending, again.engine.jobs) == ("worthwhile", [])
+    more = ran(url, {"name": "gp_asha"}, trials=30, until="worthwhile", min_gain=1e-9)
+    assert (more.ending, len(more.trials)) == ("done", 30)
 
 
 def test_a_trial_that_cannot_pause_is_stopped_or_trains_through(url: str) -> None:
@@ -108,8 +173,7 @@ def test_enqueued_failed_and_diverged_trials(url: str) -> None:
 
 def test_the_deadline_finishes_what_it_can_and_keeps_the_best(url: str) -> None:
     found = ran(url, {"name": "gp_asha"}, trials=None, timeout=1.5)
-    # It is done a little earlier where nothing more could be begun and compared.
-    assert found.ending in ("timeout", "done")
+    assert found.ending == "timeout"
     assert not any(trial.state == "running" for trial in found.trials)
     best = max((trial for trial in found.trials if trial.value is not None), key=lambda trial: trial.value)
     assert best.test
@@ -128,26 +192,28 @@ def test_a_killed_run_goes_on_with_its_paused_trials(url: str, tmp_path: Path) -
         run(url, dies, schedule=BY_QUARTERS, trials=16)
     paused = [trial for trial in known_study(url, "s").trials if has_paused(trial)]
     assert len(paused) > 4
+    best = best_trial(read_study(url, "s").trials, OBJECTIVE)
+    assert best is not None
+    assert best.value == max(max(trial.intermediate_values.values()) for trial in known_study(url, "s").trials[:12])
     folder = tmp_path / "checkpoints" / "s"
-    folder.mkdir(parents=True)
+    checkpoint_file.delete(folder, paused[0].number)
+    checkpoint_file.delete(folder, paused[1].number)
     # One had gone on after its pause: its latest checkpoint knows more than the record.
     ahead = paused[1]
     curve = [score(config_of(ahead)) * (1 - 0.5 / epoch) for epoch in (1, 2, 3)]
     state = {"curves": {"val_accuracy": curve}, "fold_lengths": [], "keepers": [{"ended": None}]}
     checkpoint_file.write(folder, ahead.number, 3, state, {})
-    for trial in paused[2:]:
-        name = f"trial-{trial.number:04}.epoch-{len(trial.intermediate_values):05}.{'0' * 64}.npz"
-        (folder / name).write_bytes(b"")
+    with opened(planned(url, schedule=BY_QUARTERS, trials=16), INFO) as study:
+        # A store that was away for a moment does not send all of them on.
+        study._storage._unsure = True
+        assert study._storage.stray(study._id) is None
     found = ran(url, BY_QUARTERS, trials=16)
     outcomes = {trial.number: trial.outcome for trial in found.trials}
     assert outcomes[paused[0].number] == "lost"
     assert {outcomes[trial.number] for trial in paused[1:]} <= {"pruned", "complete"}
     assert len({trial.origin for trial in found.trials}) == 16
     assert any(job.resume for job in found.engine.jobs)
-    for trial in found.trials:
-        if trial.value is not None:
-            whole = [score(trial.params) * (1 - 0.5 / epoch) for epoch in range(1, trial.epochs + 1)]
-            assert trial.curves["val_accuracy"] == pytest.approx(whole)
+    assert_whole(found.trials)
     assert found.trials[ahead.number].epochs >= 4, "between two rungs it goes on to the next"
 
 
@@ -170,3 +236,51 @@ def test_a_paused_trial_that_reaches_the_target_ends_the_study(url: str) -> None
     assert best.epochs <= 4
     assert best.test
     assert best.ended_by == "target"
+
+
+def test_a_trial_that_goes_on_after_a_deadline_trains_once_and_keeps_its_model(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deadline comes two epochs after its checkpoint. While it goes on, another trial is the best that ended."""
+
+    def script(job: Job) -> Iterator[float]:
+        if job.trial:
+            yield from [0.2, 0.3]
+            return
+        for epoch in range(1, 21):
+            if epoch == 6 and not job.resume:
+                curve = [0.04 * one for one in range(1, 6)]
+                state = {"curves": {"val_accuracy": curve}, "fold_lengths": [], "keepers": [{"ended": None}]}
+                checkpoint_file.write(tmp_path / "checkpoints" / "s", 0, 5, state, {})
+            if epoch == 8 and not job.resume:
+                clock.ahead = 100
+            yield 0.04 * epoch
+
+    clock = Clock(monkeypatch)
+    first = run(url, script, timeout=60)
+    assert [(one.outcome, one.epochs) for one in first.trials] == [("pruned", 8)]
+    clock.ahead = 0
+    more = run(url, script, trials=2, workers=2)
+    jobs = [(job.trial, job.resume.epochs if job.resume else 0) for job in more.engine.jobs]
+    assert jobs == [(0, 5), (1, 0)]
+    assert [one.epochs for one in more.trials] == [20, 2]
+    assert more.log.bests == [0.3, pytest.approx(0.8)]
+    assert [file.name for file in (tmp_path / "models" / "s").iterdir()] == ["trial-0000.keras"]
+
+
+class Refusing(ScriptedEngine):
+    """Its workers can use no checkpoint."""
+
+    def _start(self, trial: Any) -> Started:
+        return replace(super()._start(trial), epochs_done=0)
+
+
+def test_paused_trials_whose_checkpoints_are_refused_as_the_study_ends_keep_their_scores(url: str) -> None:
+    engine = Refusing(learning)
+    found = run_plan(planned(url, schedule={"name": "gp_asha"}, trials=24, target=0.5), engine)
+    assert found.ending == "target"
+    assert len(found.trials) >= 3
+    assert all(trial.epochs and trial.value for trial in found.trials)
+    best = max(found.trials, key=lambda trial: trial.value or 0)
+    assert (best.number, best.ended_by, best.test) == (engine.jobs[-1].trial, "target", {})
+    assert best.value >= 0.5

@@ -1,21 +1,27 @@
 """What a trial under way has said, and what it comes to."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from hpo.config.experiment import Objective
+from hpo.config.experiment import Objective, TrainingSpec
+from hpo.config.resolved import Resolved
 from hpo.loop.running_trial import RunningTrial
 from hpo.loop.silent_trials import Silence
 from hpo.study.failure import Failure
 from hpo.study.record import Reached, TrialRecord
-from hpo.training.messages import EpochDone, Failed, Finished, FoldEpoch, Lost
+from hpo.study.trial_results import fields_of, result_of
+from hpo.tracking.entities import scores
+from hpo.training.messages import Checkpoints, EndReason, EpochDone, Failed, Finished, FoldEpoch, Job, Lost, Paused
+
+VAL_LOSS = Objective(metric="val_loss")
 
 
 @pytest.fixture
 def trial() -> RunningTrial:
     record = TrialRecord(3, "running", {}, 0, 3)
-    return RunningTrial(record, Objective(metric="val_loss"), 0.0, Silence(0.0))
+    return RunningTrial(record, VAL_LOSS, 0.0, Silence(0.0))
 
 
 def done(epoch: int, loss: float, fold: FoldEpoch | None = None, last: bool = False) -> EpochDone:
@@ -40,6 +46,28 @@ def test_a_trial_that_came_to_its_end_has_the_score_of_its_best_epoch(trial: Run
     record = trial.result(Finished(3, "early_stopping", 1, {"loss": 0.6, "mae": math.inf}))
     assert (record.state, record.value, record.best_epoch) == ("complete", 0.5, 1)
     assert (record.test, record.curves) == ({"loss": 0.6}, {"val_loss": [0.5, 0.75]})
+
+
+def test_a_score_of_several_executions_says_of_how_many(trial: RunningTrial) -> None:
+    training = TrainingSpec.model_validate({"executions": 3})
+    trial.job = Job(3, {}, 0, "mlp", training, VAL_LOSS, "data")
+    trial.record = replace(trial.record, resolved=Resolved({"executions": 3, "epochs": 2}, {}, {}))
+    trial.take_epoch(EpochDone(3, 1, {"val_loss": 0.5}, last=True, ended_by="epochs", score=0.75))
+    found = {}
+    ends: list[tuple[EndReason, int | None]] = [("epochs", 3), ("deadline", 2), ("deadline", 1), ("pruner", None)]
+    for ended_by, count in ends:
+        record = trial.result(Finished(3, ended_by, 1, executions=count))
+        assert record == replace(record, **fields_of(result_of(record)))
+        found[record.executions] = (record.reached("val_loss"), record.averaged, record.left_unfinished)
+    assert found == {
+        3: ("as mean of 3 executions", "mean of 3 executions", ""),
+        2: ("as mean of 2 of 3 executions", "mean of 2 of 3 executions", "stopped at the deadline in execution 3 of 3"),
+        1: ("at epoch 1 of 1 in the first of 3 executions", "first of 3 executions",
+            "stopped at the deadline in execution 2 of 3"),
+        0: ("at epoch 1 of 1 in the first of 3 executions", "first of 3 executions", ""),
+    }  # fmt: skip
+    values = {point.key: point.value for point in scores(record, VAL_LOSS)}
+    assert (record.best["val_loss"], values["best_val_loss"]) == (0.5, 0.75)
 
 
 def test_fewer_than_all_folds_make_no_score(trial: RunningTrial) -> None:
@@ -76,3 +104,13 @@ def test_a_trial_that_is_cut_short_has_a_note_that_it_was_not_tested(trial: Runn
     assert cut.test_note == "not tested: its worker did not finish within 20 s, and was stopped"
     trial.stop("interrupt", 1.0)
     assert trial.cut_short(20.0).ended_by == "interrupt"
+
+
+@pytest.mark.parametrize("went_on", [False, True])
+def test_only_a_trial_that_has_a_record_pauses_by_ctrl_c_where_trials_do_not_pause(went_on: bool) -> None:
+    record = TrialRecord(3, "running", {}, 0, 3, curves={"val_loss": [0.5]} if went_on else {})
+    job = Job(3, {}, 0, "mlp", TrainingSpec(), VAL_LOSS, "nowhere", checkpoints=Checkpoints("nowhere", pauses=False))
+    trial = RunningTrial.of(record, VAL_LOSS, 0.0, job)
+    trial.take_epoch(done(1, 0.5))
+    interrupted = trial.paused_by(Finished(3, "interrupt", 1))
+    assert interrupted == (Paused(3, 1, None) if went_on else None)

@@ -40,3 +40,9 @@ def test_thirty_configurations_without_a_model_end_the_study() -> None:
     invalid = Failure("invalid", "too deep")
     assert complaint(*[invalid] * 29) is None
     assert complaint(*[invalid] * 30) is not None
+
+
+def test_a_fatal_error_ends_the_study_at_once() -> None:
+    assert complaint(Failure("fatal", "FatalValueError: no"), succeeded=True) == (
+        "the code of the model ended the study: FatalValueError: no"
+    )

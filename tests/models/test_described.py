@@ -1,11 +1,26 @@
-"""What the schemas and `hpo explain` say of the parameters of mlp and cnn is what their code does."""
+"""What the schemas and `hpo explain` say of the parameters of its models is what their code does."""
+
+from dataclasses import replace
 
 import pytest
 
-from hpo.models import KNOWN, InvalidModel, cnn, described, keys, mlp, unknown_keys
+from hpo.models import KNOWN, InvalidModel, application, cnn, conv1d, described, keys, mlp, rnn, text, unknown_keys
 
-PLANS = {"mlp": mlp._plan, "cnn": cnn._plan}
+MODULES = {"mlp": mlp, "cnn": cnn, "rnn": rnn, "conv1d": conv1d, "text": text, "application": application}
+PLANS = {name: module._plan for name, module in MODULES.items()}
 FIELDS = [(model, key) for model in KNOWN for key in described(model)[0].model_fields]
+
+
+@pytest.fixture
+def info_of(info_of):
+    """Images, or texts for the model that takes them."""
+
+    def info(model):
+        if model == "text":
+            return replace(info_of((), classes=3), input_type="str")
+        return info_of((32, 32, 1), classes=3)
+
+    return info
 
 
 @pytest.fixture(params=KNOWN)
@@ -15,7 +30,7 @@ def model(request):
 
 @pytest.mark.parametrize(("model", "key"), FIELDS)
 def test_a_default_that_is_written_out_changes_nothing(model, key, info_of):
-    info = info_of((8, 8, 1), classes=3)
+    info = info_of(model)
     default = described(model)[0].model_fields[key].default
     if default is not None:
         others = {"activation": "leaky_relu"} if key == "leaky_slope" else {}
@@ -26,7 +41,7 @@ def test_a_default_that_is_written_out_changes_nothing(model, key, info_of):
 @pytest.mark.parametrize(("model", "key"), FIELDS)
 def test_impossible_values_are_refused(model, key, info_of):
     with pytest.raises(InvalidModel, match=key.removeprefix("block_")):
-        PLANS[model]({"activation": "leaky_relu", key: object()}, info_of((8, 8, 1), classes=3))
+        PLANS[model]({"activation": "leaky_relu", key: object()}, info_of(model))
 
 
 def test_the_keys_of_one_layer_or_block_have_a_number(model):

@@ -1,13 +1,16 @@
-"""mlp and cnn: what their parameters make, and what is refused."""
+"""The models that hpo knows: what their parameters make, and what is refused."""
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from hpo.data.adapting import adapting
+from hpo.data.dataset import Dataset, Part
 from hpo.errors import ModelError
-from hpo.models import KNOWN, InvalidModel, build, keys, unknown_keys
+from hpo.models import KNOWN, InvalidModel, build, check, keys, unknown_keys
 
 
 def described(model):
@@ -24,7 +27,7 @@ def test_importing_the_package_imports_no_tensorflow():
 
 
 def test_every_known_model_has_a_line_and_keys():
-    assert set(KNOWN) == {"mlp", "cnn"}
+    assert set(KNOWN) == {"mlp", "cnn", "rnn", "conv1d", "text", "application"}
     assert all(line.endswith(".") and "\n" not in line for line in KNOWN.values())
     assert "width_N" in keys("mlp")
     assert keys("package.module:function") is None
@@ -52,7 +55,9 @@ def test_keys_of_one_layer_and_keys_within_training():
 def test_unknown_model(info_of):
     with pytest.raises(ModelError, match=r"unknown model 'mpl'; did you mean mlp\?"):
         build("mpl", {}, info_of((4,)))
-    with pytest.raises(ModelError, match="unknown model 'transformer'; valid: mlp, cnn"):
+    with pytest.raises(
+        ModelError, match="unknown model 'transformer'; valid: mlp, cnn, rnn, conv1d, text, application"
+    ):
         unknown_keys("transformer", [])
 
 
@@ -108,6 +113,65 @@ def test_cnn_needs_images(info_of):
     assert not isinstance(caught.value, InvalidModel)
 
 
+def test_rnn_layers_of_their_own(info_of):
+    params = {"layers": 3, "units": 4, "units_2": 6, "dropout_2": 0.25, "cell": "gru"}
+    model = build("rnn", params, info_of((8, 2), classes=None)).model
+    recurrent = [(config["units"], config["return_sequences"]) for kind, config in described(model) if kind == "GRU"]
+    assert recurrent == [(4, True), (6, True), (4, False)]
+    assert [kind for kind, _ in described(model)] == ["GRU", "GRU", "Dropout", "GRU", "Dense"]
+    assert build("rnn", {**params, "bidirectional": True}, info_of((8, 2))).model.layers[-2].output.shape == (None, 8)
+    assert [kind for kind, _ in described(build("rnn", {}, info_of((8, 2))).model)] == ["LSTM", "Dense"]
+
+
+def test_sequences_are_the_rows_of_an_image_or_single_numbers(info_of):
+    for shape, steps in (((6, 4, 3), (6, 12)), ((9,), (9, 1)), ((9, 2), (9, 2))):
+        for name in ("rnn", "conv1d"):
+            layer = next(one for one in build(name, {}, info_of(shape)).model.layers if one.name != "steps")
+            assert layer.input.shape == (None, *steps)
+        with pytest.raises(ModelError, match="rnn needs samples of several steps"):
+            check("rnn", {}, info_of(()))
+
+
+def test_a_text_model_has_a_vocabulary_of_the_training_part(info_of):
+    texts, no_targets = np.array(["a b", "a c", "b"], dtype=object), np.zeros(3)
+    info = replace(info_of((), classes=2), input_type="str")
+    part = Part(texts, no_targets)
+    params = {"vocabulary": 4, "length": 5, "embedding": 3, "units": 2, "layers": 2, "dropout": 0.25}
+    kinds = {}
+    with adapting(Dataset(info, part, part, part)):
+        for pooling in ("average", "max", "recurrent"):
+            model = build("text", {**params, "pooling": pooling}, info).model
+            kinds[pooling] = [kind for kind, _ in described(model)][2:]
+    assert kinds["average"] == ["GlobalAveragePooling1D", "Dropout", "Dense"]
+    assert kinds["max"] == ["GlobalMaxPooling1D", "Dropout", "Dense"]
+    assert kinds["recurrent"] == ["LSTM", "Dropout", "LSTM", "Dropout", "Dense"]
+    assert model.layers[0].get_vocabulary() == ["", "[UNK]", "b", "a"]
+    with pytest.raises(ModelError, match=r"text needs a text for each sample, and tiny has numbers of shape \(4,\)"):
+        check("text", {}, info_of((4,)))
+    with pytest.raises(ModelError, match="mlp takes numbers, and the input of tiny is text; model: text takes it"):
+        check("mlp", {}, info)
+
+
+def test_conv1d_has_the_blocks_of_cnn_over_steps(info_of):
+    params = {
+        "filters": 4,
+        "kernel_2": 5,
+        "padding": "valid",
+        "pooling": "average",
+        "dense": 7,
+        "batch_normalization": True,
+    }
+    model = build("conv1d", params, info_of((20, 3), classes=None, outputs=2)).model
+    assert [kind for kind, _ in described(model)] == [
+        *["Conv1D", "BatchNormalization", "Activation", "AveragePooling1D"] * 2,
+        *["Flatten", "Dense", "Dense"],
+    ]
+    convolutions = [config for kind, config in described(model) if kind == "Conv1D"]
+    assert [(one["filters"], one["kernel_size"]) for one in convolutions] == [(4, (3,)), (8, (5,))]
+    with pytest.raises(InvalidModel, match="block 2: a kernel of 5 does not fit its input of 4; use padding same"):
+        check("conv1d", params, info_of((10, 3)))
+
+
 @pytest.mark.parametrize(
     ("model", "params", "message"),
     [
@@ -119,6 +183,11 @@ def test_cnn_needs_images(info_of):
         ("mlp", {"dropout": 1.0}, "dropout must be a number from 0 to below 1, got 1.0"),
         ("cnn", {"pooling": "maxx"}, "pooling must be max, average or none, got 'maxx'; did you mean max?"),
         ("cnn", {"batch_normalization": 1}, "batch_normalization must be true or false, got 1"),
+        ("rnn", {"cell": "lsmt"}, "cell must be lstm or gru, got 'lsmt'; did you mean lstm?"),
+        ("rnn", {"units_1": 0}, "units_1 must be a whole number of at least 1, got 0"),
+        ("rnn", {"layers": 0}, "layers must be a whole number of at least 1, got 0"),
+        ("rnn", {"bidirectional": "yes"}, "bidirectional must be true or false, got 'yes'"),
+        ("conv1d", {"pooling": "mean"}, "pooling must be max, average or none, got 'mean'"),
         ("cnn", {"filters": 0}, "filters must be a whole number of at least 1, got 0"),
     ],
 )

@@ -1,10 +1,13 @@
 """What does not suit the data is refused at its line."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hpo.errors import FileMistakes
 from hpo.loop.jobs import check_space, variants_of
+from hpo.plan.data_rules import wrong_in_experiment
 from hpo.plan.plan import load_plan
 
 TABLE = "a,b,kind\n" + "".join(
@@ -93,6 +96,13 @@ def test_metrics_of_other_labels_than_the_loss_takes(refused):
     assert refused(every) == [f"exp.yaml:9: training.metrics[0]: categorical_accuracy {numbers}"]
     (one_hot,) = refused(f"{every}\n  loss: categorical_crossentropy")
     assert "SparseTopKCategoricalAccuracy takes class numbers, and the loss takes one-hot labels" in one_hot
+    every_number = "metrics: [mse, KLDivergence, true_positives, accuracy, crossentropy, auc, 'own:f']"
+    compared = refused(every_number)
+    assert [line.split(" compares ")[0] for line in compared] == [
+        f"exp.yaml:9: training.metrics[{index}]: {name}"
+        for index, name in enumerate(["mse", "KLDivergence", "true_positives"])
+    ]
+    assert refused(f"{every_number}\n  loss: categorical_crossentropy") == []
     # Labels are smoothed as one-hot rows. Of a loss that varies nothing is known.
     assert len(refused(f"{every}\n  label_smoothing: 0.1")) == 1
     loss = "{type: categorical, choices: [categorical_crossentropy, kl_divergence]}"
@@ -107,3 +117,23 @@ def test_a_loss_with_options_is_known_by_its_name(refused):
         "exp.yaml:9: training.metrics[0]: sparse_categorical_accuracy takes class numbers, and the loss takes one-hot "
         "labels; categorical_accuracy is the same figure"
     ]
+
+
+def test_metrics_that_need_an_option(refused):
+    one_hot = "\n  loss: categorical_crossentropy"
+    (of_each_class,) = refused(f"metrics: [f_beta_score]{one_hot}")
+    assert of_each_class.endswith("{name: f_beta_score, average: macro} is their mean")
+    assert refused(f"metrics: [{{name: f_beta_score, average: macro}}]{one_hot}") == []
+    number = {"target": "a", "objective": "val_mae"}
+    (within,) = refused("metrics: [PearsonCorrelation]", **number)
+    assert "{name: PearsonCorrelation, axis: 0} is taken over the samples of each batch" in within
+    assert refused("metrics: [{name: PearsonCorrelation, axis: 0}]", **number) == []
+
+
+def test_images_on_disk_do_not_travel(refused):
+    refused()
+    for engine, expected in (("ray", [("engine", "name")]), ("local", [])):
+        plan = load_plan("exp.yaml", [f"engine.name={engine}"])
+        data = variants_of(plan).base
+        data = replace(data, info=replace(data.info, window=8, memory_limit=2.0))
+        assert [key for key, _ in wrong_in_experiment(plan.experiment, plan.space, data)] == expected

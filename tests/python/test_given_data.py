@@ -41,6 +41,10 @@ def test_a_data_frame_is_a_table(tmp_path) -> None:
     assert apart.info.digest == whole.info.digest
     with pytest.raises(DataError, match="target: must name the column to predict, got nothing; columns: a, kind, y"):
         loaded(tmp_path, frame)
+    section = source_of_data(Parts(frame, target=("a", "y")), tmp_path).section
+    assert section["target"] == ["a", "y"]
+    with pytest.raises(DataError, match=r"must name the column to predict, got \('a', 'z'\); columns: a, kind, y"):
+        source_of_data(Parts(frame, target=("a", "z")), tmp_path)
 
 
 def test_a_pipeline_is_gathered_into_arrays(tmp_path) -> None:
@@ -109,3 +113,11 @@ def test_what_cannot_be_trained_on_is_refused(tmp_path, data, message) -> None:
     with pytest.raises(DataError, match=message):
         source_of_data(Parts(data), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_beside_the_caller_is_a_path(tmp_path, monkeypatch) -> None:
+    (tmp_path / "pets").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for data in ("pets", tmp_path / "pets"):
+        assert source_of_data(Parts(data), tmp_path).section == {"path": str(data)}
+    assert source_of_data(Parts("digits"), tmp_path).section == {"name": "digits"}

@@ -197,3 +197,24 @@ def test_a_module_of_the_users_is_followed_and_its_folder_is_known(tmp_path, mon
     assert code.text().startswith("import numpy as np")
     for name in ("mine_of_source", "mine_of_source.parts"):
         del sys.modules[name]
+
+
+def test_what_a_function_imports_when_it_is_called_is_part_of_it(tmp_path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "late_of_source.py").write_text("def f(): return 1\n")
+    constants = "; ".join(f"x = {number}.5" for number in range(300))
+    imports = "import json, keras.layers\n    from late_of_source import f"
+    cell = f"def build(hp):\n    {constants}\n    {imports}\n    return f()"
+
+    def digest() -> str:
+        return code_of({"build": made_in_a_notebook(cell)}).digest()
+
+    before = digest()
+    assert digest() == before
+    assert code_of({"build": made_in_a_notebook(cell)}).folders == {str(tmp_path.resolve()): None}
+    (tmp_path / "late_of_source.py").write_text("def f(): return 2\n")
+    assert digest() != before
+    # One that cannot be imported is what its trial will tell of.
+    monkeypatch.delitem(sys.modules, "late_of_source")
+    (tmp_path / "late_of_source.py").write_text("1 / 0\n")
+    assert "late_of_source  #" not in code_of({"build": made_in_a_notebook(cell)}).text()

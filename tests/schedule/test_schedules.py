@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from hpo.schedule import SCHEDULES, Begin, GoOn, Schedule, Wait, make_schedule
 from hpo.schedule.cube import Cube
 from hpo.schedule.history import End, History
 from hpo.schedule.observations import observe, quantiles
+from hpo.schedule.process import CurveProcess, Rows
 
 SPACE = SearchSpace.model_validate(
     {
@@ -149,6 +149,13 @@ def test_promotion() -> None:
     history.pause(6)
     history.end(5, "stopped")
     assert schedule.next(may_begin=True) == GoOn(6, 4, "among best at 1")
+    # What was stopped, is another attempt's, or is of another study takes no place among those that go on.
+    history.end(6, "stopped")
+    for number, observed in ((8, False), (9, True)):
+        history.begin(number, drawn(number), 1, observed)
+        history.unit_done(number, 2.0, 1.0)
+        history.end(number, "stopped" if observed else "gone")
+    assert schedule.next(may_begin=True) == GoOn(4, 4, "among best at 1")
 
 
 def test_a_trial_that_cannot_pause_is_stopped_unless_it_is_among_the_best() -> None:
@@ -205,24 +212,27 @@ def test_the_model_of_curves_sees_the_best_so_far_and_a_failure_as_the_worst_sco
     assert (np.diff(few.trials) >= 0).all()
 
 
-@pytest.mark.parametrize(("trials", "most"), [(300, 0.05), (3000, 0.25)])
-def test_an_ask_is_quick(trials: int, most: float) -> None:
+def test_however_many_trials_there_are_the_model_looks_at_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python -m benchmarks.decisions` measures how long an ask takes."""
+    looked: dict[str, list[int]] = {"fit": [], "condition": []}
+    for name, sizes in looked.items():
+        real = getattr(CurveProcess, name)
+
+        def counted(self: CurveProcess, rows: Rows, real: Any = real, sizes: list[int] = sizes) -> None:
+            sizes.append(len(rows.scores))
+            real(self, rows)
+
+        monkeypatch.setattr(CurveProcess, name, counted)
     schedule = made()
     history = schedule.history
-    for number in range(trials):
+    for number in range(1500):
         config = drawn(number)
         history.begin(number, config, 1)
         for unit in range(1 if number % 4 else 4):
             history.unit_done(number, score(config, unit + 1), (unit + 1) * config["width"] / 100)
         history.pause(number)
-    schedule.propose(trials, 0, {})
-    times = []
-    for attempt in range(5):
-        began = time.process_time()
-        schedule.propose(trials, attempt, {})
-        schedule.next(may_begin=False)
-        times.append(time.process_time() - began)
-    assert min(times) < most
+    schedule.propose(1500, 0, {})
+    assert (max(looked["fit"]), max(looked["condition"])) == (120, 300)
 
 
 def test_towards_a_deadline_nothing_begins_that_cannot_end_and_the_best_is_finished() -> None:
@@ -237,6 +247,20 @@ def test_towards_a_deadline_nothing_begins_that_cannot_end_and_the_best_is_finis
     assert schedule.next(may_begin=True, left=3.5) == GoOn(7, 4, "among best at 1")
     assert schedule.next(may_begin=True, left=2.0) == Begin("the sampler's next")
     assert schedule.next(may_begin=True, left=0.5) == Wait()
+    # Nothing comes to its next rung any more: the best one goes on as far as the time allows.
+    slow = made("asha")
+    for number in range(8):
+        slow.history.begin(number, drawn(number), 1)
+        slow.history.unit_done(number, number / 10, 4.0 if number < 7 else 0.5)
+        slow.history.pause(number)
+    assert slow.next(may_begin=True, left=1.4) == GoOn(7, 3, "time is left")
+    # The next decision would come after 12 s of trial 6, too late for the 8 s that the best one needs.
+    slow.history.go_on(7, 4)
+    for done in (2, 3, 4):
+        slow.history.unit_done(7, 0.7, done / 2)
+    slow.history.pause(7)
+    assert slow.next(may_begin=True, left=30.0) == GoOn(6, 4, "among best at 1")
+    assert slow.next(may_begin=True, left=13.0) == GoOn(7, UNITS, "last chance to finish")
 
 
 def test_with_folds_a_score_is_the_mean_so_far_and_not_the_best() -> None:

@@ -130,15 +130,15 @@ def test_errors_that_mean_that_a_store_is_away(url, tmp_path):
         busy = error(url, "SELECT * FROM trials", connect_args={"timeout": 0})
     (tmp_path / "no").write_text("no database, whatever its name says" * 100)
     broken = error(f"sqlite:///{tmp_path}/no", "SELECT * FROM trials")
-    refused = error("postgresql+psycopg2://u@127.0.0.1:1/d")
-    unknown = error("postgresql+psycopg2://u@no.invalid/d")
+    refused = error("postgresql+psycopg://u@127.0.0.1:1/d")
+    unknown = error("postgresql+psycopg://u@no.invalid/d")
     missing = error(url, "SELECT * FROM nothing")
     assert [is_away(one) for one in (busy, broken, refused, unknown, missing)] == [True, False, True, True, False]
     assert [comes_back(one) for one in (busy, broken, refused, unknown, missing)] == [True, False, True, False, False]
 
 
 def test_connections_to_servers_are_tried_before_use_and_do_not_hang():
-    options = engine_options(make_url("postgresql+psycopg2://u@h/d?connect_timeout=3"))
+    options = engine_options(make_url("postgresql+psycopg://u@h/d?connect_timeout=3"))
     assert options["pool_pre_ping"]
     assert options["connect_args"]["keepalives"] == 1
     assert "connect_timeout" not in options["connect_args"]

@@ -105,11 +105,11 @@ def test_a_worker_that_outlives_the_holder_does_not_keep_the_lock(tmp_path):
     ("url", "message"),
     [
         ("not a url", "storage: not a database URL; an example: sqlite"),
-        ("nosuchdb://u:hush@h/d", "storage: not a database URL; an example: sqlite"),
         ("postgresql+asyncpg://u:hush@h/d", r"needs a driver: python3 -m pip install asyncpg"),
+        ("mysql+pymysql://u:hush@h/d", r"u:\*\*\*@h/d: studies can be stored in SQLite and PostgreSQL, not in mysql"),
         (
-            "postgresql+psycopg2://u:hush@127.0.0.1/d?sslmode=no",
-            r"u:\*\*\*@127.0.0.1/d\?sslmode=no cannot be opened: inval",
+            "postgresql+psycopg://u:hush@127.0.0.1/d?sslmode=no",
+            r"u:\*\*\*@127.0.0.1/d\?sslmode=no cannot be opened: .*inval",
         ),
     ],
 )
@@ -122,10 +122,11 @@ def test_a_database_that_cannot_be_opened(url, message):
 
 def test_a_server_that_is_not_reached_is_waited_for(monkeypatch, capsys):
     monkeypatch.setattr("hpo.storage.database.START_SECONDS", 0.3)
-    url = "postgresql+psycopg2://u:hush@127.0.0.1:1/d"
+    url = "postgresql+psycopg://u:hush@127.0.0.1:1/d"
     with pytest.raises(StoreAway) as caught, sole_coordinator(url, "s"):
         pass
-    where, why = r"storage postgresql\+psycopg2://u:\*\*\*@127.0.0.1:1/d", "connection to server .* Connection refused"
+    where = r"storage postgresql\+psycopg://u:\*\*\*@127.0.0.1:1/d"
+    why = "connection failed: connection to server .* Connection refused"
     assert re.fullmatch(rf"{where} has been away for 0.3 s: {why}; run the command again", str(caught.value))
     said = capsys.readouterr().err
     assert re.fullmatch(rf"warning: {where} is away: {why}; waiting up to 0.3 s\n", said)
@@ -225,3 +226,11 @@ def test_a_database_that_is_gone_or_another(tmp_path):
         (tmp_path / "other.db").rename(database)
         with pytest.raises(StoreAway, match=r"optuna.db was replaced by another file while study s ran in it"):
             lock.ensure()
+
+
+def test_a_database_in_memory_leaves_no_lock_where_it_is_used(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for url in ("sqlite://", "sqlite:///:memory:"):
+        with sole_coordinator(url, "mine"), pytest.raises(StudyBusy), sole_coordinator(url, "mine"):
+            pass
+    assert list(tmp_path.iterdir()) == []

@@ -131,7 +131,8 @@ def test_a_store_is_waited_for_so_long_and_not_longer(write: Writer, monkeypatch
     began = time.monotonic()
     with pytest.raises(StoreAway, match=r"db/x has been away for 0\.3 s: connection refused\nwhat was written before"):
         write.call(failing(1000))
-    assert 0.3 <= time.monotonic() - began < 3
+    # A thousand tries would take more than an hour.
+    assert 0.3 <= time.monotonic() - began < 60
     assert not write.settle(0.0)
 
 

@@ -91,7 +91,7 @@ def test_a_grid_cannot_run_through_what_has_no_step(url):
 
 
 def test_a_password_is_shown_nowhere(postgres):
-    for url in (postgres.replace(PASSWORD, "hush"), "postgresql+psycopg2://u:hush@127.0.0.1:1/d?sslmode=no"):
+    for url in (postgres.replace(PASSWORD, "hush"), "postgresql+psycopg://u:hush@127.0.0.1:1/d?sslmode=no"):
         with pytest.raises(UserError, match=r":\*\*\*@127") as caught:
             open_(url)
         assert "hush" not in str(caught.value)

@@ -5,7 +5,7 @@ import pytest
 from studies import flat, run
 
 from hpo.study.failure import Failure
-from hpo.study.retries import will_run_again
+from hpo.study.retries import Attempts
 from hpo.training.messages import Failed, Lost
 
 
@@ -44,7 +44,10 @@ def test_retries_bound_the_second_tries_and_failed_for_good_counts(url, retries)
     assert ran.states == ["killed"] * (1 + retries)
     assert [trial.attempt for trial in ran.trials] == list(range(1 + retries))
     stored = optuna.load_study(study_name="s", storage=url).trials
-    tried = [will_run_again(trial, stored[:number], retries) for number, trial in enumerate(ran.trials)]
+    attempts, tried = Attempts(retries), []
+    for record, trial in zip(ran.trials, stored, strict=True):
+        tried.append(attempts.will_run_again(record))
+        attempts.see(trial)
     assert tried == [True] * retries + [False]
     assert run(url, flat, trials=1, retries=retries).engine.jobs == []
 

@@ -169,6 +169,11 @@ def test_seeds_differ_by_study_and_number_and_are_numpys():
             {"pruner": {"name": "patient", "patience": 2, "wrapped_pruner": [1]}},
             "study.pruner.wrapped_pruner: must be a pruner: a name, or a mapping with a name, got [1]",
         ),
+        (
+            {"schedule": "one_pass", "until": "worthwhile"},
+            "study.until: schedule one_pass has no model that expects a gain: write schedule: gp_asha",
+        ),
+        ({"min_gain": 0.1}, "study.min_gain: min_gain says when until: worthwhile ends a study"),
     ],
 )
 def test_a_mistake_in_an_option(study, expected):

@@ -2,13 +2,14 @@
 
 import json
 import signal
+import threading
 import time
 from typing import Any
 
 import optuna
 import pytest
 from postgres import PASSWORD
-from studies import GRID, definition, flat, process, run, two_epochs
+from studies import GRID, WriteLock, definition, flat, process, run, two_epochs
 
 from hpo.config.declared import NOTHING_DECLARED, Declared
 from hpo.config.experiment import StudySpec
@@ -140,6 +141,17 @@ def test_a_killed_study_goes_on(url, tmp_path):
     assert run(url, flat, trials=6).engine.jobs == []
 
 
+def test_what_a_kill_left_running_is_marked_in_the_store_before_others_read_it(url):
+    run(url, flat, trials=1)
+    optuna.load_study(study_name="s", storage=url).ask({})
+    study = open_(url)
+    lock = WriteLock(url)
+    lock.take()
+    threading.Timer(3, lock.drop).start()
+    (lost,) = study.recover()
+    assert [trial.reason for trial in read_study(url, "s").trials] == [None, "lost"] == [None, lost.reason]
+
+
 def test_a_killed_grid_goes_on(url):
     killed_in_the_middle(url, "grid", "GRID")
     ran = run(url, flat, sampler="grid", space=GRID)
@@ -173,7 +185,7 @@ def test_a_whole_study_on_postgresql(postgres):
     assert ran.trials[:4] == first.trials
     assert read_study(postgres, "s").trials == ran.trials
     assert study_names(postgres) == ["s"]
-    with pytest.raises(NotFound, match=r"no study 'x' in postgresql\+psycopg2://hpo:\*\*\*@127") as missing:
+    with pytest.raises(NotFound, match=r"no study 'x' in postgresql\+psycopg://hpo:\*\*\*@127") as missing:
         read_study(postgres, "x")
     assert PASSWORD not in f"{caught.value}{missing.value}"
 

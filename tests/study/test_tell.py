@@ -117,7 +117,7 @@ def test_ended_trials_as_samplers_see_them(state, failure, values, seen):
     trial = optuna.trial.create_trial(
         state=optuna.trial.TrialState[state], user_attrs=result, intermediate_values=values
     )
-    (found,) = as_samplers_see([trial])
+    found = as_samplers_see(trial)
     assert (found.state.name, found.intermediate_values) == seen
     assert (trial.state.name, trial.intermediate_values) == (state, values)
 

@@ -9,15 +9,17 @@ from typing import Any
 
 import optuna
 import pytest
-from logged import DATASET, complete, look, opened, running
+from logged import DATASET, complete, look, opened, pruned, running
 from studies import flat, run_plan
 from tiny import tiny
 
+from hpo.config.experiment import Objective
 from hpo.engines.scripted import ScriptedEngine
 from hpo.errors import Interrupted, StudyFailed
 from hpo.loop.mlflow_observer import tracked
 from hpo.plan.plan import Plan, load_plan
 from hpo.tracking import Ending
+from hpo.tracking.unlogged import Unlogged
 from hpo.training.messages import EpochDone
 
 
@@ -151,6 +153,32 @@ def test_the_run_of_a_trial_that_pauses_and_goes_on_is_one_run_without_repeated_
     assert [point[:2] for point in found["metrics"]["loss"]] == [[epoch, 1 / epoch] for epoch in range(1, 6)]
 
 
+def test_a_trial_that_rested_twice_is_logged_as_far_as_it_came(uri, home):
+    """The store was away while it went on."""
+    once = replace(pruned(7), ended_by="deadline", value=0.5, best_epoch=1, curves={"val_accuracy": [0.5]})
+    twice = replace(once, value=0.7, best_epoch=2, curves={"val_accuracy": [0.5, 0.7, 0.6]})
+    for resume, record in ((False, once), (True, once), (True, twice)):
+        tracker = opened(uri, home, resume=resume)
+        if resume:
+            tracker.sync([record])
+        else:
+            tracker.start_trial(running(7))
+            tracker.end_trial(record)
+        tracker.finish(Ending("finished", "out of time", ended=record.ended))
+        assert tracker.close()
+    found = look(uri)["trial-0007"]
+    assert found["tags"]["hpo.epochs"] == "3"
+    assert [point[:2] for point in found["metrics"]["val_accuracy"]] == [[1, 0.5], [2, 0.7], [3, 0.6]]
+
+
+def test_what_happened_to_a_trial_is_newer_than_what_the_store_lacked():
+    unlogged = Unlogged(Objective(metric="val_accuracy"))
+    unlogged.ended(complete(3))
+    unlogged.add_missing([replace(pruned(3), ended_by="deadline"), complete(4)], [])
+    news, _ = unlogged.take(5)
+    assert [(one.record.number, one.record.state) for one in news] == [(3, "complete"), (4, "complete")]
+
+
 def test_ctrl_c_while_it_is_logged_ends_the_waiting_with_a_line(plan, monkeypatch):
     from hpo.tracking import Tracker
 
@@ -161,6 +189,6 @@ def test_ctrl_c_while_it_is_logged_ends_the_waiting_with_a_line(plan, monkeypatc
     reporter = Quiet()
     with tracked(plan, DATASET, False, reporter):
         pass
-    assert reporter.warnings == [
-        "not everything was logged to MLflow; the same command, or hpo log, logs what is missing"
-    ]
+    (warning,) = reporter.warnings
+    assert warning.startswith(f"1 run waits for the MLflow store {plan.tracking_uri}, and nothing is lost")
+    assert warning.endswith(f"hpo log toy --home {plan.home} sends them, and so does the same command.")

@@ -150,7 +150,7 @@ def test_the_description_of_a_trials_run():
     confirming = complete(0, confirms=Confirms(3, 2), attempt=1, test={}, test_note="none")
     assert note(confirming).endswith("seed 2 of trial 3, attempt 2 at the run, test scores: none")
     tags = {tag.key for tag in entities.state_tags(complete(0), ACCURACY)}
-    assert tags == {"hpo.state", "hpo.ended_by", "mlflow.note.content"}
+    assert tags == {"hpo.state", "hpo.ended_by", "hpo.epochs", "mlflow.note.content"}
 
 
 def test_runs_of_trials_and_confirming_runs_are_distinguished():

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -38,7 +39,9 @@ def home(tmp_path_factory) -> Path:
 @pytest.fixture
 def server(home) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """`serve` in a process of its own, and the link that it printed."""
-    code = "import sys; from pathlib import Path; from hpo.tracking import ui; "
+    # A signal has half a second to end what does not ask for more.
+    code = "import sys; from pathlib import Path; from hpo.system import signals; from hpo.tracking import ui; "
+    code += "signals._PATIENCE = 0.5; signals.heed(); "
     code += "ui.serve(Path(sys.argv[1]), study='toy-2', port=int(sys.argv[2]), say=lambda s: print(s, flush=True))"
     command = [sys.executable, "-c", code, str(home), str(free_port())]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -88,8 +91,14 @@ def test_the_server_shows_the_study_on_loopback_only_and_ends_cleanly(server, ho
     assert {place.port for place in listening} == {port}
     assert not any("sqlite:" in argument for p in family for argument in p.cmdline())
 
+    # On a busy machine MLflow's server takes longer to end than other commands may.
+    for one in family[1:]:
+        one.suspend()
     os.kill(process.pid, signal.SIGINT)
-    assert process.wait(20) == 0
+    time.sleep(1)
+    for one in family[1:]:
+        one.resume()
+    assert process.wait(60) == 0
     assert "Traceback" not in process.stderr.read()
     assert not any(p.is_running() for p in family[1:])
     assert not Path("mlartifacts").exists()

@@ -1,7 +1,9 @@
 """Both writers of runs leave the same in MLflow's tables, and both go on where they were cut off."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,12 @@ import pytest
 from logged import STUDY, complete, failed, pruned, running
 from postgres import Server
 from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from hpo.study.failure import Failure
 from hpo.study.record import Confirms, TrialRecord
 from hpo.tracking import Ending, Tracker, mlflow_compat, study_runs, table_runs
+from hpo.tracking import tracker as tracker_module
 from hpo.tracking.connection import connect
 
 TABLES = ("runs", "tags", "params", "metrics", "latest_metrics", "inputs", "input_tags", "datasets")
@@ -43,12 +47,12 @@ RECORDS = [
 @pytest.fixture(scope="module")
 def database(postgres_server: Server) -> Iterator[str]:
     """A database of its own on the tests' PostgreSQL server."""
-    engine = create_engine(postgres_server.url, isolation_level="AUTOCOMMIT")
+    engine = create_engine(postgres_server.url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(text("CREATE DATABASE writers"))
-        yield f"{postgres_server.url.rpartition('/')[0]}/writers"
+    yield f"{postgres_server.url.rpartition('/')[0]}/writers"
+    with engine.connect() as connection:
         connection.execute(text("DROP DATABASE writers WITH (FORCE)"))
-    engine.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -93,7 +97,15 @@ def rows(uri: str) -> dict[str, list[Any]]:
     }
 
 
-def told(uri: str, folder: Path, records: list[TrialRecord], experiment: str, *, live: bool) -> dict[str, list[Any]]:
+def told(
+    uri: str,
+    folder: Path,
+    records: list[TrialRecord],
+    experiment: str,
+    *,
+    live: bool,
+    before: Callable[[int], None] | None = None,
+) -> dict[str, list[Any]]:
     """What is in a store once a study was told, trial by trial, or all that was missing at the next time."""
     study = replace(STUDY, experiment=experiment)
     warnings: list[str] = []
@@ -101,12 +113,15 @@ def told(uri: str, folder: Path, records: list[TrialRecord], experiment: str, *,
     tracker.ready()
     if live:
         for record in records:
+            if before is not None:
+                before(record.number)
             tracker.start_trial(running(record.number))
             tracker.end_trial(record)
     else:
         tracker.sync(records)
     tracker.finish(Ending("finished", "done", complete(0), "params: {}\n"))
-    assert (tracker.close(), warnings) == (True, [])
+    assert tracker.close()
+    assert len(warnings) == (before is not None)
     return rows(uri)
 
 
@@ -130,6 +145,44 @@ def test_the_tables_are_written_as_mlflow_writes_them(uri, tmp_path, monkeypatch
         assert fast[table] == slow[table], table
     errors = sorted(file.read_text() for file in (tmp_path / "artifacts").glob("*/artifacts/error.txt"))
     assert [*dict.fromkeys(errors)] == sorted(["ValueError: no\n\nTraceback ...", "lone \\udc80 surrogate, \\x00 zero"])
+
+
+def test_a_server_whose_sessions_are_cut_and_that_is_away_loses_and_doubles_nothing(
+    database, postgres_server, tmp_path, monkeypatch
+):
+    for name, seconds in {"FLUSH_SECONDS": 0.02, "RETRY_SECONDS": 0.1, "LAST_SECONDS": 0.2}.items():
+        monkeypatch.setattr(tracker_module, name, seconds)
+    monkeypatch.setattr(tracker_module, "LAST_TRIES", 100)
+    connect(database)
+    forget(database)
+    undisturbed = told(database, tmp_path / "artifacts", RECORDS, "toy", live=True)
+    forget(database)
+    admin = create_engine(database, poolclass=NullPool)
+
+    def logged(count: int) -> None:
+        until = time.monotonic() + 30
+        with admin.connect() as connection:
+            ended = text("SELECT count(*) FROM runs WHERE end_time IS NOT NULL")
+            while connection.execute(ended).scalar() < count:
+                connection.rollback()
+                assert time.monotonic() < until
+                time.sleep(0.02)
+
+    def disturb(trial: int) -> None:
+        if trial in (1, 2):
+            logged(trial)
+            with admin.connect() as connection:
+                cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND "
+                assert connection.execute(text(f"{cut} datname = 'writers'")).all()
+        if trial == 3:
+            logged(trial)
+            postgres_server.restart()
+        if trial == 4:
+            logged(trial)
+            postgres_server.stop()
+            threading.Timer(1.0, postgres_server.start).start()
+
+    assert told(database, tmp_path / "artifacts", RECORDS, "toy", live=True, before=disturb) == undisturbed
 
 
 def test_unknown_databases_are_left_to_the_client(tmp_path, empty_database, monkeypatch):

@@ -21,6 +21,14 @@ def small(optimizer: str | keras.optimizers.Optimizer = "adam") -> keras.Model:
     return model
 
 
+def test_what_a_model_was_compiled_with_is_found() -> None:
+    model = small()
+    given = {"loss": "mae", "metrics": ["mse"], "loss_weights": [2.0], "weighted_metrics": ["mae"]}
+    model.compile("sgd", **given)
+    found = compat.compiled_with(model)
+    assert {name: found[name] for name in given} == given, LOOK + "see compiled_with"
+
+
 def test_the_state_of_a_thread_is_found_by_its_names() -> None:
     before = dict(compat.thread_state())
     try:

@@ -1,4 +1,4 @@
-"""mlp and cnn, with layers of all their kinds, trained by a template: the figures are those of `model.fit`."""
+"""The models that hpo knows, with layers of all kinds, trained by a template: the figures are those of `model.fit`."""
 
 from typing import Any
 
@@ -45,6 +45,16 @@ PAIRS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         "cnn",
         BLOCKS | {"dense": [4, 3]},
         BLOCKS | {"dense": [12, 6], "kernel_initializer": "he_normal", "l1": 0.02},
+    ),
+    "steps": (
+        "conv1d",
+        {"blocks": 1, "filters": 4, "kernel": 2, "dense": 5, "dropout": 0.2},
+        {"blocks": 1, "filters": 4, "kernel": 2, "dense": 9, "dropout": 0.4},
+    ),
+    "recurrent": (
+        "rnn",
+        {"layers": 2, "units": 3, "units_2": 2, "cell": "gru", "bidirectional": True, "dropout": 0.2},
+        {"layers": 2, "units": 3, "units_2": 2, "cell": "gru", "bidirectional": True, "dropout": 0.3},
     ),
 }
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpo import models
 from hpo.errors import InvalidSettings, Mistake, ModelError
 from hpo.plan.trainable import mistake_of
 from hpo.study.failure import Failure
@@ -71,6 +72,12 @@ class Checked:
         timeout = self.plan.experiment.study.timeout or float("inf")
         return min(each[0], timeout), min(each[1], timeout)
 
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of the model before it trains."""
+        space = self.plan.space
+        return models.notes(space.model, map(space.settings, self.configurations.values()))
+
     def as_json(self) -> dict[str, Any]:
         """The result for programs."""
         return {
@@ -79,6 +86,7 @@ class Checked:
                         "folds": self.dataset.folds, "scaling": self.dataset.scaling.method,
                         "input_shape": list(self.dataset.input_shape), "digest": self.dataset.digest,
                         "repeated": dict(self.dataset.repeated), "notes": list(self.dataset.notes)},
+            "notes": self.notes,
             "trials": self.plan.trials, "timeout": self.plan.experiment.study.timeout,
             **{size: {"parameters": dict(self.configurations[size]), "cost": asdict(one.cost) if one.cost else None,
                       "remarks": list(one.remarks), "failure": one.failure.reason if one.failure else None,

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.data.dataset import class_numbers
+from hpo.data.mapped import Mapped
+from hpo.data.scaling import range_of
 from hpo.errors import UserError
 from hpo.system.tensorflow_import import without_import_messages
 from hpo.text.values import number
@@ -88,7 +90,7 @@ def show_data(experiment: str | Path | Mapping[str, Any], overrides: Sequence[st
     changed: list[tuple[str, Array]] = []
     if plan.experiment.dataset.augmentation is not None:
         changed = _augmented(plan.experiment.dataset.augmentation, x, originals, info)
-    low, high = (float(x.min()), float(x.max())) if is_images else (0.0, 1.0)
+    low, high = range_of(x) if is_images else (0.0, 1.0)
     return Shown(
         info=info,
         pictures=[Row(label, _shades(x[rows], low, high)) for label, rows in originals],
@@ -124,14 +126,16 @@ def _labels(dataset: "Dataset", part: str) -> "Array":
     return np.concatenate([np.asarray(y) for _, y, *_ in batches])
 
 
-def _first(dataset: "Dataset") -> "tuple[Array, Array]":
+def _first(dataset: "Dataset") -> "tuple[Any, Array]":
     """The samples of the training part and their labels; from a pipeline only those of its first batches."""
     import itertools
 
     import numpy as np
 
     if dataset.stream is None:
-        return np.asarray(dataset.training.x), np.asarray(dataset.training.y)
+        x = dataset.training.x
+        # Images of a folder are read where they are drawn.
+        return x if isinstance(x, Mapped) else np.asarray(x), np.asarray(dataset.training.y)
     batches = [(np.asarray(x), np.asarray(y)) for x, y, *_ in itertools.islice(dataset.stream("training", _BATCH), 8)]
     x, y = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
     return x, y
@@ -168,11 +172,11 @@ def _augmented(
 
 
 def _shades(samples: "Array", low: float, high: float) -> "Array":
-    """Images of shape (n, height, width, channels), from 0 to 1; unless there are three channels, only the first."""
+    """Images of shape (n, height, width, channels), from 0 to 1; of three or four channels three, else the first."""
     import numpy as np
 
     shades = ((samples.astype(np.float64) - low) / ((high - low) or 1.0)).clip(0, 1)
-    return shades if shades.shape[-1] == 3 else shades[..., 0]
+    return shades[..., :3] if shades.shape[-1] >= 3 else shades[..., 0]
 
 
 def _counts(y: "Array", info: "DatasetInfo") -> dict[str, int]:
@@ -196,6 +200,8 @@ def _column_names(info: "DatasetInfo") -> Sequence[str]:
 
 
 def _target_names(info: "DatasetInfo") -> Sequence[str]:
+    if info.series is not None:
+        return info.series.output_names
     return ["target"] if info.outputs == 1 else [f"target {number}" for number in range(info.outputs)]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.errors import NotFound, StudyMismatch, UserError
+from hpo.system.home import storage_url
 from hpo.system.private_files import private_folder
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from hpo.plan.plan import Plan
     from hpo.study.definition import Definition
     from hpo.study.read import StudyView
-
-# Past trials would take the places of the study's own where only the best ones go on.
-_LEARNS: Mapping[str, Mapping[str, Any]] = {"dataset": {}, "study": {"schedule": {"name": "one_pass"}}}
 
 
 @dataclass(frozen=True)
@@ -81,8 +79,9 @@ def extend(study: str, experiment: str | Path | Mapping[str, Any], options: Opti
 
     options = options or Options()
     plan = _plan(experiment, study, options)
-    old = known_study(options.storage or plan.storage, study)
-    view = view_of(old, options.storage or plan.storage)
+    storage = storage_url(options.storage or plan.storage, plan.home)
+    old = known_study(storage, study)
+    view = view_of(old, storage)
     plan = decided_as(plan, decided_in(old.user_attrs))
     stored = old.user_attrs.get(DECLARED)
     declared = None if stored is None else Declared(stored)
@@ -117,19 +116,19 @@ def warm_start(experiment: str | Path | Mapping[str, Any], source: str | Path, o
     from hpo.cli.reuse.import_trials import observe
     from hpo.cli.reuse.keras_tuner_project import is_project, read_project
     from hpo.cli.reuse.past_trials import Wanted, of_project, of_study, same_pruner
-    from hpo.loop.as_begun import decided_as
     from hpo.study.read import known_study, view_of
 
     options = options or Options()
-    plan = decided_as(_plan(experiment, str(source), options), _LEARNS)
+    plan = _plan(experiment, str(source), options)
     objective, warnings = plan.experiment.objective, []
     if is_project(Path(source)):
         trials = read_project(Path(source))
         definition = _definition(plan)
         found = of_project(Path(source), trials, Wanted(definition.whole_space, objective, strict=False))
     else:
-        old = known_study(options.storage or plan.storage, str(source))
-        view = view_of(old, options.storage or plan.storage)
+        storage = storage_url(options.storage or plan.storage, plan.home)
+        old = known_study(storage, str(source))
+        view = view_of(old, storage)
         definition = _definition(plan)
         warnings = list(_other_data(view, definition))
         known = {trial.number: trial for trial in old.get_trials(deepcopy=False)}

@@ -59,12 +59,13 @@ def log_again(
     from hpo.storage.lock import sole_coordinator
     from hpo.study.read import confirming_runs, read_study
     from hpo.study.record import lost
+    from hpo.system.home import tracking_address
     from hpo.text.urls import masked
     from hpo.tracking.log_study import log_study
 
     (found,) = read_studies([study], home, storage)
     plan = plan_of_study(found, home=home)
-    uri = tracking_uri or plan.tracking_uri
+    uri = tracking_address(tracking_uri or plan.tracking_uri, home)
     with (
         sole_coordinator(found.storage, study),
         Progress(console=console, transient=True, disable=_quiet(console)) as bar,

@@ -10,7 +10,7 @@ from hpo.config.dataset import DatasetSpec
 from hpo.data.column import Column, in_order
 from hpo.data.dataset import DatasetInfo
 from hpo.data.table_columns import kind_of
-from hpo.data.table_file import Format, TableFile, read_table_file
+from hpo.data.table_file import TableFile, table_of
 
 _KINDS: Mapping[str, Callable[[Column], bool]] = {
     "numbers": lambda column: column.is_number,
@@ -22,10 +22,9 @@ _KINDS: Mapping[str, Callable[[Column], bool]] = {
 
 def table_values(spec: DatasetSpec, info: DatasetInfo, path: Path) -> dict[str, Any]:
     """Name in the template -> value."""
-    file = read_table_file(path, Format(spec.separator, spec.decimal, spec.encoding), spec.categorical)
+    file = table_of(path, spec)
     texts = [column.name for column in info.columns if not column.is_number]
-    if spec.target is not None and file.frame[spec.target].dtype.kind not in "biuf":
-        texts.append(spec.target)
+    texts += [name for name in spec.targets if file.frame[name].dtype.kind not in "biuf"]
     if (group := spec.validation.group) is not None and file.frame[group].dtype.kind not in "biufM":
         # Codes with leading zeros are in another order than the numbers that pandas makes of them.
         texts.append(group)

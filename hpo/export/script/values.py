@@ -12,9 +12,11 @@ from hpo import models
 from hpo.config.experiment import DatasetSpec, TrainingSpec
 from hpo.config.named import plain_choice
 from hpo.config.training_rules import has_schedule
+from hpo.data.arguments import takes_all, with_arguments
 from hpo.data.dataset import Dataset, PartName, class_numbers
 from hpo.data.files import find, idx_files
 from hpo.data.function import FunctionStream
+from hpo.data.image_folder import part_folders
 from hpo.data.table_file import is_table
 from hpo.errors import UserError
 from hpo.export.script.keras_code import layer_as_code, layers_as_code
@@ -58,11 +60,14 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
     dataset = variants_of(plan).dataset(spec)
     info = dataset.info
     _refuse(dataset.batches is not None, f"{info.name}: generated data make")
+    _refuse(info.series is not None, f"{info.name}: windows over a series make")
     usual = info.task in ("classification", "regression") and not (info.inputs or info.is_text or info.target_shape)
     _refuse(not usual or bool(info.weighted), f"{info.name}: several inputs or targets, text, weights and masks make")
+    _refuse(plan.space.model == "application", "a network of keras.applications makes")
     plan = replace(plan, declared=models.discover(plan.space.model, info, plan.folders))
     job = make_job(plan, exported.parameters, exported.seed, lambda _: Path())
     training = job.training
+    _refuse(training.phases is not None, "training in phases makes")
     keras.utils.set_random_seed(job.seed)
     built = models.build(job.model, job.params, info, job.import_paths, job.declared)
     adopted: dict[str, Any] = {}
@@ -73,6 +78,7 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
         built = replace(built, model=compile_model(built.model, training, info, job.plain_loss))
         compiled = _compiling(built.model, job, dataset)
     _refuse(bool(built.fit and training.whole_metrics), "metrics of a whole part beside a HyperModel's own fit make")
+    _refuse(training.precision not in (None, "float32"), "mixed precision makes")
     _refuse(_has_options(training), "a loss, optimizer, metric or callback of your own, or with options, makes")
     paths = [path for path in (spec.function, job.model, *(training.callbacks or ())) if path and ":" in path]
     own = _own_code(paths, plan.folders, taken)
@@ -140,21 +146,43 @@ def _reading(spec: DatasetSpec, dataset: Dataset, folders: Sequence[Path]) -> di
     drawn = {draw.purpose for draw in info.draws}
     reader, path, files = info.source, None, {}
     if spec.function is not None:
-        mapping = dataset.stream is not None or isinstance(load_object(spec.function, folders)(), Mapping)
+        call, _ = with_arguments(spec.function, load_object(spec.function, folders), spec.arguments or {})
+        mapping = dataset.stream is not None or isinstance(call(), Mapping)
         reader = "mapping" if mapping else "pair"
     elif info.source not in ("scikit-learn", "keras.datasets"):
         path = find(spec.path, folders) if spec.path is not None else Path(info.source)
         files = idx_files(path) if path.is_dir() else {}
-        reader = "idx" if files else "table" if is_table(path) else path.suffix.lower()
+        reader = "idx" if files else "images" if info.images else "table" if is_table(path) else path.suffix.lower()
     from_files = spec.path is not None or spec.function is not None
     return {
         "reader": reader,
+        "function_arguments": _function_arguments(spec, folders),
         "path": path and str(path.absolute()),
         "files": {key: file.name.removesuffix(".gz") for key, file in files.items()},
         "given": [suffix for part, suffix in _SUFFIXES.items() if part not in drawn],
+        "image_folders": _image_folders(path) if path is not None and reader == "images" else {},
         "table": table_values(spec, info, path) if path is not None and reader == "table" else {},
-        "named_classes": not info.one_hot and bool(info.class_names) and (bool(info.columns) or from_files),
+        "named_classes": not info.one_hot
+        and reader != "images"
+        and bool(info.class_names)
+        and (bool(info.columns) or from_files),
     }
+
+
+def _image_folders(path: Path) -> Mapping[str, str]:
+    """What stands behind the folder of the data, by the suffix of the part."""
+    inside = {_SUFFIXES[part]: folder.name for part, folder in part_folders(path).items() if folder != path}
+    return {suffix: f" / {name!r}" for suffix, name in inside.items()} or {"": ""}
+
+
+def _function_arguments(spec: DatasetSpec, folders: Sequence[Path]) -> str:
+    """What a user's function is called with, as code."""
+    given = spec.arguments or {}
+    if spec.function is None:
+        return ""
+    if takes_all(load_object(spec.function, folders), given):
+        return repr(dict(given))
+    return ", ".join(f"{name}={value!r}" for name, value in given.items())
 
 
 def _feeding(job: Job, built: Built, dataset: Dataset) -> dict[str, Any]:

@@ -254,12 +254,9 @@ def test_a_keras_tuner_project_becomes_known_observations(tmp_path: Path) -> Non
     assert len(known_study(url(tmp_path), "warm").get_trials()) == 6 + more.taken == 11
 
 
-@pytest.mark.parametrize(("study", "schedule"), [({}, "one_pass"), ({"schedule": "gp_asha"}, "gp_asha")])
-def test_past_trials_take_no_place_among_the_best_that_go_on(home: Path, study: dict[str, str], schedule: str) -> None:
-    """Unless the file asks for it: they would count in each share of the best, and can never go on themselves."""
-    warm_start(experiment("warm", study={"trials": 12, **study}), "old", Options(home=home))
-    stored = known_study(url(home), "warm").user_attrs
-    assert decided_in(stored)["study"]["schedule"]["name"] == schedule
+def test_past_trials_teach_the_default_schedule_as_they_teach_a_sampler(home: Path) -> None:
+    warm_start(experiment("warm", study={"trials": 12}), "old", Options(home=home))
+    assert decided_in(known_study(url(home), "warm").user_attrs)["study"]["schedule"]["name"] == "gp_asha"
 
 
 def test_the_commands_say_what_was_taken_and_how_to_go_on(home: Path, tmp_path: Path) -> None:

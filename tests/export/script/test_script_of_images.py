@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from formatting import formatted
+from image_folders import write_images
 
+from hpo.config.dataset import DatasetSpec
+from hpo.data import load
 from hpo.errors import UserError
 from hpo.export.script import script_of
 from hpo.plan.exported_file import Exported
@@ -49,6 +52,22 @@ def test_an_augmented_trial(exported: Callable[..., Exported], tmp_path: Path) -
     exec(compile(text.replace('"vertical"', '"horizontal"'), "best.py", "exec"), names)
     names["main"]()
     assert "augmented" not in script_of(exported({"name": "digits", "limit": 300, "augmentation": {"noise": 0.0}}))
+
+
+def test_a_folder_of_images_is_read_by_keras(
+    exported: Callable[..., Exported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HPO_CACHE", str(tmp_path / "cache"))
+    section = {"path": str(write_images(tmp_path / "colours", size=None)), "image_size": [7, 6]}
+    text = script_of(exported(section))
+    formatted(text, tmp_path)
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(compile(text, "best.py", "exec"), names)
+    dataset = load(DatasetSpec.model_validate(section), [])
+    for (x, y), name in zip(names["load_data"](), ("training", "validation", "test"), strict=True):
+        part = dataset.part(name)
+        assert x == pytest.approx(dataset.info.scaling.apply(np.asarray(part.x)), abs=1e-6)
+        assert np.array_equal(y, part.y)
 
 
 def test_generated_data(exported: Callable[..., Exported], tmp_path: Path) -> None:

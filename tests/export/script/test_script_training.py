@@ -170,3 +170,8 @@ def test_targets_are_scaled_for_training_and_undone_by_the_model(exported: Calla
     loss = model.evaluate(x_val, y_val, verbose=0, return_dict=True)["loss"]
     assert loss == pytest.approx(np.abs(predicted[:, 0] - y_val).mean(), rel=1e-4)
     assert set(script["scores"](y_val, predicted)) == {"r2"}
+
+
+def test_training_in_phases_makes_no_script(exported: Callable[..., Exported]) -> None:
+    with pytest.raises(UserError, match="training in phases makes no plain script"):
+        script_of(exported({"phases": [{"train": "head", "epochs": 1}, {"unfreeze": "all", "epochs": 1}]}))
