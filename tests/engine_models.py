@@ -81,6 +81,15 @@ def exits_once_finished(params, dataset):
 
 
 def segfaults(params, dataset):
+    """Is many calls deep when it dies, and more lines of log stand before that than are kept."""
+    for line in range(20):
+        print(f"line {line}", flush=True)
+    _segfaults_below(20)
+
+
+def _segfaults_below(calls):
+    if calls:
+        _segfaults_below(calls - 1)
     ctypes.string_at(0)
 
 

@@ -6,9 +6,13 @@ from pathlib import Path
 
 from hpo.training.messages import FailureReason
 
-# How much of what a worker printed is kept when it dies: lines, and bytes.
+# How much of what a worker printed is kept when it dies, in lines, and how much of the log is read for it, in bytes.
 _LAST_LINES = 15
-_LAST_BYTES = 8192
+_LAST_BYTES = 65536
+
+# Of a fatal error, how Python's report of it begins, and how many of the lines before it are kept: the error's message.
+_FATAL = "Fatal Python error: "
+_LINES_BEFORE_FATAL = 4
 
 
 def cause(code: int, out_of_memory: bool, log: Path, start: int) -> tuple[FailureReason, str, str]:
@@ -40,7 +44,11 @@ def oom_kills() -> int:
 
 
 def _last_lines(log: Path, start: int) -> str:
-    """The last lines of a log after byte `start`, below a heading; empty if there are none."""
+    """The last lines of a log after byte `start`, below a heading; empty if there are none.
+
+    Of a fatal error these are its first lines: Python prints the innermost call first, and at the end one long line of
+    the modules that were imported.
+    """
     try:
         with log.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
@@ -48,4 +56,6 @@ def _last_lines(log: Path, start: int) -> str:
             lines = file.read().decode(errors="replace").splitlines()
     except FileNotFoundError:
         return ""
-    return "\n".join(["Its last output:", *lines[-_LAST_LINES:]]) if lines else ""
+    fatal = next((number for number, line in enumerate(lines) if line.startswith(_FATAL)), len(lines))
+    begin = max(0, min(fatal - _LINES_BEFORE_FATAL, len(lines) - _LAST_LINES))
+    return "\n".join(["Its last output:", *lines[begin : begin + _LAST_LINES]]) if lines else ""

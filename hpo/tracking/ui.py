@@ -24,6 +24,10 @@ from hpo.tracking.address import cannot_open, set_environment
 
 HOST = "127.0.0.1"
 _START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+
+# At its end the server waits for answers that somebody still reads, and without a limit for ever.
+_OPTIONS = "--log-level warning --timeout-graceful-shutdown 2"
 
 
 def link(uri: str, study: str | None = None, server: str = f"http://{HOST}:5000") -> str:
@@ -176,7 +180,7 @@ def _start(home: Path, uri: str, port: int) -> "subprocess.Popen[bytes]":
         "MLFLOW_LOGGING_LEVEL": "ERROR",
         "PYTHONWARNINGS": "ignore",
     }
-    arguments = ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    arguments = ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", _OPTIONS]
     hosts = ["--allowed-hosts", f"{HOST}:{port},localhost:{port}"]
     # Besides these, MLflow always accepts pages from other ports of this machine.
     hosts += ["--cors-allowed-origins", f"http://{HOST}:{port},http://localhost:{port}"]
@@ -198,10 +202,19 @@ def _wait_until_up(process: "subprocess.Popen[bytes]", server: str) -> None:
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """Ends the server and the processes that it started: by then it answers nobody, and nothing may outlive it."""
+    import psutil
+
+    family: list[psutil.Process] = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        server = psutil.Process(process.pid)
+        family = [server, *server.children(recursive=True)]
     if process.poll() is None:
         process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_STOP_SECONDS)
+    _, left = psutil.wait_procs(family, 1)
+    for one in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    process.wait()

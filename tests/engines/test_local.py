@@ -130,6 +130,8 @@ def test_a_segmentation_fault_is_reported_with_its_place(engine, job_of, drive):
     (lost,) = drive(engine)
     assert lost.reason == "crashed"
     assert lost.message == "the worker's process was ended by SIGSEGV"
+    assert "Fatal Python error: Segmentation fault" in lost.printed
+    assert "in string_at" in lost.printed
     assert "engine_models.py" in lost.printed
 
 

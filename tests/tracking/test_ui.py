@@ -104,6 +104,17 @@ def test_the_server_shows_the_study_on_loopback_only_and_ends_cleanly(server, ho
     assert not Path("mlartifacts").exists()
 
 
+def test_a_server_that_does_not_end_is_killed_with_the_processes_that_it_started(monkeypatch):
+    monkeypatch.setattr(ui, "_STOP_SECONDS", 0.5)
+    deaf = "trap '' TERM; sleep 600 & echo started; wait"
+    process = subprocess.Popen(["sh", "-c", deaf], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"started\n"
+    ui._stop(process)
+    assert process.returncode == -signal.SIGKILL
+    # The child has inherited the pipe, which ends when nobody holds it any more.
+    assert process.communicate(timeout=10)[0] == b""
+
+
 def test_the_link_of_a_study_opens_its_charts_in_machine_learning_mode(home):
     link = ui.link(f"sqlite:///{home}/mlflow.db", "toy-2", "http://host:1")
     place, _, query = link.partition("?")
