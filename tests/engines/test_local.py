@@ -157,10 +157,10 @@ def test_a_new_worker_is_ready_within_seconds(engine, job_of, await_event, drive
     engine.kill(7)
     engine.submit(job_of(8, epochs=1))
     worker = psutil.Process(await_event(engine, Started)[-1].pid)
-    seconds = worker.cpu_times().user + worker.cpu_times().system
+    took, imports = (one.cpu_times().user + one.cpu_times().system for one in (worker, worker.parent()))
     drive(engine)
-    # It has built its first model; to import TensorFlow alone takes longer.
-    assert seconds < 4
+    # It has built its first model in less time than its server, of which it is a fork, took to import TensorFlow.
+    assert took < imports
 
 
 def test_a_worker_has_as_many_compute_threads_as_it_was_given(engine, job_of, drive):
