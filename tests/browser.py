@@ -66,7 +66,7 @@ class Browser:
         """The value of a script's `return`."""
         return self.driver.execute_script(script, *arguments)
 
-    def until(self, script: str, seconds: float = 60) -> Any:
+    def until(self, script: str, seconds: float = 120) -> Any:
         """Waits until a script returns something true, and returns that; fails with the script where it does not."""
         from selenium.webdriver.support.ui import WebDriverWait
 

@@ -20,6 +20,10 @@ _SECTIONS = ("training", "study", "dataset", "engine", "tracking")
 _LINES = 40
 """The most lines of a difference that a message shows."""
 
+_OF_KEPT_CODE = re.compile(r"\b\w+_[0-9a-f]{10}:(?=\w)")
+_SAME = re.compile(r"  [\w.]+: (?P<value>.+) -> (?P=value)")
+"""Of a message about another study: the digest of its code, and a line that differed in this alone."""
+
 _SHUFFLED = (
     "the tf.data.Dataset draws at random and gives other samples at each call, so that its study cannot go on; "
     "give its shuffle a seed and reshuffle_each_iteration=False, and random changes a seed, and start another study"
@@ -211,8 +215,9 @@ def _mismatch(plan: "Plan", message: str) -> str:
 
     before = read_study(plan.storage, plan.experiment.name).files.get("code", "")
     changed = list(difflib.unified_diff(before.splitlines(), code.splitlines(), "before", "now", lineterm="", n=2))
-    of_code = ("  search_space.model:", "  training.callbacks:")
-    rest = [line for line in message.splitlines()[:-1] if not line.startswith(of_code)]
+    # What is named by a module of kept code has another name whenever any of the code is another.
+    lines = [_OF_KEPT_CODE.sub("", line) for line in message.splitlines()[:-1]]
+    rest = [line for line in lines if not _SAME.fullmatch(line)]
     rest.append("undo the change to go on with this study, or start another one with name=")
     shown = [f"    {line}" for line in changed[:_LINES]]
     if len(changed) > _LINES:

@@ -71,8 +71,13 @@ def test_what_stands_in_a_script_is_trained_and_kept(script, tmp_path) -> None:
     script("Models = samples = cost = None")
     write_model(view, view.trials[0], tmp_path / "again.keras")
     script(SCRIPT.replace("SCALE = 2.0", "SCALE = 3.0"))
-    with pytest.raises(StudyMismatch, match=r"-SCALE = 2.0\n.*\+SCALE = 3.0"):
+    with pytest.raises(StudyMismatch, match=r"-SCALE = 2.0\n.*\+SCALE = 3.0") as refused:
         hpo.run("experiment.yaml", progress=False)
+    # The module of the study's code has another name, which says nothing to anybody.
+    assert "training.loss" not in str(refused.value)
+    script(SCRIPT + "\ndear = cost\n")
+    with pytest.raises(StudyMismatch, match=r'\n  training.loss: "cost" -> "dear"\n'):
+        hpo.run("experiment.yaml", overrides=["training.loss=__main__:dear"], progress=False)
 
 
 def test_a_name_that_is_not_there_is_told(script) -> None:

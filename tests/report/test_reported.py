@@ -93,15 +93,16 @@ def test_mlflows_ui_shows_the_page_with_its_figures_and_pictures(home, made, ser
     _, run = study_run(f"sqlite:///{home}/mlflow.db", "tiny")
     browser.size(1280)
     browser.open(f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts/report.html")
-    browser.until("return document.querySelector('iframe.mlflow-html-iframe')", seconds=60)
+    browser.until("return document.querySelector('iframe.mlflow-html-iframe')")
     browser.driver.switch_to.frame(browser.driver.find_element("css selector", "iframe.mlflow-html-iframe"))
     browser.until("return document.querySelector('.plot')")
     browser.run("document.querySelector('.plot').scrollIntoView()")
     browser.until("return document.querySelector('.plot .main-svg .trace')")
+    browser.until("return [...document.querySelectorAll('.pictures img')].every(image => image.complete)")
     pictures = "return [...document.querySelectorAll('.pictures img')].map(image => image.naturalWidth)"
     assert set(browser.run(pictures)) == {8}
     browser.driver.switch_to.default_content()
-    assert all(url.startswith(server) for url in browser.requests())
+    assert [url for url in browser.requests() if not url.startswith(server)] == []
 
 
 def test_a_page_leads_to_the_runs_on_a_server_and_has_no_password(home, server, monkeypatch):

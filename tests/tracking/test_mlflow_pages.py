@@ -115,7 +115,7 @@ EXPANDER = ".ag-row [col-id='attributes.`Run Name`'] button"
 
 def has(browser: Browser, *wanted: str) -> str:  # noqa: F811
     """Waits until a page shows texts; returns all of its text."""
-    end = time.monotonic() + 90
+    end = time.monotonic() + 180
     while True:
         text = str(browser.run(f"return {TEXT}"))
         missing = [one for one in wanted if one not in text]
@@ -228,7 +228,7 @@ def test_trials_compared_in_parallel_coordinates(browser: Browser, server: Any, 
     visit(browser, f"{server.address}/#/compare-runs?{query}")
     has(browser, "Comparing 6 Runs from 1 Experiment", "Parallel Coordinates Plot", "trial-0003")
     axes = "return [...document.querySelectorAll('.parcoords text, .axis-title, .parcoords .axis-title')]"
-    browser.until(f"{axes}.some(one => one.textContent.includes('val_accuracy'))", seconds=40)
+    browser.until(f"{axes}.some(one => one.textContent.includes('val_accuracy'))")
     shown = set(browser.run(f"{axes}.map(one => one.textContent)"))
     # The page chooses some of the parameters that differ.
     assert {"depth", "learning_rate"} <= shown
