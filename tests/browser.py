@@ -43,10 +43,14 @@ class Browser:
         self.driver.get(address.absolute().as_uri() if isinstance(address, Path) else address)
 
     def requests(self) -> list[str]:
-        """The addresses asked for since the last call; data and blob addresses are no requests."""
+        """The addresses that pages asked for since the last call; data and blob addresses are no requests.
+
+        Nor are those of Chromium's own first page, which a slow machine still loads when a test opens another.
+        """
         messages = (json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance"))
-        sent = (m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent")
-        return [url for url in sent if not url.startswith(("data:", "blob:"))]
+        sent = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
+        asked = [one["request"]["url"] for one in sent if not one["documentURL"].startswith("chrome://")]
+        return [url for url in asked if not url.startswith(("data:", "blob:"))]
 
     def complaints(self) -> list[str]:
         """The errors in the console since the last call."""
