@@ -95,7 +95,7 @@ def test_the_site_opens_and_is_searched_without_a_network(address: str, site: Pa
         # No part of a page is wider than the window, on a screen and on a telephone.
         for width in (1280, 400):
             browser.size(width)
-            browser.until(f"return document.documentElement.scrollWidth <= {width}", 10)
+            browser.until(f"return document.documentElement.scrollWidth <= {width}")
         assert [one for one in browser.requests() if not one.startswith(address)] == [], page
         assert browser.complaints() == [], page
     browser.size(1280)
