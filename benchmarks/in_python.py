@@ -129,6 +129,8 @@ _PAIRS = {
     "keras_tuner": ("keras_tuner", "hpo.keras_tuner"),
 }
 """What is replaced, and what takes its place."""
+_SIZES = {"tune": (12, 3), "keras_tuner": (3, 2)}
+"""Trials and epochs; KerasTuner's are those of the guide."""
 
 
 def main() -> None:
@@ -136,18 +138,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.in_python", description=__doc__.split("\n")[0])
     parser.add_argument("--pairs", nargs="+", choices=list(_PAIRS), default=list(_PAIRS))
     parser.add_argument("--repeats", type=int, default=3, help="with seeds 0, 1, ...")
-    parser.add_argument("--trials", type=int, help="by default 12, and as the guide 3 with KerasTuner")
-    parser.add_argument("--epochs", type=int, help="by default 3, and as the guide 2 with KerasTuner")
+    parser.add_argument("--trials", type=int, help="by default 12 and 3")
+    parser.add_argument("--epochs", type=int, help="by default 3 and 2")
     options = parser.parse_args()
     for pair in options.pairs:
-        trials, epochs = (options.trials or 12, options.epochs or 3) if pair == "tune" else (
-            options.trials or 3, options.epochs or 2,
-        )  # fmt: skip
+        trials, epochs = _SIZES[pair]
+        values = {"TRIALS": options.trials or trials, "EPOCHS": options.epochs or epochs}
         ratios: list[tuple[float, float]] = []
         for seed in range(options.repeats):
             # Turn and turn about, so that a machine that grows slower or faster favours neither.
             order = _PAIRS[pair] if seed % 2 == 0 else _PAIRS[pair][::-1]
-            took = {way: _timed(way, {"TRIALS": trials, "EPOCHS": epochs, "SEED": seed}) for way in order}
+            took = {way: _timed(way, {**values, "SEED": seed}) for way in order}
             old, new = (took[way] for way in _PAIRS[pair])
             ratios.append((old[0] / new[0], old[1] / new[1]))
         for name, found in zip(("the call", "the whole process"), zip(*ratios, strict=True), strict=True):

@@ -130,6 +130,11 @@ class Interrupted(HpoError):
         self.exit_code = 128 + number
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message; the error's type where it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def nearest(name: object, valid: Iterable[str]) -> str:
     """Returns `did you mean X?`, or the list of all valid names where none is near."""
     names = [str(candidate) for candidate in valid]

@@ -11,7 +11,7 @@ import numpy as np
 
 from hpo.config.dataset import IMAGE_ENDINGS, OF_IMAGES, DatasetSpec
 from hpo.data.dataset import Array
-from hpo.errors import DataError
+from hpo.errors import DataError, first_line
 from hpo.system.tensorflow_import import without_import_messages
 
 CHANNELS: Mapping[str, int] = {"grayscale": 1, "rgb": 3, "rgba": 4}
@@ -150,7 +150,7 @@ def common_size(files: ImageFiles) -> tuple[tuple[int, int], Mapping[str, str]]:
             with warnings.catch_warnings(action="ignore"), Image.open(files.folder / name) as image:
                 sizes.setdefault((image.height, image.width), []).append(name)
         except Exception as error:  # of every kind, where content is damaged
-            unknown[name] = str(error).splitlines()[0] if str(error) else type(error).__name__
+            unknown[name] = first_line(error)
     if len(sizes) < 2:
         return next(iter(sizes), (1, 1)), unknown
     every = np.array([size for size, names in sizes.items() for _ in names])

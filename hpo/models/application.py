@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from hpo.errors import ModelError
+from hpo.errors import ModelError, first_line
 from hpo.models.architectures import ARCHITECTURES, Architecture, rescaling
 from hpo.models.backbone import Unfrozen, freeze, without_dropout
 from hpo.models.built import InvalidModel
@@ -187,16 +187,16 @@ def _backbone(plan: _Plan, folders: Sequence[Path | str]) -> "keras.Model":
         raise
     except (ValueError, UserWarning) as error:
         raise InvalidModel(
-            f"weights: those of {plan.weights} do not fit {name}: {_first_line(error)}", "weights"
+            f"weights: those of {plan.weights} do not fit {name}: {first_line(error)}", "weights"
         ) from error
     except Exception as error:
         # Keras raises a plain Exception where it cannot download.
         if plan.weights == "imagenet":
             rule = "name a file of them, or take weights: none"
             raise ModelError(
-                f"weights: imagenet: Keras cannot download those of {name}; {rule}: {_first_line(error)}"
+                f"weights: imagenet: Keras cannot download those of {name}; {rule}: {first_line(error)}"
             ) from error
-        raise ModelError(f"weights: {plan.weights} cannot be read: {_first_line(error)}") from error
+        raise ModelError(f"weights: {plan.weights} cannot be read: {first_line(error)}") from error
 
 
 @contextmanager
@@ -218,10 +218,6 @@ def _is_of_imagenet(network: "keras.Model") -> bool:
     import keras
 
     return any(one.get_weights()[0].any() for one in network.layers if isinstance(one, keras.layers.Normalization))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _file(weights: str, folders: Sequence[Path | str]) -> Path:

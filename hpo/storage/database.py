@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
-from hpo.errors import StoreAway
+from hpo.errors import StoreAway, first_line
 from hpo.text.urls import masked
 
 AWAY_SECONDS = 600.0
@@ -108,8 +108,7 @@ def reason_of(error: BaseException) -> str:
         if isinstance(cause, DBAPIError):
             error = cause
             break
-    text = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
-    return text.splitlines()[0]
+    return first_line(getattr(error, "orig", None) or error)
 
 
 def duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from hpo.errors import UserError
+from hpo.errors import UserError, first_line
 from hpo.storage import database
 from hpo.storage.abstract_lock import Lock
 from hpo.storage.database import Warn
@@ -82,5 +82,5 @@ def database_errors(url: str) -> Iterator[None]:
         package = "'keras-hpo[postgres]'" if driver == "psycopg" else driver
         raise UserError(f"storage {masked(url)} needs a driver: python3 -m pip install {package}") from None
     except (SQLAlchemyError, OSError, RuntimeError, ValueError) as error:
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        cause = first_line(getattr(error, "orig", None) or error)
         raise UserError(f"storage {masked(url)} cannot be opened: {cause}") from None

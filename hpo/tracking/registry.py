@@ -12,7 +12,7 @@ from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
-from hpo.errors import NotFound
+from hpo.errors import NotFound, first_line
 from hpo.text.urls import masked
 from hpo.tracking import entities
 from hpo.tracking.address import quiet
@@ -108,7 +108,7 @@ def model_file(uri: str, model: str, folder: Path) -> Path:
         place = client.get_model_version_download_uri(name, version.version)
     except MlflowException as error:
         names = ", ".join(known.name for known in search_registered_models(client)) or "none"
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise NotFound(f"{model}: not found in {masked(uri)}: {reason}; registered models: {names}") from None
     try:
         return Path(download_artifacts(f"{place}/data/model.keras", dst_path=str(folder), tracking_uri=uri))

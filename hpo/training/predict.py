@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from hpo.data.dataset import Array
 from hpo.data.several import Arrays, Several, as_keras, is_text
-from hpo.errors import ModelError
+from hpo.errors import ModelError, first_line
 from hpo.training.heads import Logits
 from hpo.training.model_data import read_logits
 from hpo.training.table_inputs import OF_COLUMNS, input_name
@@ -136,8 +136,7 @@ def load(model_file: Path, compiled: bool = False) -> keras.Model:
     except (OSError, zipfile.BadZipFile) as error:
         raise ModelError(f"{model_file}: cannot be read as a Keras model: {error}") from None
     except (TypeError, ValueError, KeyError, ImportError, AttributeError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise ModelError(
-            f"{model_file}: cannot be loaded: {reason}\n"
+            f"{model_file}: cannot be loaded: {first_line(error)}\n"
             "Layers of your own must be decorated with @keras.saving.register_keras_serializable() and imported first."
         ) from None

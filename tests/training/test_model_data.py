@@ -89,6 +89,19 @@ def test_files_that_are_no_model(tmp_path: Path) -> None:
         predict(tmp_path / "m.keras", np.ones((1, 3)))
 
 
+@keras.saving.register_keras_serializable("test_model_data")
+class FailsWithoutAWord(keras.layers.Layer):
+    @classmethod
+    def from_config(cls, config):
+        raise KeyError
+
+
+def test_an_error_without_a_message_is_said_by_its_type(tmp_path: Path) -> None:
+    keras.Sequential([keras.Input((3,)), FailsWithoutAWord()]).save(tmp_path / "m.keras")
+    with pytest.raises(ModelError, match=r"m\.keras: cannot be loaded: KeyError\n"):
+        predict(tmp_path / "m.keras", np.ones((1, 3)))
+
+
 def test_code_within_a_model_is_not_run(tmp_path: Path) -> None:
     layers = [keras.Input((3,)), keras.layers.Lambda(lambda x: x * 2)]
     keras.Sequential(layers).save(tmp_path / "m.keras")
