@@ -37,10 +37,15 @@ class Browser:
     driver: "Chrome"
 
     def open(self, address: str | Path) -> None:
-        """Opens a file or an address, and forgets what was noted before."""
+        """Opens a file or an address, whole, and forgets what was noted before."""
         self.requests()
         self.complaints()
-        self.driver.get(address.absolute().as_uri() if isinstance(address, Path) else address)
+        url = address.absolute().as_uri() if isinstance(address, Path) else address
+        self.run("window.left = true")
+        self.driver.get(url)
+        # On a busy machine `get` may return while the page before is still there, or this one is read.
+        arrived = f"(!window.left || location.href === {json.dumps(url)})"
+        self.until(f"return document.readyState === 'complete' && {arrived}")
 
     def requests(self) -> list[str]:
         """The addresses that pages asked for since the last call; data and blob addresses are no requests.
