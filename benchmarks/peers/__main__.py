@@ -24,9 +24,10 @@ def _script(name: str) -> Command:
     return command
 
 
-def _hpo(workers: int) -> Command:
+def _hpo(workers: int, *settings: str) -> Command:
     def command(home: Path, seed: int) -> list[str]:
-        options = ("--home", home, "--workers", str(workers), "--set", f"study.seed={seed}")
+        assigned = [word for one in (f"study.seed={seed}", *settings) for word in ("--set", one)]
+        options = ("--home", home, "--workers", str(workers), *assigned)
         return python("-m", "hpo", "run", job.EXPERIMENT, *options)
 
     return command
@@ -39,6 +40,8 @@ PEERS: dict[str, Sequence[Command]] = {
     "ray": [_script("ray_tune")],
     "hpo1": [_hpo(1)],
     "hpo2": [_hpo(2)],
+    # A configuration of which nothing is said takes the place of the defaults.
+    "hpo2_without_defaults": [_hpo(2, "study.enqueue=[{}]")],
 }
 """The commands of each peer, which run side by side."""
 

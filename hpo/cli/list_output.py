@@ -35,7 +35,7 @@ def studies_json(lines: "Sequence[StudyLine]") -> dict[str, Any]:
     return {"studies": [asdict(line) for line in lines]}
 
 
-def known_names(what: Literal["datasets", "models", "samplers", "pruners"]) -> Mapping[str, str]:
+def known_names(what: Literal["datasets", "models", "schedules", "samplers", "pruners"]) -> Mapping[str, str]:
     """Name -> its description in a line."""
     if what == "datasets":
         from hpo.data import KNOWN
@@ -45,6 +45,10 @@ def known_names(what: Literal["datasets", "models", "samplers", "pruners"]) -> M
         from hpo import models
 
         return models.KNOWN
+    if what == "schedules":
+        from hpo.project.keys import find
+
+        return find("study.schedule.name").text.values
     from hpo.study.samplers import PRUNERS, SAMPLERS
 
     table: Mapping[str, type] = SAMPLERS if what == "samplers" else PRUNERS

@@ -8,7 +8,7 @@ import typer
 from hpo.cli.completion import study_names
 from hpo.cli.options import Home, Json, Storage, Studies, StudyName, TrackingUri, Wide
 
-Listed = Literal["studies", "datasets", "models", "samplers", "pruners"]
+Listed = Literal["studies", "datasets", "models", "schedules", "samplers", "pruners"]
 
 
 def list_(
@@ -20,7 +20,7 @@ def list_(
     wide: Wide = False,
     json: Json = False,
 ) -> None:
-    """Lists studies, or datasets, models, samplers, pruners.
+    """Lists studies, or datasets, models, schedules, samplers, pruners.
 
     Without an argument it lists the studies. The others are names that you can use in the files.
     """

@@ -87,9 +87,9 @@ class Scheduling(Named):
     name: str
     """The schedule's name. Values: one_pass: each trial in one go, as the sampler proposes it, to its end or until the
     pruner stops it; asha: trials pause after some epochs, and the best share goes on (asynchronous successive halving,
-    by default a quarter), with any sampler; gp_asha: the same, by default with a third, and a model of all learning
-    curves (a Gaussian process over configurations and epochs) proposes the trials with the largest expected gain a
-    second. Example: gp_asha"""
+    by default a quarter), with any sampler; gp_asha: trials pause as with asha, by default a third goes on, and a model
+    of all learning curves (a Gaussian process over configurations and epochs) proposes those with the largest expected
+    gain a second. Example: gp_asha"""
 
 
 class StudySpec(Section):

@@ -24,6 +24,7 @@ _RULES = {
     "list_type": "must be a list",
     "tuple_type": "must be a list",
     "too_short": "must have at least {min_length} item(s)",
+    "too_long": "must have at most {max_length} item(s)",
     "string_too_long": "must be at most {max_length} characters long",
     "string_pattern_mismatch": "must match {pattern}",
     "greater_than": "must be above {gt}",

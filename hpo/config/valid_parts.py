@@ -67,7 +67,7 @@ def _take_out(data: Any, key: Key, stand_ins: Mapping[str, Any]) -> None:
     """Removes a key, or the value around it if that cannot be without the key."""
     around = data
     for part in key[:-1]:
-        if isinstance(around, dict) and part not in around:
+        if not _holds(around, part):
             # It was removed already, with the value around it.
             return
         around = around[part]
@@ -75,10 +75,18 @@ def _take_out(data: Any, key: Key, stand_ins: Mapping[str, Any]) -> None:
     stand_in = stand_ins.get(str(last)) if len(key) == 1 else None
     if stand_in is not None and around.get(last) != stand_in:
         around[last] = deepcopy(stand_in)
-    elif isinstance(around, list) and isinstance(last, int) and around[last] != {}:
+    elif isinstance(around, list) and _holds(around, last) and around[last] != {}:
         # The other items keep their index.
         around[last] = {}
     elif isinstance(around, dict) and last in around:
         del around[last]
     elif len(key) > 1:
+        # What is missing, such as the second of two numbers, is removed with the value that lacks it.
         _take_out(data, key[:-1], stand_ins)
+
+
+def _holds(around: Any, part: str | int) -> bool:
+    """Whether a mapping has a key, or a list an index."""
+    if isinstance(around, list):
+        return isinstance(part, int) and 0 <= part < len(around)
+    return isinstance(around, dict) and part in around

@@ -183,6 +183,7 @@ def _train(
         opening.start_workers()
         with prepared(replace(plan, declared=record.declared), max(1, record.owed)) as ready:
             _same_data(view, ready.info)
+            _same_files(view, plan)
             if record.splits:
                 _check_splits(ready)
             with tracked(plan, ready.info, True, progress) as log:
@@ -254,6 +255,18 @@ def _same_data(view: "StudyView", info: "DatasetInfo") -> None:
         raise UserError(
             f"the data of study {view.name} have changed since: their digest was {then} and is {now}, so new scores "
             "could not be compared with its trials'; restore the data, or run the experiment again with another --name"
+        )
+
+
+def _same_files(view: "StudyView", plan: "Plan") -> None:
+    from hpo.loop.definition import files_read
+
+    then = view.identity.get("files", {})
+    changed = [name for name, digest in files_read(plan).items() if then.get(name, digest) != digest]
+    if changed:
+        raise UserError(
+            f"{', '.join(changed)} changed since study {view.name} began, so new scores could not be compared with its "
+            "trials'; restore it, or run the experiment again with another --name"
         )
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hpo import models
 from hpo.config.declared import NOTHING_DECLARED
 from hpo.config.redacted import kept_experiment
 from hpo.data.dataset import DatasetInfo
@@ -9,6 +10,17 @@ from hpo.data.info_json import info_as_json
 from hpo.plan.plan import Plan
 from hpo.study.definition import Definition
 from hpo.text.credentials import hidden_in
+
+
+def files_read(plan: Plan) -> dict[str, str]:
+    """The SHA-256 of the files that the model reads, such as weights: under one path another may lie some day."""
+    space, found = plan.space, dict[str, str]()
+    for name, parameter in space.parameters.items():
+        key = space.target(name)
+        if key in models.file_keys(space.model):
+            for value in parameter.values() or ():
+                found.update(models.digests(space.model, {key: value}, plan.folders))
+    return found
 
 
 def definition_of(plan: Plan, info: DatasetInfo) -> Definition:
@@ -22,6 +34,8 @@ def definition_of(plan: Plan, info: DatasetInfo) -> Definition:
         "training": experiment.training.model_dump(mode="json"),
         "seed": experiment.study.seed,
     }
+    if files := files_read(plan):
+        identity["files"] = files
     identity = hidden_in(identity)
     resolved = kept_experiment({**experiment.model_dump(mode="json"), "search_space": identity["search_space"]})
     # A pruner gets a value for each fold, if there are folds, and otherwise for each epoch.

@@ -11,7 +11,7 @@ from hpo.config.redacted import kept_experiment, kept_files
 from hpo.data.info_json import info_from_json
 from hpo.errors import HpoError
 from hpo.loop.checkpoints_folder import checkpoints_of
-from hpo.loop.definition import definition_of
+from hpo.loop.definition import definition_of, files_read
 from hpo.plan.plan import Plan
 from hpo.storage.database import is_database_error
 from hpo.storage.open import open_database
@@ -142,6 +142,7 @@ def _as_defined(plan: Plan, known: dict[str, Any]) -> bool:
         and known[IDENTITY].get("search_space") == space
         and kept_experiment(kept) == kept
         and kept_files(known.get(FILES, {})) == known.get(FILES)
+        and known[IDENTITY].get("files", {}) == files_read(plan)
         and known.get(FOLDERS) == list(map(str, plan.folders))
     )
 

@@ -1,5 +1,6 @@
 """Models by name, such as `mlp`, or by import path: the user's own function, a KerasTuner HyperModel."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +27,9 @@ __all__ = [
     "build",
     "check",
     "described",
+    "digests",
     "discover",
+    "file_keys",
     "keys",
     "notes",
     "unknown_keys",
@@ -93,9 +96,25 @@ def notes(model: str, configurations: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(note for params in configurations if (note := say(params)) is not None))
 
 
+def file_keys(model: str) -> tuple[str, ...]:
+    """The keys of a known model whose value may be the name of a file."""
+    return getattr(_MODULES.get(model), "NAMES_FILES", ())
+
+
+def digests(model: str, params: Mapping[str, Any], import_paths: Sequence[Path | str] = ()) -> dict[str, str]:
+    """The SHA-256 of the files that a known model reads, by the names that a configuration has for them."""
+    if not file_keys(model):
+        return {}
+    found = {}
+    for name, path in _MODULES[model].files(params, import_paths).items():
+        with path.open("rb") as file:
+            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
 def _folders(model: str, import_paths: Sequence[Path | str]) -> tuple[Sequence[Path | str], ...]:
     """What a known model is given beside its parameters and its data."""
-    return (import_paths,) if hasattr(_MODULES[model], "READS_FILES") else ()
+    return (import_paths,) if file_keys(model) else ()
 
 
 def _check_data(model: str, info: "DatasetInfo") -> None:

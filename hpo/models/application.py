@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from hpo.data.dataset import DatasetInfo
 
-READS_FILES = True
-"""Whether `check` and `build` take the folders in which relative paths are looked for."""
+NAMES_FILES = ("weights",)
+"""The keys that may name a file: `check`, `build` and `files` take the folders in which relative paths are looked for."""
 
 OFFERED = ("imagenet", "none")
 """Weights that are no file."""
@@ -126,6 +126,16 @@ def build(params: Mapping[str, Any], info: "DatasetInfo", folders: Sequence[Path
     for layer in _head(plan):
         numbers = layer(numbers)
     return keras.Model(inputs, numbers, name="application")
+
+
+def files(params: Mapping[str, Any], folders: Sequence[Path | str] = ()) -> dict[str, Path]:
+    """The files that a configuration reads, by the names that it has for them; without what is not there."""
+    found = {}
+    chosen = params.get("weights", "imagenet")
+    if isinstance(chosen, str) and _is_file(chosen):
+        with suppress(InvalidModel):
+            found[chosen] = _file(chosen, folders)
+    return found
 
 
 def in_words(params: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""All keys of both files as a tree, read from the JSON Schemas; the options of samplers and pruners are Optuna's."""
+"""All keys of both files as a tree, read from the JSON Schemas; those that samplers, pruners and schedules have are options."""
 
 import json
 import re
@@ -13,6 +13,8 @@ from hpo.errors import NotFound, nearest
 
 _FILE = Path(__file__).parent / "schemas" / "experiment.schema.json"
 _MODELS = ("mlp", "cnn", "rnn", "conv1d", "text", "application")
+# Names with options of their own.
+_CHOICES = ("study.schedule", "study.sampler", "study.pruner")
 ANY = "NAME"
 """The placeholder in a path for a name that the user chooses."""
 # For examples: names that a user might choose, and further keys without which an example would make no sense.
@@ -106,13 +108,14 @@ def find(path: str) -> Key:
 
 
 def walk(key: Key | None = None, options: bool = False) -> Iterator[Key]:
-    """All keys below a key, or all keys. With `options` also those of samplers and pruners, which imports Optuna.
+    """All keys below a key, or all keys. With `options` also those of samplers, pruners and schedules, which imports
+    Optuna.
 
     The search space may be within the experiment file, too; its keys are yielded once.
     """
     for inner in (key or root()).keys.values():
         yield inner
-        if inner.path != "search_space" and (options or not _is_optuna(inner.path)):
+        if inner.path != "search_space" and (options or not _has_options(inner.path)):
             yield from walk(inner, options)
 
 
@@ -150,7 +153,7 @@ def _hint(path: str) -> str:
 
 
 def _within(key: Key) -> Iterator[Key]:
-    if _is_optuna(key.path):
+    if _has_options(key.path):
         yield from _options_of(key)
         return
     names: set[str] = set()
@@ -166,7 +169,7 @@ def _within(key: Key) -> Iterator[Key]:
                 _inner(replace(key, steps=steps), name, schema, item)
                 for name, schema in item.get("properties", {}).items()
             )
-    if key.path in ("study.sampler", "study.pruner"):
+    if key.path in _CHOICES:
         form = _name_schema(key)
         for name, meaning in zip(form["enum"], form["enumDescriptions"], strict=True):
             yield Key(f"{key.path}.{name}", KeyText(_sentence(meaning)), {}, key.steps, {"name": name})
@@ -215,17 +218,18 @@ def _of_any_name(key: Key, form: _Schema) -> Iterator[Key]:
             yield Key(f"{key.path}.{kind}", parse_docstring(one["description"]), one, steps)
 
 
-def _is_optuna(path: str) -> bool:
-    return path.count(".") == 2 and path.startswith(("study.sampler.", "study.pruner.")) and not path.endswith(".name")
+def _has_options(path: str) -> bool:
+    above, _, name = path.rpartition(".")
+    return above in _CHOICES and name != "name"
 
 
 def _options_of(key: Key) -> Iterator[Key]:
-    from hpo.project.optuna_options import options
+    from hpo.project.named_options import options
 
     _, kind, name = key.path.split(".")
     for option in options(kind, name):
         steps = (*key.steps, (option.name, key.beside))
-        yield Key(f"{key.path}.{option.name}", KeyText(option.meaning), option.schema, steps)
+        yield Key(f"{key.path}.{option.name}", option.text, option.schema, steps)
 
 
 def resolved(schema: _Schema) -> dict[str, Any]:

@@ -9,10 +9,14 @@ from hpo.schedule.time_left import in_time, seconds_to_begin, while_there_is_tim
 
 
 class Asha(Schedule):
-    """Promotes a trial if one is among the best share of its rung, and otherwise begins one."""
+    """Promotes a trial if one is among the best share of its rung, and otherwise begins one.
+
+    Args:
+        reduction_factor: From each rung one of this many trials goes on, the best. Unit: trials.
+        min_resource: How long a trial trains before it first pauses. Unit: epochs, or folds.
+    """
 
     def __init__(self, history: History, seed: int, reduction_factor: int = 4, min_resource: int = 1) -> None:
-        """`reduction_factor`: one of so many goes on; `min_resource`: the unit of the first rung."""
         super().__init__(history, seed)
         self._rungs = Rungs(history.units, reduction_factor, min_resource)
 

@@ -32,12 +32,15 @@ class GpAsha(Schedule):
     last ones of others, drawn at random. So an ask takes hardly longer with thousands of trials than with hundreds.
     Where dozens of trials have no score yet, several asks share one model: in the time that it takes to make one, a few
     of so many trials finish a unit.
+
+    Args:
+        reduction_factor: From each rung one of this many trials goes on, the best. Unit: trials.
+        n_startup_trials: How many trials begin with random values before the model proposes them. Unit: trials.
     """
 
     has_model = proposes = True
 
     def __init__(self, history: History, seed: int, reduction_factor: int = 3, n_startup_trials: int = 8) -> None:
-        """`reduction_factor`: one of so many goes on; `n_startup_trials`: random ones before the model decides."""
         super().__init__(history, seed)
         if n_startup_trials < 2:
             raise ValueError(f"n_startup_trials must be at least 2, got {n_startup_trials}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from hpo import models
 from hpo.config.training_rules import has_schedule
 from hpo.data.dataset import DatasetInfo
 from hpo.data.info_json import info_as_json
@@ -46,6 +47,8 @@ def fingerprint(job: Job, info: DatasetInfo) -> dict[str, Any]:
         "number of threads": tf.config.threading.get_intra_op_parallelism_threads(),
         "set of versions": _versions(),
     }
+    if files := models.digests(job.model, job.params, job.import_paths):
+        found["files of the model"] = files
     plain: dict[str, Any] = json.loads(json.dumps(found, default=str))
     return plain
 

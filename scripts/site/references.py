@@ -29,7 +29,7 @@ _KEY_PAGES = {
     "study": ("study", "The section `study` of the experiment file.", ("study",)),
     "parameters": ("model and parameters", "The keys of the search space file.", ("model", "parameters")),
 }
-_CHOOSERS = ("study.sampler", "study.pruner")
+_CHOOSERS = ("study.schedule", "study.sampler", "study.pruner")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -56,7 +56,7 @@ def _index_page() -> Iterator[str]:
             page = places.get(key.path, "models")
             yield f"| [`{key.path}`]({page}.md#{_anchor(key.path)}) | {_cell(key.text.meaning)} |"
         yield ""
-    yield "The options of [samplers and pruners](samplers.md) are Optuna's own."
+    yield "[Schedules, samplers and pruners](samplers.md) have options of their own."
     yield from ("", "## Beside the files", "")
     yield "- [The commands](commands.md) with all options."
     yield "- [Python](python.md): `hpo.tune`, `hpo.Space`, the study as an object, KerasTuner's tuners."
@@ -73,8 +73,8 @@ def _keys_page(title: str, first: str, paths: Iterable[str]) -> Iterator[str]:
 
 
 def _samplers_page() -> Iterator[str]:
-    yield from ("# Samplers and pruners", "")
-    yield "The options are Optuna's, with the names and the meaning that Optuna gives them."
+    yield from ("# Schedules, samplers and pruners", "")
+    yield "The options of samplers and pruners are Optuna's, with the names and the meaning that Optuna gives them."
     yield ""
     for path in _CHOOSERS:
         yield from (f"## {path.rpartition('.')[2].capitalize()}s", "")
@@ -83,12 +83,12 @@ def _samplers_page() -> Iterator[str]:
                 continue
             yield from _entry(choice, 3)
             if choice.keys:
-                yield from ("| option | type | default | meaning |", "|---|---|---|---|")
+                yield from ("| option | type | default | unit | meaning |", "|---|---|---|---|---|")
             for option in choice.keys.values():
                 told = facts(option)
                 name = option.path.rpartition(".")[2]
-                cells = (_cell(told.get("type", "")), _code(told.get("default", "")), _cell(option.text.meaning))
-                yield f"| `{name}` | {' | '.join(cells)} |"
+                cells = (_cell(told.get("type", "")), _code(told.get("default", "")), told.get("unit", ""))
+                yield f"| `{name}` | {' | '.join(cells)} | {_cell(option.text.meaning)} |"
             yield ""
 
 

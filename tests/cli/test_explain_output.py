@@ -20,7 +20,8 @@ from hpo.project.keys import complete, find, walk
 KEYS = [key.path for key in walk(options=True)]
 SCHEMA = Draft202012Validator(json_schema("experiment"))
 # Names of the user's, or values that have keys of their own: nothing is set by them alone.
-LEADING = (*KNOWN, "dataset.extra_tests.NAME", "parameters.", "study.sampler.", "study.pruner.", "search_space.")
+CHOICES = ("study.schedule.", "study.sampler.", "study.pruner.")
+LEADING = (*KNOWN, "dataset.extra_tests.NAME", "parameters.", *CHOICES, "search_space.")
 
 
 def said(path, width=80):
@@ -36,7 +37,7 @@ def test_keys_of_both_files_of_models_and_of_optuna_are_explained():
         "dataset.validation.folds", "dataset.extra_tests.NAME.shift", "dataset.augmentation.fill", "tracking.uri",
         "parameters.int.low", "parameters.float.log", "parameters.categorical.choices", "parameters.int.when.NAME.high",
         "study.sampler.tpe.n_startup_trials", "study.pruner.patient.wrapped_pruner",
-        "study.pruner.successive_halving.min_resource", "objective.direction",
+        "study.pruner.successive_halving.min_resource", "study.schedule.asha.min_resource", "objective.direction",
     } <= set(KEYS)  # fmt: skip
 
 
@@ -48,7 +49,7 @@ def test_each_key_has_a_meaning_a_default_and_an_example_that_holds(path):
     assert max(map(len, shown.replace(f"{key.example}", "").splitlines())) <= 110
     if not key.schema.get("examples"):
         assert path.startswith(LEADING) or ".NAME" in path, path
-        assert key.keys or path.endswith((".grid", ".random", ".none"))
+        assert key.keys or path.endswith((".grid", ".random", ".none", ".one_pass"))
         return
     kinds = type_of(key.schema)
     assert (
@@ -86,6 +87,18 @@ def test_an_option_of_a_sampler_is_explained_by_optuna():
     assert "random sampling is used" in shown
     assert "default:  10" in shown
     assert "example:  study: {sampler: {name: tpe, n_startup_trials: 10}}" in shown
+
+
+def test_an_option_of_a_schedule_is_explained_with_its_unit():
+    assert said("study.schedule.gp_asha.n_startup_trials") == (
+        "study.schedule.gp_asha.n_startup_trials\n"
+        "  How many trials begin with random values before the model proposes them.\n"
+        "\n"
+        "  type:     whole number\n"
+        "  unit:     trials\n"
+        "  default:  8\n"
+        "  example:  study: {schedule: {name: gp_asha, n_startup_trials: 8}}"
+    )
 
 
 def test_a_section_lists_its_keys_a_line_each():

@@ -114,6 +114,8 @@ def test_a_short_form_is_lengthened_where_a_key_inside_is_set(tmp_path):
         ("dataset.validation=1", "dataset.validation: must be a share below 1 or a whole number of samples above 1"),
         ("dataset.validation=10.5", "dataset.validation: must be a share below 1 or a whole number"),
         ("dataset.validation=0", "dataset.validation: must be above 0, got 0"),
+        ("dataset={path: a, image_size: [3]}", "dataset.image_size[1]: is required"),
+        ("dataset={path: a, image_size: [3, 4, 5]}", "dataset.image_size: must have at most 2 item(s), got [3, 4, 5]"),
         ("dataset.nme=x", "dataset.nme: unknown key; did you mean name?"),
         ("objective=accuracy", "objective: must be a metric on the validation part, got 'accuracy'; did you mean"),
         ("objective=test_loss", "objective: must be a metric on the validation part, got 'test_loss'; did you"),
@@ -131,6 +133,15 @@ def test_a_short_form_is_lengthened_where_a_key_inside_is_set(tmp_path):
 def test_mistakes(tmp_path, assignment, message):
     (found,) = complaints(tmp_path, SMALLEST, assignment)
     assert found.startswith(f"--set {assignment}: {message}")
+
+
+def test_a_list_that_lacks_all_its_items_is_a_mistake_for_each(tmp_path):
+    found = complaints(tmp_path, SMALLEST, "dataset={path: a, image_size: []}", "training.epochs=0")
+    assert [": ".join(one.split(": ")[-2:]) for one in found] == [
+        "dataset.image_size[0]: is required",
+        "dataset.image_size[1]: is required",
+        "training.epochs: must be at least 1, got 0",
+    ]
 
 
 def test_all_mistakes_at_once_with_their_lines(tmp_path):

@@ -241,9 +241,11 @@ def test_the_schema_has_bounds_defaults_examples_and_the_meaning_of_values():
     assert "val_accuracy" in definitions["Objective"]["anyOf"][0]["anyOf"][0]["enum"]
 
 
-def test_the_samplers_and_pruners_that_are_described_are_those_there_are():
+def test_the_schedules_samplers_and_pruners_that_are_described_are_those_there_are():
+    from hpo.schedule.table import SCHEDULES
     from hpo.study.samplers import PRUNERS, SAMPLERS
 
     definitions = json_schema("experiment")["$defs"]
     assert set(definitions["Sampler"]["anyOf"][0]["enum"]) == set(SAMPLERS)
     assert set(definitions["Pruner"]["anyOf"][0]["enum"]) == set(PRUNERS)
+    assert set(definitions["Scheduling"]["anyOf"][0]["enum"]) == set(SCHEDULES)

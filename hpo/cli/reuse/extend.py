@@ -162,9 +162,14 @@ def _definition(plan: "Plan") -> "Definition":
 def _check_comparable(view: "StudyView", definition: "Definition") -> None:
     from hpo.study.definition import differences
 
+    # The new space may name other files than the old one.
+    read = view.identity.get("files", {}).keys() & definition.identity.get("files", {}).keys()
+
     def essence(identity: Mapping[str, Any]) -> dict[str, Any]:
         data = {key: value for key, value in identity["dataset"].items() if key != "name"}
         model = {"model": identity["search_space"]["model"]}
+        if read:
+            model["files"] = {name: identity["files"][name] for name in sorted(read)}
         return {"objective": identity["objective"], "dataset": data, **model, "training": identity["training"]}
 
     if found := list(differences(essence(view.identity), essence(definition.identity))):

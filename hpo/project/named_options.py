@@ -1,10 +1,15 @@
-"""The options of Optuna's samplers and pruners: meaning from their docstrings, type and default from their code."""
+"""The options of samplers, pruners and schedules: meaning from their docstrings, type and default from their code.
+
+Samplers and pruners are Optuna's. The docstrings of schedules say the unit as those of keys do.
+"""
 
 import inspect
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from hpo.config.docstrings import KeyText, parse_docstring
 
 _TYPES = {"int": "integer", "float": "number", "bool": "boolean", "str": "string", "None": "null"}
 # The value in an example if there is no default to show.
@@ -16,22 +21,24 @@ class Option:
     """An option that a file may set."""
 
     name: str
-    meaning: str
+    text: KeyText
     schema: Mapping[str, Any]
     """Its JSON Schema, with default and example."""
 
 
 def options(kind: str, name: str) -> Iterator[Option]:
-    """The options of a sampler or a pruner by its name in hpo."""
+    """The options of a sampler, a pruner or a schedule by its name in hpo."""
+    from hpo.schedule.table import schedule_class
     from hpo.study.samplers import PRUNERS, SAMPLERS, options_of
 
-    made: type = (SAMPLERS if kind == "sampler" else PRUNERS)[name]
+    made: type = {"sampler": SAMPLERS.get, "pruner": PRUNERS.get, "schedule": schedule_class}[kind](name)
     meanings = _documented(inspect.getdoc(made) or "")
     parameters = inspect.signature(made).parameters
     for option, kinds in ({} if name == "grid" else options_of(made)).items():
         default = parameters[option].default
         schema = _schema(kinds, None if default is inspect.Parameter.empty else default)
-        yield Option(option, meanings.get(option, f"See Optuna's {made.__name__}."), schema)
+        meaning = meanings.get(option, f"See Optuna's {made.__name__}.")
+        yield Option(option, parse_docstring(meaning) if kind == "schedule" else KeyText(meaning), schema)
 
 
 def _schema(kinds: tuple[str, ...], default: Any) -> dict[str, Any]:

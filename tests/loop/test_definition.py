@@ -1,0 +1,42 @@
+"""What defines a study beside its files' text: the files that its model reads."""
+
+import keras
+import numpy as np
+import pytest
+from tiny import tiny
+
+import hpo
+from hpo.cli.reuse.extend import Options, extend
+from hpo.confirm.confirm import confirm
+from hpo.errors import StudyMismatch, UserError
+
+
+def test_a_study_goes_on_with_the_weights_that_it_began_with(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    network = keras.applications.MobileNet((32, 32, 3), alpha=0.25, include_top=False, weights=None)
+    network.save_weights("net.weights.h5")
+    fixed = {"architecture": "MobileNet", "alpha": 0.25, "image_size": 32, "weights": "net.weights.h5"}
+    rate = {"type": "float", "low": 0.001, "high": 0.01}
+    experiment = tiny(
+        dataset={"name": "digits", "limit": 100},
+        search_space={"model": "application", "parameters": {**fixed, "learning_rate": rate}},
+        training={"epochs": 1},
+        study={"trials": 2, "sampler": "random"},
+        engine="serial",
+    )
+    result = hpo.run(experiment, home=tmp_path)
+    assert result.trials[0].value is not None
+    # The same bytes are the same file.
+    network.save_weights("net.weights.h5")
+    again = hpo.run({**experiment, "study": {"trials": 3, "sampler": "random"}}, home=tmp_path)
+    assert len(again.trials) == 3
+
+    network.set_weights([np.zeros_like(one) for one in network.get_weights()])
+    network.save_weights("net.weights.h5")
+    changed = r'files\.net\.weights\.h5: "[0-9a-f]{64}" -> "[0-9a-f]{64}"'
+    with pytest.raises(StudyMismatch, match=changed):
+        hpo.run(experiment, home=tmp_path)
+    with pytest.raises(StudyMismatch, match=changed):
+        extend("tiny", {**experiment, "name": "more"}, Options(home=tmp_path))
+    with pytest.raises(UserError, match=r"net\.weights\.h5 changed since study tiny began"):
+        confirm("tiny", 2, 2, home=tmp_path)
