@@ -27,6 +27,7 @@ from hpo.storage.database import Warn
 from hpo.storage.open import opened_patiently
 from hpo.storage.optuna_compat import key_of
 from hpo.storage.writer import NotNow, Writer
+from hpo.study.alone import has_to_wait, is_starved
 from hpo.study.attributes import CONFIRMATION, CONFIRMS, DECLARED, IDENTITY, JOB, RETRY
 from hpo.study.confirmation import Confirmation
 from hpo.study.read import confirming_study, known_study
@@ -149,7 +150,10 @@ class Confirming:
                 return record_of(stray)
             runs = self._runs()
             owed = next(runs.owed(), None)
-            return None if owed is None else self._begin(owed, runs.attempts.get(owed, ()))
+            training = [tries for tries in runs.attempts.values() if tries[-1].state == "running"]
+            if owed is None or has_to_wait(earlier := runs.attempts.get(owed, ()), training):
+                return None
+            return self._begin(owed, earlier)
 
     def beside(self, record: TrialRecord, workers: int) -> list[TrialRecord]:
         """Begins further seeds of a run's finalist, for the same worker: where runs are short, and none has begun.
@@ -182,6 +186,10 @@ class Confirming:
     def will_run_again(self, record: TrialRecord) -> bool:
         """Whether a failed run will be tried again."""
         return is_owed([run for run in self.trials() if run.confirms == record.confirms], self._wanted.retries)
+
+    def trains_alone(self, record: TrialRecord) -> bool:
+        """Whether a run follows one that ran out of memory."""
+        return is_starved([run for run in self._own() if run.confirms == record.confirms])
 
     def resolve(self, record: TrialRecord, resolved: Resolved | None) -> TrialRecord:
         """Stores all settings of a run that was begun; returns its record."""

@@ -5,10 +5,9 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from hpo.config.declared import Declared
@@ -16,6 +15,7 @@ from hpo.engines import Engine
 from hpo.engines.death import cause, oom_kills
 from hpo.engines.forkserver_start import starting
 from hpo.engines.gpus import Share, gpus_of_machine, shares
+from hpo.engines.local_worker import LocalWorker
 from hpo.engines.worker import Answer, Discover, Examine, Explored, Order, Pause, Place, Proceed, Ready, Stop, main
 from hpo.errors import HpoError
 from hpo.system.long_work import notes_while_waiting
@@ -35,25 +35,6 @@ from hpo.training.messages import (
 
 # Keras never frees 3 to 6 MB of each trial. A worker that has grown by this many bytes is replaced between two trials.
 _GROWTH = 512 * 2**20
-
-
-@dataclass
-class _Worker:
-    process: BaseProcess
-    connection: Connection
-    log: Path
-    share: Share
-    log_start: int = 0
-    """Size of the log when the job was handed out."""
-    trial: int | None = None
-    at_end: bool = False
-    """Whether the training of its trial has ended."""
-    may_pause: bool = False
-    next: Job | None = None
-    """The job that it trains after that."""
-    first_memory: int | None = None
-    worn: bool = False
-    oom_kills: int = 0
 
 
 class LocalEngine(Engine):
@@ -77,9 +58,10 @@ class LocalEngine(Engine):
         self._log = log
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["hpo.engines.preload"])
-        self._workers: list[_Worker] = []
+        self._workers: list[LocalWorker] = []
         self._dropped: list[Event] = []
         self._stillborn = 0
+        self._alone = False
         self._numbers = itertools.count(1)
         # The server imports TensorFlow while the caller prepares other things. Workers are forked when they are first
         # needed, since a fork waits for the imports.
@@ -90,6 +72,10 @@ class LocalEngine(Engine):
 
     def submit(self, job: Job) -> None:
         """Hands a job to a free worker, or keeps it for a worker whose trial is only being tested."""
+        if job.alone != self._alone:
+            # No trial is running. One that needs all memory is not to share it with workers that wait.
+            self.close()
+            self._alone = job.alone
         self._start_workers()
         for worker in self._workers:
             if worker.trial is None and worker.next is None:
@@ -200,10 +186,11 @@ class LocalEngine(Engine):
         return [worker.process.pid for worker in self._workers if worker.process.pid is not None]
 
     def _start_workers(self) -> None:
-        while len(self._workers) < self.workers:
-            self._workers.append(self._start(self._shares[len(self._workers)]))
+        while len(self._workers) < (1 if self._alone else self.workers):
+            share = self._shares[len(self._workers)]
+            self._workers.append(self._start(replace(share, limit=None) if self._alone else share))
 
-    def _start(self, share: Share) -> _Worker:
+    def _start(self, share: Share) -> LocalWorker:
         mine, theirs = self._context.Pipe()
         log = self._log.with_name(f"{self._log.stem}-{next(self._numbers)}{self._log.suffix}")
         process = self._context.Process(
@@ -215,9 +202,9 @@ class LocalEngine(Engine):
         with starting():
             process.start()
         theirs.close()
-        return _Worker(process, mine, log, share)
+        return LocalWorker(process, mine, log, share)
 
-    def _receive(self, worker: _Worker) -> Iterator[Event]:
+    def _receive(self, worker: LocalWorker) -> Iterator[Event]:
         while worker.connection.poll():
             try:
                 answer: Answer = worker.connection.recv()
@@ -238,7 +225,7 @@ class LocalEngine(Engine):
                     worker.trial, worker.at_end, worker.may_pause = None, False, False
                 yield answer
 
-    def _bury(self, worker: _Worker) -> Iterator[Event]:
+    def _bury(self, worker: LocalWorker) -> Iterator[Event]:
         if worker not in self._workers:
             return
         trial, died_of = worker.trial, self._cause(worker)
@@ -250,11 +237,11 @@ class LocalEngine(Engine):
         if trial is not None:
             yield Lost(trial, *died_of)
 
-    def _cause(self, worker: _Worker) -> tuple[FailureReason, str, str]:
+    def _cause(self, worker: LocalWorker) -> tuple[FailureReason, str, str]:
         worker.process.join()
         return cause(worker.process.exitcode or 0, oom_kills() > worker.oom_kills, worker.log, worker.log_start)
 
-    def _replace(self, worker: _Worker) -> _Worker:
+    def _replace(self, worker: LocalWorker) -> LocalWorker:
         worker.process.kill()
         worker.process.join()
         worker.connection.close()
@@ -264,7 +251,7 @@ class LocalEngine(Engine):
             self._train(fresh, worker.next)
         return fresh
 
-    def _train(self, worker: _Worker, job: Job) -> None:
+    def _train(self, worker: LocalWorker, job: Job) -> None:
         if worker.worn or not worker.process.is_alive():
             worker = self._replace(worker)
         worker.trial = job.trial
@@ -275,12 +262,12 @@ class LocalEngine(Engine):
             if worker.trial == trial:
                 self._send(worker, order)
 
-    def _begin(self, worker: _Worker, order: Job | Discover | Examine) -> None:
+    def _begin(self, worker: LocalWorker, order: Job | Discover | Examine) -> None:
         worker.oom_kills = oom_kills()
         worker.log_start = worker.log.stat().st_size if worker.log.exists() else 0
         self._send(worker, order)
 
-    def _send(self, worker: _Worker, order: Order) -> None:
+    def _send(self, worker: LocalWorker, order: Order) -> None:
         try:
             worker.connection.send(order)
         except (BrokenPipeError, ConnectionResetError):

@@ -12,6 +12,7 @@ from hpo.config.score import Score
 from hpo.errors import HpoError
 from hpo.loop.jobs import SaveTo
 from hpo.schedule import Verdict
+from hpo.study.alone import has_to_wait, is_starved
 from hpo.study.failure import RETRIED, runs_again
 from hpo.study.record import Reached, TrialRecord
 
@@ -65,6 +66,8 @@ class Retraining:
         """The first run that was not begun yet, or whose worker died; `trials` is ignored."""
         for place, attempts in enumerate(self._attempts):
             if not attempts or self.will_run_again(attempts[-1]):
+                if has_to_wait(attempts, [one for one in self._attempts if one and one[-1].state == "running"]):
+                    return None
                 number, seed = len(self._places), self._wanted[place].seed
                 origin = attempts[0].number if attempts else number
                 run = TrialRecord(
@@ -116,6 +119,10 @@ class Retraining:
         attempts = self._attempts[self._places[record.number]]
         deaths = sum(run.reason in RETRIED for run in attempts)
         return runs_again(record.reason, deaths, self._retries)
+
+    def trains_alone(self, record: TrialRecord) -> bool:
+        """Whether a run follows one that ran out of memory."""
+        return is_starved(self._attempts[self._places[record.number]])
 
     def _keep(self, record: TrialRecord) -> TrialRecord:
         self._attempts[self._places[record.number]][-1] = record

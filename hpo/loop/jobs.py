@@ -296,4 +296,4 @@ class Jobs:
             data.drop(needed=self._folders.values())
         if self._checkpoints is not None:
             job = replace(job, checkpoints=self._checkpoints.policy, resume=self._checkpoints.of(trial))
-        return replace(job, trial=trial.number)
+        return replace(job, trial=trial.number, alone=self._record.trains_alone(trial))

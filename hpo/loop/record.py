@@ -71,3 +71,6 @@ class Record(Protocol):
 
     def will_run_again(self, record: TrialRecord) -> bool:
         """Whether the configuration of a failed trial will be run again."""
+
+    def trains_alone(self, record: TrialRecord) -> bool:
+        """Whether no other trial trains while a trial does: its configuration ran out of memory before."""

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 GIVEN_BACK = ("lost", "interrupted")
 """Reasons that have nothing to do with the configuration: the next run of the study trains it again, without limit."""
 
-RETRIED = ("killed", "crashed", "out_of_memory")
+OUT_OF_MEMORY = "out_of_memory"
+"""The reason for which a trial is tried again alone: beside others it may have had too little."""
+
+RETRIED = ("killed", "crashed", OUT_OF_MEMORY)
 """Reasons for which a trial is tried again, up to `retries` times: its worker died."""
 
 

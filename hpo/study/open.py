@@ -89,10 +89,9 @@ def discarded_if_unused(study: Study) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if study.unused:
-            # Where the store is away, or another process has the study by now, the study stays.
-            with suppress(StoreAway, StudyBusy):
-                study.discard()
+        # Where the store is away, or another process has the study by now, the study stays.
+        with suppress(StoreAway, StudyBusy):
+            study.discard_if_unused()
         raise
 
 

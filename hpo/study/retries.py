@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial
 
-from hpo.study.failure import RETRIED, runs_again
+from hpo.study.failure import OUT_OF_MEMORY, RETRIED, runs_again
 from hpo.study.record import TrialRecord
 from hpo.study.stored_trial import attempt_of, origin_of, reason_of
 
@@ -19,12 +19,16 @@ class Attempts:
         self._latest: dict[int, tuple[int, str | None]] = {}
         self._dead: dict[int, set[int]] = defaultdict(set)
         self._again: set[int] = set()
+        self.starved: set[int] = set()
+        """The configurations of which a trial ran out of memory, by the numbers of their first trials."""
 
     def see(self, trial: FrozenTrial) -> None:
         """Takes note of a trial that is new, or has changed."""
         origin, reason = origin_of(trial), reason_of(trial)
         if reason is None and origin == trial.number and origin not in self._latest:
             return
+        if reason == OUT_OF_MEMORY:
+            self.starved.add(origin)
         if reason in RETRIED:
             self._dead[origin].add(trial.number)
         if trial.number >= self._latest.get(origin, (-1, None))[0]:

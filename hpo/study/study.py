@@ -18,6 +18,7 @@ from hpo.schedule import GoOn, Step, Verdict, Wait
 from hpo.storage.batched_storage import BatchedStorage
 from hpo.storage.optuna_compat import key_of
 from hpo.storage.writer import Writer
+from hpo.study.alone import Alone
 from hpo.study.attributes import DECLARED, ENQUEUED, EXPECTED, JOB, RESULT, RETRY
 from hpo.study.definition import Definition
 from hpo.study.failure import Failure
@@ -50,6 +51,7 @@ class Study:
         self._space = definition.space
         self.scheduled = Scheduled(spec, definition)
         """Its schedule, and the trials as that sees them."""
+        self._alone = Alone(self._known, self.scheduled, self._running)
         self._step: Step | None = None
         stored = self._study.user_attrs.get(DECLARED)
         self.declared = definition.declared if stored is None else Declared(stored)
@@ -76,11 +78,6 @@ class Study:
     def trials(self) -> list[TrialRecord]:
         """All trials, without those that still wait to be handed out."""
         return records_of(self._study.get_trials(deepcopy=False))
-
-    @property
-    def unused(self) -> bool:
-        """Whether it is empty: it has no trials of its own, and none of other studies."""
-        return not self._study.get_trials(deepcopy=False)
 
     def _widen(self) -> None:
         """Adds all parameters that the model is known to declare to the space.
@@ -130,11 +127,11 @@ class Study:
         """
         with self._storage.promptly():
             self._storage.refresh(self._id)
-            stray = self._storage.stray(self._id)
-            if stray is not None:
+            if (stray := self._storage.stray(self._id)) is not None:
                 return self._take_up(stray)
             self.scheduled.trials = trials
-            return self._again() or self._scheduled_next()
+            again = self._known.attempts.to_run_again
+            return None if self._alone.waits(*again[:1]) else self._again() or self._scheduled_next()
 
     def _again(self) -> TrialRecord | None:
         """Begins a trial with a configuration that is to be run again."""
@@ -147,13 +144,13 @@ class Study:
 
     def _scheduled_next(self) -> TrialRecord | None:
         self._step = step = self.scheduled.next(self._may_begin())
+        if isinstance(step, Wait) or (isinstance(step, GoOn) and self._alone.waits(step.trial)):
+            return None
         if isinstance(step, GoOn):
             trial = self._known.going_on(step.trial)
             self._running[trial.number] = key_of(trial)
             self.scheduled.go_on(step)
             return replace(record_of(trial), why=step.why)
-        if isinstance(step, Wait):
-            return None
         record = self._begin_next()
         if record is None and not self._used_up:
             # Nothing is left to begin, but paused trials may go on.
@@ -174,9 +171,8 @@ class Study:
         return None if self._used_up else self._unlisted(ordinal)
 
     def _may_begin(self) -> bool:
-        if self.scheduled.trials is not None and self._known.begun >= self.scheduled.trials:
-            return False
-        return not self._used_up or self._known.waits
+        most = self.scheduled.trials
+        return (most is None or self._known.begun < most) and (not self._used_up or self._known.waits)
 
     def _proposed(self, ordinal: int, fixed: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The schedule's proposal with some values fixed; None if the sampler is to propose."""
@@ -196,6 +192,10 @@ class Study:
         record = self._next(Wish(ordinal, self._proposed(ordinal, first) or first))
         self.exhausted = record is None
         return record
+
+    def trains_alone(self, record: TrialRecord) -> bool:
+        """Whether no other trial trains while a trial does: its configuration ran out of memory before."""
+        return self._alone.needs(record.number)
 
     def will_run_again(self, record: TrialRecord) -> bool:
         """Whether the configuration of a failed trial will be run again."""
@@ -237,9 +237,10 @@ class Study:
         with waits:
             return tell(self._storage, self._study, record, instructive=began_here and final)
 
-    def discard(self) -> None:
-        """Deletes the study from the store."""
-        optuna.delete_study(study_name=self.name, storage=self._storage)
+    def discard_if_unused(self) -> None:
+        """Deletes the study from the store if it has no trials of its own, and none of other studies."""
+        if not self._study.get_trials(deepcopy=False):
+            optuna.delete_study(study_name=self.name, storage=self._storage)
 
     def declare(self, found: Declared) -> None:
         """Stores parameters that a trial's model newly declared: later trials vary them, in later runs too.

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -123,6 +124,20 @@ def test_one_worker_dies_and_the_other_trains_on(job_of, drive, tmp_path):
     assert isinstance(ends[2], Lost)
     # Each worker has a log of its own.
     assert "hello" not in ends[2].printed
+
+
+def test_a_job_that_is_alone_has_the_memory_of_all_workers(job_of, drive, tmp_path):
+    engine = LocalEngine(workers=2, threads_per_worker=1, log=tmp_path / "workers.log")
+    two = engine.pids()
+    engine.submit(replace(job_of(1), alone=True))
+    started, *_, finished = drive(engine)
+    assert isinstance(finished, Finished)
+    assert engine.pids() == [started.pid]
+    assert not any(map(psutil.pid_exists, two))
+    engine.submit(job_of(2))
+    assert isinstance(drive(engine)[-1], Finished)
+    assert len(engine.pids()) == 2
+    engine.close()
 
 
 def test_a_segmentation_fault_is_reported_with_its_place(engine, job_of, drive):
