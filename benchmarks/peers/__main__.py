@@ -27,8 +27,7 @@ def _script(name: str) -> Command:
 def _hpo(workers: int, *settings: str) -> Command:
     def command(home: Path, seed: int) -> list[str]:
         assigned = [word for one in (f"study.seed={seed}", *settings) for word in ("--set", one)]
-        options = ("--home", home, "--workers", str(workers), *assigned)
-        return python("-m", "hpo", "run", job.EXPERIMENT, *options)
+        return python("-m", "hpo", "run", job.EXPERIMENT, "--home", home, "--workers", str(workers), *assigned)
 
     return command
 

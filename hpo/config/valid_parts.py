@@ -75,7 +75,7 @@ def _take_out(data: Any, key: Key, stand_ins: Mapping[str, Any]) -> None:
     stand_in = stand_ins.get(str(last)) if len(key) == 1 else None
     if stand_in is not None and around.get(last) != stand_in:
         around[last] = deepcopy(stand_in)
-    elif isinstance(around, list) and _holds(around, last) and around[last] != {}:
+    elif isinstance(around, list) and isinstance(last, int) and _holds(around, last) and around[last] != {}:
         # The other items keep their index.
         around[last] = {}
     elif isinstance(around, dict) and last in around:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hpo.data.dataset import DatasetInfo
 
 NAMES_FILES = ("weights",)
-"""The keys that may name a file: `check`, `build` and `files` take the folders in which relative paths are looked for."""
+"""Keys that may name a file: `check`, `build` and `files` take the folders in which relative paths are looked for."""
 
 OFFERED = ("imagenet", "none")
 """Weights that are no file."""

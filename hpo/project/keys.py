@@ -1,4 +1,4 @@
-"""All keys of both files as a tree, read from the JSON Schemas; those that samplers, pruners and schedules have are options."""
+"""All keys of both files as a tree, read from the JSON Schemas, with the options of schedules, samplers and pruners."""
 
 import json
 import re

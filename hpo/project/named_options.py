@@ -31,7 +31,7 @@ def options(kind: str, name: str) -> Iterator[Option]:
     from hpo.schedule.table import schedule_class
     from hpo.study.samplers import PRUNERS, SAMPLERS, options_of
 
-    made: type = {"sampler": SAMPLERS.get, "pruner": PRUNERS.get, "schedule": schedule_class}[kind](name)
+    made: type = schedule_class(name) if kind == "schedule" else (SAMPLERS if kind == "sampler" else PRUNERS)[name]
     meanings = _documented(inspect.getdoc(made) or "")
     parameters = inspect.signature(made).parameters
     for option, kinds in ({} if name == "grid" else options_of(made)).items():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from scarce_memory import ScarceMemory
 from studies import INFO, OBJECTIVE, Log, NoData, WriteLock, definition, planned, process, run, two_epochs
 
 from hpo.confirm.confirming import Confirming, fresh_seeds
@@ -234,6 +235,18 @@ def test_a_run_whose_worker_died_is_tried_again_and_a_bug_is_not(url):
     assert len(next(one for one in found(url, record).finalists if one.trial == bad).failures) == 3
     assert scored(url)[:3] == [3, 0, 3]
     assert confirm(url)[0].jobs == []
+
+
+def test_a_run_that_ran_out_of_memory_beside_others_trains_alone(url):
+    memory = ScarceMemory(lambda job: True)
+    engine, _ = confirm(url, memory.script, workers=3, race=False)
+    assert len(pairs(url)) == 9
+    runs = {one.number: one for one in confirming_runs(url, "s")}
+    failed = [one.confirms for one in runs.values() if one.reason == "out_of_memory"]
+    alone = [job.trial for job in engine.jobs if job.alone]
+    assert 0 < len(failed) == len(alone)
+    assert [runs[number].confirms for number in alone] == failed
+    assert all(memory.beside[number] == set() for number in alone)
 
 
 def test_what_the_deadline_cuts_short_is_trained_by_the_next_call(url):

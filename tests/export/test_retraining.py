@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scarce_memory import ScarceMemory
 from studies import Log
 from tiny import tiny
 
@@ -51,6 +52,16 @@ def test_a_run_whose_worker_died_is_tried_again_and_each_stops_where_it_should(t
     assert [run.reason or run.ended_by for run in log.ended] == ["killed", "epochs", "pruner"]
     assert own.resolved is not None
     assert own.resolved.training["epochs"] == 2
+
+
+def test_a_run_that_ran_out_of_memory_beside_others_trains_alone(train: Train) -> None:
+    memory, log = ScarceMemory(lambda job: True, epochs=2), Log([], [])
+    found = train(memory.script, [Again(seed) for seed in range(4)], log)
+    assert [one.value is not None for one in found] == [True] * 4
+    failed = [run for run in log.ended if run.reason == "out_of_memory"]
+    again = [run for run in log.ended if run.attempt]
+    assert 0 < len(failed) == len(again)
+    assert all(memory.beside[run.number] == set() for run in again)
 
 
 def test_a_worker_that_dies_too_often_ends_it(train: Train) -> None:
