@@ -179,6 +179,8 @@ def _start(home: Path, uri: str, port: int) -> "subprocess.Popen[bytes]":
         "DO_NOT_TRACK": "true",
         "MLFLOW_LOGGING_LEVEL": "ERROR",
         "PYTHONWARNINGS": "ignore",
+        # A module of the working folder is not taken for one of Python's own of the same name.
+        "PYTHONSAFEPATH": "1",
     }
     arguments = ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", _OPTIONS]
     hosts = ["--allowed-hosts", f"{HOST}:{port},localhost:{port}"]
@@ -205,16 +207,18 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     """Ends the server and the processes that it started: by then it answers nobody, and nothing may outlive it."""
     import psutil
 
-    family: list[psutil.Process] = []
+    children: list[psutil.Process] = []
     with contextlib.suppress(psutil.NoSuchProcess):
-        server = psutil.Process(process.pid)
-        family = [server, *server.children(recursive=True)]
+        children = psutil.Process(process.pid).children(recursive=True)
     if process.poll() is None:
         process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_STOP_SECONDS)
-    _, left = psutil.wait_procs(family, 1)
+    process.kill()
+    process.wait()
+    _, left = psutil.wait_procs(children, 1)
     for one in left:
         with contextlib.suppress(psutil.NoSuchProcess):
             one.kill()
-    process.wait()
+    # What was killed ends a moment later.
+    psutil.wait_procs(left, _STOP_SECONDS)

@@ -37,14 +37,16 @@ def home(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def server(home) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+def server(home, tmp_path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """`serve` in a process of its own, and the link that it printed."""
     # A signal has half a second to end what does not ask for more.
     code = "import sys; from pathlib import Path; from hpo.system import signals; from hpo.tracking import ui; "
     code += "signals._PATIENCE = 0.5; signals.heed(); "
     code += "ui.serve(Path(sys.argv[1]), study='toy-2', port=int(sys.argv[2]), say=lambda s: print(s, flush=True))"
-    command = [sys.executable, "-c", code, str(home), str(free_port())]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-P", "-c", code, str(home), str(free_port())]
+    # A module of the user's has the name of one of Python's own.
+    (tmp_path / "queue.py").write_text("raise RuntimeError\n")
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     link = process.stdout.readline().strip()
     yield process, link
     if process.poll() is None:
