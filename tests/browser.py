@@ -54,7 +54,8 @@ class Browser:
         """
         messages = (json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance"))
         sent = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
-        asked = [one["request"]["url"] for one in sent if not one["documentURL"].startswith("chrome://")]
+        own = ("chrome://", "chrome-untrusted://")
+        asked = [one["request"]["url"] for one in sent if not one["documentURL"].startswith(own)]
         return [url for url in asked if not url.startswith(("data:", "blob:"))]
 
     def complaints(self) -> list[str]:

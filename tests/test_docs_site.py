@@ -62,7 +62,7 @@ def test_every_key_has_its_place_in_the_reference(site: Path) -> None:
         for key in walk(options=True)
         if key.path.replace(".", "-").lower() not in anchors
         and not (key.path.count(".") == 3 and key.path.rpartition(".")[2] in options)
-        and key.path not in ("study.sampler.name", "study.pruner.name")
+        and key.path not in ("study.schedule.name", "study.sampler.name", "study.pruner.name")
     ]
     assert lacking == []
     for text in ("Step size of the optimizer", "whole number of at least 1", "training: {epochs: 50}"):

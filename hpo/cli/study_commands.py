@@ -20,9 +20,9 @@ def list_(
     wide: Wide = False,
     json: Json = False,
 ) -> None:
-    """Lists studies, or datasets, models, schedules, samplers, pruners.
+    """Lists studies, or the names that files may use.
 
-    Without an argument it lists the studies. The others are names that you can use in the files.
+    Without an argument it lists the studies. Datasets, models, schedules, samplers and pruners are names for the files.
     """
     from hpo.cli.json_output import print_json
     from hpo.cli.list_output import known_names, print_listing, print_studies, studies_json

@@ -1,9 +1,8 @@
 """One of the networks of keras.applications, as trained on ImageNet or from a file, with a head of its own."""
 
-import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,11 +13,11 @@ from hpo.errors import ModelError, first_line
 from hpo.models.architectures import ARCHITECTURES, Architecture, rescaling
 from hpo.models.backbone import Unfrozen, freeze, without_dropout
 from hpo.models.built import InvalidModel
+from hpo.models.keras_downloads import one_at_a_time
 from hpo.models.layers import dense, output
 from hpo.models.parts import Activation, Head, HeadKeys, LayerKeys, Weights, activation, head, weights
 from hpo.models.values import Values
 from hpo.system.home import expanded
-from hpo.system.private_files import private_folder
 
 if TYPE_CHECKING:
     import keras
@@ -130,12 +129,10 @@ def build(params: Mapping[str, Any], info: "DatasetInfo", folders: Sequence[Path
 
 def files(params: Mapping[str, Any], folders: Sequence[Path | str] = ()) -> dict[str, Path]:
     """The files that a configuration reads, by the names that it has for them; without what is not there."""
-    found = {}
-    chosen = params.get("weights", "imagenet")
-    if isinstance(chosen, str) and _is_file(chosen):
-        with suppress(InvalidModel):
-            found[chosen] = _file(chosen, folders)
-    return found
+    chosen = params.get("weights")
+    with suppress(InvalidModel):
+        return {chosen: _file(chosen, folders)} if isinstance(chosen, str) and _is_file(chosen) else {}
+    return {}
 
 
 def in_words(params: Mapping[str, Any]) -> str | None:
@@ -181,7 +178,7 @@ def _backbone(plan: _Plan, folders: Sequence[Path | str]) -> "keras.Model":
             if plan.weights == "imagenet":
                 # Of images of another size, for which Keras takes the weights of 224 x 224 pixels.
                 warnings.simplefilter("ignore", UserWarning)
-                with _one_at_a_time():
+                with one_at_a_time():
                     return kind(weights="imagenet", **options)
             found = kind(weights=None, **options)
             if plan.weights != "none":
@@ -207,20 +204,6 @@ def _backbone(plan: _Plan, folders: Sequence[Path | str]) -> "keras.Model":
                 f"weights: imagenet: Keras cannot download those of {name}; {rule}: {first_line(error)}"
             ) from error
         raise ModelError(f"weights: {plan.weights} cannot be read: {first_line(error)}") from error
-
-
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Has workers wait for one another, which would download the same file to the same place."""
-    from filelock import FileLock
-
-    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    with ExitStack() as stack:
-        # Where nothing can be written, Keras takes another folder.
-        with suppress(OSError, NotImplementedError):
-            private_folder(folder)
-            stack.enter_context(FileLock(folder / "hpo-download.lock"))
-        yield
 
 
 def _is_of_imagenet(network: "keras.Model") -> bool:

@@ -25,10 +25,9 @@ FailureReason = Literal[
     "error", "fatal", "nonfinite", "out_of_memory", "timeout", "invalid", "killed", "crashed", "interrupted", "lost"
 ]
 """error: the code raised; fatal: it raised KerasTuner's FatalError, which ends the study; nonfinite: a loss or metric
-is NaN or infinite; out_of_memory; timeout: longer than
-trial_timeout; invalid: the model cannot be built with these parameters; killed, crashed: the worker's process
-ended by SIGKILL or otherwise; interrupted: given back on Ctrl-C; lost: its coordinator was killed, or its machine left
-the cluster."""
+is NaN or infinite; out_of_memory; timeout: longer than trial_timeout; invalid: the model cannot be built with these
+parameters; killed, crashed: the worker's process ended by SIGKILL or otherwise; interrupted: given back on Ctrl-C;
+lost: its coordinator was killed, or its machine left the cluster."""
 
 
 NO_CHECKPOINTS = "no checkpoints are kept"
