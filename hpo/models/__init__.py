@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,11 +106,15 @@ def digests(model: str, params: Mapping[str, Any], import_paths: Sequence[Path |
     """The SHA-256 of the files that a known model reads, by the names that a configuration has for them."""
     if not file_keys(model):
         return {}
-    found = {}
-    for name, path in _MODULES[model].files(params, import_paths).items():
-        with path.open("rb") as file:
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    files = _MODULES[model].files(params, import_paths)
+    return {name: _digest(path, path.stat().st_mtime_ns, path.stat().st_size) for name, path in files.items()}
+
+
+@lru_cache(maxsize=16)
+def _digest(path: Path, modified: int, size: int) -> str:
+    """The SHA-256 of a file, which may have hundreds of megabytes, and which each trial asks for."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _folders(model: str, import_paths: Sequence[Path | str]) -> tuple[Sequence[Path | str], ...]:
