@@ -157,6 +157,9 @@ def _study(ready: "Prepared", shown: "_Shown", began: float) -> "tuple[Ending, S
             about_model = models.notes(plan.space.model, map(plan.space.settings, plan.space.examples(_EXAMPLES)))
             for note in (*ready.info.notes, *about_model):
                 progress.note(note)
+            if study.lengthened:
+                numbers = ", ".join(str(trial.number) for trial in study.lengthened)
+                progress.note(f"more epochs than before: trials {numbers} go on where they ended, under new numbers")
             for warning in plan.warnings(ready.info.task):
                 progress.warn(str(warning))
             shown.opening.close()

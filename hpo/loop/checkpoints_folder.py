@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpo.study.record import TrialRecord
+from hpo.study.record import TrialRecord, ranked
 from hpo.training import checkpoint_file
 from hpo.training.messages import Checkpoint, Checkpoints, EpochDone
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _BETWEEN_LOOKS = 5.0
 # With more files than this, a tenth of them is deleted, those of the worst trials.
 _MOST_FILES = 1000
+# Of so many trials that came to their last epoch, the best, one is kept: they go on if the study is given more epochs.
+_MOST_WHOLE = 5
 
 
 def checkpoints_of(plan: "Plan") -> Path:
@@ -40,6 +42,7 @@ class CheckpointsFolder:
         trials: Sequence[TrialRecord],
         runs_again: Callable[[TrialRecord], bool],
         pauses: bool = True,
+        lengthens: bool = False,
     ) -> None:
         """Deletes what earlier runs left.
 
@@ -50,12 +53,13 @@ class CheckpointsFolder:
             trials: those of earlier runs; those that run, or will be run again, may go on.
             runs_again: whether the configuration of a failed trial will be run again.
             pauses: whether trials are asked to pause.
+            lengthens: whether those that come to their last epoch may go on, once the study is given more epochs.
         """
         self._folder = folder
         self._spec = spec
         self._objective = objective
         self._runs_again = runs_again
-        self._pauses = pauses
+        self._pauses, self._lengthens = pauses, lengthens
         self._left: dict[int, Checkpoint] = {}
         self._looked = time.monotonic()
         found = checkpoint_file.found_in(folder)
@@ -63,6 +67,9 @@ class CheckpointsFolder:
         # The latest attempt may have been stopped before it left one of its own.
         latest = {trial.origin: trial.number for trial in trials if trial.number in found}
         going_on = {origin for origin, one in last.items() if spec and (one.state == "running" or self._goes_on(one))}
+        self._whole = [one for one in last.values() if spec and one.number in found and self._may_lengthen(one)]
+        self._whole = ranked(self._whole, objective)[:_MOST_WHOLE]
+        going_on |= {one.origin for one in self._whole}
         kept = {number for origin, number in latest.items() if origin in going_on}
         for number in checkpoint_file.trials_in(folder) - kept:
             checkpoint_file.delete(folder, number)
@@ -72,7 +79,9 @@ class CheckpointsFolder:
     @property
     def policy(self) -> Checkpoints | None:
         """Where and how often trials leave checkpoints."""
-        return None if self._spec is None else Checkpoints(str(self._folder), self._spec.seconds, self._pauses)
+        if self._spec is None:
+            return None
+        return Checkpoints(str(self._folder), self._spec.seconds, self._pauses, self._lengthens)
 
     def of(self, trial: TrialRecord) -> Checkpoint | None:
         """The checkpoint that a trial goes on from: its own, or that of the attempt before it."""
@@ -102,7 +111,8 @@ class CheckpointsFolder:
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Deletes the trial's checkpoints; where it may go on, or another attempt may follow, the last one is kept."""
         goes_on = self._goes_on(record)
-        own = checkpoint_file.found_of(self._folder, record.number) if goes_on else []
+        kept = goes_on or self._is_kept_whole(record)
+        own = checkpoint_file.found_of(self._folder, record.number) if kept else []
         if goes_on and not own:
             # It ended before it left one: the next attempt goes on where this one did.
             return
@@ -113,6 +123,20 @@ class CheckpointsFolder:
         if earlier is not None and earlier not in own:
             with contextlib.suppress(OSError):
                 Path(earlier.file).unlink(missing_ok=True)
+
+    def _may_lengthen(self, trial: TrialRecord) -> bool:
+        return self._lengthens and trial.allowed_epochs is not None
+
+    def _is_kept_whole(self, trial: TrialRecord) -> bool:
+        """Whether a trial has come to its last epoch as one of the best; what it takes the place of is deleted."""
+        if self._spec is None or not self._may_lengthen(trial):
+            return False
+        several = ranked([*self._whole, trial], self._objective)
+        self._whole, beaten = several[:_MOST_WHOLE], several[_MOST_WHOLE:]
+        for one in beaten:
+            checkpoint_file.delete(self._folder, one.number)
+            self._left.pop(one.origin, None)
+        return trial in self._whole
 
     def close(self) -> None:
         """Removes the folder if no trial can go on; otherwise keeps it as small as it is to be."""
@@ -130,21 +154,22 @@ class CheckpointsFolder:
         most = len(several) if len(several) <= _MOST_FILES else _MOST_FILES * 9 // 10
         if excess <= 0 and len(several) <= most:
             return
-        for left, one in zip(range(len(several), 0, -1), sorted(several, key=self._merit), strict=True):
+        for left, one in zip(range(len(several), 0, -1), sorted(several, key=self._worth), strict=True):
             if excess <= 0 and left <= most:
                 break
             with contextlib.suppress(OSError):
                 Path(one.file).unlink(missing_ok=True)
             excess -= one.bytes
 
-    def _merit(self, checkpoint: Checkpoint) -> float:
-        """The best score of a trial so far, higher is better."""
+    def _worth(self, checkpoint: Checkpoint) -> tuple[bool, float]:
+        """What is worth least is deleted first: trials at their end, and of each kind those with the worst scores."""
         try:
             state = checkpoint_file.read_state(Path(checkpoint.file))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            return float("-inf")
+            return False, float("-inf")
         score = self._objective.score_of(state["curves"], state["fold_lengths"])
-        return float("-inf") if score is None else score.merit
+        judge = next(iter(state.get("keepers", ())), {})
+        return judge.get("ended") != "epochs", float("-inf") if score is None else score.merit
 
     def _goes_on(self, trial: TrialRecord) -> bool:
         return trial.rests or (trial.failure is not None and self._runs_again(trial))

@@ -23,7 +23,8 @@ from hpo.storage.writer import NotNow
 from hpo.study.failure import Failure
 from hpo.study.record import TrialRecord, best_trial, failed
 from hpo.system.signals import Received, deferred
-from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Lost, Paused, Started, StopReason, cleaned
+from hpo.training.clean_events import cleaned
+from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Lost, Paused, Started, StopReason
 
 # How often the loop looks at the clock and at Ctrl-C while no trial sends an event, in seconds.
 _TICK = 0.2
@@ -67,8 +68,7 @@ class Coordinator:
 
         Raises:
             StudyFailed: too many configurations in a row failed with the same error.
-            Interrupted: Ctrl-C or another signal that ends the run. After the first one running trials are stopped,
-                and the next run trains them again; after the second they are killed.
+            Interrupted: Ctrl-C or another signal; the next run goes on with running trials. A second one kills them.
             StoreAway: the store has been away for too long; what was written before is kept.
             StudyBusy: another process has taken the study meanwhile.
         """

@@ -5,11 +5,15 @@ from typing import Any
 from hpo import models
 from hpo.config.declared import NOTHING_DECLARED
 from hpo.config.redacted import kept_experiment
+from hpo.config.space import in_section
 from hpo.data.dataset import DatasetInfo
 from hpo.data.info_json import info_as_json
 from hpo.plan.plan import Plan
 from hpo.study.definition import Definition
 from hpo.text.credentials import hidden_in
+
+# Parameters that set these decide how long a trial is, or what it does at which of its epochs.
+_DECIDE_LENGTH = {"epochs", "schedule", "phases", "executions"}
 
 
 def files_read(plan: Plan) -> dict[str, str]:
@@ -49,8 +53,17 @@ def definition_of(plan: Plan, info: DatasetInfo) -> Definition:
         experiment=resolved,
         data=hidden_in(info_as_json(info)),
         folders=tuple(map(str, plan.folders)),
+        lengthens=info.folds is None and _lengthens(plan),
         declared=plan.declared or NOTHING_DECLARED,
     )
+
+
+def _lengthens(plan: Plan) -> bool:
+    """Whether nothing in a trial depends on how many epochs it may have, and no parameter sets that number."""
+    training, space = plan.experiment.training, plan.space
+    depends = training.schedule is not None or training.phases is not None or training.trainings > 1
+    set_by_space = {key for name in space.parameters for key in in_section(space.target(name), "training")[:1]}
+    return not depends and not set_by_space & _DECIDE_LENGTH
 
 
 def _beside(plan: Plan, info: DatasetInfo) -> dict[str, Any]:

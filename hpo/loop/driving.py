@@ -61,11 +61,11 @@ def run_study(study: Study, ready: Prepared, began: float, observers: Sequence[O
     budget = Budget(plan.trials, deadline, spec.target, spec.trial_timeout)
     folder = plan.home / "models" / plan.experiment.name
     study.scheduled.deadline = math.inf if deadline is None else deadline
-    objective, trials = plan.experiment.objective, study.trials()
+    objective, trials, lengthens = plan.experiment.objective, study.trials(), study.definition.lengthens
     models = ModelsFolder(folder, trials, objective, lambda: study.store.drain(0))
     pauses = schedule_class(spec.schedule.name).pauses
     checkpoints = CheckpointsFolder(
-        checkpoints_of(plan), spec.checkpoints, objective, trials, study.will_run_again, pauses
+        checkpoints_of(plan), spec.checkpoints, objective, trials, study.will_run_again, pauses, lengthens
     )
     try:
         ended = drive(study, ready, budget, (models, checkpoints, *observers), models.save_to, checkpoints)

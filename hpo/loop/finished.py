@@ -27,6 +27,7 @@ from hpo.study.attributes import (
     JOB,
 )
 from hpo.study.definition import Definition
+from hpo.study.more_epochs import to_lengthen
 from hpo.study.next_configuration import first_trials, next_enqueued
 from hpo.study.record import TrialRecord, best_trial
 from hpo.study.retries import to_run_again
@@ -125,8 +126,9 @@ def _finished(plan: Plan) -> Finished | None:
     if ended is None or _changed_since(plan, records):
         return None
     left = found_in(checkpoints_of(plan)) if ended != "target" else ()
-    if left and would_go_on(spec, _definition(plan, known), mine, left):
-        # The last run ended, at its deadline, before these trials went on.
+    definition = _definition(plan, known)
+    if left and (would_go_on(spec, definition, mine, left) or to_lengthen(mine, definition, left)):
+        # The last run ended before these trials went on: at its deadline, or it was interrupted.
         return None
     return Finished(ended, records, len(first_trials(mine)), known[DATA])
 

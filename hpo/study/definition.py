@@ -28,6 +28,9 @@ class Definition:
     """The folders where the user's relative paths and import paths are looked up, in this order."""
     folds: bool = False
     """Whether its trials are trained on folds: `epochs` is then their number."""
+    lengthens: bool = False
+    """Whether its trials may go on with more epochs than they were begun with: a trial of n epochs is the same as the
+    first n epochs of a longer one."""
     declared: Declared = NOTHING_DECLARED
     """The parameters that its model declares itself."""
 
@@ -35,6 +38,13 @@ class Definition:
     def whole_space(self) -> SearchSpace:
         """The space of the file, with the parameters that the model declares itself."""
         return self.declared.added_to(self.space)
+
+
+def only_lengthened(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether two definitions differ in the number of epochs alone, and the second one has more."""
+    before, after = known["training"].get("epochs"), wanted["training"]["epochs"]
+    same = {**known, "training": {**known["training"], "epochs": after}} == wanted
+    return same and isinstance(before, int) and before < after
 
 
 def differences(known: Any, wanted: Any, key: str = "") -> Iterator[str]:

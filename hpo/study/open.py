@@ -16,7 +16,7 @@ from hpo.storage.batched_storage import BatchedStorage
 from hpo.storage.database import Warn
 from hpo.storage.open import open_storage, opened_patiently
 from hpo.study.attributes import DATA, EXPERIMENT, FILES, FOLDERS, IDENTITY, VERSIONS
-from hpo.study.definition import Definition, differences
+from hpo.study.definition import Definition, differences, only_lengthened
 from hpo.study.read import confirming_study
 from hpo.study.study import Study
 from hpo.study.tell import as_samplers_see, paused_as_pruned
@@ -46,9 +46,10 @@ def open_study(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([definition.identity["objective"]["metric"]])
+        study.set_user_attr(VERSIONS, versions())
+    if known is None or (definition.lengthens and only_lengthened(known, identity)):
         study.set_user_attr(FILES, dict(definition.files))
         study.set_user_attr(EXPERIMENT, dict(definition.experiment))
-        study.set_user_attr(VERSIONS, versions())
         study.set_user_attr(IDENTITY, identity)
     elif found := list(differences(known, identity)):
         raise StudyMismatch(

@@ -143,6 +143,13 @@ class TrialRecord:
         return self.state == "pruned" and self.ended_by in ENDED_WITH_THE_RUN
 
     @property
+    def allowed_epochs(self) -> int | None:
+        """The epochs that it was allowed, if it came to the last of them, without folds and in one training."""
+        whole = self.state == "complete" and self.ended_by == "epochs" and not self.fold_lengths
+        allowed = self.resolved.training.get("epochs") if self.resolved else None
+        return allowed if whole and self.executions is None and self.epochs == allowed else None
+
+    @property
     def left_unfinished(self) -> str:
         """If it may go on: how far it has come, as words: `paused after 7 of 20 epochs`; otherwise empty."""
         if not self.paused and not self.rests:
@@ -276,9 +283,16 @@ def count_failures(trials: Sequence[TrialRecord]) -> dict[str, int]:
 
 
 def ranked(trials: Sequence[TrialRecord], objective: "Objective") -> list[TrialRecord]:
-    """The trials that have a score, best validation score first; ties by number. Test scores play no part."""
+    """The trials that have a score, best validation score first; ties by number. Test scores play no part.
+
+    Of a configuration that went on with more epochs, in a trial of its own, the better trial counts.
+    """
     scored = [(score.merit, trial) for trial in trials if (score := trial.score(objective)) is not None]
-    return [trial for _, trial in sorted(scored, key=lambda pair: (-pair[0], pair[1].number))]
+    in_order = [trial for _, trial in sorted(scored, key=lambda pair: (-pair[0], pair[1].number))]
+    first = dict[int, TrialRecord]()
+    for trial in in_order:
+        first.setdefault(trial.origin, trial)
+    return list(first.values())
 
 
 def best_trial(trials: Sequence[TrialRecord], objective: "Objective") -> TrialRecord | None:

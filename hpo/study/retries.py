@@ -38,9 +38,15 @@ class Attempts:
         else:
             self._again.discard(origin)
 
+    def lengthen(self, trials: Sequence[TrialRecord]) -> None:
+        """Trials that did not fail are to go on, in another attempt at their configurations."""
+        for trial in trials:
+            self._latest[trial.origin] = trial.number, None
+            self._again.add(trial.origin)
+
     @property
     def to_run_again(self) -> list[int]:
-        """The failed trials whose configuration is to be run again, and has not been yet: their numbers, in order."""
+        """The trials whose configuration is to be run again, and has not been yet: their numbers, in order."""
         return [self._latest[origin][0] for origin in sorted(self._again)]
 
     def will_run_again(self, record: TrialRecord) -> bool:

@@ -21,7 +21,7 @@ from hpo.study.attributes import OBSERVED
 from hpo.study.definition import Definition
 from hpo.study.record import TrialRecord
 from hpo.study.reopened import rests
-from hpo.study.stored_trial import config_of, record_of
+from hpo.study.stored_trial import config_of, origin_of, record_of
 from hpo.study.tell import INSTRUCTIVE
 
 # How often a proposal may be one that was tried before; then the sampler is asked.
@@ -33,7 +33,7 @@ class Scheduled:
 
     def __init__(self, spec: StudySpec, definition: Definition) -> None:
         self._spec = spec
-        self._units, self._folds = definition.epochs, definition.folds
+        self._units, self._folds, self._lengthens = definition.epochs, definition.folds, definition.lengthens
         self._seed = definition.identity["seed"]
         objective = definition.identity["objective"]
         self._metric: str = objective["metric"]
@@ -65,8 +65,10 @@ class Scheduled:
         self._schedule: Schedule = make_schedule(
             self._spec.schedule.name, self._spec.schedule.options, self._history, self._seed
         )
+        self._last: dict[int, int] = {}
         for trial in trials:
             if trial.state is not TrialState.WAITING:
+                self._follow(origin_of(trial), trial.number)
                 self._read(trial, training.get(trial.number))
 
     def _in_training(self) -> dict[int, int]:
@@ -98,7 +100,7 @@ class Scheduled:
             # Either it is paused, or its coordinator was killed, and it will be marked as lost.
             self._history.pause(trial.number)
         else:
-            self._history.end(trial.number, _how(record))
+            self._history.end(trial.number, self._how(record))
 
     def _whole(self, config: Mapping[str, Any]) -> bool:
         return all(name in config for name in self._space.order if self._space.active(name, config))
@@ -162,10 +164,21 @@ class Scheduled:
         """Why a trial began, or went on, in at most four words; empty without a schedule that pauses trials."""
         return self._why.get(number, "") if self.pauses else ""
 
-    def begin(self, number: int, config: Mapping[str, Any], step: Step | None) -> None:
+    def begin(self, record: TrialRecord, step: Step | None) -> None:
         """A trial began."""
-        self._history.begin(number, config, self._schedule.first)
-        self._why[number] = step.why if isinstance(step, Begin) else ""
+        self._history.begin(record.number, record.params, self._schedule.first)
+        why = step.why if isinstance(step, Begin) else ""
+        self._why[record.number] = self._follow(record.origin, record.number) or why
+
+    def _follow(self, origin: int, number: int) -> str:
+        """Another attempt at a configuration counts instead of the one before; returns why there is one."""
+        before = self._last.get(origin)
+        self._last[origin] = number
+        if before is None or before not in self._history:
+            return ""
+        ended = self._history.stopped[self._history.row(before)]
+        self._history.end(before, "gone")
+        return "has more epochs" if ended else "tried again"
 
     def go_on(self, step: GoOn) -> None:
         """A paused trial goes on."""
@@ -190,7 +203,15 @@ class Scheduled:
     def end(self, record: TrialRecord) -> None:
         """A trial ended."""
         if record.number in self._history:
-            self._history.end(record.number, _how(record))
+            self._history.end(record.number, self._how(record))
+
+    def _how(self, record: TrialRecord) -> End:
+        if record.state == "complete":
+            allowed = record.allowed_epochs if self._lengthens else None
+            return "final" if allowed is None or allowed >= self._units else "stopped"
+        if record.state == "pruned":
+            return "stopped"
+        return "failed" if record.reason in INSTRUCTIVE else "gone"
 
     def unit_done(self, number: int, value: float, seconds: float) -> None:
         """A trial finished a unit, after so many seconds of training in all."""
@@ -229,14 +250,6 @@ def would_go_on(
     scheduled.read(definition.whole_space, trials)
     scheduled.rest(trials, resumable)
     return isinstance(scheduled.next(may_begin=False), GoOn)
-
-
-def _how(record: TrialRecord) -> End:
-    if record.state == "complete":
-        return "final"
-    if record.state == "pruned":
-        return "stopped"
-    return "failed" if record.reason in INSTRUCTIVE else "gone"
 
 
 def _spent(record: TrialRecord) -> list[float]:

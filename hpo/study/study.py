@@ -23,6 +23,7 @@ from hpo.study.attributes import DECLARED, ENQUEUED, EXPECTED, JOB, RESULT, RETR
 from hpo.study.definition import Definition
 from hpo.study.failure import Failure
 from hpo.study.known_trials import KnownTrials
+from hpo.study.more_epochs import to_lengthen
 from hpo.study.next_configuration import ConfigurationFinder, Found, Wish, next_enqueued
 from hpo.study.record import Reached, TrialRecord, failed, lost
 from hpo.study.retries import next_attempt
@@ -42,7 +43,7 @@ class Study:
         self._storage = storage
         self._id = storage.get_study_id_from_name(name)
         self._spec = spec
-        self._seed = definition.identity["seed"]
+        self.name, self.definition, self._seed = name, definition, definition.identity["seed"]
         self._running: dict[int, int] = {}
         # Entries of the file's list that mean a configuration which a trial was begun with already.
         self._skipped: list[Mapping[str, Any]] = []
@@ -64,11 +65,6 @@ class Study:
     def store(self) -> Writer:
         """The thread that reads and writes the store."""
         return self._storage.writer
-
-    @property
-    def name(self) -> str:
-        """The study's name."""
-        return self._study.study_name
 
     @property
     def space(self) -> SearchSpace:
@@ -97,7 +93,8 @@ class Study:
         """Marks trials that a killed coordinator left running as failed, with reason lost; returns them.
 
         Those that had paused stay, if they are among the `resumable`: there is a checkpoint of them. Of these, trials
-        that ended only since an earlier run did may go on too, under their numbers. The store has all this afterwards.
+        that ended only since an earlier run did may go on too, under their numbers; and those that came to the last of
+        fewer epochs, in other attempts. The store has all this afterwards.
 
         Raises:
             StoreAway: the store has been away for too long.
@@ -109,6 +106,8 @@ class Study:
         for key in waiting.values():
             self._storage.take_over(key)
         self.scheduled.rest(trials, resumable)
+        # Those that go on now that the study has more epochs.
+        self.lengthened = self._known.lengthen(to_lengthen(trials, self.definition, resumable))
         ended = [self.end(lost(record_of(trial))) for trial in running if trial.number not in waiting]
         self.store.drain()
         return ended
@@ -117,9 +116,9 @@ class Study:
         """Begins the next trial, or goes on with a paused one, as the schedule decides; None if there is nothing to do.
 
         None is begun if `trials` configurations have been begun, or none is left to be tried. First come configurations
-        that are to be run again (interrupted, lost, or their worker died), then those that others enqueued, then the
-        file's `enqueue` list, then the grid's, the schedule's or the sampler's next. No configuration is handed out
-        twice, except to be run again. An enqueued configuration that the space does not allow, or that was tried, comes
+        that are to be run again (interrupted, lost, their worker died, or they have more epochs now), then those that
+        others enqueued, then the file's `enqueue` list, then the grid's, the schedule's or the sampler's next. Only to
+        be run again is one handed out twice. An enqueued one that the space does not allow, or that was tried, comes
         back as a failed trial with reason invalid.
 
         Raises:
@@ -279,8 +278,8 @@ class Study:
         record = record_of(trial)
         # Its number may differ from the one that its seed was made with.
         seed = self._with_new_seed(trial, record.params, record.origin)
-        none = {"configuration": "cannot be made"}
-        complaints = self._whole_space.complaints(record.params) if record.params else none
+        impossible = {"configuration": "cannot be made"}
+        complaints = self._whole_space.complaints(record.params) if record.params else impossible
         error = "; ".join(f"{name} {complaint}" for name, complaint in complaints.items())
         return self._begun(trial, replace(record, seed=seed), error)
 
@@ -296,5 +295,5 @@ class Study:
             return self.end(failed(record, Failure("invalid", error)))
         self._finder.add(record.params, trial.number)
         self._running[trial.number] = key_of(trial)
-        self.scheduled.begin(trial.number, record.params, self._step)
+        self.scheduled.begin(record, self._step)
         return replace(record, why=self.scheduled.why(trial.number))

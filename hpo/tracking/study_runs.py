@@ -204,9 +204,11 @@ class Store:
         run_id, links = str(run.info.run_id), {f"hpo.{name}": known for name, known in self._study.links.items()}
         self._client.log_batch(run_id, tags=entities.tags(links))
         self._client.log_inputs(run_id, self._inputs)
-        # MLflow refuses to change a param.
-        params = [param for param in entities.params(self._study.fixed) if param.key not in run.data.params]
-        self._client.log_batch(run_id, params=params)
+        # MLflow refuses to change a param: what differs, since the study has more epochs now, becomes a tag.
+        known, params = run.data.params, entities.params(self._study.fixed)
+        now = {f"hpo.now.{one.key}": one.value for one in params if known.get(one.key, one.value) != one.value}
+        new = [param for param in params if param.key not in known]
+        self._client.log_batch(run_id, params=new, tags=entities.tags(now))
         self._client.log_text(run_id, self._study.experiment_yaml, "experiment.yaml")
         self._client.log_text(run_id, self._study.space_yaml, "search_space.yaml")
         return run_id

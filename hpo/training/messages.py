@@ -1,7 +1,7 @@
 """What goes into training, a Job, and what comes out of it, a stream of events. All of it picklable."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from hpo.config.declared import NOTHING_DECLARED, Declared
@@ -9,7 +9,6 @@ from hpo.config.experiment import Augmentation, Objective, TrainingSpec
 from hpo.config.loss_parts import PlainLoss
 from hpo.config.resolved import Resolved
 from hpo.config.score import Score
-from hpo.text.cleaning import LONGEST_LINE, LONGEST_NAME, clean, shortened, visible
 
 StopReason = Literal["pruner", "deadline", "target", "interrupt", "paused"]
 """Why a trial is asked to stop: by the pruner, at the study's deadline, since the target is reached, by the user; or
@@ -54,6 +53,8 @@ class Checkpoints:
     """The time from one checkpoint to the next while the trial trains; None: only when it pauses."""
     pauses: bool = True
     """Whether the trial may be asked to pause, and so must know the state of each epoch."""
+    lengthens: bool = False
+    """Whether the trial leaves one after its last epoch too, from which it goes on if its study is given more."""
 
 
 @dataclass(frozen=True)
@@ -250,41 +251,6 @@ class Several:
 
 
 Event = Started | EpochDone | Alive | Finished | Failed | Lost | Checkpointed | Paused | Several
-
-
-def cleaned(event: Event) -> Event:
-    """An event as stores, files and terminals can take it: what comes from the user's code is capped and spelled out.
-
-    Whoever hears an engine's events passes them through here first.
-    """
-    match event:
-        case Failed():
-            event = replace(event, message=clean(event.message, LONGEST_LINE), traceback=clean(event.traceback))
-        case Lost():
-            event = replace(event, message=clean(event.message, LONGEST_LINE), printed=clean(event.printed))
-        case Started():
-            over, through = _note(event.started_over), _note(event.trains_through)
-            event = replace(event, note=_note(event.note), started_over=over, trains_through=through)
-        case EpochDone():
-            event = event if _sound(event.metrics) else replace(event, metrics=_named(event.metrics))
-        case Paused():
-            event = replace(event, note=_note(event.note))
-        case Finished():
-            test = event.test if _sound(event.test) else _named(event.test)
-            event = replace(event, test=test, test_note=_note(event.test_note), model_note=_note(event.model_note))
-    return event
-
-
-def _note(note: str | None) -> str | None:
-    return None if note is None else clean(note, LONGEST_LINE)
-
-
-def _sound(values: Mapping[str, float]) -> bool:
-    return all(name.isprintable() and len(name) <= LONGEST_NAME for name in values)
-
-
-def _named(values: Mapping[str, float]) -> dict[str, float]:
-    return {visible(shortened(name, LONGEST_NAME)).replace("\n", " "): value for name, value in values.items()}
 
 
 class Line(Protocol):

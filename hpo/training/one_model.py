@@ -95,6 +95,8 @@ def train_model(job: Job, dataset: Dataset, line: Line, pausing: Pausing, holds_
             if ended_by in ("interrupt", "deadline", "target"):
                 # The next run goes on from there; it is written first, since the run waits only seconds for its trials.
                 pausing.leave()
+            elif ended_by == "epochs":
+                pausing.leave(at_end=True)
             declared = built.declared()
             if ended_by == "pause" or watch.best is None:
                 return Run(dataset, ended_by, declared)

@@ -40,6 +40,7 @@ class Judge(Keeper, Protocol):
     """What judges a model's epochs and keeps the weights of the best one."""
 
     best_weights: list[Any]
+    ended: str | None
 
 
 class Resumable(Protocol):
@@ -215,16 +216,18 @@ class Pausing:
             return
         due = now >= self._due and (self._writing is None or not self._writing.is_alive())
         # Reading it copies all variables, which shows where epochs take less than a tenth of a second.
-        if policy.pauses or due or now - self._read > _SECONDS_TO_LOSE:
+        lengthens = policy.lengthens and self._parts.judge.ended == "epochs"
+        if policy.pauses or due or lengthens or now - self._read > _SECONDS_TO_LOSE:
             self._latest, self._read = self._snapshot(self._parts), now
         if due:
             self._writing = threading.Thread(target=self._write_beside, args=(self._latest,), name="checkpoint")
             self._writing.start()
 
-    def leave(self) -> None:
-        """Writes the state of the last epoch, for another attempt."""
+    def leave(self, at_end: bool = False) -> None:
+        """Writes the state of the last epoch, for another attempt; `at_end`: only if that may have more epochs."""
         self._join()
-        if self._latest is not None and self._job.checkpoints is not None:
+        policy = self._job.checkpoints
+        if self._latest is not None and policy is not None and (policy.lengthens or not at_end):
             self._write_beside(self._latest)
 
     def paused(self) -> Paused:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hpo.config.experiment import Checkpointing, Objective
+from hpo.config.resolved import Resolved
 from hpo.loop.checkpoints_folder import CheckpointsFolder
 from hpo.study.failure import Failure
 from hpo.study.record import TrialRecord, failed
@@ -119,3 +120,43 @@ def test_a_damaged_checkpoint_is_recognized(tmp_path, write):
         checkpoint_file.read(one)
     with pytest.raises(checkpoint_file.Unusable, match="gone"):
         checkpoint_file.read(replace(one, file=one.file + "x"))
+
+
+def whole(number, score):
+    """A trial that came to the last of two epochs."""
+    resolved = Resolved({"epochs": 2}, {}, {})
+    curves = {"val_loss": [9.0, score]}
+    return trial(number, value=score, best_epoch=2, ended_by="epochs", curves=curves, resolved=resolved)
+
+
+def lengthening(tmp_path, trials=(), **spec):
+    return CheckpointsFolder(tmp_path, Checkpointing(**spec), OBJECTIVE, trials, runs_again, lengthens=True)
+
+
+def test_of_trials_at_their_last_epoch_the_best_keep_their_checkpoints(tmp_path, write):
+    folder, ended = lengthening(tmp_path), [whole(number, score) for number, score in enumerate([3, 7, 1, 5, 2, 8, 4])]
+    for one in ended:
+        write(one.number, 2)
+        folder.trial_ended(one, None)
+    assert checkpoint_file.trials_in(tmp_path) == {0, 2, 3, 4, 6}
+    # In the next run too, and where one has gone on, the other attempt takes its place.
+    again = replace(whole(7, 0.5), origin=3, attempt=1)
+    folder = lengthening(tmp_path, ended)
+    assert folder.of(again) == checkpoint_file.found_in(tmp_path)[3][0]
+    write(7, 2)
+    folder.trial_ended(again, None)
+    assert checkpoint_file.trials_in(tmp_path) == {0, 2, 4, 6, 7}
+    # A study whose trials depend on their number of epochs keeps none.
+    folder_of(tmp_path, trials=ended)
+    assert checkpoint_file.trials_in(tmp_path) == set()
+
+
+def test_trials_at_their_end_make_room_before_those_that_may_go_on(tmp_path, write):
+    rests = replace(trial(1), state="pruned", ended_by="paused")
+    write(1, 2, loss=5.0, size=800_000)
+    best = whole(2, 0.1)
+    state = {"curves": {"val_loss": [0.1]}, "fold_lengths": [], "keepers": [{"ended": "epochs"}]}
+    noise = np.random.default_rng(0).bytes(800_000)
+    checkpoint_file.write(tmp_path, 2, 2, state, {"a/0": np.frombuffer(noise, np.uint8)})
+    lengthening(tmp_path, [rests, best], megabytes=1).close()
+    assert checkpoint_file.trials_in(tmp_path) == {1}

@@ -9,6 +9,9 @@ import hpo
 from hpo.cli.reuse.extend import Options, extend
 from hpo.confirm.confirm import confirm
 from hpo.errors import StudyMismatch, UserError
+from hpo.loop.definition import definition_of
+from hpo.loop.jobs import variants_of
+from hpo.plan.plan import load_plan
 
 
 def test_a_study_goes_on_with_the_weights_that_it_began_with(tmp_path, monkeypatch):
@@ -40,3 +43,24 @@ def test_a_study_goes_on_with_the_weights_that_it_began_with(tmp_path, monkeypat
         extend("tiny", {**experiment, "name": "more"}, Options(home=tmp_path))
     with pytest.raises(UserError, match=r"net\.weights\.h5 changed since study tiny began"):
         confirm("tiny", 2, 2, home=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"training": {"epochs": 2, "reduce_on_plateau": True}}, True),
+        ({"training": {"epochs": 2, "schedule": "cosine"}}, False),
+        ({"training": {"epochs": 2, "executions": 2}}, False),
+        ({"dataset": {"name": "iris", "validation": {"folds": 2}}}, False),
+        ({"search_space": {"model": "mlp", "parameters": {"epochs": {"type": "int", "low": 1, "high": 3}}}}, False),
+        (
+            {"search_space": {"model": "mlp", "parameters": {"s": {"sets": "training.schedule", "type": "categorical",
+                                                                   "choices": ["cosine", "constant"]}}}},
+            False,
+        ),
+    ],
+)  # fmt: skip
+def test_trials_lengthen_where_nothing_in_them_depends_on_their_length(changes, expected):
+    plan = load_plan(tiny(**changes))
+    assert definition_of(plan, variants_of(plan).base.info).lengthens is expected

@@ -2,6 +2,7 @@
 
 import time
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hpo.config.experiment import StudySpec
 from hpo.schedule import GoOn
 from hpo.study.read import known_study
 from hpo.study.scheduled import Scheduled
-from hpo.study.stored_trial import config_of
+from hpo.study.stored_trial import record_of
 
 DEFINITION = definition()
 
@@ -41,7 +42,7 @@ def test_a_tenth_of_a_time_is_as_many_trials_as_this_run_has_begun_in_it(
     scheduled._began, scheduled.deadline = time.monotonic() - 10, time.monotonic() + 100
     assert scheduled._tenth == 1
     for number in range(6, 10):
-        scheduled.begin(number, config_of(trials[0]), None)
+        scheduled.begin(replace(record_of(trials[0]), number=number, origin=number), None)
     assert scheduled._tenth == 4
 
 

@@ -16,7 +16,8 @@ from hpo.study.record import TrialRecord
 from hpo.system.csv_files import write_csv
 from hpo.text.cleaning import clean, code, encodable, markdown, shortened, visible
 from hpo.text.console import SafeConsole
-from hpo.training.messages import EpochDone, Failed, Finished, Lost, Started, cleaned
+from hpo.training.clean_events import cleaned
+from hpo.training.messages import EpochDone, Failed, Finished, Lost, Started
 
 HOSTILE = "\x1b[31mred\udc80\0[red]x[/red] [link=http://evil]y[/link] <b> :smile: \u202eabc"
 
