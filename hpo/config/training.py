@@ -129,7 +129,8 @@ class TrainingSpec(Section):
     """How one model is trained. A parameter of the search space that has the name of a key here sets that key."""
 
     epochs: Count = 20
-    """The most epochs that a trial trains. Unit: epochs. Example: 50"""
+    """The most epochs that a trial trains. With more than before, a study goes on with its best trials after their last
+    epoch. Unit: epochs. Example: 50"""
     batch_size: Count = 32
     """How many samples each gradient step uses. Unit: samples. Example: 64"""
     early_stopping: Annotated[EarlyStopping | None, switch(EarlyStopping)] = EarlyStopping()
