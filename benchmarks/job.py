@@ -51,11 +51,11 @@ def data_folder() -> Path:
     return Path(os.environ.get("HPO_DATA") or ROOT.parent / "shared" / "datasets")
 
 
-def load_data() -> Data:
+def load_data(dataset: str = "fashion-mnist") -> Data:
     """Reads the four IDX files and splits the training part as hpo does by default: stratified, seed 0."""
     from sklearn.model_selection import train_test_split
 
-    folder = data_folder() / "fashion-mnist"
+    folder = data_folder() / dataset
     images, labels, x_test, y_test = (
         _read_idx(folder / f"{part}-{kind}.gz")
         for part in ("train", "t10k")
@@ -78,15 +78,18 @@ def _scaled(images: Array) -> Array:
     return (images[..., np.newaxis] / np.float32(255)).astype(np.float32)
 
 
-def build_model(params: Mapping[str, Any]) -> "keras.Model":
+def build_model(params: Mapping[str, Any], shape: tuple[int, ...] = (28, 28, 1), classes: int = 10) -> "keras.Model":
     """The compiled model of a configuration: hpo's `mlp`, or its `cnn` where there are filters."""
     import keras
 
     activation = params["activation"]
-    layers: list[Any] = [keras.Input((28, 28, 1))]
+    layers: list[Any] = [keras.Input(shape)]
     if "filters" in params:
+        normalized, kernel = params.get("batch_normalization", False), params.get("kernel", 3)
         for block in range(params["blocks"]):
-            layers.append(keras.layers.Conv2D(params["filters"] * 2**block, 3, padding="same"))
+            filters = params["filters"] * 2**block
+            layers.append(keras.layers.Conv2D(filters, kernel, padding="same", use_bias=not normalized))
+            layers += [keras.layers.BatchNormalization()] if normalized else []
             layers += [keras.layers.Activation(activation), keras.layers.MaxPooling2D(2, padding="same")]
         layers += [keras.layers.Flatten(), keras.layers.Dense(params["dense"], activation=activation)]
         layers.append(keras.layers.Dropout(params["dropout"]))
@@ -95,7 +98,7 @@ def build_model(params: Mapping[str, Any]) -> "keras.Model":
         for _ in range(params["depth"]):
             layers.append(keras.layers.Dense(params["width"], activation=activation))
             layers.append(keras.layers.Dropout(params["dropout"]))
-    model = keras.Sequential([*layers, keras.layers.Dense(10, activation="softmax")])
+    model = keras.Sequential([*layers, keras.layers.Dense(classes, activation="softmax")])
     optimizer = keras.optimizers.Adam(params["learning_rate"])
     model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
@@ -108,7 +111,9 @@ def early_stopping() -> "keras.callbacks.Callback":
     return keras.callbacks.EarlyStopping(monitor=OBJECTIVE, mode="max", patience=PATIENCE, restore_best_weights=True)
 
 
-def write_rows(file: Path, trial: int | str, params: Mapping[str, Any]) -> "keras.callbacks.Callback":
+def write_rows(
+    file: Path, trial: int | str, params: Mapping[str, Any], samples: int = TRAINING_SAMPLES
+) -> "keras.callbacks.Callback":
     """A callback that appends a row for each epoch: trial, epoch (from 1), time, val_accuracy, params, samples."""
     import keras
 
@@ -119,7 +124,7 @@ def write_rows(file: Path, trial: int | str, params: Mapping[str, Any]) -> "kera
             "time": time.time(),
             "val_accuracy": float(logs[OBJECTIVE]),
             "params": dict(params),
-            "samples": TRAINING_SAMPLES,
+            "samples": samples,
         }
         # One write of a line, so that two processes may share the file.
         with file.open("a", encoding="utf-8") as rows:

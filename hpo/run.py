@@ -148,6 +148,7 @@ def _study(ready: "Prepared", shown: "_Shown", began: float) -> "tuple[Ending, S
     from hpo.loop.driving import opened, run_study
     from hpo.loop.mlflow_observer import tracked
     from hpo.loop.progress import Progress
+    from hpo.study.more_epochs import more_epochs_note
 
     plan = ready.plan
     progress = Progress(shown.console, plan.experiment.objective, plan.trials, plan.experiment.study.timeout)
@@ -157,9 +158,8 @@ def _study(ready: "Prepared", shown: "_Shown", began: float) -> "tuple[Ending, S
             about_model = models.notes(plan.space.model, map(plan.space.settings, plan.space.examples(_EXAMPLES)))
             for note in (*ready.info.notes, *about_model):
                 progress.note(note)
-            if study.lengthened:
-                numbers = ", ".join(str(trial.number) for trial in study.lengthened)
-                progress.note(f"more epochs than before: trials {numbers} go on where they ended, under new numbers")
+            if (more := more_epochs_note(study.trials(), study.lengthened, study.definition)) is not None:
+                progress.note(more)
             for warning in plan.warnings(ready.info.task):
                 progress.warn(str(warning))
             shown.opening.close()

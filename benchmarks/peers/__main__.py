@@ -1,4 +1,4 @@
-"""The standard job side by side: `python -m benchmarks.peers --seconds 300`. The table is made by rows.py."""
+"""A job side by side: `python -m benchmarks.peers --job standard --seconds 300`. The table is made by rows.py."""
 
 import argparse
 import json
@@ -12,22 +12,25 @@ import matplotlib.figure
 
 from benchmarks import job, rows
 from benchmarks.peers.hpo_rows import read_hpo_rows
+from benchmarks.peers.jobs import JOBS
 from benchmarks.processes import observe, python
 
-Command = Callable[[Path, int], list[str]]
+Command = Callable[[Path, int, str], list[str]]
+"""From a home folder, a seed and the name of a job."""
 
 
 def _script(name: str) -> Command:
-    def command(home: Path, seed: int) -> list[str]:
-        return python("-m", f"benchmarks.peers.{name}", "--rows", home / "rows", "--home", home, "--seed", str(seed))
+    def command(home: Path, seed: int, job: str) -> list[str]:
+        own = ("--rows", home / "rows", "--home", home, "--seed", str(seed), "--job", job)
+        return python("-m", f"benchmarks.peers.{name}", *own)
 
     return command
 
 
 def _hpo(workers: int, *settings: str) -> Command:
-    def command(home: Path, seed: int) -> list[str]:
+    def command(home: Path, seed: int, job: str) -> list[str]:
         assigned = [word for one in (f"study.seed={seed}", *settings) for word in ("--set", one)]
-        return python("-m", "hpo", "run", job.EXPERIMENT, "--home", home, "--workers", str(workers), *assigned)
+        return python("-m", "hpo", "run", JOBS[job].experiment, "--home", home, "--workers", str(workers), *assigned)
 
     return command
 
@@ -47,6 +50,7 @@ PEERS: dict[str, Sequence[Command]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
+    parser.add_argument("--job", default="standard", choices=JOBS, help="what is tuned: %(default)s")
     parser.add_argument("--seconds", type=float, default=300.0, help="deadline of each run, imports counted")
     parser.add_argument("--peers", default=",".join(PEERS), help="comma-separated: %(default)s")
     parser.add_argument("--repeats", type=int, default=1, help="with seeds 0, 1, ...; the peers take turns")
@@ -62,7 +66,7 @@ def main() -> None:
     for repeat in range(options.repeats):
         for name in names:
             print(f"{name}, repeat {repeat}: {options.seconds:g} s ...", flush=True)
-            run_rows, usage = _run(name, repeat, options.seconds, out)
+            run_rows, usage = _run(name, repeat, options.seconds, out, options.job)
             found += run_rows
             used.append(usage)
             raw = {"seconds": options.seconds, "runs": used, "rows": found}
@@ -76,13 +80,13 @@ def main() -> None:
     print(f"\nrows and plot: {out}")
 
 
-def _run(name: str, repeat: int, seconds: float, out: Path) -> tuple[list[rows.Row], rows.Row]:
+def _run(name: str, repeat: int, seconds: float, out: Path, job: str) -> tuple[list[rows.Row], rows.Row]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        commands = [command(home, repeat + number * 1000) for number, command in enumerate(PEERS[name])]
+        commands = [command(home, repeat + number * 1000, job) for number, command in enumerate(PEERS[name])]
         began = time.time()
         usage = observe(commands, out / f"{name}-{repeat}.log", seconds)
-        read = read_hpo_rows(home) if name.startswith("hpo") else _read(home / "rows")
+        read = read_hpo_rows(home, JOBS[job].samples) if name.startswith("hpo") else _read(home / "rows")
         found = [_labelled(row, name, repeat, began) for row in read]
     used = {"cpu_seconds": usage.cpu_seconds, "peak_memory": usage.peak_memory}
     return [row for row in found if row["t"] <= seconds], {"peer": name, "repeat": repeat, **used}

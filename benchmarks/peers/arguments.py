@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.peers.jobs import JOBS, PeerJob
+
 
 class Arguments(NamedTuple):
     """The arguments of a peer."""
@@ -13,6 +15,7 @@ class Arguments(NamedTuple):
     home: Path
     """Empty folder for everything else that the peer writes."""
     seed: int
+    job: PeerJob
 
 
 def parse() -> Arguments:
@@ -21,4 +24,5 @@ def parse() -> Arguments:
     parser.add_argument("--rows", type=Path, required=True)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--job", type=JOBS.__getitem__, default=JOBS["standard"])
     return Arguments(**vars(parser.parse_args()))

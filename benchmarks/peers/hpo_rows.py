@@ -10,10 +10,13 @@ from mlflow.entities import Run
 
 from benchmarks import job
 
-_VARIED = ("depth", "width", "activation", "batch_size", "learning_rate", "dropout")
+_VARIED = (
+    "depth", "width", "activation", "batch_size", "learning_rate", "dropout",
+    "blocks", "filters", "kernel", "batch_normalization", "dense",
+)  # fmt: skip
 
 
-def read_hpo_rows(home: Path) -> Iterator[dict[str, Any]]:
+def read_hpo_rows(home: Path, samples: int) -> Iterator[dict[str, Any]]:
     """Yields a row for each epoch of each trial; `time` in seconds since 1970, good to milliseconds."""
     for run in trial_runs(home):
         params = {name: _plain(run.data.params[name]) for name in _VARIED if name in run.data.params}
@@ -24,7 +27,7 @@ def read_hpo_rows(home: Path) -> Iterator[dict[str, Any]]:
                 "time": point.timestamp / 1000,
                 "val_accuracy": point.value,
                 "params": params,
-                "samples": job.TRAINING_SAMPLES,
+                "samples": samples,
             }
 
 

@@ -16,10 +16,11 @@ from optuna_integration import KerasPruningCallback
 
 from benchmarks import job
 from benchmarks.peers.arguments import Arguments, parse
+from benchmarks.peers.jobs import Parameter
 
 
 def main(arguments: Arguments) -> None:
-    data = job.load_data()
+    data, space = arguments.job.load(), arguments.job.space
     # Neither store can be created by two processes at once.
     with _alone(arguments.home):
         mlflow.set_tracking_uri(f"sqlite:///{arguments.home / 'mlflow.db'}")
@@ -37,16 +38,16 @@ def main(arguments: Arguments) -> None:
 
     def objective(trial: optuna.Trial) -> float:
         keras.backend.clear_session()
-        params = _suggest(trial)
+        params = {name: _suggest(trial, name, spec) for name, spec in space.items()}
         callbacks = [
-            job.write_rows(arguments.rows, trial.number, params),
+            job.write_rows(arguments.rows, trial.number, params, arguments.job.samples),
             job.early_stopping(),
             mlflow.keras.MlflowCallback(),
             KerasPruningCallback(trial, job.OBJECTIVE),
         ]
         with mlflow.start_run(run_name=f"trial-{trial.number}", nested=True):
             mlflow.log_params(params)
-            history = job.build_model(params).fit(
+            history = arguments.job.build(params).fit(
                 data.x_train,
                 data.y_train,
                 batch_size=params["batch_size"],
@@ -61,15 +62,13 @@ def main(arguments: Arguments) -> None:
         study.optimize(objective)
 
 
-def _suggest(trial: optuna.Trial) -> dict[str, Any]:
-    return {
-        "depth": trial.suggest_int("depth", *job.DEPTH),
-        "width": trial.suggest_int("width", *job.WIDTH, log=True),
-        "activation": trial.suggest_categorical("activation", job.ACTIVATIONS),
-        "batch_size": trial.suggest_categorical("batch_size", job.BATCH_SIZES),
-        "learning_rate": trial.suggest_float("learning_rate", *job.LEARNING_RATE, log=True),
-        "dropout": trial.suggest_float("dropout", *job.DROPOUT),
-    }
+def _suggest(trial: optuna.Trial, name: str, spec: Parameter) -> Any:
+    match spec["type"]:
+        case "int":
+            return trial.suggest_int(name, spec["low"], spec["high"], log=spec.get("log", False))
+        case "float":
+            return trial.suggest_float(name, spec["low"], spec["high"], log=spec.get("log", False))
+    return trial.suggest_categorical(name, spec.get("choices", [False, True]))
 
 
 @contextmanager

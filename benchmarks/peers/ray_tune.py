@@ -12,6 +12,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from benchmarks import job
 from benchmarks.peers.arguments import Arguments, parse
+from benchmarks.peers.jobs import Parameter
 
 
 def _train(params: dict[str, Any], data: job.Data, arguments: Arguments) -> None:
@@ -19,28 +20,33 @@ def _train(params: dict[str, Any], data: job.Data, arguments: Arguments) -> None
 
     number = tune.get_context().get_trial_id()
     report = keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: tune.report(dict(logs)))
-    job.build_model(params).fit(
+    rows = job.write_rows(arguments.rows, number, params, arguments.job.samples)
+    arguments.job.build(params).fit(
         data.x_train,
         data.y_train,
         batch_size=params["batch_size"],
         epochs=job.EPOCHS,
         validation_data=(data.x_val, data.y_val),
-        callbacks=[job.write_rows(arguments.rows, number, params), job.early_stopping(), report],
+        callbacks=[rows, job.early_stopping(), report],
         verbose=0,
     )
 
 
+def _range(spec: Parameter) -> Any:
+    log = "log" if spec.get("log") else ""
+    match spec["type"]:
+        case "int":
+            # Ray's upper ends are excluded.
+            return getattr(tune, f"{log}randint")(spec["low"], spec["high"] + 1)
+        case "float":
+            return getattr(tune, f"{log}uniform")(spec["low"], spec["high"])
+    return tune.choice(spec.get("choices", [False, True]))
+
+
 def main(arguments: Arguments) -> None:
     ray.init(num_cpus=2, include_dashboard=False)
-    space = {
-        "depth": tune.randint(job.DEPTH[0], job.DEPTH[1] + 1),
-        "width": tune.lograndint(job.WIDTH[0], job.WIDTH[1] + 1),
-        "activation": tune.choice(job.ACTIVATIONS),
-        "batch_size": tune.choice(job.BATCH_SIZES),
-        "learning_rate": tune.loguniform(*job.LEARNING_RATE),
-        "dropout": tune.uniform(*job.DROPOUT),
-    }
-    train = tune.with_parameters(_train, data=job.load_data(), arguments=arguments)
+    space = {name: _range(spec) for name, spec in arguments.job.space.items()}
+    train = tune.with_parameters(_train, data=arguments.job.load(), arguments=arguments)
     tuner = tune.Tuner(
         tune.with_resources(train, {"cpu": 1}),
         param_space=space,

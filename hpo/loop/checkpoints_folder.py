@@ -111,6 +111,9 @@ class CheckpointsFolder:
     def trial_ended(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Deletes the trial's checkpoints; where it may go on, or another attempt may follow, the last one is kept."""
         goes_on = self._goes_on(record)
+        if not goes_on:
+            # Another attempt takes the place of the one before, whose checkpoint is deleted below.
+            self._whole = [one for one in self._whole if one.origin != record.origin]
         kept = goes_on or self._is_kept_whole(record)
         own = checkpoint_file.found_of(self._folder, record.number) if kept else []
         if goes_on and not own:
@@ -168,8 +171,8 @@ class CheckpointsFolder:
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return False, float("-inf")
         score = self._objective.score_of(state["curves"], state["fold_lengths"])
-        judge = next(iter(state.get("keepers", ())), {})
-        return judge.get("ended") != "epochs", float("-inf") if score is None else score.merit
+        ended = any(keeper.get("ended") == "epochs" for keeper in state.get("keepers", ()))
+        return not ended, float("-inf") if score is None else score.merit
 
     def _goes_on(self, trial: TrialRecord) -> bool:
         return trial.rests or (trial.failure is not None and self._runs_again(trial))

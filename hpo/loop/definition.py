@@ -61,7 +61,7 @@ def definition_of(plan: Plan, info: DatasetInfo) -> Definition:
 def _lengthens(plan: Plan) -> bool:
     """Whether nothing in a trial depends on how many epochs it may have, and no parameter sets that number."""
     training, space = plan.experiment.training, plan.space
-    depends = training.schedule is not None or training.phases is not None or training.trainings > 1
+    depends = training.schedule or training.phases or training.callbacks or training.trainings > 1
     set_by_space = {key for name in space.parameters for key in in_section(space.target(name), "training")[:1]}
     return not depends and not set_by_space & _DECIDE_LENGTH
 

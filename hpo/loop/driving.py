@@ -42,7 +42,7 @@ def opened(plan: Plan, info: "DatasetInfo", warn: Warn | None = None) -> Iterato
     spec, name = plan.experiment.study, plan.experiment.name
     with sole_coordinator(plan.storage, name, warn) as lock:
         study = open_study(plan.storage, name, definition_of(plan, info), spec, lock, warn)
-        study.recover(checkpoint_file.found_in(checkpoints_of(plan)))
+        study.recover(checkpoint_file.found_in(checkpoints_of(plan)) if spec.checkpoints else ())
         with discarded_if_unused(study):
             yield study
 

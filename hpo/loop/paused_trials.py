@@ -37,6 +37,7 @@ class PausedTrials:
         `goes_on`: whether the study has asked for it already, so that for the study it is not paused.
         """
         known, number = running.record.epochs, running.record.number
+        self._allow_more(running, study)
         reached = [one for event in running.earlier if (one := running.take_epoch(event)) is not None]
         running.since = None
         self.add(running, running.job.resume if running.job else None, now)
@@ -46,6 +47,14 @@ class PausedTrials:
                 study.report(number, one, may_pause=False)
             if not goes_on:
                 study.pause(running.so_far())
+
+    @staticmethod
+    def _allow_more(running: RunningTrial, study: Record) -> None:
+        """Stores how many epochs a trial may have, if that is not what it began with."""
+        resolved, job = running.record.resolved, running.job
+        if resolved is not None and job is not None and resolved.training.get("epochs") != job.training.epochs:
+            training = {**resolved.training, "epochs": job.training.epochs}
+            running.record = study.resolve(running.record, replace(resolved, training=training))
 
     def take(self, record: TrialRecord, now: float) -> tuple[RunningTrial, Job]:
         """A trial that goes on, and its job; the record says why it does."""

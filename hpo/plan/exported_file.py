@@ -88,12 +88,20 @@ def document(view: StudyView, trial: TrialRecord) -> dict[str, Any]:
         "scores": scores,
         "data": {"name": view.identity["dataset"]["name"], "digest": view.identity["dataset"]["digest"]},
         "versions": dict(view.versions),
-        "experiment": dict(view.experiment),
+        "experiment": _experiment(view, trial),
         "folders": list(view.folders),
     }
     if trial.resolved is not None:
         content["resolved"] = asdict(trial.resolved)
     return {**content, "confirmed": _confirmed(view, trial)} if view.confirmation is not None else content
+
+
+def _experiment(view: StudyView, trial: TrialRecord) -> dict[str, Any]:
+    """The study's experiment with the epochs that the trial was allowed: the study may have been given more since."""
+    experiment = dict(view.experiment)
+    if trial.resolved is not None and "epochs" in trial.resolved.training:
+        experiment["training"] = {**experiment["training"], "epochs": trial.resolved.training["epochs"]}
+    return experiment
 
 
 def _confirmed(view: StudyView, trial: TrialRecord) -> dict[str, Any]:

@@ -147,7 +147,8 @@ def _add(history: Any, trial: TrialRecord, reports: Mapping[int, float], source:
     if trial.paused:
         history.pause(trial.number)
     else:
-        history.end(trial.number, "final" if trial.state == "complete" else "stopped")
+        shorter = (trial.allowed_epochs or history.units) < history.units
+        history.end(trial.number, "final" if trial.state == "complete" and not shorter else "stopped")
 
 
 def _reached(trial: TrialRecord, source: Source) -> float | None:

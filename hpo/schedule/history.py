@@ -28,6 +28,7 @@ class History:
         self._rows: dict[int, int] = {}
         self.tried: set[bytes] = set()
         """The configurations of all trials: the bytes of their `values`."""
+        self._aside: dict[int, tuple[np.ndarray, np.ndarray, int, int]] = {}
         self.learned = 0
         """How often something was learned: a unit was finished, or a trial ended or began again."""
         self._columns = {
@@ -85,6 +86,20 @@ class History:
         """A trial ended."""
         self._state[self._rows[number]] = _ENDS[how]
         self.learned += 1
+
+    def set_aside(self, number: int) -> None:
+        """A trial counts no more, nor does what it came to: another attempt at its configuration has begun."""
+        row = self._rows[number]
+        self._aside[number] = self.best[row].copy(), self.cost[row].copy(), int(self.done[row]), int(self._state[row])
+        self.start_over(number)
+        self.end(number, "gone")
+
+    def take_back(self, number: int) -> None:
+        """A trial that was set aside counts again."""
+        if number in self._aside:
+            row = self._rows[number]
+            self.best[row], self.cost[row], self.done[row], self._state[row] = self._aside.pop(number)
+            self.learned += 1
 
     def thinned(self, most: int, rng: np.random.Generator) -> "History":
         """The history of at most so many trials that have a score, and of all that have none yet.

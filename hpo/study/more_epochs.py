@@ -22,5 +22,19 @@ def to_lengthen(
     return [one for one in last.values() if one.number in resumable and _is_shorter(one, definition.epochs)]
 
 
+def more_epochs_note(
+    trials: Sequence[TrialRecord], lengthened: Sequence[TrialRecord], definition: Definition
+) -> str | None:
+    """What happens to trials that had fewer epochs, in the run that is the first with more; otherwise None."""
+    if lengthened:
+        numbers = ", ".join(str(trial.number) for trial in lengthened)
+        many = len(lengthened) > 1
+        return f"more epochs now: trial{'s' * many} {numbers} go{'' if many else 'es'} on with another number"
+    allowed = [trial.resolved.training.get("epochs", 0) for trial in trials if trial.resolved]
+    if definition.lengthens and allowed and max(allowed) < definition.epochs:
+        return "more epochs now, for new trials: of those that came to their last one no checkpoint was kept"
+    return None
+
+
 def _is_shorter(record: TrialRecord, epochs: int) -> bool:
     return record.allowed_epochs is not None and record.allowed_epochs < epochs

@@ -15,8 +15,8 @@ from hpo.storage.abstract_lock import Lock
 from hpo.storage.batched_storage import BatchedStorage
 from hpo.storage.database import Warn
 from hpo.storage.open import open_storage, opened_patiently
-from hpo.study.attributes import DATA, EXPERIMENT, FILES, FOLDERS, IDENTITY, VERSIONS
-from hpo.study.definition import Definition, differences, only_lengthened
+from hpo.study.attributes import DATA, EXPERIMENT, FILES, FOLDERS, IDENTITY, JOB, VERSIONS
+from hpo.study.definition import Definition, differ_in_epochs_alone, differences
 from hpo.study.read import confirming_study
 from hpo.study.study import Study
 from hpo.study.tell import as_samplers_see, paused_as_pruned
@@ -47,7 +47,7 @@ def open_study(
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([definition.identity["objective"]["metric"]])
         study.set_user_attr(VERSIONS, versions())
-    if known is None or (definition.lengthens and only_lengthened(known, identity)):
+    if known is None or (_may_have(study, storage, definition, known, identity)):
         study.set_user_attr(FILES, dict(definition.files))
         study.set_user_attr(EXPERIMENT, dict(definition.experiment))
         study.set_user_attr(IDENTITY, identity)
@@ -94,6 +94,23 @@ def discarded_if_unused(study: Study) -> Iterator[None]:
         with suppress(StoreAway, StudyBusy):
             study.discard_if_unused()
         raise
+
+
+def _may_have(
+    study: optuna.Study, storage: BatchedStorage, definition: Definition, known: Any, identity: Mapping[str, Any]
+) -> bool:
+    """Whether a study may have another number of epochs: no trial has had more, and no confirming run as many as now.
+
+    Runs that confirm with different numbers of epochs would be averaged.
+    """
+    if not definition.lengthens or not differ_in_epochs_alone(known, identity):
+        return False
+    try:
+        storage.get_study_id_from_name(confirming_study(study.study_name))
+    except KeyError:
+        most = (trial.user_attrs.get(JOB, {}).get("resolved") or {} for trial in study.get_trials(deepcopy=False))
+        return all(one.get("training", {}).get("epochs", 0) <= definition.epochs for one in most)
+    return False
 
 
 def _as_now(known: Any, data: Mapping[str, Any], wanted: Mapping[str, Any]) -> Any:

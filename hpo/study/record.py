@@ -283,16 +283,9 @@ def count_failures(trials: Sequence[TrialRecord]) -> dict[str, int]:
 
 
 def ranked(trials: Sequence[TrialRecord], objective: "Objective") -> list[TrialRecord]:
-    """The trials that have a score, best validation score first; ties by number. Test scores play no part.
-
-    Of a configuration that went on with more epochs, in a trial of its own, the better trial counts.
-    """
+    """The trials that have a score, best validation score first; ties by number. Test scores play no part."""
     scored = [(score.merit, trial) for trial in trials if (score := trial.score(objective)) is not None]
-    in_order = [trial for _, trial in sorted(scored, key=lambda pair: (-pair[0], pair[1].number))]
-    first = dict[int, TrialRecord]()
-    for trial in in_order:
-        first.setdefault(trial.origin, trial)
-    return list(first.values())
+    return [trial for _, trial in sorted(scored, key=lambda pair: (-pair[0], pair[1].number))]
 
 
 def best_trial(trials: Sequence[TrialRecord], objective: "Objective") -> TrialRecord | None:

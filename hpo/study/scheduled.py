@@ -65,7 +65,7 @@ class Scheduled:
         self._schedule: Schedule = make_schedule(
             self._spec.schedule.name, self._spec.schedule.options, self._history, self._seed
         )
-        self._last: dict[int, int] = {}
+        self._attempts: dict[int, list[int]] = {}
         for trial in trials:
             if trial.state is not TrialState.WAITING:
                 self._follow(origin_of(trial), trial.number)
@@ -100,7 +100,7 @@ class Scheduled:
             # Either it is paused, or its coordinator was killed, and it will be marked as lost.
             self._history.pause(trial.number)
         else:
-            self._history.end(trial.number, self._how(record))
+            self._end(record)
 
     def _whole(self, config: Mapping[str, Any]) -> bool:
         return all(name in config for name in self._space.order if self._space.active(name, config))
@@ -171,14 +171,22 @@ class Scheduled:
         self._why[record.number] = self._follow(record.origin, record.number) or why
 
     def _follow(self, origin: int, number: int) -> str:
-        """Another attempt at a configuration counts instead of the one before; returns why there is one."""
-        before = self._last.get(origin)
-        self._last[origin] = number
-        if before is None or before not in self._history:
-            return ""
-        ended = self._history.stopped[self._history.row(before)]
-        self._history.end(before, "gone")
-        return "has more epochs" if ended else "tried again"
+        """Another attempt at a configuration counts instead of those before; returns why there is one."""
+        attempts, history = self._attempts.setdefault(origin, []), self._history
+        stopped = False
+        for before in attempts:
+            if before in history:
+                stopped = bool(history.stopped[history.row(before)])
+                history.set_aside(before)
+        attempts.append(number)
+        return "" if len(attempts) == 1 else "has more epochs" if stopped else "tried again"
+
+    def _end(self, record: TrialRecord) -> None:
+        self._history.end(record.number, self._how(record))
+        if record.failure is not None:
+            # What came before counts, until there is another attempt.
+            for before in self._attempts.get(record.origin, ()):
+                self._history.take_back(before)
 
     def go_on(self, step: GoOn) -> None:
         """A paused trial goes on."""
@@ -203,7 +211,7 @@ class Scheduled:
     def end(self, record: TrialRecord) -> None:
         """A trial ended."""
         if record.number in self._history:
-            self._history.end(record.number, self._how(record))
+            self._end(record)
 
     def _how(self, record: TrialRecord) -> End:
         if record.state == "complete":

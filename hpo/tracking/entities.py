@@ -34,6 +34,8 @@ from hpo.tracking.mlflow_compat import (
     is_plain_path,
 )
 
+EPOCHS = "training.epochs"
+"""The param of the most epochs of a trial."""
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 """A trial's state -> its run's status, as in MLflow's own Optuna storage."""
 
@@ -176,6 +178,12 @@ def best_so_far(
     if records and best is not None and best.better_than(before.score):
         points += metrics({f"best_{objective.metric}": best.value}, milliseconds(records[-1].ended))
     return points, BestSoFar(best, ended)
+
+
+def epochs_now(known: Mapping[str, str], fixed: Sequence[Param]) -> list[RunTag]:
+    """The tag that tells the number of epochs of a study which has another one now than its run was logged with."""
+    now = [param.value for param in fixed if param.key == EPOCHS and known.get(EPOCHS, param.value) != param.value]
+    return tags({f"hpo.now.{EPOCHS}": now[0]}) if now else []
 
 
 def trial_params(fixed: Mapping[str, Any], record: TrialRecord) -> list[Param]:

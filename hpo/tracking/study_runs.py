@@ -204,11 +204,11 @@ class Store:
         run_id, links = str(run.info.run_id), {f"hpo.{name}": known for name, known in self._study.links.items()}
         self._client.log_batch(run_id, tags=entities.tags(links))
         self._client.log_inputs(run_id, self._inputs)
-        # MLflow refuses to change a param: what differs, since the study has more epochs now, becomes a tag.
-        known, params = run.data.params, entities.params(self._study.fixed)
-        now = {f"hpo.now.{one.key}": one.value for one in params if known.get(one.key, one.value) != one.value}
-        new = [param for param in params if param.key not in known]
-        self._client.log_batch(run_id, params=new, tags=entities.tags(now))
+        # MLflow refuses to change a param.
+        params = entities.params(self._study.fixed)
+        self._epochs = entities.epochs_now(run.data.params, params)
+        new = [param for param in params if param.key not in run.data.params]
+        self._client.log_batch(run_id, params=new, tags=self._epochs)
         self._client.log_text(run_id, self._study.experiment_yaml, "experiment.yaml")
         self._client.log_text(run_id, self._study.space_yaml, "search_space.yaml")
         return run_id
@@ -229,10 +229,14 @@ class Store:
             tags, end = entities.tags(_PAUSED), End("KILLED", entities.milliseconds(None))
         elif trial.closed:
             tags = entities.tags({"hpo.state": "running"})
+        params = [] if trial.described else entities.trial_params(self._study.fixed, record)
+        if not trial.known and self._epochs:
+            # Begun with fewer epochs, it goes on with more.
+            params, tags = [param for param in params if param.key != entities.EPOCHS], [*tags, *self._epochs]
         return Change(
             trial.run,
             new=self._new_run(record) if trial.known and not trial.described else None,
-            params=[] if trial.described else entities.trial_params(self._study.fixed, record),
+            params=params,
             metrics=metrics,
             tags=tags,
             datasets=[] if trial.described else self._inputs,

@@ -118,6 +118,12 @@ def _checkpoints(folder: Path, names: Iterable[str]) -> list[Checkpoint]:
     return sorted(found, key=lambda one: -one.epochs)
 
 
+def is_of(checkpoint: Checkpoint, trial: int) -> bool:
+    """Whether a checkpoint is a trial's own, and not that of another attempt."""
+    name = _NAME.fullmatch(Path(checkpoint.file).name)
+    return name is not None and int(name[1]) == trial
+
+
 def trials_in(folder: Path) -> set[int]:
     """The trials of which there is a checkpoint in a folder, or what a worker that died had written of one."""
     return set(_names(folder))

@@ -272,13 +272,14 @@ class Pausing:
 
     def _write(self, snapshot: _Snapshot) -> Checkpoint:
         assert self._job.checkpoints is not None
-        if self._written is None or self._written.epochs != snapshot.epochs:
-            folder, trial = Path(self._job.checkpoints.folder), self._job.trial
+        folder, trial, written = Path(self._job.checkpoints.folder), self._job.trial, self._written
+        # The one that it goes on from may be another attempt's, which ends with that.
+        if written is None or written.epochs != snapshot.epochs or not checkpoint_file.is_of(written, trial):
             arrays = snapshot.arrays()
             state = {**snapshot.state, "best_is_last": "best/0" not in arrays}
-            self._written = checkpoint_file.write(folder, trial, snapshot.epochs, state, arrays)
-            checkpoint_file.delete(folder, trial, keep=[self._written])
-        return self._written
+            self._written = written = checkpoint_file.write(folder, trial, snapshot.epochs, state, arrays)
+            checkpoint_file.delete(folder, trial, keep=[written])
+        return written
 
     def _join(self) -> None:
         if self._writing is not None:

@@ -146,6 +146,12 @@ def test_of_trials_at_their_last_epoch_the_best_keep_their_checkpoints(tmp_path,
     write(7, 2)
     folder.trial_ended(again, None)
     assert checkpoint_file.trials_in(tmp_path) == {0, 2, 4, 6, 7}
+    # An attempt that came to no better epoch takes the place all the same, and one that stopped early leaves it.
+    write(8, 2)
+    folder.trial_ended(replace(whole(8, 1.0), origin=2, attempt=1), None)
+    assert checkpoint_file.trials_in(tmp_path) == {0, 4, 6, 7, 8}
+    folder.trial_ended(replace(whole(9, 2.0), origin=4, attempt=1, ended_by="early_stopping"), None)
+    assert checkpoint_file.trials_in(tmp_path) == {0, 6, 7, 8}
     # A study whose trials depend on their number of epochs keeps none.
     folder_of(tmp_path, trials=ended)
     assert checkpoint_file.trials_in(tmp_path) == set()

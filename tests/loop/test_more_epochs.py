@@ -1,5 +1,6 @@
 """A study that is given more epochs: its best trials go on after their last one, as if they had had these at once."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -8,11 +9,12 @@ from pathlib import Path
 
 import mlflow
 import pytest
-import yaml
 from tiny import tiny
 
 import hpo
+from hpo.confirm.confirm import chosen_finalists
 from hpo.errors import StudyMismatch
+from hpo.plan.exported_file import document
 from hpo.study.read import read_study
 from hpo.study.record import ranked
 from hpo.training import checkpoint_file
@@ -58,13 +60,15 @@ def test_trials_go_on_as_if_they_had_had_all_epochs_at_once(homes):
         assert (trial.value, trial.test) == (at_once[trial.origin].value, at_once[trial.origin].test)
 
 
-def test_of_each_configuration_the_better_trial_counts(homes):
+def test_finalists_are_different_configurations(homes):
     view = stored(homes / "more")
-    best = ranked(view.trials, view.objective)
-    assert sorted(trial.origin for trial in best) == [0, 1, 2]
-    for trial in best:
-        others = [one.value for one in view.trials if one.origin == trial.origin]
-        assert trial.value == max(others)
+    assert sorted(trial.origin for trial in chosen_finalists(view, 5)) == [0, 1, 2]
+
+
+def test_a_shorter_trial_is_exported_as_it_was(homes):
+    view = stored(homes / "more")
+    epochs = [document(view, trial)["experiment"]["training"]["epochs"] for trial in view.trials]
+    assert epochs == [3, 3, 3, 6, 6, 6]
 
 
 def test_the_records_tell_both_numbers_of_epochs(homes):
@@ -113,6 +117,10 @@ def test_the_best_pause_and_go_on_by_the_schedule(tmp_path):
     again = trials[len(before) :]
     assert {trial.origin for trial in again} == kept != set()
     assert max(trial.epochs for trial in again) == 12
+    # Those that had paused go on under their numbers, and their records say how long they may be.
+    for trial in trials:
+        assert trial.resolved is not None
+        assert trial.epochs <= trial.resolved.training["epochs"]
     for trial in again:
         assert trial.epochs > 3
         assert all(curve[:3] == curves(trials[trial.origin])[name] for name, curve in curves(trial).items())
@@ -122,7 +130,7 @@ def test_a_kill_among_the_further_epochs_costs_nothing(tmp_path):
     file, home = tmp_path / "tiny.yaml", tmp_path / "home"
     one = {**ONE_PASS, "study": {"trials": 1, "sampler": "random", "checkpoints": {"seconds": 0.05}}}
     one |= {"training": {"epochs": 3, "batch_size": 4, "early_stopping": False}}
-    file.write_text(yaml.safe_dump(one))
+    file.write_text(json.dumps(one))
     hpo.run(file, home=home)
     command = [sys.executable, "-m", "hpo", "run", str(file), "--home", str(home), "--set", "training.epochs=200"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

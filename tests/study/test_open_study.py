@@ -10,7 +10,7 @@ from studies import INFO, SPACE, definition, flat, run
 from hpo.config.experiment import Objective, StudySpec
 from hpo.errors import NotFound, StudyMismatch, UserError
 from hpo.study.open import open_study
-from hpo.study.read import read_study, study_names
+from hpo.study.read import confirming_study, read_study, study_names
 
 
 @pytest.fixture
@@ -46,6 +46,23 @@ def test_a_changed_definition_is_refused_with_the_difference(url, change, line):
     assert str(caught.value).endswith(how)
     assert len(run(url, flat, trials=1).trials) == 1
     assert len(run(url, flat, trials=1, name="other", **change).trials) == 1
+
+
+def test_the_number_of_epochs_may_change_up_to_what_trials_have_had(url):
+    open_(url, definition(epochs=20))
+    open_(url, definition(epochs=5))
+    assert read_study(url, "s").experiment["training"]["epochs"] == 5
+    run(url, flat, trials=1, epochs=5)
+    open_(url, definition(epochs=30))
+    # Nothing had thirty.
+    open_(url, definition(epochs=6))
+    assert read_study(url, "s").identity["training"]["epochs"] == 6
+    with pytest.raises(StudyMismatch, match=r"training\.epochs: 6 -> 4"):
+        open_(url, definition(epochs=4))
+    # Its finalists would be confirmed with one number or the other.
+    optuna.create_study(study_name=confirming_study("s"), storage=url)
+    with pytest.raises(StudyMismatch, match=r"training\.epochs: 6 -> 30"):
+        open_(url, definition(epochs=30))
 
 
 def test_all_differences_are_listed(url):

@@ -11,7 +11,9 @@ from studies import definition, learning, run
 
 from hpo.config.experiment import StudySpec
 from hpo.schedule import GoOn
+from hpo.study.failure import Failure
 from hpo.study.read import known_study
+from hpo.study.record import failed
 from hpo.study.scheduled import Scheduled
 from hpo.study.stored_trial import record_of
 
@@ -60,3 +62,18 @@ def test_a_trial_that_trains_keeps_the_epochs_since_its_pause_when_the_space_wid
     row = history.row(paused.number)
     assert (history.done[row], history.until[row], history.running[row]) == (epochs + 2, 16, True)
     assert history.best[row, epochs + 1] == 0.9
+
+
+def test_a_further_attempt_counts_instead_of_the_one_before_unless_it_fails(
+    scheduled: Scheduled, trials: list[FrozenTrial]
+) -> None:
+    first = record_of(max(trials, key=lambda trial: len(trial.intermediate_values)))
+    history = scheduled._history
+    row = history.row(first.number)
+    before, done = float(history.merits[row]), int(history.done[row])
+    again = replace(first, number=len(trials), origin=first.number, attempt=1, state="running")
+    scheduled.begin(again, None)
+    assert (int(history.done[row]), bool(history.own[row])) == (0, False)
+    assert scheduled.why(again.number) in ("tried again", "has more epochs")
+    scheduled.end(failed(again, Failure("error", "no")))
+    assert (float(history.merits[row]), int(history.done[row]), bool(history.own[row])) == (before, done, True)
