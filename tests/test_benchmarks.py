@@ -2,14 +2,18 @@
 
 import shutil
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from studies import INFO
 
 from benchmarks import confirmed, job, logging_rate, processes, rows, throughput
+from benchmarks.peers.jobs import JOBS
+from hpo import models
 from hpo.data import load
 from hpo.plan.plan import load_plan
 
@@ -95,6 +99,17 @@ def test_all_peers_are_given_the_space_that_hpo_is_given():
     assert plan.experiment.dataset.validation.size == job.VALIDATION_SAMPLES
 
 
+@pytest.mark.parametrize(("name", "inputs", "classes"), [("cnn", (28, 28, 1), 10), ("table", (20,), 4)])
+def test_the_peers_build_what_hpo_builds(name, inputs, classes):
+    given = JOBS[name]
+    plan = load_plan(given.experiment)
+    assert given.space.keys() == plan.space.parameters.keys()
+    config = plan.space.defaults()
+    info = replace(INFO, input_shape=inputs, classes=classes, outputs=classes)
+    ours, theirs = models.build(plan.space.model, config, info).model, given.build(config)
+    assert [weight.shape for weight in theirs.weights] == [weight.shape for weight in ours.weights]
+
+
 @pytest.mark.skipif(not (job.data_folder() / "fashion-mnist").is_dir(), reason="needs Fashion-MNIST in HPO_DATA")
 def test_all_peers_are_given_the_parts_that_hpo_is_given(monkeypatch):
     monkeypatch.setenv("HPO_DATA", str(job.data_folder()))
@@ -109,7 +124,7 @@ def test_all_peers_are_given_the_parts_that_hpo_is_given(monkeypatch):
         assert np.allclose(ours.info.scaling.apply(part.x).sum(axis=(1, 2, 3)), x.sum(axis=(1, 2, 3)), rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["ten_seconds.yaml", "one_step.yaml"])
+@pytest.mark.parametrize("name", ["ten_seconds.yaml", "one_step.yaml", "table_mlp.yaml", "mnist_cnn.yaml"])
 def test_the_other_experiments_are_sound(name):
     load_plan(job.EXPERIMENT.with_name(name))
 

@@ -65,7 +65,7 @@ def seconds_so_far(home: Path) -> list[float]:
 def searched(tmp_path_factory):
     home = tmp_path_factory.mktemp("whole") / "home"
     hpo.run(EXPERIMENT, home=home)
-    assert not (home / "checkpoints").exists()
+    assert_only_the_last_epoch_is_kept(home)
     return home
 
 
@@ -123,7 +123,7 @@ def test_a_confirming_run_goes_on_where_its_worker_was_killed(searched, tmp_path
     assert [run.reason for run in failed] == ["killed"]
     assert failed[0].curves["seconds"][:1] == retried.curves["seconds"][:1]
     assert found[0] == found[1]
-    assert not (homes[1] / "checkpoints").exists()
+    assert [folder.name for folder in (homes[1] / "checkpoints").iterdir()] == ["long"]
 
 
 def assert_whole(home: Path, before: list[float], whole: dict[str, list[float]]) -> None:
@@ -132,4 +132,10 @@ def assert_whole(home: Path, before: list[float], whole: dict[str, list[float]])
     found = curves(home)
     assert found.pop("seconds")[: len(before)] == before
     assert found == whole
-    assert not (home / "checkpoints").exists()
+    assert_only_the_last_epoch_is_kept(home)
+
+
+def assert_only_the_last_epoch_is_kept(home: Path) -> None:
+    """From there the trial goes on if its study is given more epochs."""
+    ((kept,),) = checkpoint_file.found_in(home / "checkpoints" / "long").values()
+    assert kept.epochs == EXPERIMENT["training"]["epochs"]
