@@ -41,8 +41,8 @@ class PeerJob:
 def _table() -> job.Data:
     from benchmarks.table_data import parts
 
-    training, validation, test = parts()
-    return job.Data(*training, *validation, *test)
+    found = parts()
+    return job.Data(*found["train"], *found["validation"], *found["test"])
 
 
 def _file(name: str) -> Path:
