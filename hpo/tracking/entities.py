@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.data.schema import TensorDatasetSchema
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunData, RunTag
 from mlflow.types.schema import ColSpec, Schema, TensorSpec
 from numpy import dtype
 
@@ -180,10 +180,11 @@ def best_so_far(
     return points, BestSoFar(best, ended)
 
 
-def epochs_now(known: Mapping[str, str], fixed: Sequence[Param]) -> list[RunTag]:
-    """The tag that tells the number of epochs of a study which has another one now than its run was logged with."""
-    now = [param.value for param in fixed if param.key == EPOCHS and known.get(EPOCHS, param.value) != param.value]
-    return tags({f"hpo.now.{EPOCHS}": now[0]}) if now else []
+def epochs_now(known: RunData, fixed: Sequence[Param]) -> list[RunTag]:
+    """The tag that tells the epochs of a study which has, or had, other ones than its run was logged with."""
+    name, now = f"hpo.now.{EPOCHS}", next((param.value for param in fixed if param.key == EPOCHS), None)
+    changed = known.params.get(EPOCHS, now) != now or name in known.tags
+    return tags({name: now}) if changed else []
 
 
 def trial_params(fixed: Mapping[str, Any], record: TrialRecord) -> list[Param]:

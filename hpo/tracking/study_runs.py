@@ -206,7 +206,7 @@ class Store:
         self._client.log_inputs(run_id, self._inputs)
         # MLflow refuses to change a param.
         params = entities.params(self._study.fixed)
-        self._epochs = entities.epochs_now(run.data.params, params)
+        self._epochs = entities.epochs_now(run.data, params)
         new = [param for param in params if param.key not in run.data.params]
         self._client.log_batch(run_id, params=new, tags=self._epochs)
         self._client.log_text(run_id, self._study.experiment_yaml, "experiment.yaml")
