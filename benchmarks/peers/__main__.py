@@ -20,17 +20,19 @@ Command = Callable[[Path, int, str], list[str]]
 
 
 def _script(name: str) -> Command:
-    def command(home: Path, seed: int, job: str) -> list[str]:
-        own = ("--rows", home / "rows", "--home", home, "--seed", str(seed), "--job", job)
+    def command(home: Path, seed: int, name_of_job: str) -> list[str]:
+        own = ("--rows", home / "rows", "--home", home, "--seed", str(seed), "--job", name_of_job)
         return python("-m", f"benchmarks.peers.{name}", *own)
 
     return command
 
 
 def _hpo(workers: int, *settings: str) -> Command:
-    def command(home: Path, seed: int, job: str) -> list[str]:
+    def command(home: Path, seed: int, name_of_job: str) -> list[str]:
         assigned = [word for one in (f"study.seed={seed}", *settings) for word in ("--set", one)]
-        return python("-m", "hpo", "run", JOBS[job].experiment, "--home", home, "--workers", str(workers), *assigned)
+        return python(
+            "-m", "hpo", "run", JOBS[name_of_job].experiment, "--home", home, "--workers", str(workers), *assigned
+        )
 
     return command
 
@@ -80,13 +82,13 @@ def main() -> None:
     print(f"\nrows and plot: {out}")
 
 
-def _run(name: str, repeat: int, seconds: float, out: Path, job: str) -> tuple[list[rows.Row], rows.Row]:
+def _run(name: str, repeat: int, seconds: float, out: Path, name_of_job: str) -> tuple[list[rows.Row], rows.Row]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        commands = [command(home, repeat + number * 1000, job) for number, command in enumerate(PEERS[name])]
+        commands = [command(home, repeat + number * 1000, name_of_job) for number, command in enumerate(PEERS[name])]
         began = time.time()
         usage = observe(commands, out / f"{name}-{repeat}.log", seconds)
-        read = read_hpo_rows(home, JOBS[job].samples) if name.startswith("hpo") else _read(home / "rows")
+        read = read_hpo_rows(home, JOBS[name_of_job].samples) if name.startswith("hpo") else _read(home / "rows")
         found = [_labelled(row, name, repeat, began) for row in read]
     used = {"cpu_seconds": usage.cpu_seconds, "peak_memory": usage.peak_memory}
     return [row for row in found if row["t"] <= seconds], {"peer": name, "repeat": repeat, **used}

@@ -9,7 +9,6 @@ from optuna.trial import FrozenTrial, TrialState
 from hpo.storage.batched_storage import BatchedStorage
 from hpo.storage.optuna_compat import key_of
 from hpo.study.attributes import ENQUEUED, OBSERVED
-from hpo.study.record import TrialRecord
 from hpo.study.reopened import going_on
 from hpo.study.retries import Attempts
 from hpo.study.stored_trial import origin_of
@@ -30,11 +29,6 @@ class KnownTrials:
         """Which failed trials are to be run again."""
         self._see()
         return self._attempts
-
-    def lengthen(self, trials: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
-        """Trials that came to their last epoch are to go on with more, in another attempt; returns them."""
-        self.attempts.lengthen(trials)
-        return trials
 
     @property
     def begun(self) -> int:

@@ -47,7 +47,7 @@ def open_study(
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([definition.identity["objective"]["metric"]])
         study.set_user_attr(VERSIONS, versions())
-    if known is None or (_may_have(study, storage, definition, known, identity)):
+    if known is None or _may_have(study, storage, definition, known, identity):
         study.set_user_attr(FILES, dict(definition.files))
         study.set_user_attr(EXPERIMENT, dict(definition.experiment))
         study.set_user_attr(IDENTITY, identity)

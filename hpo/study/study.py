@@ -107,7 +107,8 @@ class Study:
             self._storage.take_over(key)
         self.scheduled.rest(trials, resumable)
         # Those that go on now that the study has more epochs.
-        self.lengthened = self._known.lengthen(to_lengthen(trials, self.definition, resumable))
+        self.lengthened = to_lengthen(trials, self.definition, resumable)
+        self._known.attempts.lengthen(self.lengthened)
         ended = [self.end(lost(record_of(trial))) for trial in running if trial.number not in waiting]
         self.store.drain()
         return ended
@@ -278,8 +279,8 @@ class Study:
         record = record_of(trial)
         # Its number may differ from the one that its seed was made with.
         seed = self._with_new_seed(trial, record.params, record.origin)
-        impossible = {"configuration": "cannot be made"}
-        complaints = self._whole_space.complaints(record.params) if record.params else impossible
+        none = {"configuration": "cannot be made"}
+        complaints = self._whole_space.complaints(record.params) if record.params else none
         error = "; ".join(f"{name} {complaint}" for name, complaint in complaints.items())
         return self._begun(trial, replace(record, seed=seed), error)
 
