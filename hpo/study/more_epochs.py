@@ -32,7 +32,9 @@ def more_epochs_note(
         return f"more epochs now: trial{'s' * many} {numbers} go{'' if many else 'es'} on with another number"
     allowed = [trial.resolved.training.get("epochs", 0) for trial in trials if trial.resolved]
     if definition.lengthens and allowed and max(allowed) < definition.epochs:
-        return "more epochs now, for new trials: of those that came to their last one no checkpoint was kept"
+        came = any(trial.allowed_epochs for trial in trials)
+        why = "of those that came to their last one no checkpoint was kept" if came else "none had come to its last one"
+        return f"more epochs now, for new trials: {why}"
     return None
 
 

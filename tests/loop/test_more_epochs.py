@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlflow
 import pytest
@@ -15,6 +17,7 @@ import hpo
 from hpo.confirm.confirm import chosen_finalists
 from hpo.errors import StudyMismatch
 from hpo.plan.exported_file import document
+from hpo.study.more_epochs import more_epochs_note
 from hpo.study.read import read_study
 from hpo.study.record import ranked
 from hpo.training import checkpoint_file
@@ -147,3 +150,15 @@ def test_a_kill_among_the_further_epochs_costs_nothing(tmp_path):
     assert curves(last)["val_loss"][:3] == curves(first)["val_loss"]
     at_once = hpo.run(file, overrides=["training.epochs=200"], home=Path(tmp_path / "at-once")).trials
     assert curves(last) == curves(at_once[0])
+
+
+def test_what_happens_with_more_epochs_is_said(homes):
+    trials = stored(homes / "more").trials[:3]
+    definition = SimpleNamespace(lengthens=True, epochs=6)
+    assert more_epochs_note(trials, trials, definition) == "more epochs now: trials 0, 1, 2 go on with another number"
+    assert more_epochs_note(trials, trials[:1], definition) == "more epochs now: trial 0 goes on with another number"
+    kept = "more epochs now, for new trials: of those that came to their last one no checkpoint was kept"
+    assert more_epochs_note(trials, [], definition) == kept
+    stopped = [replace(trial, ended_by="early_stopping") for trial in trials]
+    assert more_epochs_note(stopped, [], definition) == "more epochs now, for new trials: none had come to its last one"
+    assert more_epochs_note(trials, [], SimpleNamespace(lengthens=True, epochs=3)) is None
