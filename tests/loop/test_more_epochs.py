@@ -7,10 +7,10 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import mlflow
 import pytest
+from studies import definition
 from tiny import tiny
 
 import hpo
@@ -154,11 +154,11 @@ def test_a_kill_among_the_further_epochs_costs_nothing(tmp_path):
 
 def test_what_happens_with_more_epochs_is_said(homes):
     trials = stored(homes / "more").trials[:3]
-    definition = SimpleNamespace(lengthens=True, epochs=6)
-    assert more_epochs_note(trials, trials, definition) == "more epochs now: trials 0, 1, 2 go on with another number"
-    assert more_epochs_note(trials, trials[:1], definition) == "more epochs now: trial 0 goes on with another number"
+    six = definition(epochs=6)
+    assert more_epochs_note(trials, trials, six) == "more epochs now: trials 0, 1, 2 go on with another number"
+    assert more_epochs_note(trials, trials[:1], six) == "more epochs now: trial 0 goes on with another number"
     kept = "more epochs now, for new trials: of those that came to their last one no checkpoint was kept"
-    assert more_epochs_note(trials, [], definition) == kept
+    assert more_epochs_note(trials, [], six) == kept
     stopped = [replace(trial, ended_by="early_stopping") for trial in trials]
-    assert more_epochs_note(stopped, [], definition) == "more epochs now, for new trials: none had come to its last one"
-    assert more_epochs_note(trials, [], SimpleNamespace(lengthens=True, epochs=3)) is None
+    assert more_epochs_note(stopped, [], six) == "more epochs now, for new trials: none had come to its last one"
+    assert more_epochs_note(trials, [], definition(epochs=3)) is None
