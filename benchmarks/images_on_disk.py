@@ -2,6 +2,7 @@
 
 Makes JPEG files of shapes and noise, and trains the same two trials on two workers in both ways, in turn. On disk the
 page cache is emptied four times a second, so that each image comes from the disk, as with more images than memory.
+Where the images take more than the memory, a part of them is trained on in memory (`--in-memory`).
 """
 
 import argparse
@@ -36,8 +37,8 @@ def build(params, dataset):
 """
 
 
-def write_images(folder: Path, count: int) -> None:
-    """Writes images of shapes on noise, as many of each class."""
+def write_images(folder: Path, count: int, part: Path, count_of_part: int) -> None:
+    """Writes images of shapes on noise, as many of each class; the first of them also into a folder of their own."""
     rng = np.random.default_rng(0)
     for number in range(count):
         name = _CLASSES[number % 3]
@@ -54,7 +55,10 @@ def write_images(folder: Path, count: int) -> None:
         else:
             draw.line(box, fill=colour, width=8)
             draw.line((left, top + side, left + side, top), fill=colour, width=8)
-        image.save(folder / name / f"{number}.jpg")
+        image.save(file := folder / name / f"{number}.jpg")
+        if number < count_of_part:
+            (part / name).mkdir(parents=True, exist_ok=True)
+            os.link(file, part / name / file.name)
 
 
 @contextmanager
@@ -95,11 +99,14 @@ def _empty_page_cache(cache: Path) -> None:
 
 
 def run(folder: Path, epochs: int, on_disk: bool, repeat: int) -> dict[str, Any]:
-    """Trains two trials at a time; returns the rate of a worker and its memory."""
+    """Trains two trials at a time; returns the seconds of an epoch and a worker's memory."""
     name = f"{'disk' if on_disk else 'memory'}-{repeat}"
     experiment = {
         "name": name,
-        "dataset": {"path": str(folder / "images"), "memory_limit": 0.001 if on_disk else 1000},
+        "dataset": {
+            "path": str(folder / ("images" if on_disk else "part")),
+            "memory_limit": 0.001 if on_disk else 1000,
+        },
         "search_space": {
             "model": "shapes:build",
             "parameters": {"filters": {"type": "categorical", "choices": [8, 16]}},
@@ -121,15 +128,19 @@ def main() -> None:
     """Measures, and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gigabytes", type=float, default=0.2, help="size of the images as they are trained on")
+    parser.add_argument("--in-memory", type=float, help="size of the part that is trained on in memory; by default all")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="where images are written; by default a temporary folder")
     arguments = parser.parse_args()
-    count = int(arguments.gigabytes * 1e9 / (_SIDE * _SIDE * 3))
+    count, in_memory = (
+        int(gigabytes * 1e9 / (_SIDE * _SIDE * 3))
+        for gigabytes in (arguments.gigabytes, arguments.in_memory or arguments.gigabytes)
+    )
     with tempfile.TemporaryDirectory(dir=arguments.folder) as temporary:
         folder = Path(temporary)
         os.environ["HPO_CACHE"] = str(folder / "cache")
-        write_images(folder / "images", count)
+        write_images(folder / "images", count, folder / "part", in_memory)
         (folder / "shapes.py").write_text(_MODEL, encoding="utf-8")
         os.chdir(folder)
         rows = [
@@ -139,10 +150,11 @@ def main() -> None:
         ]
         os.chdir("/")
     table = pd.DataFrame(rows)
-    table["images_a_s"] = count / table["s_an_epoch"]
+    on_disk = table["way"].str.startswith("disk")
+    table["images_a_s"] = np.where(on_disk, count, in_memory) / table["s_an_epoch"]
     print(table.round(2).to_string(index=False))
-    rates = table.groupby(table["way"].str.startswith("disk"))["images_a_s"].median()
-    print(f"{count} images; on disk {rates[True] / rates[False]:.2f} of the rate in memory")
+    rates = table.groupby(on_disk)["images_a_s"].median()
+    print(f"{count} images, {in_memory} in memory; on disk {rates[True] / rates[False]:.2f} of the rate in memory")
 
 
 if __name__ == "__main__":
