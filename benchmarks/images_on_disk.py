@@ -2,7 +2,8 @@
 
 Makes JPEG files of shapes and noise, and trains the same two trials on two workers in both ways, in turn. On disk the
 page cache is emptied four times a second, so that each image comes from the disk, as with more images than memory.
-Where the images take more than the memory, a part of them is trained on in memory (`--in-memory`).
+Where the images take more than the memory, a part of them is trained on in memory (`--in-memory`), and the page cache
+is best left to the system (`--keep-cache`).
 """
 
 import argparse
@@ -98,7 +99,7 @@ def _empty_page_cache(cache: Path) -> None:
             os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def run(folder: Path, epochs: int, on_disk: bool, repeat: int) -> dict[str, Any]:
+def run(folder: Path, epochs: int, on_disk: bool, repeat: int, keep_cache: bool = False) -> dict[str, Any]:
     """Trains two trials at a time; returns the seconds of an epoch and a worker's memory."""
     name = f"{'disk' if on_disk else 'memory'}-{repeat}"
     experiment = {
@@ -116,7 +117,7 @@ def run(folder: Path, epochs: int, on_disk: bool, repeat: int) -> dict[str, Any]
         "study": {"sampler": "grid", "pruner": "none", "checkpoints": False},
         "engine": {"workers": 2},
     }
-    with watched(folder / "cache", on_disk) as memory:
+    with watched(folder / "cache", on_disk and not keep_cache) as memory:
         study = hpo.run(experiment, home=folder / "home", progress=False)
     # The first epoch traces the graph.
     seconds = [one for trial in study.trials for one in trial.curves["seconds"][1:]]
@@ -129,6 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gigabytes", type=float, default=0.2, help="size of the images as they are trained on")
     parser.add_argument("--in-memory", type=float, help="size of the part that is trained on in memory; by default all")
+    parser.add_argument("--keep-cache", action="store_true", help="do not empty the page cache")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="where images are written; by default a temporary folder")
@@ -144,7 +146,7 @@ def main() -> None:
         (folder / "shapes.py").write_text(_MODEL, encoding="utf-8")
         os.chdir(folder)
         rows = [
-            run(folder, arguments.epochs, on_disk, repeat)
+            run(folder, arguments.epochs, on_disk, repeat, arguments.keep_cache)
             for repeat in range(arguments.repeats)
             for on_disk in (False, True)
         ]

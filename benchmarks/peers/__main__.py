@@ -19,9 +19,9 @@ Command = Callable[[Path, int, str], list[str]]
 """From a home folder, a seed and the name of a job."""
 
 
-def _script(name: str) -> Command:
+def _script(name: str, *options: str) -> Command:
     def command(home: Path, seed: int, name_of_job: str) -> list[str]:
-        own = ("--rows", home / "rows", "--home", home, "--seed", str(seed), "--job", name_of_job)
+        own = ("--rows", home / "rows", "--home", home, "--seed", str(seed), "--job", name_of_job, *options)
         return python("-m", f"benchmarks.peers.{name}", *own)
 
     return command
@@ -40,6 +40,7 @@ def _hpo(workers: int, *settings: str) -> Command:
 PEERS: dict[str, Sequence[Command]] = {
     "optuna": [_script("optuna_study")],
     "optuna2": [_script("optuna_study")] * 2,
+    "optuna2_with_defaults": [_script("optuna_study", "--defaults")] * 2,
     "keras_tuner": [_script("keras_tuner_search")],
     "ray": [_script("ray_tune")],
     "hpo1": [_hpo(1)],
@@ -55,7 +56,8 @@ def main() -> None:
     parser.add_argument("--job", default="standard", choices=JOBS, help="what is tuned: %(default)s")
     parser.add_argument("--seconds", type=float, default=300.0, help="deadline of each run, imports counted")
     parser.add_argument("--peers", default=",".join(PEERS), help="comma-separated: %(default)s")
-    parser.add_argument("--repeats", type=int, default=1, help="with seeds 0, 1, ...; the peers take turns")
+    parser.add_argument("--repeats", type=int, default=1, help="with further seeds; the peers take turns")
+    parser.add_argument("--seed", type=int, default=0, help="of the first repeat: %(default)s")
     parser.add_argument("--out", type=Path, default=None, help="folder; by default one in mlruns/benchmarks")
     options = parser.parse_args()
     names = options.peers.split(",")
@@ -65,7 +67,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     found: list[rows.Row] = []
     used: list[rows.Row] = []
-    for repeat in range(options.repeats):
+    for repeat in range(options.seed, options.seed + options.repeats):
         for name in names:
             print(f"{name}, repeat {repeat}: {options.seconds:g} s ...", flush=True)
             run_rows, usage = _run(name, repeat, options.seconds, out, options.job)

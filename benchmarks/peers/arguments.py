@@ -16,6 +16,8 @@ class Arguments(NamedTuple):
     """Empty folder for everything else that the peer writes."""
     seed: int
     job: PeerJob
+    defaults: bool
+    """Whether the search begins with the configuration of the search space's defaults, as hpo's does."""
 
 
 def parse() -> Arguments:
@@ -25,4 +27,5 @@ def parse() -> Arguments:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--job", type=JOBS.__getitem__, default=JOBS["standard"])
+    parser.add_argument("--defaults", action="store_true")
     return Arguments(**vars(parser.parse_args()))

@@ -35,6 +35,8 @@ def main(arguments: Arguments) -> None:
             pruner=optuna.pruners.MedianPruner(),
             load_if_exists=True,
         )
+        if arguments.defaults:
+            study.enqueue_trial({name: spec["default"] for name, spec in space.items()}, skip_if_exists=True)
 
     def objective(trial: optuna.Trial) -> float:
         keras.backend.clear_session()

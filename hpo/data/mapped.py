@@ -109,20 +109,37 @@ class Mapped:
         """
         numbers = self.rows[places]
         order = np.argsort(numbers)
+        runs = [order[run] for run in self._runs(numbers[order])]
         read = np.empty((len(places), *self.shape[1:]), self.dtype)
         with self.file.open("rb", buffering=0) as file:
             _note_use(file.fileno())
-            for run in self._runs(numbers[order]):
-                first, last = numbers[order[run.start]], numbers[order[run.stop - 1]]
-                count = int(last - first + 1)
-                content = os.pread(file.fileno(), count * self.row_bytes, self._file.offset + first * self.row_bytes)
-                if len(content) < count * self.row_bytes:
+            # The system reads some while others are copied.
+            for run in runs if hasattr(os, "posix_fadvise") else ():
+                os.posix_fadvise(file.fileno(), *self._bytes_of(numbers[run]), os.POSIX_FADV_WILLNEED)
+            for run in runs:
+                if not self._read_run(file.fileno(), numbers[run], run, read):
+                    last = numbers[run[-1]]
                     raise DataError(
                         f"{self.file}: ends before image {last}; delete its folder, and images are read again"
                     )
-                images = np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
-                read[order[run]] = images[numbers[order[run]] - first]
         return read
+
+    def _read_run(self, file: int, numbers: Array, places: Array, read: Array) -> bool:
+        """Reads neighbours in the file to their places; whether the file has them all."""
+        start, size = self._bytes_of(numbers)
+        if self.row_bytes > _GAP and size == len(numbers) * self.row_bytes:
+            return os.preadv(file, [read[place] for place in places], start) == size
+        content = os.pread(file, size, start)
+        if len(content) < size:
+            return False
+        images = np.frombuffer(content, self.dtype).reshape(-1, *self.shape[1:])
+        read[places] = images[numbers - numbers[0]]
+        return True
+
+    def _bytes_of(self, numbers: Array) -> tuple[int, int]:
+        """Where the rows of a run begin in the file, and how many bytes they are, gaps included."""
+        first, last = int(numbers[0]), int(numbers[-1])
+        return self._file.offset + first * self.row_bytes, (last - first + 1) * self.row_bytes
 
     def _runs(self, numbers: Array) -> Iterator[slice]:
         borders = np.flatnonzero((np.diff(numbers) - 1) * self.row_bytes > _GAP) + 1
