@@ -57,6 +57,7 @@ SMALL = Size(images=240, epochs=1, trials=1, at_a_time=(2,))
 
 PARTS = ("assignment", "fit", "hpo", "memory")
 """Each is a process of its own, so that one that hangs costs its own figures alone, and finds the GPUs empty."""
+_FAILED = "its process failed"
 _NEEDS_GPU = {"memory": "without a GPU no trial runs out of a GPU's memory"}
 
 
@@ -96,8 +97,9 @@ def main() -> None:
                 print(f"\n{part}: left out: {why}", flush=True)
             if options.json:
                 options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    if not all(row.get("ok", True) for part in wanted for row in found.get(part, [])):
-        sys.exit("not all is as it should be: see the rows whose ok is False")
+    wrong = any(not row.get("ok", True) for part in wanted for row in found.get(part, []))
+    if wrong or any(why.startswith(_FAILED) for why in found["left_out"].values()):
+        sys.exit("not all is as it should be: a part failed, or the ok of a row is False")
 
 
 def measured(part: str, folder: Path, gpus: Sequence[Gpu], seconds: float) -> tuple[list[Row], str | None]:
@@ -116,7 +118,7 @@ def measured(part: str, folder: Path, gpus: Sequence[Gpu], seconds: float) -> tu
             )
             if done.returncode:
                 errors.seek(0)
-                why = f"failed:\n{errors.read()[-3000:]}"
+                why = f"{_FAILED}:\n{errors.read()[-3000:]}"
         except subprocess.TimeoutExpired:
             why = "the time was over"
         rows.seek(0)

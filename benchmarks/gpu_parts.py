@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from benchmarks import job
 from hpo.config.experiment import Objective, TrainingSpec
 from hpo.engines.gpus import OVERHEAD, Gpu, Share, gpus_of_machine, shares
 from hpo.engines.local import LocalEngine
+from hpo.study.record import TrialRecord
 from hpo.training.messages import Event, Failed, Job
 
 Row = dict[str, Any]
@@ -78,7 +79,12 @@ def compared(share: Share, has: dict[str, Any]) -> Row:
 def _used(gpu: Gpu) -> int:
     pynvml.nvmlInit()
     try:
-        handle = pynvml.nvmlDeviceGetHandleByUUID(gpu.name)
+        by_number = gpu.name.isdigit()
+        handle = (
+            pynvml.nvmlDeviceGetHandleByIndex(int(gpu.name))
+            if by_number
+            else pynvml.nvmlDeviceGetHandleByUUID(gpu.name)
+        )
         return int(pynvml.nvmlDeviceGetMemoryInfo(handle).used) // 2**20
     finally:
         pynvml.nvmlShutdown()
@@ -92,17 +98,31 @@ def memory(folder: Path) -> Iterator[Row]:
     (card, *_), limit = gpus_of_machine(), shares(gpus_of_machine(), None, _PART)[0].limit
     assert limit is not None
     fits, alone, never = limit // 8, min(2 * limit, card.memory - 4 * OVERHEAD), 5 * card.memory // 4
-    expected = {fits: ["complete"], alone: ["out_of_memory", "complete"], never: ["out_of_memory", "out_of_memory"]}
     study = hpo.run(experiment(folder, [fits, alone, never]), home=folder / "home", progress=False)
+    expected = {fits: ["complete"], alone: ["out_of_memory", "complete"], never: ["out_of_memory", "out_of_memory"]}
+    yield from attempts(list(study.trials), expected, limit)
+
+
+def attempts(trials: Sequence[TrialRecord], expected: Mapping[int, Sequence[str]], limit: int) -> Iterator[Row]:
+    """A row for each of the attempts at the configurations that need so many MiB; `expected`: how they should end."""
     for mib, outcomes in expected.items():
-        attempts = sorted(
-            (one for one in study.trials.records if one.params["mib"] == mib), key=lambda one: one.attempt
-        )
-        ok = [one.outcome for one in attempts] == outcomes
-        for one in attempts:
+        tried = sorted((one for one in trials if one.params["mib"] == mib), key=lambda one: one.attempt)
+        ok = [one.outcome for one in tried] == list(outcomes)
+        if not tried:
+            yield {
+                "needs_mib": mib,
+                "limit_mib": limit,
+                "attempt": 0,
+                "end": "was not begun",
+                "took_mib": None,
+                "ok": ok,
+            }
+        for one in tried:
             took = None if one.gpu_memory is None else one.gpu_memory // 2**20
-            yield {"needs_mib": mib, "limit_mib": limit, "attempt": one.attempt + 1, "end": one.outcome,
-                   "took_mib": took, "ok": ok}  # fmt: skip
+            yield {
+                "needs_mib": mib, "limit_mib": limit, "attempt": one.attempt + 1, "end": one.outcome, "took_mib": took,
+                "ok": ok,
+            }  # fmt: skip
 
 
 def experiment(folder: Path, mib: list[int]) -> dict[str, Any]:
