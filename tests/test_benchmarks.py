@@ -1,6 +1,8 @@
 """The benchmarks' bookkeeping; what they measure takes minutes, and is in benchmarks/README.md."""
 
+import json
 import shutil
+import subprocess
 import time
 from dataclasses import replace
 from typing import Any
@@ -11,11 +13,14 @@ import psutil
 import pytest
 from studies import INFO
 
-from benchmarks import confirmed, job, logging_rate, processes, rows, throughput
+from benchmarks import confirmed, gpu, gpu_parts, job, logging_rate, processes, rows, throughput
 from benchmarks.peers.jobs import JOBS
 from hpo import models
 from hpo.data import load
+from hpo.engines.gpus import Share
 from hpo.plan.plan import load_plan
+from hpo.study.failure import Failure
+from hpo.study.record import TrialRecord, failed
 
 
 def row(peer, t, score, trial=0, repeat=0):
@@ -185,3 +190,55 @@ def test_logging_a_tiny_trial_costs_little_and_a_resumed_study_next_to_nothing(t
     live, resumed = (told(uri, tmp_path, records) for told in (logging_rate.live, logging_rate.resumed))
     assert live.cpu / 300 < 0.01, "by MLflow's client it takes 0.037"
     assert resumed.cpu / 300 < 0.003
+
+
+def test_the_benchmark_of_gpus_runs_without_one_and_says_what_it_left_out(tmp_path):
+    command = processes.python("-m", "benchmarks.gpu", "--cpu", "--json", tmp_path / "gpu.json")
+    done = subprocess.run(
+        command, cwd=job.ROOT, env=processes.environment(), capture_output=True, text=True, check=True
+    )
+    assert "no GPU is used: the sizes are tiny, and the figures say nothing" in done.stdout
+    assert "memory: left out: without a GPU no trial runs out of a GPU's memory" in done.stdout
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert (found["gpus"], list(found["left_out"])) == ([], ["memory"])
+    assert [(row["had"], row["had_mib"], row["ok"]) for row in found["assignment"]] == [("", [], True)] * 2
+    assert [row["trials"] for row in found["fit"]] == ["mlp", "cnn"]
+    assert [row["way"] for row in found["hpo"]] == ["hpo, 2 at a time"] * 2
+    assert all(row["samples_a_minute"] > 0 for row in found["fit"] + found["hpo"])
+
+
+def test_a_part_of_the_benchmark_of_gpus_that_fails_or_takes_too_long_says_so(tmp_path):
+    rows, why = gpu.measured("fit", tmp_path, [], 60.0)
+    assert (rows, str(why).splitlines()[0]) == ([], "its process failed:")
+    assert gpu.measured("fit", tmp_path, [], 0.0) == ([], "the time was over")
+
+
+def test_a_worker_that_has_another_gpu_than_it_should_is_found():
+    share, had = Share("GPU-a", 5488, 24_000), {"visible": "GPU-a", "gpus": 1, "limits": [5488]}
+    assert gpu_parts.compared(share, had)["ok"]
+    others: list[dict[str, Any]] = [{"visible": "GPU-b"}, {"gpus": 0}, {"limits": []}, {"limits": [24_000]}]
+    for other in others:
+        assert not gpu_parts.compared(share, had | other)["ok"]
+    assert gpu_parts.compared(Share("GPU-a,GPU-b"), {"visible": "GPU-a,GPU-b", "gpus": 2, "limits": []})["ok"]
+
+
+def test_an_attempt_that_ends_otherwise_than_it_should_is_found():
+    starved = failed(TrialRecord(0, "running", {"mib": 9}, 0, 0), Failure("out_of_memory", "OOM"))
+    again = TrialRecord(1, "complete", {"mib": 9}, 0, 0, attempt=1, gpu_memory=9 * 2**20)
+    for expected, ok in ((["out_of_memory", "complete"], True), (["complete"], False)):
+        found = list(gpu_parts.attempts([again, starved], {9: expected}, 5))
+        assert [(row["attempt"], row["end"], row["took_mib"], row["ok"]) for row in found] == [
+            (1, "out_of_memory", None, ok), (2, "complete", 9, ok),
+        ]  # fmt: skip
+    assert [(row["end"], row["ok"]) for row in gpu_parts.attempts([], {9: ["complete"]}, 5)] == [
+        ("was not begun", False)
+    ]
+
+
+def test_the_study_of_trials_without_memory_is_sound_and_its_model_keeps_what_it_takes(tmp_path):
+    gpu.write_data(tmp_path, gpu.SMALL)
+    plan = load_plan(gpu_parts.experiment(tmp_path, [1, 2]))
+    assert plan.experiment.engine.gpus_per_trial == 0.25
+    model = models.build(plan.space.model, {"mib": 3}, replace(INFO, input_shape=(28, 28, 1), classes=10), ()).model
+    losses = [model.train_on_batch(np.ones((4, 28, 28, 1)), np.zeros(4))[0] for _ in range(2)]
+    assert losses[1] < losses[0]

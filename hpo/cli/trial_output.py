@@ -12,7 +12,7 @@ from hpo.compare.compare import row
 from hpo.config.resolved import flat
 from hpo.study.record import TrialRecord
 from hpo.text.tables import Column, by_variation, parameter_columns, print_facts, print_settings, print_table
-from hpo.text.values import NOTHING, count, duration, number, score, setting
+from hpo.text.values import NOTHING, count, duration, megabytes, number, score, setting
 
 if TYPE_CHECKING:
     from hpo.study.read import StudyView
@@ -33,7 +33,7 @@ def trial_json(trial: TrialRecord, metric: str) -> dict[str, Any]:
         "curves": with_folds(trial.curves, trial.fold_lengths),
         "fold_best_epochs": list(trial.fold_best_epochs), "deviations": trial.deviations,
         "model_file": trial.model_file, "model_note": trial.model_note, "test_note": trial.test_note,
-        "executions": trial.executions,
+        "executions": trial.executions, "gpu_memory": trial.gpu_memory,
     }  # fmt: skip
 
 
@@ -61,6 +61,7 @@ def _facts(view: "StudyView", trial: TrialRecord) -> Iterator[tuple[str, str]]:
         "score": f"{trial.averaged}; the curves are those of the first" if trial.averaged else None,
         "test scores": trial.test_note,
         "model": trial.model_note,
+        "GPU memory": None if trial.gpu_memory is None else megabytes(trial.gpu_memory),
     }
     yield from ((name, note) for name, note in notes.items() if note)
 

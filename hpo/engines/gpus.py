@@ -9,7 +9,7 @@ import pynvml
 
 from hpo.errors import UserError
 
-_OVERHEAD = 512
+OVERHEAD = 512
 """MiB that a process takes of a card beside what TensorFlow hands out: CUDA's context, cuDNN, cuBLAS."""
 
 
@@ -31,6 +31,13 @@ class Share:
     """CUDA_VISIBLE_DEVICES of the worker: its cards, separated by commas; empty: none. None: as it is."""
     limit: int | None = None
     """MiB that TensorFlow may take of its card. None: the worker has it to itself, and takes what it comes to need."""
+    card: int | None = None
+    """MiB of its smallest card."""
+
+    @property
+    def holds(self) -> int:
+        """How many workers with such a share a card has room for."""
+        return 1 if self.limit is None or self.card is None else self.card // (self.limit + OVERHEAD)
 
 
 def gpus_of_machine() -> list[Gpu]:
@@ -74,22 +81,31 @@ def shares(gpus: Sequence[Gpu], workers: int | None, per_trial: float | None) ->
     if per_trial >= 1:
         each = math.ceil(per_trial)
         groups = [gpus[first : first + each] for first in range(0, len(gpus) - each + 1, each)]
-        room = [Share(",".join(gpu.name for gpu in group)) for group in groups]
+        names = [",".join(gpu.name for gpu in group) for group in groups]
+        room = [Share(name, card=min(gpu.memory for gpu in group)) for name, group in zip(names, groups, strict=True)]
     else:
         each = int(1 / per_trial + 1e-9)
-        room = [Share(gpu.name, int(gpu.memory * per_trial) - _OVERHEAD) for _ in range(each) for gpu in gpus]
-        if (least := min(int(share.limit or 0) for share in room)) < _OVERHEAD:
+        room = [
+            Share(gpu.name, int(gpu.memory * per_trial) - OVERHEAD, gpu.memory) for _ in range(each) for gpu in gpus
+        ]
+        if (least := min(int(share.limit or 0) for share in room)) < OVERHEAD:
             raise UserError(
                 f"engine.gpus_per_trial: {per_trial:g}: leaves {max(0, least)} MiB of a GPU for a worker's data, and "
-                f"{_OVERHEAD} are the least"
+                f"{OVERHEAD} are the least"
             )
     if workers is not None and workers > len(room):
         raise UserError(
             f"engine.workers: {workers}: {len(gpus)} GPU{'s' if len(gpus) > 1 else ''} with gpus_per_trial "
             f"{per_trial:g} have room for {len(room)}; write fewer, or gpus_per_trial: "
-            f"{1 / math.ceil(workers / len(gpus)):.3g}"
+            f"{part_of(math.ceil(workers / len(gpus))):g}"
         )
     return room[:workers]
+
+
+def part_of(count: int) -> float:
+    """The part of a card with which it has room for so many workers, in three digits."""
+    digits: int = 10 ** (2 + math.ceil(math.log10(count)))
+    return digits // count / digits
 
 
 def _valid(visible: str) -> list[str]:

@@ -14,10 +14,12 @@ from hpo.config.declared import Declared
 from hpo.engines import Engine
 from hpo.engines.death import cause, oom_kills
 from hpo.engines.forkserver_start import starting
+from hpo.engines.gpu_room import GpuRoom
 from hpo.engines.gpus import Share, gpus_of_machine, shares
 from hpo.engines.local_worker import LocalWorker
 from hpo.engines.worker import Answer, Discover, Examine, Explored, Order, Pause, Place, Proceed, Ready, Stop, main
 from hpo.errors import HpoError
+from hpo.system.cores import usable_cores
 from hpo.system.long_work import notes_while_waiting
 from hpo.system.scratch import process_folder
 from hpo.training.messages import (
@@ -53,7 +55,9 @@ class LocalEngine(Engine):
             UserError: there are too few GPUs.
         """
         self.workers = workers
-        self._shares = shares(gpus_of_machine(), workers, gpus_per_trial)
+        gpus = gpus_of_machine()
+        self._shares = shares(gpus, workers, gpus_per_trial)
+        self._room = GpuRoom(len(gpus), usable_cores() // threads_per_worker)
         self._threads = threads_per_worker
         self._log = log
         self._context = multiprocessing.get_context("forkserver")
@@ -99,6 +103,10 @@ class LocalEngine(Engine):
             if time.monotonic() >= deadline:
                 break
         return found
+
+    def notes(self) -> Sequence[str]:
+        """What trials take of the GPUs, where another part of one would suit them."""
+        return self._room.notes()
 
     def handles(self) -> list[Connection | int]:
         """What `multiprocessing.connection.wait` waits for, for whoever waits for other things, too."""
@@ -218,7 +226,11 @@ class LocalEngine(Engine):
                     self._train(worker, job)
                     return
             elif not isinstance(answer, Explored):
-                worker.at_end |= isinstance(answer, EpochDone) and answer.last
+                if isinstance(answer, EpochDone):
+                    worker.at_end |= answer.last
+                    if answer.gpu_memory is not None:
+                        share = self._shares[0] if self._alone else worker.share
+                        self._room.hear(answer.trial, answer.gpu_memory, share, self._alone)
                 if isinstance(answer, Started):
                     worker.may_pause = answer.trains_through is None
                 if isinstance(answer, Finished | Failed | Paused):

@@ -1,6 +1,5 @@
 """Makes the engine that an experiment's engine section names, by the table in `hpo.config.engines`."""
 
-import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +9,7 @@ from hpo.config.experiment import EngineSpec
 from hpo.engines import Engine
 from hpo.engines.gpus import gpus_of_machine, shares
 from hpo.errors import UserError
+from hpo.system.cores import usable_cores
 
 
 def make_engine(spec: EngineSpec, trials: int | None, log: Path) -> Engine:
@@ -50,11 +50,6 @@ def count_workers(spec: EngineSpec) -> int:
         return spec.workers
     if not known.counts_cores:
         return 1
-    cores = max(1, _cores() // spec.threads_per_worker)
+    cores = max(1, usable_cores() // spec.threads_per_worker)
     # Where there is no card to be used, all cores train.
     return len(shares(gpus_of_machine(), None, spec.gpus_per_trial)) or cores
-
-
-def _cores() -> int:
-    """The cores that this process may use, which in a container are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -101,6 +101,8 @@ class RunningTrial:
             self.curves.setdefault(name, []).append(value)
         self.seconds += event.metrics.get("seconds", 0.0)
         self.own_score = event.score
+        if event.gpu_memory is not None:
+            self.record = replace(self.record, gpu_memory=max(event.gpu_memory, self.record.gpu_memory or 0))
         if event.last:
             # This holds even if a stop is on its way, which then comes too late.
             self.ended_by = event.ended_by

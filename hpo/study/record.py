@@ -81,6 +81,8 @@ class TrialRecord:
     """Why the trial failed."""
     model_parameters: int | None = None
     """Size of the model: the number of its parameters."""
+    gpu_memory: int | None = None
+    """Bytes that it took of a GPU at once, of several the one with most; None where no GPU trained it."""
     note: str | None = None
     """If it shared no graph with other trials: how it trained instead, and why."""
     model_file: str | None = None

@@ -22,6 +22,7 @@ def result_of(record: TrialRecord) -> dict[str, Any]:
         **({"legs": record.legs} if len(record.legs) > 1 or record.trained_seconds is not None else {}),
         **({"test_note": record.test_note} if record.test_note else {}),
         **({"model_note": record.model_note} if record.model_note else {}),
+        **({"gpu_memory": record.gpu_memory} if record.gpu_memory is not None else {}),
         **({"executions": record.executions} if record.executions is not None else {}),
     }  # fmt: skip
 

@@ -115,6 +115,8 @@ def scores(record: TrialRecord, objective: Objective | None = None) -> list[Metr
     values: dict[str, float] = {"epochs": record.epochs}
     if record.model_parameters is not None:
         values["model_parameters"] = record.model_parameters
+    if record.gpu_memory is not None:
+        values["gpu_memory_mib"] = record.gpu_memory / 2**20
     # A failed trial has no score, even if its first epochs had one: it must not come first when sorted by score.
     if record.value is not None and record.best_epoch is not None:
         values |= {f"best_{name}": value for name, value in record.best.items() if name.startswith("val_")}

@@ -13,6 +13,7 @@ import numpy as np
 from hpo.config.experiment import EarlyStopping
 from hpo.config.score import Score
 from hpo.errors import ModelError
+from hpo.training import gpu_memory
 from hpo.training.kept_weights import kept_weights
 from hpo.training.messages import EndReason, EpochDone, Job, Line, Order
 
@@ -142,7 +143,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         if self.ended is None and self._epoch >= self._job.training.epochs:
             self.ended = "epochs"
         last = self.ended is not None
-        done = EpochDone(self._job.trial, self._epoch, metrics, last, ended_by=self.ended)
+        done = EpochDone(self._job.trial, self._epoch, metrics, last, self.ended, gpu_memory=gpu_memory.peak())
         if self.holds_back == "each" or (self.holds_back == "last" and last):
             self._held = done
         else:
@@ -172,7 +173,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
             self._epoch, self.best = 1, objective.score(value, 1)
             self.best_weights = kept_weights(model, self.beside)
             logs |= {objective.metric: value, "seconds": time.perf_counter() - self._began}
-            self._held = EpochDone(self._job.trial, 1, logs)
+            self._held = EpochDone(self._job.trial, 1, logs, gpu_memory=gpu_memory.peak())
         elif value is not None and not math.isclose(value, self.best.value, rel_tol=1e-6, abs_tol=1e-12):
             self.best, score = replace(self.best, value=value), value
         self.ended = self.ended or "epochs"

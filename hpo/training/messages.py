@@ -161,6 +161,8 @@ class EpochDone:
     """The same within its fold; None without cross-validation."""
     score: float | None = None
     """Of the last epoch: the trial's score, where that is not the objective's best value so far."""
+    gpu_memory: int | None = None
+    """Bytes that the trial has taken of its GPU at once so far, of several the one with most; None without a GPU."""
 
 
 @dataclass(frozen=True)

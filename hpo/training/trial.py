@@ -16,6 +16,7 @@ from hpo.data import open_prepared
 from hpo.data.dataset import Dataset
 from hpo.data.other_rows import rows_note
 from hpo.data.shared_folder import fold_folder
+from hpo.training import gpu_memory
 from hpo.training.building import built_for, import_paths_of
 from hpo.training.checkpoint_file import Unusable
 from hpo.training.epoch_callback import Leaving, Nonfinite
@@ -90,6 +91,7 @@ def _in_a_thread(job: Job, run: Callable[[], None]) -> None:
     thread.join()
     # Models refer to themselves, and are not freed otherwise.
     gc.collect()
+    gpu_memory.forget()
 
 
 def _clear_sometimes() -> None:

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from hpo.engines.gpus import Gpu, Share, gpus_of_machine, shares
+from hpo.engines.gpus import OVERHEAD, Gpu, Share, gpus_of_machine, shares
 from hpo.engines.local import LocalEngine
 from hpo.errors import UserError
-from hpo.training.messages import Failed
+from hpo.training.messages import EpochDone, Failed
 
 CARDS = [Gpu("GPU-a", 24_000), Gpu("GPU-b", 24_000), Gpu("GPU-c", 24_000)]
 
@@ -15,16 +15,33 @@ CARDS = [Gpu("GPU-a", 24_000), Gpu("GPU-b", 24_000), Gpu("GPU-c", 24_000)]
 @pytest.mark.parametrize(
     ("workers", "per_trial", "expected"),
     [
-        (None, None, [Share("GPU-a"), Share("GPU-b"), Share("GPU-c")]),
-        (2, None, [Share("GPU-a"), Share("GPU-b")]),
-        (4, None, [Share(name, 11_488) for name in ("GPU-a", "GPU-b", "GPU-c", "GPU-a")]),
-        (None, 0.5, [Share(name, 11_488) for name in 2 * ("GPU-a", "GPU-b", "GPU-c")]),
-        (None, 2, [Share("GPU-a,GPU-b")]),
+        (None, None, [Share("GPU-a", card=24_000), Share("GPU-b", card=24_000), Share("GPU-c", card=24_000)]),
+        (2, None, [Share("GPU-a", card=24_000), Share("GPU-b", card=24_000)]),
+        (4, None, [Share(name, 11_488, 24_000) for name in ("GPU-a", "GPU-b", "GPU-c", "GPU-a")]),
+        (None, 0.5, [Share(name, 11_488, 24_000) for name in 2 * ("GPU-a", "GPU-b", "GPU-c")]),
+        (None, 2, [Share("GPU-a,GPU-b", card=24_000)]),
         (2, 0, [Share(""), Share("")]),
     ],
 )
 def test_each_worker_gets_its_cards(workers, per_trial, expected):
     assert shares(CARDS, workers, per_trial) == expected
+
+
+@pytest.mark.parametrize("per_trial", [0.05, 0.07, 0.166, 0.25, 0.3, 1 / 3, 0.5, 0.6, 1])
+@pytest.mark.parametrize("memory", [24_000, 24_576, 81_559, 143_771])
+def test_the_workers_of_a_card_never_take_more_than_it_has(memory, per_trial):
+    of_one = shares([Gpu("GPU-a", memory)], None, per_trial)
+    assert {share.holds for share in of_one} == {len(of_one)}
+    assert sum(share.limit + OVERHEAD if share.limit else memory for share in of_one) <= memory
+
+
+@pytest.mark.parametrize("count", [2, 3, 6, 7, 12, 30, 64, 99])
+def test_the_part_that_is_proposed_has_room_for_as_many_workers(count):
+    card = Gpu("GPU-a", 200_000)
+    with pytest.raises(UserError) as refused:
+        shares([card], count, 1)
+    proposed = float(str(refused.value).rpartition("gpus_per_trial: ")[2])
+    assert len(shares([card], count, proposed)) == count == len(shares([card], None, proposed))
 
 
 def test_without_cards_nothing_is_changed():
@@ -64,3 +81,17 @@ def test_workers_see_their_cards_alone(job_of, drive, tmp_path, monkeypatch):
     finally:
         engine.close()
     assert sorted(found) == ["cards GPU-a", "cards GPU-b"]
+
+
+def test_what_a_trial_takes_of_its_card_is_told_after_its_first_epoch(job_of, drive, tmp_path, monkeypatch):
+    monkeypatch.setattr("hpo.engines.local.gpus_of_machine", lambda: CARDS[:1])
+    monkeypatch.setattr("hpo.engines.local.usable_cores", lambda: 16)
+    engine = LocalEngine(workers=4, threads_per_worker=1, log=tmp_path / "workers.log")
+    try:
+        for trial, alone in ((1, False), (2, False), (3, True)):
+            engine.submit(job_of(trial, "takes_nine_gib", epochs=1, alone=alone))
+            events = drive(engine)
+            assert [event.gpu_memory for event in events if isinstance(event, EpochDone)] == [9 * 2**30]
+            assert len(engine.notes()) == alone
+    finally:
+        engine.close()

@@ -70,6 +70,16 @@ def test_a_score_of_several_executions_says_of_how_many(trial: RunningTrial) -> 
     assert (record.best["val_loss"], values["best_val_loss"]) == (0.5, 0.75)
 
 
+def test_the_most_that_a_trial_took_of_a_gpu_is_kept_and_logged(trial: RunningTrial) -> None:
+    for epoch, taken in ((1, 2**30), (2, 3 * 2**30), (3, 2**30)):
+        trial.take_epoch(replace(done(epoch, 0.5, last=epoch == 3), gpu_memory=taken))
+    record = trial.result(Finished(3, "early_stopping", 1))
+    assert record.gpu_memory == 3 * 2**30
+    assert record == replace(record, **fields_of(result_of(record)))
+    assert {point.key: point.value for point in scores(record, VAL_LOSS)}["gpu_memory_mib"] == 3072
+    assert "gpu_memory" not in result_of(replace(record, gpu_memory=None))
+
+
 def test_fewer_than_all_folds_make_no_score(trial: RunningTrial) -> None:
     trial.take_epoch(done(1, 0.5, FoldEpoch(1, 1, last=True)))
     trial.take_epoch(done(2, 0.75, FoldEpoch(2, 1)))
