@@ -57,6 +57,10 @@ class LocalEngine(Engine):
         self.workers = workers
         gpus = gpus_of_machine()
         self._shares = shares(gpus, workers, gpus_per_trial)
+        if gpus:
+            # Data are prepared in this process, whose TensorFlow would take nearly all memory of every card before the
+            # workers start.
+            os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
         self._room = GpuRoom(len(gpus), usable_cores() // threads_per_worker)
         self._threads = threads_per_worker
         self._log = log

@@ -1,4 +1,4 @@
-"""Rows that are read from a file of images: in any order, with gaps, larger and smaller than a gap that is read along."""
+"""Rows that are read from a file of images: in any order, with gaps, larger and smaller than what is read along."""
 
 import os
 

@@ -1,5 +1,6 @@
 """Which GPU each worker gets, by the environment that it finds. No driver is needed: the cards are names."""
 
+import os
 import re
 
 import pytest
@@ -81,6 +82,17 @@ def test_workers_see_their_cards_alone(job_of, drive, tmp_path, monkeypatch):
     finally:
         engine.close()
     assert sorted(found) == ["cards GPU-a", "cards GPU-b"]
+
+
+def test_the_coordinators_tensorflow_takes_no_more_of_a_card_than_it_needs(tmp_path, monkeypatch):
+    # So that it is taken back.
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "")
+    monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH")
+    LocalEngine(2, 1, tmp_path / "worker.log")
+    assert "TF_FORCE_GPU_ALLOW_GROWTH" not in os.environ
+    monkeypatch.setattr("hpo.engines.local.gpus_of_machine", lambda: CARDS)
+    LocalEngine(2, 1, tmp_path / "worker.log")
+    assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
 
 
 def test_what_a_trial_takes_of_its_card_is_told_after_its_first_epoch(job_of, drive, tmp_path, monkeypatch):
