@@ -106,6 +106,8 @@ class Job:
     """Further trials, which differ from this one in their seeds alone, and which the same worker is given with it."""
     execution: int | None = None
     """Which of the configuration's trainings it is, counted from 1; None where there is one only."""
+    begins: int = 0
+    """The epochs before those of its training section, which begin with a schedule: a phase follows others."""
     alone: bool = False
     """Whether no other trial trains meanwhile, since its configuration ran out of memory before."""
 
