@@ -55,8 +55,8 @@ class EarlyStopping(Section):
 
 
 class Schedule(Shorthand):
-    """How the learning rate changes while a model trains. It starts at `learning_rate`, after any warm-up. In a training
-    in phases it begins anew in each of them."""
+    """How the learning rate changes while a model trains. It starts at `learning_rate`, after any warm-up. In a
+    training in phases it begins anew in each of them."""
 
     short_key = "name"
 
@@ -82,8 +82,8 @@ class Schedule(Shorthand):
 
 
 class ReduceOnPlateau(Section):
-    """Lowers the learning rate when a metric stops improving, like Keras's ReduceLROnPlateau. In a training in phases it
-    counts anew in each of them."""
+    """Lowers the learning rate when a metric stops improving, like Keras's ReduceLROnPlateau. In a training in phases
+    it counts anew in each of them."""
 
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """What the learning rate is multiplied by. Unit: factor. Example: 0.5"""

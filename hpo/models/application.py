@@ -133,7 +133,7 @@ def backbone_of(params: Mapping[str, Any], info: "DatasetInfo", folders: Sequenc
     weights = None if plan.weights == "none" else plan.weights
     if weights is not None and weights not in OFFERED:
         weights = str(_file(weights, folders).absolute())
-    arguments = {"include_top": False, "weights": weights, "input_shape": (*plan.image_size, 3)}
+    arguments: dict[str, Any] = {"include_top": False, "weights": weights, "input_shape": (*plan.image_size, 3)}
     if plan.alpha not in (None, 1):
         arguments["alpha"] = plan.alpha
     return Backbone(plan.architecture.name, arguments, plan.unfreeze)

@@ -209,9 +209,7 @@ def _feeding(job: Job, built: Built, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _model(
-    job: Job, made: keras.Model, built: Built, dataset: Dataset, called: Mapping[str, str]
-) -> dict[str, Any]:
+def _model(job: Job, made: keras.Model, built: Built, dataset: Dataset, called: Mapping[str, str]) -> dict[str, Any]:
     if job.model == "application":
         backbone = application.backbone_of(params_for(job), dataset.info, job.import_paths)
         return {"kind": "application", "fits": False, **application_as_code(made, backbone)}

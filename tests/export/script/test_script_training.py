@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 from formatting import formatted
-from scripts import executed, losses_of_both
+from script_runs import executed, losses_of_both
 
 from hpo.errors import UserError
 from hpo.export.script import script_of
