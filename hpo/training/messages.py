@@ -107,7 +107,7 @@ class Job:
     execution: int | None = None
     """Which of the configuration's trainings it is, counted from 1; None where there is one only."""
     begins: int = 0
-    """The epochs before those of its training section, which begin with a schedule: a phase follows others."""
+    """How many of its training section's epochs belong to earlier phases; its schedule begins after them."""
     alone: bool = False
     """Whether no other trial trains meanwhile, since its configuration ran out of memory before."""
 

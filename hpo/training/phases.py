@@ -19,7 +19,7 @@ class Stage:
     """A phase of a job, or all of it where it has none."""
 
     job: Job
-    """With the learning rate of the phase; its epochs are those until the phase ends, and it knows of those before."""
+    """With the learning rate of the phase; its epochs are those until the phase ends."""
     unfreeze: Unfrozen | None = None
     """How many layers of the network train; None where the model says it."""
     is_last: bool = True
