@@ -55,7 +55,8 @@ class EarlyStopping(Section):
 
 
 class Schedule(Shorthand):
-    """How the learning rate changes while a model trains. It starts at `learning_rate`, after any warm-up."""
+    """How the learning rate changes while a model trains. It starts at `learning_rate`, after any warm-up. In a
+    training in phases it begins anew in each of them."""
 
     short_key = "name"
 
@@ -68,8 +69,8 @@ class Schedule(Shorthand):
     step need it. Example: 0.9"""
     decay_epochs: PositiveFloat | None = None
     """For exponential and step: how long until the rate is multiplied once more. For cosine and polynomial: how long
-    until it reaches `final`. Unit: epochs. Default: 1 for exponential, all epochs for cosine and polynomial; step needs
-    it. Example: 5"""
+    until it reaches `final`. Unit: epochs. Default: 1 for exponential, all epochs, or those of the phase, for cosine
+    and polynomial; step needs it. Example: 5"""
     final: NonNegativeFloat | None = None
     """The learning rate at which cosine and polynomial end. Unit: share of the initial rate. Default: 0.
     Example: 0.01"""
@@ -81,7 +82,8 @@ class Schedule(Shorthand):
 
 
 class ReduceOnPlateau(Section):
-    """Lowers the learning rate when a metric stops improving, like Keras's ReduceLROnPlateau."""
+    """Lowers the learning rate when a metric stops improving, like Keras's ReduceLROnPlateau. In a training in phases
+    it counts anew in each of them."""
 
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """What the learning rate is multiplied by. Unit: factor. Example: 0.5"""
@@ -180,8 +182,8 @@ class TrainingSpec(Section):
     float32; mixed_float16: weights in float32, layers compute in float16, and the loss is scaled, for GPUs.
     Default: float32, or what your own code sets. Example: mixed_bfloat16"""
     schedule: Schedule | None = None
-    """How the learning rate changes while a model trains: a name, or a mapping of keys. Default: constant.
-    Example: {name: cosine, warmup_epochs: 1}"""
+    """How the learning rate changes while a model trains, or in each of `phases`: a name, or a mapping of keys.
+    Default: constant. Example: {name: cosine, warmup_epochs: 1}"""
     reduce_on_plateau: Annotated[ReduceOnPlateau | None, switch(ReduceOnPlateau)] = None
     """Lowers the learning rate when the objective stops improving; `true` takes the defaults. Default: off.
     Example: {factor: 0.5, patience: 2}"""
@@ -203,8 +205,8 @@ class TrainingSpec(Section):
     """Transfer learning: what trains of a pretrained network, for how long and how fast, one phase after the other. For
     `model: application`, and for models of your own of which one layer is a model itself. No phase may train less of
     the network than the one before. `epochs` is the sum of theirs, and early stopping watches all of them; the
-    optimizer begins anew in each. A search space varies a key as `phases.2.learning_rate`, counted from 1. Default: one
-    phase, of what the model itself lets train.
+    optimizer begins anew in each, and with it `schedule` and `reduce_on_plateau`. A search space varies a key as
+    `phases.2.learning_rate`, counted from 1. Default: one phase, of what the model itself lets train.
     Example: [{train: head, epochs: 5}, {unfreeze: 30, learning_rate: 1.0e-5, epochs: 5}]"""
     callbacks: Annotated[tuple[NamedValue, ...], Field(strict=False)] | None = None
     """Callbacks: Keras's by name, or your own as import paths `package.module:name` of classes or of functions that

@@ -52,7 +52,7 @@ _SCHEDULE_NEEDS: Mapping[str, Mapping[str, float]] = {
 CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
 """Keys of which only one may be set."""
 
-DISAGREEING = ("schedule", "reduce_on_plateau", *CLIPPING, "label_smoothing", "loss", "products", "precision", "phases")
+DISAGREEING = ("schedule", "reduce_on_plateau", *CLIPPING, "label_smoothing", "loss", "products", "precision")
 """The keys of the training section that `disagreements` compares."""
 
 
@@ -72,9 +72,6 @@ def disagreements(training: TrainingSpec) -> Iterator[Disagreement]:
     if training.reduce_on_plateau is not None and has_schedule(training):
         message = "cannot be used with a schedule, since both set the learning rate; leave one of them out"
         yield Disagreement(("reduce_on_plateau",), message)
-    if training.phases is not None and has_schedule(training):
-        message = "cannot be used with a schedule: each phase has a learning rate of its own; leave one of them out"
-        yield Disagreement(("phases",), message)
     clipping = [key for key in CLIPPING if getattr(training, key) is not None]
     if len(clipping) > 1:
         given = " and ".join(f"{key} {getattr(training, key):g}" for key in clipping)

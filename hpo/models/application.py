@@ -11,7 +11,7 @@ from pydantic import Field, WithJsonSchema
 
 from hpo.errors import ModelError, first_line
 from hpo.models.architectures import ARCHITECTURES, Architecture, rescaling
-from hpo.models.backbone import Unfrozen, freeze, without_dropout
+from hpo.models.backbone import Backbone, Unfrozen, freeze, without_dropout
 from hpo.models.built import InvalidModel
 from hpo.models.keras_downloads import one_at_a_time
 from hpo.models.layers import dense, output
@@ -77,7 +77,7 @@ class _Plan:
     alpha: float | None
     image_size: tuple[int, int]
     pooling: str
-    unfreeze: Unfrozen
+    unfreeze: Unfrozen | None
     dropout: float
     hidden: tuple[tuple[int, Activation, Weights, float], ...]
     head: Head
@@ -106,7 +106,7 @@ def build(params: Mapping[str, Any], info: "DatasetInfo", folders: Sequence[Path
 
     plan = _plan(params, info)
     backbone = _backbone(plan, folders)
-    if plan.weights != "none" or plan.unfreeze != "all":
+    if plan.unfreeze is not None:
         freeze(backbone, plan.unfreeze)
         without_dropout(backbone)
     inputs = keras.Input(info.input_shape, name="input")
@@ -125,6 +125,18 @@ def build(params: Mapping[str, Any], info: "DatasetInfo", folders: Sequence[Path
     for layer in _head(plan):
         numbers = layer(numbers)
     return keras.Model(inputs, numbers, name="application")
+
+
+def backbone_of(params: Mapping[str, Any], info: "DatasetInfo", folders: Sequence[Path | str] = ()) -> Backbone:
+    """How `build` makes its backbone; raises the same errors, those of a file's content excepted."""
+    plan = _plan(params, info)
+    weights = None if plan.weights == "none" else plan.weights
+    if weights is not None and weights not in OFFERED:
+        weights = str(_file(weights, folders).absolute())
+    arguments: dict[str, Any] = {"include_top": False, "weights": weights, "input_shape": (*plan.image_size, 3)}
+    if plan.alpha not in (None, 1):
+        arguments["alpha"] = plan.alpha
+    return Backbone(plan.architecture.name, arguments, plan.unfreeze)
 
 
 def files(params: Mapping[str, Any], folders: Sequence[Path | str] = ()) -> dict[str, Path]:
@@ -277,12 +289,11 @@ def _alpha(values: Values, architecture: Architecture) -> float | None:
     return None
 
 
-def _unfreeze(values: Values, chosen: str) -> Unfrozen:
+def _unfreeze(values: Values, chosen: str) -> Unfrozen | None:
+    """How many layers train; None: all of random weights, as Keras makes the network."""
     found = values.find("unfreeze")
-    if found.value is None:
-        return "all" if chosen == "none" else 0
-    if found.value == "all":
-        return "all"
+    if found.value in (None, "all"):
+        return None if chosen == "none" else found.value or 0
     if not isinstance(found.value, int) or isinstance(found.value, bool) or found.value < 0:
         raise found.refused("a whole number of at least 0, or all")
     return found.value

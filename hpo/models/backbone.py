@@ -1,6 +1,7 @@
 """Which layers of a pretrained network train: none, its last ones, or all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -8,6 +9,18 @@ if TYPE_CHECKING:
 
 Unfrozen = int | Literal["all"]
 """How many of a backbone's layers train, counted from its output."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """How a network of keras.applications is made."""
+
+    name: str
+    """In keras.applications."""
+    arguments: Mapping[str, Any]
+    """Of its call, those that differ from Keras's defaults."""
+    unfreeze: Unfrozen | None
+    """How many of its layers train; None: all, as Keras makes them."""
 
 
 def freeze(backbone: "keras.Model", unfreeze: Unfrozen) -> None:
@@ -23,14 +36,14 @@ def freeze(backbone: "keras.Model", unfreeze: Unfrozen) -> None:
     if isinstance(unfreeze, int) and unfreeze:
         for layer in backbone.layers[:-unfreeze]:
             layer.trainable = False
-    for layer in _within(backbone):
+    for layer in layers_of(backbone):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
 
 
 def without_dropout(backbone: "keras.Model") -> None:
     """Switches dropout within a backbone off: it puts out the same in training as in inference."""
-    for layer in _within(backbone):
+    for layer in layers_of(backbone):
         if hasattr(layer, "rate"):
             layer.rate = 0.0
 
@@ -42,11 +55,11 @@ def backbones(model: "keras.Model") -> list[Any]:
     return [layer for layer in model.layers if isinstance(layer, keras.Model) and layer.weights]
 
 
-def _within(model: "keras.Model") -> Iterator[Any]:
+def layers_of(model: "keras.Model") -> Iterator[Any]:
     """The layers of a model, and those of models among them."""
     import keras
 
     for layer in model.layers:
         yield layer
         if isinstance(layer, keras.Model):
-            yield from _within(layer)
+            yield from layers_of(layer)

@@ -34,7 +34,8 @@ def fingerprint(job: Job, info: DatasetInfo) -> dict[str, Any]:
         # A later field: where it says nothing, checkpoints of earlier versions hold.
         if training.get(later) is None:
             training.pop(later, None)
-    if job.training.schedule is not None and has_schedule(job.training):
+    if job.training.schedule is not None and has_schedule(job.training) and job.training.phases is None:
+        # In phases it follows from theirs, which say how long they are.
         training["decay"] = decay_epochs_of(job.training.schedule, job.training.epochs)
     found = {
         "model": job.model,

@@ -33,15 +33,17 @@ class Rates:
     """Of an epoch."""
 
     def of_epoch(self, epoch: int) -> Array:
-        """The rates of an epoch, counted from 0; shape (steps,), float32."""
+        """The rates of an epoch, counted from 0 where the schedule begins; shape (steps,), float32."""
         step = np.arange(epoch * self.steps, (epoch + 1) * self.steps)
         warm = np.maximum(step - self.warmup, 0)
         rate = self.initial if self.decay is None else np.asarray(self.decay(warm))
         return np.where(step < self.warmup, self.initial * step / max(self.warmup, 1), rate).astype(np.float32)
 
 
-def rates_of(training: TrainingSpec, model: keras.Model, steps: int) -> Rates | None:
+def rates_of(training: TrainingSpec, model: keras.Model, steps: int, begins: int = 0) -> Rates | None:
     """The rates of a compiled model, from the one that its optimizer has; None where the section has no schedule.
+
+    `begins`: the epochs before the schedule begins, of those that the section has.
 
     Raises:
         InvalidModel: the model brings a schedule of its own.
@@ -50,7 +52,7 @@ def rates_of(training: TrainingSpec, model: keras.Model, steps: int) -> Rates | 
     if schedule is None or not has_schedule(training):
         return None
     initial = _rate_of(model, "schedule")
-    decay = decay_of(schedule, initial, training.epochs, steps)
+    decay = decay_of(schedule, initial, training.epochs - begins, steps)
     return Rates(initial, round(schedule.warmup_epochs * steps), decay, steps)
 
 
@@ -90,9 +92,10 @@ def _rate_of(model: keras.Model, key: str) -> float:
 class Scheduled(keras.callbacks.Callback):  # type: ignore[misc]
     """Sets the learning rate before each step of Keras's own loop."""
 
-    def __init__(self, training: TrainingSpec) -> None:
+    def __init__(self, training: TrainingSpec, begins: int) -> None:
         super().__init__()
         self._training = training
+        self._begins = begins
         self._rates: Rates | None = None
         self._of_epoch: Array = np.zeros(0, np.float32)
         self._step = 0
@@ -100,7 +103,7 @@ class Scheduled(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Any = None) -> None:
         """Asks Keras how many steps there are to an epoch."""
         if self._rates is None and (steps := self.params.get("steps")):
-            self._rates = rates_of(self._training, self.model, steps)
+            self._rates = rates_of(self._training, self.model, steps, self._begins)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Sets the rate of the step.
@@ -155,8 +158,10 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]
         super().on_epoch_end(epoch, logs)
 
 
-def schedules(training: TrainingSpec, model: keras.Model) -> list[Scheduled]:
+def schedules(training: TrainingSpec, model: keras.Model, begins: int) -> list[Scheduled]:
     """The callback that sets the learning rate in Keras's own loop, if it is to move from step to step.
+
+    `begins`: the epochs before the schedule begins.
 
     Raises:
         InvalidModel: the model brings a schedule of its own.
@@ -164,7 +169,7 @@ def schedules(training: TrainingSpec, model: keras.Model) -> list[Scheduled]:
     if not has_schedule(training):
         return []
     _rate_of(model, "schedule")
-    return [Scheduled(training)]
+    return [Scheduled(training, begins)]
 
 
 def reductions(training: TrainingSpec, objective: Objective, model: keras.Model) -> list[Plateau]:

@@ -106,6 +106,8 @@ class Job:
     """Further trials, which differ from this one in their seeds alone, and which the same worker is given with it."""
     execution: int | None = None
     """Which of the configuration's trainings it is, counted from 1; None where there is one only."""
+    begins: int = 0
+    """How many of its training section's epochs belong to earlier phases; its schedule begins after them."""
     alone: bool = False
     """Whether no other trial trains meanwhile, since its configuration ran out of memory before."""
 

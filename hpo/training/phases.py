@@ -63,12 +63,12 @@ def stages_of(job: Job, begun: int = 0) -> Iterator[Stage]:
         return
     end = 0
     for number, phase in enumerate(phases, start=1):
-        end += phase.epochs
+        begins, end = end, end + phase.epochs
         if begun and end < begun:
             continue
         rate = phase.learning_rate or job.training.learning_rate
         training = job.training.model_copy(update={"epochs": end, "learning_rate": rate})
-        yield Stage(replace(job, training=training), phase.unfrozen, number == len(phases))
+        yield Stage(replace(job, training=training, begins=begins), phase.unfrozen, number == len(phases))
 
 
 def params_for(job: Job) -> Mapping[str, Any]:

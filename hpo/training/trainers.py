@@ -85,7 +85,7 @@ def trainer_for(job: Job, built: Built, dataset: Dataset) -> Iterator[tuple[Trai
 
     with _way(job, built.model, reason, bool(callbacks), make_loop) as way:
         if way.loop is None:
-            moving = [*schedules(job.training, built.model), *plateaus]
+            moving = [*schedules(job.training, built.model, job.begins), *plateaus]
             yield FitTrainer(job, built, dataset, [*moving, *callbacks], augment, figures), way.note
             return
         if way.loop.augment is not None:
@@ -173,7 +173,8 @@ class _GraphTrainer:
         self._model = way.model
         self._loop = way.loop
         self._dataset = dataset
-        self._rates = rates_of(job.training, way.model, dataset.info.steps(job.training.batch_size))
+        steps = dataset.info.steps(job.training.batch_size)
+        self._rates = rates_of(job.training, way.model, steps, job.begins)
         self._own = callbacks
         self._callbacks = [*plateaus, *callbacks]
 
@@ -192,11 +193,13 @@ class _GraphTrainer:
         )
         self._model.stop_training = False
         watch.beside = self._callbacks
+        # Callbacks of the user's may have ended the phase before too soon.
+        begins = min(self._job.begins, watch.epochs)
         callbacks.on_train_begin()
         try:
             for epoch in range(watch.epochs, 0 if watch.ended else epochs):
                 callbacks.on_epoch_begin(epoch)
-                rates = None if self._rates is None else self._rates.of_epoch(epoch)
+                rates = None if self._rates is None else self._rates.of_epoch(epoch - begins)
                 logs = self._train(epoch, watch.check, rates)
                 callbacks.on_test_begin()
                 validation = self._evaluate("validation", watch.check)

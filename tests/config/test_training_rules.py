@@ -34,11 +34,6 @@ WRONG = {
         "training.reduce_on_plateau: cannot be used with a schedule, since both set the learning rate; leave one of "
         "them out",
     ),
-    "phases and a schedule": (
-        {"phases": [{"train": "head", "epochs": 2}], "schedule": "cosine"},
-        "training.phases: cannot be used with a schedule: each phase has a learning rate of its own; leave one of them "
-        "out",
-    ),
     "phases and epochs": (
         {"phases": [{"train": "head", "epochs": 2}, {"unfreeze": "all", "epochs": 3}], "epochs": 4},
         "training: epochs must be the sum of those of the phases, 5, got 4; leave it out",

@@ -105,7 +105,8 @@ def test_a_network_of_ones_own_trains_in_phases_too(train, prepared):
     assert_equal_to_script(line, *script_of(model, model.layers[1], dataset, unfrozen=4))
 
 
-def test_a_trial_that_paused_in_any_phase_is_that_which_did_not(train, prepared, recorder, tmp_path):
+@pytest.mark.parametrize("more", [{}, {"schedule": {"name": "cosine", "warmup_epochs": 0.5}}], ids=["plain", "cosine"])
+def test_a_trial_that_paused_in_any_phase_is_that_which_did_not(train, prepared, recorder, tmp_path, more):
     folder = prepared(**DIGITS)
 
     def lines(*pauses):
@@ -113,7 +114,8 @@ def test_a_trial_that_paused_in_any_phase_is_that_which_did_not(train, prepared,
         for pause in (*pauses, None):
             policy = Checkpoints(str(tmp_path / "checkpoints"), seconds=None)
             line = recorder(stop_after_epoch=pause, reason="pause")
-            train("transfer_models:build", data=folder, line=line, checkpoints=policy, resume=resume)
+            training = {**TRAINING, **more}
+            train("transfer_models:build", training, data=folder, line=line, checkpoints=policy, resume=resume)
             assert [one.trains_through for one in line.events if isinstance(one, Started)] == [None]
             if pause is not None:
                 assert isinstance(line.last, Paused), line.last
@@ -127,6 +129,37 @@ def test_a_trial_that_paused_in_any_phase_is_that_which_did_not(train, prepared,
     for name, curve in whole.curves.items():
         assert [value for line in others for value in line.curves[name]] == curve
     assert (others[-1].last.best_epoch, others[-1].last.test) == (whole.last.best_epoch, whole.last.test)
+
+
+COSINE = {"name": "cosine", "final": 0.1, "warmup_epochs": 0.5}
+STEP = {"name": "step", "decay_rate": 0.5, "decay_epochs": 1}
+
+
+@pytest.mark.parametrize("callbacks", [[], ["own_code:CountBatches"]], ids=["graph", "fit"])
+@pytest.mark.parametrize("schedule", [COSINE, STEP], ids=lambda one: one["name"])
+def test_a_schedule_runs_through_each_phase(train, prepared, schedule, callbacks):
+    phases = [{"train": "head", "epochs": 2}, {"unfreeze": 4, "learning_rate": 0.002, "epochs": 3}]
+    training = {**TRAINING, "epochs": 5, "phases": phases, "schedule": schedule, "callbacks": callbacks}
+    line = train("transfer_models:build", training, data=prepared(**DIGITS))
+    steps, expected = 8, []
+    for rate, epochs in ((0.01, 2), (0.002, 3)):
+        decay = keras.optimizers.schedules.ExponentialDecay(rate, steps, 0.5, staircase=True)
+        if schedule is COSINE:
+            decay = keras.optimizers.schedules.CosineDecay(
+                0.0, steps * epochs - 4, alpha=0.1, warmup_target=rate, warmup_steps=4
+            )
+        expected += [float(decay(steps * epoch - 1)) for epoch in range(1, epochs + 1)]
+    # Of 128 samples an epoch has eight steps; what is told of it is the rate of its last one.
+    assert line.curves["learning_rate"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_plateau_is_counted_anew_in_each_phase(train, prepared):
+    phases = [{"train": "head", "epochs": 3}, {"unfreeze": 4, "learning_rate": 0.002, "epochs": 3}]
+    plateau = {"factor": 0.5, "patience": 1, "min_delta": 100.0}
+    training = {**TRAINING, "epochs": 6, "phases": phases, "reduce_on_plateau": plateau}
+    line = train("transfer_models:build", training, data=prepared(**DIGITS))
+    # The first epoch of a phase sets what to beat.
+    assert line.curves["learning_rate"] == pytest.approx([0.01, 0.01, 0.005, 0.002, 0.002, 0.001])
 
 
 def test_early_stopping_watches_all_phases(train, prepared):

@@ -20,11 +20,12 @@ from hpo.data.image_folder import part_folders
 from hpo.data.table_file import is_table
 from hpo.errors import UserError
 from hpo.export.script.keras_code import layer_as_code, layers_as_code
+from hpo.export.script.network_code import application_as_code, by_phase, freezing, phases_as_code, rate_as_code
 from hpo.export.script.table_code import table_values
 from hpo.export.script.tolerance import tolerance
 from hpo.export.script.whole_code import whole_as_code
 from hpo.loop.jobs import make_job, sections, variants_of
-from hpo.models import keras_tuner
+from hpo.models import application, keras_tuner
 from hpo.models.built import Built
 from hpo.plan.exported_file import Exported
 from hpo.system.imports import load_object
@@ -37,6 +38,7 @@ from hpo.training.crossentropy import Crossentropy, OfLogits
 from hpo.training.heads import head_of
 from hpo.training.learning_rate import decay_epochs_of
 from hpo.training.messages import Job
+from hpo.training.phases import params_for, stages_of
 from hpo.training.targets import OwnUnitLoss
 
 _SUFFIXES: Mapping[PartName, str] = {"training": "", "validation": "_val", "test": "_test"}
@@ -63,13 +65,13 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
     _refuse(info.series is not None, f"{info.name}: windows over a series make")
     usual = info.task in ("classification", "regression") and not (info.inputs or info.is_text or info.target_shape)
     _refuse(not usual or bool(info.weighted), f"{info.name}: several inputs or targets, text, weights and masks make")
-    _refuse(plan.space.model == "application", "a network of keras.applications makes")
     plan = replace(plan, declared=models.discover(plan.space.model, info, plan.folders))
     job = make_job(plan, exported.parameters, exported.seed, lambda _: Path())
     training = job.training
-    _refuse(training.phases is not None, "training in phases makes")
     keras.utils.set_random_seed(job.seed)
-    built = models.build(job.model, job.params, info, job.import_paths, job.declared)
+    built = models.build(job.model, params_for(job), info, job.import_paths, job.declared)
+    next(stages_of(job)).begin(built)
+    made = built.model
     adopted: dict[str, Any] = {}
     compiled = None
     if built.model.compiled:
@@ -93,7 +95,9 @@ def template_values(exported: Exported, taken: Collection[str]) -> dict[str, Any
         "own": own,
         "own_callbacks": [f"{own['called'][path]}()" for path in training.callbacks or ()],
         "scaled": info.scaling.method != "none",
-        "model": _model(job, built, dataset, own["called"]),
+        "model": _model(job, made, built, dataset, own["called"]),
+        "phases": phases_as_code(training, built.model.optimizer, exported.limit),
+        "freezing": freezing(made) if training.phases or job.model == "application" else {},
         "compiled": compiled,
         "adopted": adopted,
         "labels": _labels(built.model, dataset),
@@ -200,11 +204,15 @@ def _feeding(job: Job, built: Built, dataset: Dataset) -> dict[str, Any]:
         "takes_batch_size": not all(batched.values()) if stream else not built.fit,
         "changes": [layer_as_code(layer) for layer in changes],
         "schedule": schedule,
-        "decay_epochs": decay_epochs_of(schedule, training.epochs) if schedule else None,
+        # None: all of a phase.
+        "decay_epochs": decay_epochs_of(schedule, training.epochs) if schedule and not by_phase(training) else None,
     }
 
 
-def _model(job: Job, built: Built, dataset: Dataset, called: Mapping[str, str]) -> dict[str, Any]:
+def _model(job: Job, made: keras.Model, built: Built, dataset: Dataset, called: Mapping[str, str]) -> dict[str, Any]:
+    if job.model == "application":
+        backbone = application.backbone_of(params_for(job), dataset.info, job.import_paths)
+        return {"kind": "application", "fits": False, **application_as_code(made, backbone)}
     if models.keys(job.model) is not None:
         return {"kind": "layers", "layers": layers_as_code(built.model), "fits": False}
     found, code = load_object(job.model, job.import_paths), called[job.model]
@@ -224,8 +232,9 @@ def _compiling(model: keras.Model, job: Job, dataset: Dataset) -> dict[str, Any]
     optimizer, loss = type(model.optimizer).__name__, config["loss"]
     set_up = {} if isinstance(loss, str) else loss["config"]
     options = {key: set_up[key] for key in ("from_logits", "label_smoothing") if set_up.get(key)}
+    rate = {} if training.phases is None else {"learning_rate": rate_as_code(training)}
     found: dict[str, Any] = {
-        "optimizer": _call(f"keras.optimizers.{optimizer}", optimizer_options(training)),
+        "optimizer": _call(f"keras.optimizers.{optimizer}", optimizer_options(training), **rate),
         "loss": _call(f"keras.losses.{loss['class_name']}", options) if options else repr(loss),
         "metrics": [repr(one) if isinstance(one, str) else _metric(one, model, dataset) for one in config["metrics"]],
         "targets": None,
@@ -259,8 +268,10 @@ def _metric(metric: Mapping[str, Any], model: keras.Model, dataset: Dataset) -> 
     return _call(f"keras.metrics.{kind}Crossentropy", {"name": inner["config"]["name"], **logits})
 
 
-def _call(function: str, arguments: Mapping[str, Any]) -> str:
-    return f"{function}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
+def _call(function: str, arguments: Mapping[str, Any], **code: str) -> str:
+    """`code`: arguments that are code already."""
+    written = {name: repr(value) for name, value in arguments.items()} | code
+    return f"{function}({', '.join(f'{name}={value}' for name, value in written.items())})"
 
 
 def _labels(model: keras.Model, dataset: Dataset) -> str:

@@ -1,6 +1,5 @@
 """Exported scripts train as the study did: how the learning rate moves, losses, stopping, weights of classes."""
 
-import ast
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,16 +8,13 @@ import keras
 import numpy as np
 import pytest
 from formatting import formatted
+from script_runs import executed, losses_of_both
 
-from hpo.data import load, save
 from hpo.errors import UserError
 from hpo.export.script import script_of
-from hpo.loop.jobs import make_job
 from hpo.plan.exported_file import Exported
 from hpo.plan.plan import load_plan
 from hpo.training.learning_rate import rates_of
-from hpo.training.messages import EpochDone, Finished
-from hpo.training.trial import train
 
 MLP = {"depth": 1, "width": 8}
 
@@ -42,12 +38,6 @@ def exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., E
         return Exported("s", 3, plan, parameters, 7, 6, scores, "0" * 32)
 
     return make
-
-
-def executed(text: str) -> dict[str, Any]:
-    names: dict[str, Any] = {"__name__": "script"}
-    exec(compile(text, "best.py", "exec"), names)
-    return names
 
 
 SCHEDULES: list[dict[str, Any]] = [
@@ -114,43 +104,12 @@ TRAINED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-class Line:
-    """Keeps what a trial tells."""
-
-    def __init__(self) -> None:
-        self.events: list[Any] = []
-
-    def emit(self, event: Any) -> None:
-        self.events.append(event)
-
-    def stop_reason(self) -> None:
-        return None
-
-    verdict = stop_reason
-
-
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_script_reaches_what_the_trial_reached(
     exported: Callable[..., Exported], tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     training, more = TRAINED[name]
-    file = exported(training, **more)
-    dataset = load(file.plan.experiment.dataset, file.plan.folders)
-    save(dataset, tmp_path / "data")
-    line = Line()
-    train(make_job(file.plan, file.parameters, file.seed, lambda _: tmp_path / "data"), line)
-    assert isinstance(line.events[-1], Finished), line.events[-1]
-    losses = [event.metrics["val_loss"] for event in line.events if isinstance(event, EpochDone)]
-
-    file = Exported(**{**vars(file), "scores": {**file.scores, "val_loss": min(losses)}})
-    text = script_of(file)
-    formatted(text, tmp_path)
-    keras.utils.clear_session()
-    executed(text)["main"]()
-    told = capsys.readouterr().out.splitlines()
-    assert sum(one.startswith("Epoch ") for one in told) == len(losses)
-    test = ast.literal_eval(told[-1].partition("on the test part: ")[2])
-    assert test == pytest.approx(dict(line.events[-1].test), rel=2e-3)
+    losses_of_both(exported(training, **more), tmp_path, capsys)
 
 
 def test_a_schedule_beside_a_fit_of_its_own_makes_no_script(exported: Callable[..., Exported]) -> None:
@@ -170,8 +129,3 @@ def test_targets_are_scaled_for_training_and_undone_by_the_model(exported: Calla
     loss = model.evaluate(x_val, y_val, verbose=0, return_dict=True)["loss"]
     assert loss == pytest.approx(np.abs(predicted[:, 0] - y_val).mean(), rel=1e-4)
     assert set(script["scores"](y_val, predicted)) == {"r2"}
-
-
-def test_training_in_phases_makes_no_script(exported: Callable[..., Exported]) -> None:
-    with pytest.raises(UserError, match="training in phases makes no plain script"):
-        script_of(exported({"phases": [{"train": "head", "epochs": 1}, {"unfreeze": "all", "epochs": 1}]}))
