@@ -26,6 +26,11 @@ TASKS = {
         {"loss": SPARSE, "metrics": ["accuracy"]},
         dataset={"task": "classification"},
     ),
+    "intent_and_slots": Task(
+        "What a sentence asks for, and the role of each word: padding has weight 0",
+        {"loss": {"intent": SPARSE, "roles": SPARSE}, "metrics": {"intent": ["accuracy"], "roles": ["accuracy"]}},
+        dataset={"task": "classification", "scaling": "none"},
+    ),
     "addition": Task(
         "Adding numbers, sequence to sequence: one-hot letters",
         {"loss": "categorical_crossentropy", "metrics": ["accuracy"]},
@@ -147,6 +152,21 @@ def masked_words_data() -> Any:
 def masked_words(params: Any, dataset: Any) -> keras.Model:
     x = keras.Input(dataset.input_shape, dtype="int32")
     return keras.Model(x, L.Dense(dataset.classes, "softmax")(Block(4)(Placed(WORDS, 4)(x))))
+
+
+def intent_and_slots_data() -> Any:
+    rng = made()
+    x, lengths = rng.integers(1, WORDS, (100, STEPS)), rng.integers(2, STEPS, 100)
+    there = np.arange(STEPS) < lengths[:, None]
+    y = {"intent": x[:, 0] % 2, "roles": x % 3}
+    return parts(np.where(there, x, 0), y, {"intent": np.where(y["intent"] == 1, 3.0, 1.0), "roles": there})
+
+
+def intent_and_slots(params: Any, dataset: Any) -> keras.Model:
+    x = keras.Input(dataset.input_shape, dtype="int32")
+    words = L.LSTM(4, return_sequences=True)(L.Embedding(WORDS, 4)(x))
+    intent = L.Dense(2, "softmax")(L.GlobalAveragePooling1D()(words))
+    return keras.Model(x, {"intent": intent, "roles": L.Dense(3, "softmax")(words)})
 
 
 def addition_data() -> Any:

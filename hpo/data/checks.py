@@ -1,6 +1,6 @@
 """The rules that every part of the data must keep: types, shapes, lengths, finite numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -95,8 +95,8 @@ def check_part(part: RawPart, may_miss: bool = False) -> None:
             raise DataError(
                 f"{first.place} and {values.place}: must have {rule}, got {len(first.array)} and {len(values.array)}"
             )
-    if weights is not None:
-        check_weights(weights, of_steps=True)
+    for values in weights.each() if weights is not None else ():
+        check_numbers(values)
     for values in others if may_miss else (first, *others):
         if values.array.dtype.kind == "f":
             check = FiniteCheck(values.place)
@@ -105,43 +105,20 @@ def check_part(part: RawPart, may_miss: bool = False) -> None:
             check.finish()
 
 
-def check_weights(weights: Values, before: int = 0, of_steps: bool = False) -> None:
-    """Checks weights, or a batch of them with `before` samples before it.
-
-    `of_steps`: whether there may be one for each step of a sample; see `check_weights_of_steps`.
+def check_numbers(weights: Values, before: int = 0) -> None:
+    """Checks one array of weights, or a batch of them with `before` samples before it.
 
     Raises:
-        DataError: they are no numbers, not one a sample, or negative.
+        DataError: they are no numbers, or negative.
     """
     w = weights.array
-    if w.ndim < 1 or (w.ndim > 1 and not of_steps) or w.dtype.kind not in "buif":
+    if w.ndim < 1 or w.dtype.kind not in "buif":
         raise DataError(f"{weights.place}: weights must be numbers, one a sample, got {w.dtype} of shape {w.shape}")
     if w.dtype.kind in "if" and (w < 0).any():
         place = np.unravel_index((w < 0).argmax(), w.shape)
         raise DataError(
             f"{weights.place}: weights must be at least 0, got {w[place]:g} in row {before + place[0]} (counted from 0)"
         )
-
-
-def check_weights_of_steps(weights: Sequence[Values | None], places: tuple[int, ...] | None) -> None:
-    """Checks weights of more than one dimension, and that all parts have such if one has.
-
-    Args:
-        weights: those of each part.
-        places: the shape of that for which a sample has a target each, such as (steps,); None where it is not known.
-
-    Raises:
-        DataError: they have another shape than the targets, or only some parts have them.
-    """
-    shapes = [None if one is None else one.array.shape[1:] for one in weights]
-    for one, shape in zip(weights, shapes, strict=True):
-        if one is not None and shape and places is not None and shape != places:
-            rule = f"one for each of {places}" if places else "one a sample"
-            raise DataError(f"{one.place}: weights must be numbers, {rule}, got shape {one.array.shape}")
-    if any(shapes) and len(set(shapes)) > 1:
-        first = next(one for one in weights if one is not None and one.array.ndim > 1)
-        got = ", ".join("none" if shape is None else str(("samples", *shape)) for shape in shapes)
-        raise DataError(f"{first.place}: all parts must have weights of one shape, got {got}")
 
 
 def check_same_shape(places: Mapping[str, Arrays]) -> None:

@@ -19,8 +19,8 @@ Task = Literal["classification", "regression", "multilabel", "reconstruction", "
 """What is predicted: one of several classes; numbers; which of several labels hold; the inputs themselves; several
 targets, each with a task of its own; what the model's own loss says."""
 PartName = Literal["training", "validation", "test"]
-Batches = Callable[[int, Sequence[int]], Iterator[tuple[Array, Array]]]
-"""Fresh batches without end, `batches(batch_size, seed)`: unscaled x and y, the same for the same seed."""
+Batches = Callable[[int, Sequence[int]], Iterator[tuple[Array, Arrays, Arrays | None]]]
+"""Fresh batches without end, `batches(batch_size, seed)`: unscaled x, y and weights, the same for the same seed."""
 
 
 def _as_float32(value: npt.ArrayLike) -> Array:
@@ -69,9 +69,9 @@ class Part:
     # Arrays or Mapped, and Arrays | None: most who read them know from what they do that it is a single one.
     x: Any
     y: Any
-    weights: Array | None = None
-    """How much each sample counts in the loss, shape (n,), or each of its steps, shape (n, steps), float32; None where
-    all count alike."""
+    weights: Any = None
+    """How much each sample counts in the loss, shape (n,), or each of its steps, shape (n, steps), float32; one
+    array, or `Several` by target; None where all count alike."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -256,6 +256,13 @@ class DatasetInfo:
     def steps(self, batch_size: int) -> int:
         """Gradient steps an epoch."""
         return self.steps_per_epoch or -(-self.sizes["training"] // batch_size)
+
+
+def places_of(task: Task, target_shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape of that for which a sample has a target each: empty for one alone; None where it is not known."""
+    if task == "custom":
+        return None
+    return target_shape if task == "classification" else target_shape[:-1]
 
 
 def class_numbers(y: Array) -> Array:

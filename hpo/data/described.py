@@ -11,7 +11,7 @@ from hpo.config.experiment import DatasetSpec
 from hpo.data.dataset import NO_SCALING, Array, DatasetInfo, Input, Part, PartName, Scaling
 from hpo.data.mapped import Mapped
 from hpo.data.scaling import Moments, check_range, default_method, moments_of_images
-from hpo.data.several import Arrays, content_of, is_text, single
+from hpo.data.several import Arrays, content_of, in_order, is_text, single
 from hpo.data.source_data import chunks
 from hpo.data.targets import Targets
 from hpo.errors import DataError
@@ -20,7 +20,7 @@ from hpo.errors import DataError
 def part_digest(part: Part) -> str:
     """Content hash (SHA-256) of types, shapes and values of a part, its first 32 hexadecimal digits."""
     content = hashlib.sha256()
-    for array in (*part.arrays(), *(() if part.weights is None else (part.weights,))):
+    for array in (*part.arrays(), *(() if part.weights is None else in_order(part.weights))):
         content.update(f"{array.dtype.str}{array.shape}".encode())
         for chunk in chunks(array.digests if isinstance(array, Mapped) else array):
             content.update(content_of(chunk))

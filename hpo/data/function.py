@@ -9,7 +9,7 @@ from typing import Any
 
 from hpo.data.arguments import with_arguments
 from hpo.data.dataset import PartName
-from hpo.data.python_objects import arrays_of, in_words, parts_of, plain_array
+from hpo.data.python_objects import arrays_of, in_words, parts_of, weights_of
 from hpo.data.several import Several, in_order
 from hpo.data.source_data import RawDataset, RawPart, RawPipelines, Values
 from hpo.data.tf_data_compat import inputs_of, kind_of, operations_of
@@ -28,8 +28,8 @@ def read_function(
 
     It returns a mapping with the parts train, test and validation, or ((x_train, y_train), (x_test, y_test)) as
     `keras.datasets` do. A part is x, (x, y) or (x, y, weights), where x and y are an array, or a dict or a list of
-    several; or a batched or unbatched `tf.data.Dataset` of these. Arrays may leave test and validation to be split
-    off; pipelines, which cannot be split, may not.
+    several, and weights an array or, as y, one for each target; or a batched or unbatched `tf.data.Dataset` of these.
+    Arrays may leave test and validation to be split off; pipelines, which cannot be split, may not.
 
     Raises:
         DataError: it cannot be found, raises, or returns something else.
@@ -81,7 +81,7 @@ class FunctionStream:
 def apart(element: Any) -> tuple[Any, Any, Any]:
     """The inputs, targets and weights of an element of a pipeline, several as `Several`; None for what it lacks."""
     x, y, weights = (*element, None, None)[:3] if isinstance(element, tuple) else (element, None, None)
-    return _several(x, "input"), None if y is None else _several(y, "target"), weights
+    return _several(x, "input"), *(None if one is None else _several(one, "target") for one in (y, weights))
 
 
 def _several(values: Any, kind: str) -> Any:
@@ -195,8 +195,9 @@ def _is_part(part: Any) -> bool:
 def _arrays(function: str, name: PartName, part: Any) -> RawPart:
     place = f"{function}: {name}"
     x, y, weights = parts_of(place, part)
+    inputs = arrays_of(x, f"{place} x", y)
     return RawPart(
-        Values(arrays_of(x, f"{place} x", y), f"{place} x"),
+        Values(inputs, f"{place} x"),
         None if y is None else Values(arrays_of(y, f"{place} y", x, "target"), f"{place} y"),
-        None if weights is None else Values(plain_array(weights, f"{place} weights"), f"{place} weights"),
+        None if weights is None else Values(weights_of(weights, f"{place} weights", inputs), f"{place} weights"),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hpo.config.experiment import DatasetSpec
-from hpo.data.checks import check_part, check_same_shape, check_weights_of_steps
+from hpo.data.checks import check_part, check_same_shape
 from hpo.data.dataset import Array, Dataset, Part, PartName
 from hpo.data.described import Found, Inputs, described, found_in, part_digest
 from hpo.data.image_changes import check_augmentation, with_extra_tests
@@ -21,10 +21,11 @@ from hpo.data.repeated import count_repeated, repeated_note, row_hashes
 from hpo.data.series import datasets_of_series
 from hpo.data.series_table import RawSeries
 from hpo.data.several import Arrays, Several, by_name, mapped
-from hpo.data.source_data import RawDataset, RawGenerated, RawPart, RawPipelines, as_images
+from hpo.data.source_data import RawDataset, RawGenerated, RawPipelines, as_images
 from hpo.data.split import split, split_notes
 from hpo.data.targets import Targets, read_targets
 from hpo.data.training_columns import NO_TABLE, fitted_table
+from hpo.data.weights import as_of_targets, check_weights
 from hpo.errors import DataError
 
 if TYPE_CHECKING:
@@ -80,9 +81,10 @@ def _from_arrays(raw: RawDataset, spec: DatasetSpec, hint: TaskHint | None) -> l
     source = f"dataset {spec.label}"
     y = {name: part.y for name, part in given.items()}
     targets = read_targets(y, spec, source, raw.is_table, raw.class_names, hint)
-    check_weights_of_steps([part.weights for part in given.values()], targets.places())
+    check_weights([part.weights for part in given.values()], targets, alike=True)
     whole = {
-        name: Part(mapped(part.x.array, as_images), targets.of(name), _weights(part)) for name, part in given.items()
+        name: Part(mapped(part.x.array, as_images), targets.of(name), as_of_targets(part.weights, targets))
+        for name, part in given.items()
     }
     training = whole["training"]
     classes = targets.classes_to_divide_by()
@@ -115,10 +117,6 @@ def _from_arrays(raw: RawDataset, spec: DatasetSpec, hint: TaskHint | None) -> l
         kept = tuple(note for note in notes if note is not None)
         found.append(replace(dataset, info=replace(dataset.info, draws=rows.draws, repeated=repeated, notes=kept)))
     return found
-
-
-def _weights(part: RawPart) -> Array | None:
-    return None if part.weights is None else np.asarray(part.weights.array, np.float32)
 
 
 def _fitted(
@@ -190,6 +188,8 @@ def _from_pipelines(raw: RawPipelines, spec: DatasetSpec, hint: TaskHint | None)
                 raise DataError(f"{values.place}: {rule}, got {values.array.dtype}")
     given = {name: found.y for name, found in surveys.items()}
     targets = read_targets(given, spec, f"dataset {spec.label}", hint=hint)
+    for found in surveys.values():
+        check_weights([found.weights], targets)
     seen = surveys["training"]
     inputs = {
         name: Found(shape, seen.types[name], seen.moments.get(name), numbered=seen.types[name].kind in "bui")
@@ -204,7 +204,7 @@ def _from_pipelines(raw: RawPipelines, spec: DatasetSpec, hint: TaskHint | None)
         {name: found.samples for name, found in surveys.items()},
         {name: found.digest for name, found in surveys.items()},
     )
-    weighted = tuple(name for name, found in surveys.items() if found.weighted)
+    weighted = tuple(name for name, found in surveys.items() if found.weights is not None)
     info = replace(info, weighted=weighted, notes=tuple(targets.notes(f"dataset {spec.label}")))
     empty = no_samples(info.input_shape)
     return Dataset(info, empty, empty, empty, stream=raw.stream)

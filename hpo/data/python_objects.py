@@ -58,6 +58,20 @@ def arrays_of(values: Any, place: str, others: Any = None, kind: str = "input") 
     return Several({name: as_inputs(one) if kind == "input" else one for name, one in found.items()}, listed)
 
 
+def weights_of(weights: Any, place: str, x: Arrays) -> Arrays:
+    """The weights of samples: an array, or one for each target, of which None has its samples count alike.
+
+    Raises:
+        DataError: no plain arrays can be made of them.
+    """
+    ones = np.ones(len(x), np.float32)
+    if isinstance(weights, Mapping):
+        weights = {name: ones if one is None else one for name, one in weights.items()}
+    elif isinstance(weights, tuple | list) and any(getattr(one, "shape", ()) for one in weights):
+        weights = [ones if one is None else one for one in weights]
+    return arrays_of(weights, place, x, "target")
+
+
 def _is_mixed_table(values: Any) -> bool:
     """Whether this is a table of pandas with a column that holds no numbers."""
     if not hasattr(values, "columns"):

@@ -165,8 +165,14 @@ def _open_part(folder: Path, name: str, info: DatasetInfo) -> Part:
     return Part(
         _open_arrays(folder, f"{name}_x", tuple(info.inputs), info.inputs_listed),
         None if without else _open_arrays(folder, f"{name}_y", tuple(info.targets), info.targets_listed),
-        _open_array(folder, f"{name}_weights") if name in info.weighted else None,
+        _open_weights(folder, f"{name}_weights", info) if name in info.weighted else None,
     )
+
+
+def _open_weights(folder: Path, name: str, info: DatasetInfo) -> Arrays:
+    """One array, also of several targets, or one for each."""
+    names = () if (folder / f"{name}.npy").exists() else tuple(info.targets)
+    return _open_arrays(folder, name, names, info.targets_listed)
 
 
 def _open_arrays(folder: Path, name: str, names: Sequence[str], listed: bool) -> Arrays:

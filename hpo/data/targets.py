@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpo.config.dataset import DatasetSpec
-from hpo.data.dataset import Array, PartName, Target, Task
+from hpo.data.dataset import Array, PartName, Target, Task, places_of
 from hpo.data.label_kinds import Labels, TaskHint
 from hpo.data.labels import read_labels
 from hpo.data.several import Arrays, Several, by_name
@@ -43,13 +43,12 @@ class Targets:
         """The class of each training sample, shape (n,), where each has one: a division may be stratified by it."""
         return None if self.only is None else self.only.class_numbers("training")
 
-    def places(self) -> tuple[int, ...] | None:
-        """The shape of that for which a sample has a target each: empty for one alone; None where it is not known."""
-        if self.only is None:
-            return ()
-        if self.only.task == "custom":
-            return None
-        return self.only.shape if self.only.task == "classification" else self.only.shape[:-1]
+    def places(self) -> dict[str, tuple[int, ...] | None]:
+        """Target -> the shape of that for which a sample has one each: empty for one alone; None where it is not known.
+
+        A single target, and what data without targets are compared with, have an empty name.
+        """
+        return {name: places_of(labels.task, labels.shape) for name, labels in self.labels.items()} or {"": ()}
 
     def fields(self) -> dict[str, Any]:
         """What a DatasetInfo says of them."""

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from hpo.data.checks import FiniteCheck, check_types, check_weights
+from hpo.data.checks import FiniteCheck, check_numbers, check_types
 from hpo.data.dataset import Array
 from hpo.data.function import apart, is_batched
 from hpo.data.infinite_pipelines import ADVICE, is_infinite, may_be_infinite
 from hpo.data.scaling import Moments
-from hpo.data.several import Several, by_name, in_order, is_text, joined
+from hpo.data.several import Several, by_name, in_order, is_text, joined, mapped
 from hpo.data.source_data import Values
 from hpo.errors import DataError
 from hpo.system.long_work import notes_while_waiting
@@ -35,7 +35,8 @@ class Survey:
     listed: bool
     """Whether several inputs came as a list."""
     samples: int
-    weighted: bool
+    weights: Values | None
+    """Arrays without samples, which show the shapes of weights."""
     digest: str
 
 
@@ -66,7 +67,8 @@ class _Pass:
         self.types: dict[str, np.dtype[Any]] = {}
         self.targets: list[Any] = []
         self.kinds, self.content, self.samples = "", 0, 0
-        self.listed = self.weighted = False
+        self.weights: Values | None = None
+        self.listed = False
 
     def update(self, batch: Any) -> None:
         x, y, weights = apart(batch)
@@ -74,8 +76,7 @@ class _Pass:
         check_types(inputs, targets)
         arrays = [*inputs.each(), *(targets.each() if targets else ())]
         if weights is not None:
-            arrays.append(Values(np.asarray(weights), f"{self.place} weights"))
-            check_weights(arrays[-1], self.samples)
+            arrays += self._weights(Values(mapped(weights, np.asarray), f"{self.place} weights"))
         first = arrays[0].array
         for values in arrays:
             if len(values.array) != len(first):
@@ -84,12 +85,25 @@ class _Pass:
             self.checks.setdefault(values.place, FiniteCheck(values.place)).update(values.array)
         for name, array in by_name(x).items():
             self._look_at(name, array)
-        self.listed, self.weighted = isinstance(x, Several) and x.listed, weights is not None
+        self.listed = isinstance(x, Several) and x.listed
         self.samples += len(first)
         kept = [values.array for values in arrays]
         self.kinds = "".join(f"{array.dtype.str}{array.shape[1:]}" for array in kept)
         self.content = (self.content + _row_hashes(kept)) % 2**256
         self.targets.append(y)
+
+    def _weights(self, weights: Values) -> list[Values]:
+        """The arrays of a batch's weights, which are as those of the batches before."""
+        found = list(weights.each())
+        for one in found:
+            check_numbers(one, self.samples)
+        empty = mapped(weights.array, lambda one: one[:0])
+        self.weights = self.weights or Values(empty, weights.place)
+        for one, first in zip(found, self.weights.each(), strict=True):
+            if one.array.shape[1:] != first.array.shape[1:]:
+                got = f"{first.array.shape[1:]} and {one.array.shape[1:]}"
+                raise DataError(f"{one.place}: all samples must have weights of one shape, got {got}")
+        return found
 
     def _look_at(self, name: str, array: Array) -> None:
         shape = self.shapes.setdefault(name, array.shape[1:])
@@ -106,7 +120,7 @@ class _Pass:
             raise DataError(f"{self.place}: must have at least one sample, got none")
         digest = hashlib.sha256(f"{self.kinds}{self.samples}:{self.content:x}".encode()).hexdigest()[:32]
         y = None if self.targets[0] is None else Values(joined(self.targets), f"{self.place} y")
-        return Survey(y, self.shapes, self.types, self.moments, self.listed, self.samples, self.weighted, digest)
+        return Survey(y, self.shapes, self.types, self.moments, self.listed, self.samples, self.weights, digest)
 
 
 def _row_hashes(arrays: Sequence[Array]) -> int:

@@ -106,7 +106,7 @@ def _is_pair(one: Any) -> bool:
 
 
 def _arrays(name: str, part: Any) -> tuple[Any, ...]:
-    """(x, y), or (x, y, weights), as arrays, or collections of arrays where a part has several inputs."""
+    """(x, y), or (x, y, weights), as arrays, or collections of arrays where a part has several inputs or targets."""
     place = "data" if name == "train" else name
     if hasattr(part, "element_spec"):
         return _gathered(place, part)
@@ -115,7 +115,7 @@ def _arrays(name: str, part: Any) -> tuple[Any, ...]:
         raise DataError(f"{place}: must be (x, y), got {in_words(part)}; {hint}")
     x, y, *weights = part
     found = (_plain(x, f"{place}: x", _samples(y)), _plain(y, f"{place}: y", _samples(x)))
-    return (*found, *(plain_array(one, f"{place}: weights") for one in weights))
+    return (*found, *(_plain(one, f"{place}: weights", _samples(x)) for one in weights))
 
 
 def _samples(values: Any) -> int | None:
@@ -127,11 +127,17 @@ def _samples(values: Any) -> int | None:
 
 
 def _plain(values: Any, place: str, samples: int | None = None) -> Any:
-    """An array, or a list of arrays where there are several: as many values in each as there are `samples`."""
+    """An array, or a list of arrays where there are several: as many values in each as there are `samples`.
+
+    None stays: where there are several, weights may lack those of a target.
+    """
+    if values is None:
+        return None
     if isinstance(values, Mapping):
         return {name: _plain(one, f"{place} {name}") for name, one in values.items()}
-    if isinstance(values, tuple | list) and values and all(hasattr(one, "shape") and len(one.shape) for one in values):
-        lengths = {one.shape[0] for one in values}
+    there = [one for one in values if one is not None] if isinstance(values, tuple | list) else []
+    if there and all(hasattr(one, "shape") and len(one.shape) for one in there):
+        lengths = {one.shape[0] for one in there}
         if len(lengths) == 1 and (
             min(lengths) > len(values) if samples is None else lengths == {samples} != {len(values)}
         ):

@@ -55,10 +55,10 @@ def tune(  # noqa: PLR0913 - the keys of an experiment
         model: `build(params, dataset)`, KerasTuner's `build(hp)` or a HyperModel, from a cell, a script or a module;
             or the name of a model that hpo knows, such as "mlp"; or an import path "package.module:name".
         space: what may vary: a Space; a search space file; nothing where `build(hp)` declares all itself.
-        data: (x, y), arrays of which x may also be a dict or list of inputs; a pandas DataFrame, with `target`; a
-            finite tf.data.Dataset; a function, called with `dataset={"arguments": ...}` if there are any, that returns
-            any of the parts train, validation and test; or what the key `dataset` of a file takes: a name, a file, a
-            mapping of keys.
+        data: (x, y) or (x, y, weights), arrays, or dicts or lists of several inputs or targets, with weights as `fit`
+            takes them; a pandas DataFrame, with `target`; a finite tf.data.Dataset; a function, called with
+            `dataset={"arguments": ...}` if there are any, that returns any of the parts train, validation and test; or
+            what the key `dataset` of a file takes: a name, a file, a mapping of keys.
         test: the part on which trials are tested, which chooses nothing: (x, y) or a tf.data.Dataset. By default a
             fifth of the data.
         validation: the part on which trials are compared. By default a fifth of the rest.

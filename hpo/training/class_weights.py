@@ -8,19 +8,21 @@ import tensorflow as tf
 
 from hpo.config.class_weight import ClassWeight, class_number, class_weight_mistakes
 from hpo.data.dataset import Array, DatasetInfo, Part, class_numbers
+from hpo.data.several import Arrays
 from hpo.models import InvalidModel
 
 
-def weights_of(class_weight: ClassWeight, part: Part, info: DatasetInfo) -> Array | None:
-    """The weights of a part's samples in training, shape (n,): their own times those of their classes.
+def weights_of(class_weight: ClassWeight, part: Part, info: DatasetInfo) -> Arrays | None:
+    """The weights of a part's samples in training: their own, as a Part has them, times those of their classes.
 
     Raises:
         InvalidModel: see `sample_weights`.
     """
     of_classes = sample_weights(class_weight, part.y, info)
     if of_classes is None or part.weights is None:
-        return part.weights if of_classes is None else of_classes
-    return np.asarray(of_classes * part.weights)
+        own: Arrays | None = part.weights
+        return own if of_classes is None else of_classes
+    return np.asarray(of_classes * part.weights.reshape(-1))
 
 
 def sample_weights(class_weight: ClassWeight, y: Any, info: DatasetInfo) -> Array | None:
@@ -67,7 +69,7 @@ def weighed(batches: tf.data.Dataset, by_class: Mapping[int, float], info: Datas
 
     def times(x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
         classes = tf.argmax(y, -1) if info.one_hot else tf.cast(tf.reshape(y, [-1]), tf.int64)
-        return x, y, tf.cast(weights, tf.float32) * tf.gather(factors, classes)
+        return x, y, tf.cast(tf.reshape(weights, [-1]), tf.float32) * tf.gather(factors, classes)
 
     return batches.map(times)
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from hpo.data.dataset import Array, Dataset
+from hpo.data.dataset import Array, Dataset, Part
 from hpo.data.generated import batches_of_epoch
 from hpo.data.several import is_text
 from hpo.models import Built
@@ -25,6 +25,7 @@ from hpo.training.returned import metrics_returned, score_returned
 from hpo.training.state import Hidden, TrainingState
 from hpo.training.tensors import prepared
 from hpo.training.testing import Scored, evaluated
+from hpo.training.weights import as_outputs, weights_for
 from hpo.training.whole_part import Figures, WholeInFit, predicted
 
 
@@ -81,7 +82,9 @@ class FitTrainer:
         options: dict[str, Any]
         if not of_batches:
             options = {"batch_size": training.batch_size, "validation_batch_size": EVALUATION_BATCH}
-            options["sample_weight"] = weights_of(training.class_weight, self._dataset.training, self._dataset.info)
+            weights = weights_of(training.class_weight, self._dataset.training, self._dataset.info)
+            if weights is not None:
+                options["sample_weight"] = weights_for(model, weights, self._dataset.info)
         else:
             if self._dataset.stream is not None:
                 validation = validation[0]
@@ -143,14 +146,17 @@ class FitTrainer:
 
     def _fresh(self) -> tf.data.Dataset:
         """The generated batches of the epoch that is under way, whenever it is run through."""
-        model, info = self._built.model, self._dataset.info
+        info = self._dataset.info
         self._callbacks = [keras.callbacks.LambdaCallback(on_epoch_begin=self._count), *self._callbacks]
 
-        def batches() -> Iterator[tuple[Any, Any]]:
-            for x, y in batches_of_epoch(self._dataset, self._job.training.batch_size, self._job.seed, self._epoch):
-                yield info.scaling.apply(x), labels_for(model, y, info)
+        def batches() -> Iterator[tuple[Any, ...]]:
+            for part in batches_of_epoch(self._dataset, self._job.training.batch_size, self._job.seed, self._epoch):
+                yield keras.tree.lists_to_tuples(self._arrays(part))
 
-        kinds = tuple(tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in self._part("training"))
+        kinds = tf.nest.map_structure(
+            lambda array: tf.TensorSpec([None, *array.shape[1:]], array.dtype),
+            keras.tree.lists_to_tuples(self._part("training")),
+        )
         fresh = tf.data.Dataset.from_generator(batches, output_signature=kinds)
         return fresh.apply(tf.data.experimental.assert_cardinality(info.steps(self._job.training.batch_size)))
 
@@ -161,22 +167,35 @@ class FitTrainer:
         """Features, scaled, labels or None, and weights if there are any; or the user's own pipeline, and None."""
         info = self._dataset.info
         if self._dataset.stream is None:
-            part = self._dataset.part(name)
-            x = tf.nest.map_structure(_text_as_tensor, info.prepared(part.x))
-            y = None if part.y is None else labels_for(self._built.model, part.y, info)
-            y = x if info.task == "reconstruction" else y
-            return (x, y) if part.weights is None else (x, y, part.weights)
+            return self._arrays(self._dataset.part(name))
         pipeline: Any = self._dataset.stream(name, self._job.training.batch_size)  # type: ignore[arg-type]
         scalings = [info.scaling, *(one.scaling for one in info.inputs.values())]
         is_target = info.task == "reconstruction"
-        if all(scaling.method == "none" for scaling in scalings) and not is_target:
+        weighs = name in info.weighted and not self._weighs
+        if all(scaling.method == "none" for scaling in scalings) and not is_target and not weighs:
             return pipeline, None
 
         def scale(x: Any, *rest: Any) -> Any:
             x = prepared(x, info)
-            return (x, x) if is_target else keras.utils.pack_x_y_sample_weight(x, *rest)
+            if is_target:
+                return x, x
+            if weighs:
+                # TensorFlow would make one tensor of a list.
+                rest = (rest[0], keras.tree.lists_to_tuples(weights_for(self._built.model, rest[1], info)))
+            return keras.utils.pack_x_y_sample_weight(x, *rest)
 
         return pipeline.map(scale, num_parallel_calls=1), None
+
+    def _arrays(self, part: Part) -> tuple[Any, ...]:
+        """Features, scaled, labels or None, and weights if there are any."""
+        model, info = self._built.model, self._dataset.info
+        x = tf.nest.map_structure(_text_as_tensor, info.prepared(part.x))
+        y = None if part.y is None else labels_for(model, part.y, info)
+        y = x if info.task == "reconstruction" else y
+        if part.weights is None:
+            return x, y
+        # Keras wants targets and weights in one structure.
+        return x, as_outputs(model, y), weights_for(model, part.weights, info)
 
 
 def _text_as_tensor(array: Array) -> Any:

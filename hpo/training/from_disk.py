@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from hpo.data.dataset import Array, Dataset, Part
 from hpo.data.mapped import Mapped
+from hpo.data.several import Arrays
 from hpo.training.part_tensors import targets_of
 from hpo.training.tensors import NOTHING
 
@@ -43,7 +44,7 @@ def in_whole_batches(window: int, batch_size: int) -> int:
     return max(batch_size, window // batch_size * batch_size)
 
 
-def pieces(part: Part, y: Any, weights: Array | None, order: Array, window: int, batch_size: int) -> Iterator[Any]:
+def pieces(part: Part, y: Any, weights: Arrays | None, order: Array, window: int, batch_size: int) -> Iterator[Any]:
     """Samples in an order, as x, y and weights of some whole batches; the last batch may be smaller.
 
     The next window is read while the caller uses the one before. `y`: the targets as the model takes them, an array or
@@ -67,7 +68,7 @@ class DiskStream:
     training samples.
     """
 
-    def __init__(self, dataset: Dataset, model: keras.Model, seed: int, weights: Array | None = None) -> None:
+    def __init__(self, dataset: Dataset, model: keras.Model, seed: int, weights: Arrays | None = None) -> None:
         self._dataset, self._model, self._seed, self._weights = dataset, model, seed, weights
         self._epoch = 0
 

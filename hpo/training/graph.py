@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from hpo.data.dataset import Array, Dataset
 from hpo.data.mapped import Mapped
+from hpo.data.several import Arrays, joined
 from hpo.training import keras_compat
 from hpo.training.augmentation import Augment
 from hpo.training.compiling import labels_for
@@ -27,6 +28,7 @@ from hpo.training.part_tensors import part_tensors, targets_of
 from hpo.training.pieces import Pieces
 from hpo.training.state import Traced
 from hpo.training.tensors import NOTHING, Tensors, prepared
+from hpo.training.weights import weights_for
 
 EVALUATION_BATCH = 512
 """Samples a step of an evaluation, which has no gradient to keep."""
@@ -34,7 +36,7 @@ EVALUATION_BATCH = 512
 FRESH_BYTES = 1 << 24
 """Generated samples held at a time, in bytes, about."""
 
-Weighted = tuple[Array, Array, Array | None]
+Weighted = tuple[Array, Arrays, Arrays | None]
 """A batch: unscaled x, y, and sample weights, if any."""
 
 
@@ -48,11 +50,11 @@ class GraphLoop:
         self,
         model: keras.Model,
         dataset: Dataset,
-        weights: Array | None = None,
+        weights: Arrays | None = None,
         augment: Augment | None = None,
         keeps_outputs: bool = False,
     ) -> None:
-        """`weights`: one for each training sample, shape (n,); as `model.fit`'s sample_weight.
+        """`weights`: those of the training samples, as a Part has them; as `model.fit`'s sample_weight.
 
         `augment` changes training batches, once they are scaled. `keeps_outputs`: see `outputs`."""
         self._model = model
@@ -77,8 +79,7 @@ class GraphLoop:
         self._known: dict[bool, Traced] = {}
         self.pieces = Pieces()
         """Seconds a step of training and of evaluation; empty for a model that has not run."""
-        number = tf.TensorSpec([], tf.int64)
-        positions = tf.TensorSpec([None], tf.int64)
+        positions, number = tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int64)
         self._train = tf.function(
             self._train_steps, autograph=False, input_signature=[positions, number, number, number]
         )
@@ -95,11 +96,11 @@ class GraphLoop:
 
     def _evaluated(self, part: Tensors) -> Tensors:
         """A part as evaluations take it: with weights if any of those that are evaluated has some."""
-        if not {"validation", "test"} & set(self._dataset.info.weighted):
-            return replace(part, weights=NOTHING)
-        if part.weights is not NOTHING:
-            return part
-        return replace(part, weights=tf.ones(tf.shape(tf.nest.flatten(part.x)[0])[:1]))
+        weighted = {"validation", "test"} & set(self._dataset.info.weighted)
+        if not weighted or part.weights is not NOTHING:
+            return part if weighted else replace(part, weights=NOTHING)
+        ones = tf.ones(tf.shape(tf.nest.flatten(part.x)[0])[:1])
+        return replace(part, weights=weights_for(self._model, ones, self._dataset.info))
 
     def _make_variables(self) -> None:
         """Makes all variables of the model and its metrics, by a few samples, eagerly.
@@ -165,7 +166,7 @@ class GraphLoop:
     ) -> dict[str, float]:
         """Trains one epoch on generated batches, for a dataset that has such; else as `train`."""
         model, info = self._model, self._dataset.info
-        made = ((x, labels_for(model, y, info), NOTHING if w is None else w) for x, y, w in _joined(batches))
+        made = ((x, labels_for(model, y, info), weights_for(model, w, info)) for x, y, w in _joined(batches))
         return self._train_pieces(made, batch_size, between, rates)
 
     def _train_pieces(
@@ -295,6 +296,5 @@ def _joined(batches: Iterable[Weighted]) -> Iterator[Weighted]:
     """Batches joined to arrays of about FRESH_BYTES, so that Python is called seldom, and memory stays small."""
     batches = iter(batches)
     for first in batches:
-        several = [first, *islice(batches, FRESH_BYTES // max(1, first[0].nbytes))]
-        x, y, weights = zip(*several, strict=True)
-        yield np.concatenate(x), np.concatenate(y), None if weights[0] is None else np.concatenate(weights)
+        x, y, weights = zip(first, *islice(batches, FRESH_BYTES // max(1, first[0].nbytes)), strict=True)
+        yield np.concatenate(x), joined(y), None if weights[0] is None else joined(weights)

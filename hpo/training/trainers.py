@@ -13,7 +13,7 @@ from hpo.data.dataset import Array, Dataset
 from hpo.data.generated import batches_of_epoch
 from hpo.models import Built
 from hpo.training.augmentation import augment_for
-from hpo.training.class_weights import sample_weights, weights_by_class, weights_of
+from hpo.training.class_weights import weights_by_class, weights_of
 from hpo.training.epoch_callback import Leaving, Stopped, Watch
 from hpo.training.fit_trainer import FitTrainer
 from hpo.training.from_disk import in_whole_batches, is_on_disk, order_by_blocks
@@ -226,8 +226,8 @@ class _GraphTrainer:
 
     def _fresh(self, epoch: int) -> Iterator[Weighted]:
         training, info = self._job.training, self._dataset.info
-        for x, y in batches_of_epoch(self._dataset, training.batch_size, self._job.seed, epoch):
-            yield x, y, sample_weights(training.class_weight, y, info)
+        for fresh in batches_of_epoch(self._dataset, training.batch_size, self._job.seed, epoch):
+            yield fresh.x, fresh.y, weights_of(training.class_weight, fresh, info)
 
     def test(self, weights: list[Any]) -> Scored:
         for variable, value in zip(self._model.weights, weights, strict=True):

@@ -60,14 +60,14 @@ def test_batches_are_fresh_each_epoch_and_the_same_for_the_same_trial(
     save(generated(), tmp_path / "data")
     dataset = open_prepared(tmp_path / "data")
     first = list(batches_of_epoch(dataset, 16, seed=3, epoch=0))
-    assert [(x.shape, y.shape, y.dtype) for x, y in first] == [((16, 3), (16,), np.int32)] * 4
-    everything = np.concatenate([x for x, _ in first])
+    assert [(part.x.shape, part.y.shape, part.y.dtype) for part in first] == [((16, 3), (16,), np.int32)] * 4
+    everything = np.concatenate([part.x for part in first])
     for seed, epoch in ((3, 1), (4, 0), (0, 3)):
-        others = np.concatenate([x for x, _ in batches_of_epoch(dataset, 16, seed, epoch)])
+        others = np.concatenate([part.x for part in batches_of_epoch(dataset, 16, seed, epoch)])
         assert not np.isin(others, everything).any()
     for part in (dataset.training, dataset.validation, dataset.test):
         assert not np.isin(part.x, everything).any()
-    again = np.concatenate([x for x, _ in batches_of_epoch(dataset, 16, seed=3, epoch=0)])
+    again = np.concatenate([part.x for part in batches_of_epoch(dataset, 16, seed=3, epoch=0)])
     np.testing.assert_array_equal(again, everything)
 
 
@@ -80,7 +80,7 @@ def test_batches_are_fresh_each_epoch_and_the_same_for_the_same_trial(
         (ENDLESS, {"test": None}, r"must be a number of samples, got 0\.2"),
         (ENDLESS, {"validation": {"folds": 3}}, "leave out folds"),
         (ENDLESS, {"arguments": "batch_size"}, r"must take \(batch_size, rng\): too many"),
-        ("yield 3", {}, r"must yield pairs \(x, y\) of arrays, got int"),
+        ("yield 3", {}, r"must yield \(x, y\) or \(x, y, weights\) of arrays, got int"),
         (
             "yield np.ones((5, 2)), np.ones(5)",
             {},
@@ -134,11 +134,14 @@ def test_the_training_part_is_a_thousand_samples_unless_limited(generated: Calla
     [
         ("np.arange(batch_size) % 2 - number", "labels must be classes 0 to 1, .* got up to 0"),
         ("np.arange(batch_size) % 2 + number", "labels must be classes 0 to 1, .* got up to 2"),
-        ("np.eye(2)[np.arange(batch_size) % 2][:, : 2 - number]", "y must have 2 numbers a sample, got 1"),
-        ("rng.random((batch_size, 2 + number))", "y must have 2 numbers a sample, got 3"),
+        (
+            "np.eye(2)[np.arange(batch_size) % 2][:, : 2 - number]",
+            r"y: must have the shape .* \(2,\), got \(1,\)",
+        ),
+        ("rng.random((batch_size, 2 + number))", r"y: must have the shape .* \(2,\), got \(3,\)"),
         (
             "rng.random(batch_size)[:, None] if number == 0 else rng.random((batch_size, 2))",
-            "y must have 1 numbers a sample, got 2",
+            r"y: must have the shape .* \(\), got \(2,\)",
         ),
     ],
 )
@@ -165,6 +168,6 @@ def test_batches_of_another_size_are_refused(generated: Callable[..., Dataset], 
 def test_labels_of_regression_and_of_one_column(generated: Callable[..., Dataset]) -> None:
     dataset = generated("while True:\n    yield rng.random((batch_size, 3)), rng.random((batch_size, 1))")
     batches = list(batches_of_epoch(dataset, 8, 0, 0))
-    assert [(y.shape, y.dtype) for _, y in batches] == [((8,), np.float32)] * 4
+    assert [(part.y.shape, part.y.dtype) for part in batches] == [((8,), np.float32)] * 4
     dataset = generated("while True:\n    yield rng.random((batch_size, 3)), np.eye(2)[np.arange(batch_size) % 2]")
-    assert [(y.shape, y.dtype) for _, y in batches_of_epoch(dataset, 8, 0, 0)] == [((8, 2), np.float32)] * 4
+    assert [(part.y.shape, part.y.dtype) for part in batches_of_epoch(dataset, 8, 0, 0)] == [((8, 2), np.float32)] * 4

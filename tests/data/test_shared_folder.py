@@ -9,6 +9,7 @@ import pytest
 
 from hpo.config.experiment import DatasetSpec
 from hpo.data import Dataset, load, open_prepared, save
+from hpo.data.several import by_name
 from hpo.errors import DataError
 
 
@@ -58,3 +59,16 @@ def test_folders_that_hold_no_dataset(tmp_path: Path) -> None:
     (tmp_path / "data" / "meta.json").write_text(json.dumps({**meta, "format": 99}))
     with pytest.raises(DataError, match="of format 1, got 99; delete the folder"):
         open_prepared(tmp_path / "data")
+
+
+def test_weights_of_several_targets_are_opened_as_they_were(tmp_path: Path) -> None:
+    for name in ("by_target", "for_all", "as_lists"):
+        dataset = load(DatasetSpec(function=f"weighed:{name}"), [Path(__file__).parents[1]])
+        save(dataset, tmp_path / name)
+        opened = open_prepared(tmp_path / name)
+        for part in ("training", "validation", "test"):
+            saved, got = dataset.part(part).weights, opened.part(part).weights
+            assert by_name(got).keys() == by_name(saved).keys()
+            assert getattr(got, "listed", None) == getattr(saved, "listed", None)
+            for target, array in by_name(saved).items():
+                np.testing.assert_array_equal(by_name(got)[target], array)

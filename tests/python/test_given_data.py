@@ -121,3 +121,16 @@ def test_a_folder_beside_the_caller_is_a_path(tmp_path, monkeypatch) -> None:
     for data in ("pets", tmp_path / "pets"):
         assert source_of_data(Parts(data), tmp_path).section == {"path": str(data)}
     assert source_of_data(Parts("digits"), tmp_path).section == {"name": "digits"}
+
+
+def test_several_targets_have_weights_for_each(tmp_path) -> None:
+    import tensorflow as tf
+
+    y, weights = {"a": Y, "b": X}, {"a": Y + 1.0, "b": np.ones(40)}
+    pipeline = tf.data.Dataset.from_tensor_slices((X, y, weights))
+    for data in ((X.tolist(), y, weights), pipeline, pipeline.batch(7)):
+        found = kept(tmp_path, data)[2]
+        assert {name: one.tolist() for name, one in found.items()} == {"a": (Y + 1.0).tolist(), "b": [1] * 40}
+    *_, listed = kept(tmp_path, (X, [Y, X], [Y + 1.0, None]))
+    assert listed[0].tolist() == (Y + 1.0).tolist()
+    assert listed[1] is None

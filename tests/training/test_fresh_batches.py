@@ -44,7 +44,9 @@ def test_each_epoch_trains_on_its_steps_of_fresh_batches(train: Any, trained: An
     for epoch in range(2):
         batches = list(batches_of_epoch(dataset, 20, 3, epoch))
         assert len(batches) == 30
-        outputs.append((scale(np.concatenate([x for x, _ in batches])), np.concatenate([y for _, y in batches])))
+        outputs.append(
+            (scale(np.concatenate([part.x for part in batches])), np.concatenate([part.y for part in batches]))
+        )
     assert still.curves["loss"][0] != pytest.approx(still.curves["loss"][1], rel=1e-3)
     assert still.curves["val_loss"][0] == pytest.approx(still.curves["val_loss"][1])
     model = model_like(still, folder)
