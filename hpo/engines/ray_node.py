@@ -87,9 +87,8 @@ class NodeFolder:
             if not is_here:
                 own = [(file, new / file.name) for file in sent.files if not file.shared]
                 self._fetch(sent.reader, own, arrived)
-            if any(here != there for there, here in folders.items()):
-                for meta in new.rglob("meta.json"):
-                    _translate(meta, folders)
+            for meta in new.rglob("meta.json"):
+                _translate(meta, folders)
 
         return self._once(sent.name, write)
 
@@ -187,9 +186,10 @@ def _delete_if_left(folder: Path) -> None:
 def _translate(meta: Path, folders: Mapping[str, str]) -> None:
     """Puts this machine's folders of the user's code into the description of a dataset that a function makes."""
     described = json.loads(meta.read_text(encoding="utf-8"))
-    for source in ("stream", "batches"):
-        if (found := described.get(source)) is not None:
+    made = [found for source in ("stream", "batches") if (found := described.get(source)) is not None]
+    if made:
+        for found in made:
             found["folders"] = [folders.get(folder, folder) for folder in found["folders"]]
-    # On the coordinator's machine it is a link.
-    meta.unlink()
-    meta.write_text(json.dumps(described), encoding="utf-8")
+        # On the coordinator's machine it is a link.
+        meta.unlink()
+        meta.write_text(json.dumps(described), encoding="utf-8")

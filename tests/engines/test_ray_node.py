@@ -1,6 +1,7 @@
 """Data that travel to another machine of a real Ray cluster: images that stay on disk, machines without room."""
 
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -108,8 +109,7 @@ def test_a_machine_without_room_for_the_data_is_left_out(cluster, prepared, tmp_
             engine.events(0.1)
             notes += engine.notes()
         (note,) = [note for note in notes if "cannot train" in note]
-        assert note.startswith("a machine of the cluster cannot train: 127.0.0.1 (")
-        assert "the data need 1" in note
+        assert re.match(r"a machine of the cluster cannot train: [\d.]+ \(.+\): the data need 1", note)
         assert f"GB are free in {cluster.temporary(1)}; engine.runtime_env: {{env_vars: {{TMPDIR: FOLDER}}}}" in note
         assert folders(cluster, 1) == []
     finally:
@@ -118,7 +118,7 @@ def test_a_machine_without_room_for_the_data_is_left_out(cluster, prepared, tmp_
     try:
         engine.expect(prepared, [])
         with pytest.raises(
-            HpoError, match=r"^no machine of the cluster can train; once one can, .*:\n  127.* the data need"
+            HpoError, match=r"^no machine of the cluster can train; once one can, .*:\n  .* the data need"
         ):
             all(engine.events(0.1) == [] for _ in range(600))
     finally:
