@@ -38,7 +38,7 @@ from hpo.training.messages import Event, FailureReason, Job, Lost, StopReason
 # How often the cluster is looked at, in seconds.
 _BETWEEN_LOOKS = 2.0
 # Seconds that workers may take to leave before they are ended.
-_PARTING = 1.0
+_PARTING = 2.0
 # So many workers in a row may die as they start.
 _STILLBORN = 4
 
