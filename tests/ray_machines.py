@@ -32,13 +32,20 @@ class RayCluster:
         """For `--address`."""
         return f"127.0.0.1:{self.port}"
 
-    def join(self) -> subprocess.Popen[bytes]:
-        """Adds a machine, the first one as head."""
+    def temporary(self, number: int) -> Path:
+        """The folder for temporary files of a machine, counted from 0."""
+        return self.folder / f"tmp-{number}"
+
+    def join(self, cpus: int = 1) -> subprocess.Popen[bytes]:
+        """Adds a machine, the first one as head; each has 80 MB for objects, and its own folder for temporary files."""
         head = ["--head", f"--port={self.port}", "--include-dashboard=false", f"--temp-dir={self.folder}"]
         where = [f"--address={self.address}"] if self.machines else head
-        command = [str(_RAY), "start", *where, "--num-cpus=1", "--disable-usage-stats", "--block"]
-        environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "HOME": str(self.folder)}
+        command = [str(_RAY), "start", *where, f"--num-cpus={cpus}", "--object-store-memory=80000000", "--block"]
+        command.append("--disable-usage-stats")
         number = len(self.machines)
+        self.temporary(number).mkdir()
+        own = {"RAY_AUTH_MODE": "disabled", "HOME": str(self.folder), "TMPDIR": str(self.temporary(number))}
+        environment = {**os.environ, **own}
         log = self.folder / f"machine-{number}.txt"
         with log.open("wb") as file:
             machine = subprocess.Popen(command, env=environment, stdout=file, stderr=file, start_new_session=True)

@@ -22,6 +22,10 @@ class Engine(ABC):
     """Whether a job may be submitted while the trial before it in the same worker is still being tested: after its last
     EpochDone, or after `stop` or `pause` was called for it."""
 
+    def expect(self, data: str, import_paths: Sequence[str]) -> None:
+        """Names the prepared dataset of most jobs. Where it has to travel, workers count once they have it."""
+        return
+
     @abstractmethod
     def submit(self, job: Job) -> None:
         """Starts a job; at most `workers` may be running, not counting those that are only being tested."""

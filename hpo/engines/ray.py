@@ -13,9 +13,20 @@ import ray
 
 from hpo.config.declared import Declared
 from hpo.engines import Engine
-from hpo.engines.ray_actor import Broken, Call, Explore, Placed, Setup, Train
 from hpo.engines.ray_cluster import Cluster
-from hpo.engines.ray_machines import Machines
+from hpo.engines.ray_machines import Machines, first_lines
+from hpo.engines.ray_messages import (
+    Broken,
+    Call,
+    Explore,
+    Fetched,
+    Fetching,
+    Parcel,
+    Placed,
+    Setup,
+    Train,
+    Unfit,
+)  # fmt: skip
 from hpo.engines.ray_parcels import Parcels
 from hpo.engines.ray_places import Handed, Heard, Needs, Place
 from hpo.engines.ray_return import returned
@@ -27,7 +38,7 @@ from hpo.training.messages import Event, FailureReason, Job, Lost, StopReason
 # How often the cluster is looked at, in seconds.
 _BETWEEN_LOOKS = 2.0
 # Seconds that workers may take to leave before they are ended.
-_PARTING = 1.0
+_PARTING = 2.0
 # So many workers in a row may die as they start.
 _STILLBORN = 4
 
@@ -69,6 +80,7 @@ class RayEngine(Engine):
         self._heard: queue.SimpleQueue[tuple[Place, Heard]] = queue.SimpleQueue()
         self._found: list[Event] = []
         self._explored: Explored | None = None
+        self._expected: Parcel | None = None
         self._serials = itertools.count(1)
         self._stillborn = 0
         self._looked = -math.inf
@@ -80,12 +92,19 @@ class RayEngine(Engine):
             self.close()
             raise
 
+    def expect(self, data: str, import_paths: Sequence[str]) -> None:
+        """Has the data come to all machines; a worker that joins later counts once they are there."""
+        self._expected = self._parcels.of_data(data, import_paths)
+        for place in self._places:
+            place.fetch(self._expected)
+        self._count()
+
     def submit(self, job: Job) -> None:
         """Hands a job to a free worker, or to one whose trial is only being tested, or else to one without a place."""
         free = [place for place in self._places if place.running is None]
         ending = [place for place in self._places if place.at_end and place.next is None]
-        placed = [place for place in (*free, *ending) if place.placed]
-        place = next(iter([*placed, *free]))
+        ready = [place for place in (*free, *ending) if place.ready]
+        place = next(iter([*ready, *free]))
         handed = Handed(next(self._serials), job)
         place.take(handed)
         place.send(Train(handed.serial, job, self._parcels.of(job)))
@@ -101,7 +120,7 @@ class RayEngine(Engine):
 
     def notes(self) -> Sequence[str]:
         """How many workers have places, and what is installed on the machines."""
-        return self._machines.notes(self.workers, len(self._places))
+        return self._machines.notes(self._placed, len(self._places))
 
     def proceed(self, trial: int) -> None:
         """Lets a trial continue."""
@@ -142,11 +161,12 @@ class RayEngine(Engine):
         self._explore(jobs[0].model, Examine(jobs), limit)
 
     def _explore(self, model: str, order: Discover | Examine, limit: float | None) -> Declared:
-        with notes_while_waiting(lambda: self._machines.waiting(self.workers, len(self._places))):
-            while not any(place.placed and place.running is None for place in self._places):
+        with notes_while_waiting(self._waits_for):
+            while not any(place.ready and place.running is None for place in self._places):
+                # A machine that cannot take the data loses its worker, which has no trial yet.
                 self._listen(0.5)
                 self._look_around()
-        place = next(place for place in self._places if place.placed and place.running is None)
+        place = next(place for place in self._places if place.ready and place.running is None)
         self._explored = None
         place.send(Explore(order, limit, self._parcels.of_exploring(order)))
         with notes_while_waiting(lambda: f"still exploring the model {model}"):
@@ -169,6 +189,7 @@ class RayEngine(Engine):
             ray.wait(leaving, num_returns=len(leaving), timeout=_PARTING)
         for place in places:
             ray.kill(place.actor)
+        self._parcels.close()
         self._cluster.close()
 
     def _listen(self, timeout: float) -> bool:
@@ -180,6 +201,7 @@ class RayEngine(Engine):
         while True:
             if place in self._places:
                 self._found += self._take_in(place, future)
+                self._count()
             if self._heard.empty():
                 return True
             place, future = self._heard.get()
@@ -196,9 +218,13 @@ class RayEngine(Engine):
             return
         place.listen(self._heard)
         for answer in answers:
-            if isinstance(answer, Placed):
-                place.placed, self._stillborn = answer, 0
-                self.workers += 1
+            if isinstance(answer, Placed | Fetching | Fetched):
+                if (news := place.see(answer)) is not None:
+                    self._machines.tell(place.node, news)
+                self._stillborn = 0
+            elif isinstance(answer, Unfit):
+                yield from self._leave_out(place, answer)
+                return
             elif isinstance(answer, Explored):
                 self._explored = answer
             elif isinstance(answer, Broken):
@@ -208,33 +234,23 @@ class RayEngine(Engine):
                 if event is not None:
                     yield event
 
+    def _leave_out(self, place: Place, unfit: Unfit) -> Iterator[Event]:
+        """A machine cannot take the data: its worker is no more, and none will be placed there."""
+        self._places.remove(place)
+        ray.kill(place.actor)
+        yield from _lost(place, "lost", f"the machine {self._machines.name(place.node)} cannot train: {unfit.message}")
+        self._count()
+        self._machines.avoid(place.node, unfit.message, self.workers)
+        self._look_around(now=True)
+
     def _lose(self, place: Place, error: Exception) -> Iterator[Event]:
         self._places.remove(place)
         if place.placed is None:
             self._stillborn += 1
             if self._stillborn >= _STILLBORN or isinstance(error, ray.exceptions.RuntimeEnvSetupError):
-                raise HpoError(f"workers die as they start: {_first_lines(error)}")
-        else:
-            self.workers -= 1
-        reason, message = self._cause(place, error)
-        for handed in (place.running, place.next):
-            if handed is not None:
-                yield Lost(handed.job.trial, reason, message)
+                raise HpoError(f"workers die as they start: {first_lines(error)}")
+        yield from _lost(place, *self._machines.cause(place.placed, error))
         self._look_around(now=True)
-
-    def _cause(self, place: Place, error: Exception) -> tuple[FailureReason, str]:
-        text = _first_lines(error)
-        if place.placed is None:
-            return "lost", f"its worker could not start: {text}"
-        if self._machines.has_left(place.placed.node, text):
-            return "lost", f"the machine {place.placed.address} left the cluster"
-        if (
-            isinstance(error, ray.exceptions.OutOfMemoryError)
-            or "low on memory" in text
-            or "Memory on the node" in text
-        ):
-            return "out_of_memory", f"Ray ended the worker on {place.placed.address} because memory ran out"
-        return "killed", f"the worker's actor on {place.placed.address} died: {text}"
 
     def _look_around(self, now: bool = False) -> None:
         """Has as many places as are wanted and possible; what joins the cluster is used."""
@@ -252,7 +268,23 @@ class RayEngine(Engine):
         while len(self._places) < wanted:
             place = Place(self._setup, self._machines.needs, self._machines.avoided)
             self._places.append(place)
+            if self._expected is not None:
+                place.fetch(self._expected)
             place.listen(self._heard)
+
+    def _count(self) -> None:
+        self.workers = sum(place.ready for place in self._places)
+
+    @property
+    def _placed(self) -> int:
+        return sum(place.placed is not None for place in self._places)
+
+    def _waits_for(self) -> str:
+        """What a first worker waits for."""
+        for place in self._places:
+            if place.fetching is not None:
+                return f"{self._machines.name(place.node)}: {place.fetching} of the data have come"
+        return self._machines.waiting(self._placed, len(self._places))
 
 
 def _cpus_of(workers: int | Literal["auto"], needs: Needs) -> int | None:
@@ -260,5 +292,8 @@ def _cpus_of(workers: int | Literal["auto"], needs: Needs) -> int | None:
     return None if workers == "auto" else math.ceil(workers * needs.cpus)
 
 
-def _first_lines(error: Exception) -> str:
-    return " ".join(str(error).split())[:500]
+def _lost(place: Place, reason: FailureReason, message: str) -> Iterator[Event]:
+    """The ends of the trials that a worker had."""
+    for handed in (place.running, place.next):
+        if handed is not None:
+            yield Lost(handed.job.trial, reason, message)

@@ -5,108 +5,50 @@ import os
 import queue
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Literal
 
 import ray
 
 from hpo.config.declared import NOTHING_DECLARED
 from hpo.engines.local import LocalEngine
-from hpo.engines.ray_files import File, NodeFolder, Sent
-from hpo.engines.worker import Discover, Examine, Explored
+from hpo.engines.ray_files import File
+from hpo.engines.ray_messages import (
+    Answer,
+    Broken,
+    Call,
+    Explore,
+    Fetch,
+    Fetched,
+    Fetching,
+    Leave,
+    Order,
+    Parcel,
+    Placed,
+    Setup,
+    Told,
+    Train,
+    Unfit,
+)  # fmt: skip
+from hpo.engines.ray_node import NodeFolder
+from hpo.engines.worker import Discover, Explored
 from hpo.errors import HpoError
+from hpo.system.long_work import FIRST
 from hpo.training import checkpoint_file
 from hpo.training.messages import Checkpointed, Event, Failed, Finished, Job, Lost, Paused, Several
 
 
-@dataclass(frozen=True)
-class Setup:
-    """What all workers of a run are told."""
-
-    token: str
-    """Of the run, for the folders that its workers share."""
-    threads: int
-    gpus: float
-    working_dir: str | None
-    """The folder of the coordinator's machine that Ray has copied to the actor's working directory."""
+class _Parting(BaseException):
+    """The actor is to leave, whatever is on its way."""
 
 
-@dataclass(frozen=True)
-class Parcel:
-    """What an order needs of the coordinator's files."""
-
-    data: Sent
-    code: tuple[tuple[str, Sent | None], ...]
-    """The folders of import paths, with what was sent of them; None: the folder is there."""
-    checkpoint: File | None = None
-    """The one that a job goes on from."""
-    gone: tuple[str, ...] = ()
-    """Names of data that nobody needs any more."""
-
-
-@dataclass(frozen=True)
-class Train:
-    """Asks for a trial."""
-
-    serial: int
-    """Of this order: a trial that paused is ordered again."""
-    job: Job
-    parcel: Parcel
-
-
-@dataclass(frozen=True)
-class Explore:
-    """Asks what `Discover` or `Examine` do."""
-
-    order: Discover | Examine
-    limit: float | None
-    parcel: Parcel
-
-
-@dataclass(frozen=True)
-class Call:
-    """Calls a method of the engine."""
-
-    method: Literal["proceed", "stop", "pause", "kill"]
-    arguments: tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Leave:
-    """Asks to stop, and to delete what is on the disk."""
-
-
-@dataclass(frozen=True)
-class Placed:
-    """The actor has a place."""
-
-    node: str
-    """Ray's identifier of the machine."""
-    address: str
-
-
-@dataclass(frozen=True)
-class Told:
-    """An event, of the order with that serial, and the files that belong to it."""
-
-    serial: int
-    event: Event
-    files: tuple[File, ...] = ()
-
-
-@dataclass(frozen=True)
-class Broken:
-    """The actor can do no more; why."""
-
-    message: str
-
-
-Order = Train | Explore | Call | Leave
-Answer = Placed | Told | Explored | Broken
+class _UnfitMachine(Exception):
+    """The machine cannot take the data."""
 
 
 class TrialActor:
@@ -128,7 +70,7 @@ class TrialActor:
         self._unheard: list[Answer] = []
         self._heard = 0
         self._woken, self._wake = multiprocessing.Pipe(duplex=False)
-        self._left = threading.Event()
+        self._parting, self._left = threading.Event(), threading.Event()
         context = ray.get_runtime_context()
         self._answers.put(Placed(context.get_node_id(), ray.util.get_node_ip_address()))
         threading.Thread(target=self._run, name="engine", daemon=True).start()
@@ -162,6 +104,7 @@ class TrialActor:
     @ray.method(concurrency_group="leaving")  # type: ignore[untyped-decorator]
     def leave(self) -> None:
         """Ends the worker, and deletes its files."""
+        self._parting.set()
         self._take(Leave())
         self._left.wait()
 
@@ -170,9 +113,14 @@ class TrialActor:
             while not self._left.is_set():
                 if self._woken in wait([*self._engine.handles(), self._woken]):
                     self._woken.recv_bytes()
-                    self._obey(self._orders.get())
+                    with suppress(_Parting):
+                        self._obey(self._orders.get())
                 for event in () if self._left.is_set() else self._engine.events(0.0):
                     self._tell(event)
+        except _UnfitMachine as error:
+            # What has come so far must not fill the disk for longer.
+            self._leave()
+            self._answers.put(Unfit(str(error)))
         except HpoError as error:
             self._answers.put(Broken(str(error)))
         except BaseException:
@@ -185,10 +133,36 @@ class TrialActor:
             self._explore(order)
         elif isinstance(order, Call):
             getattr(self._engine, order.method)(*order.arguments)
+        elif isinstance(order, Fetch):
+            self._fetched(order.parcel)
+            self._answers.put(Fetched())
         else:
-            self._engine.close()
-            self._node.leave()
-            self._left.set()
+            self._leave()
+
+    def _leave(self) -> None:
+        self._engine.close()
+        self._node.leave()
+        self._left.set()
+
+    def _fetched(self, parcel: Parcel) -> tuple[str, dict[str, str]]:
+        """The folder of the data here, and those of the code; tells how far the data have come where it takes long."""
+        done, pause, due = 0, FIRST, time.monotonic() + FIRST
+
+        def arrived(size: int) -> None:
+            nonlocal done, pause, due
+            if self._parting.is_set():
+                raise _Parting
+            done += size
+            if time.monotonic() >= due:
+                self._answers.put(Fetching(done, parcel.data.size))
+                pause *= 2
+                due += pause
+
+        try:
+            folders = self._folders(parcel)
+            return str(self._node.data(parcel.data, folders, arrived)), folders
+        except OSError as error:
+            raise _UnfitMachine(str(error)) from None
 
     def _train(self, order: Train) -> None:
         trial = order.job.trial
@@ -203,9 +177,8 @@ class TrialActor:
         order, found = explore.order, NOTHING_DECLARED
         try:
             if isinstance(order, Discover):
-                folders = self._folders(explore.parcel)
-                data = self._node.fetch(explore.parcel.data, folders)
-                found = self._engine.discover(order.model, str(data), tuple(folders.values()))
+                data, folders = self._fetched(explore.parcel)
+                found = self._engine.discover(order.model, data, tuple(folders.values()))
             else:
                 jobs = [self._placed_here(job, explore.parcel) for job in order.jobs]
                 self._engine.examine(jobs, explore.limit)
@@ -215,10 +188,10 @@ class TrialActor:
 
     def _placed_here(self, job: Job, parcel: Parcel) -> Job:
         """The job with files of this machine in place of the coordinator's."""
-        folders = self._folders(parcel)
         self._node.drop(parcel.gone)
+        data, folders = self._fetched(parcel)
         job = replace(
-            job, data=str(self._node.fetch(parcel.data, folders)), import_paths=tuple(folders.values()),
+            job, data=data, import_paths=tuple(folders.values()),
             save_to=job.save_to and str(self._own / "models" / Path(job.save_to).name),
             callbacks_folder=job.callbacks_folder and str(self._callbacks),
             checkpoints=job.checkpoints and replace(job.checkpoints, folder=str(self._checkpoints)),
@@ -235,7 +208,7 @@ class TrialActor:
         found = {}
         for folder, sent in parcel.code:
             if sent is not None:
-                found[folder] = str(self._node.fetch(sent))
+                found[folder] = str(self._node.code(sent))
             elif self._setup.working_dir is not None and Path(folder).is_relative_to(self._setup.working_dir):
                 found[folder] = str(Path(folder).relative_to(self._setup.working_dir).absolute())
             else:

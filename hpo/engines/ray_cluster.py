@@ -47,8 +47,6 @@ class Cluster:
         Raises:
             UserError: there is no such cluster, or its versions of Ray or Python are others.
         """
-        self.alone = address is None
-        """Whether it is a cluster of this machine, which no other can join."""
         if not ray.is_initialized():
             told = {"runtime_env": dict(runtime_env or {}), "log_to_driver": False, "logging_level": logging.ERROR}
             # That it uses tokens, Ray would print at each start.
@@ -61,6 +59,8 @@ class Cluster:
             print_nothing()
             Cluster._ours = True
         Cluster._users += 1
+        self.alone = Cluster._folder is not None
+        """Whether it is a cluster of this machine, which no other can join."""
 
     def close(self) -> None:
         """Leaves the cluster, once all engines of the process have; ends one that was started here."""

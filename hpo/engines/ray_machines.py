@@ -7,9 +7,11 @@ from typing import Any
 import ray
 
 from hpo.engines.ray_cluster import Cluster, differences, in_words, named, probed
+from hpo.engines.ray_messages import Placed
 from hpo.engines.ray_places import Needs
-from hpo.errors import UserError
+from hpo.errors import HpoError, UserError
 from hpo.system.long_work import notes_while_waiting
+from hpo.training.messages import FailureReason
 
 # Seconds for which fewer workers than wanted are placed before that is told: actors take a moment to start.
 _BEFORE_TOLD = 5.0
@@ -32,6 +34,7 @@ class Machines:
         self._asked: dict[str, Any] = {}
         self._answered: dict[str, Mapping[str, str]] = {}
         self._notes: list[str] = []
+        self._unfit: list[str] = []
         self._seen: tuple[int, int] = (0, 0)
         self._since = time.monotonic()
         self._told_of_few = False
@@ -44,8 +47,11 @@ class Machines:
                 self._asked[node] = probed(node)
             if self._answered:
                 self._hear_of_joined()
-        room = sum(self.needs.room(node["Resources"]) for name, node in self._nodes.items() if name not in self.avoided)
-        return max(1, int(min(self._most, room if self._may_grow else self._most)))
+        return max(1, int(min(self._most, self._room() if self._may_grow else self._most)))
+
+    def _room(self) -> int:
+        """How many workers the machines that can train have room for."""
+        return sum(self.needs.room(node["Resources"]) for name, node in self._nodes.items() if name not in self.avoided)
 
     def check(self) -> None:
         """Checks the machines before the first trial.
@@ -77,16 +83,50 @@ class Machines:
         try:
             found = ray.get(reference)
         except ray.exceptions.RayError as error:
-            return f"{node}: {' '.join(str(error).split())}"
+            return f"{node}: {first_lines(error)}"
         self._answered[node] = found
         if wrong := differences(found):
             return f"{named(found, self._nodes[node])}: {', '.join(wrong)}"
         self._notes.append(in_words(found, self._nodes[node]))
         return None
 
-    def has_left(self, node: str, text: str) -> bool:
-        """Whether a machine has left the cluster; `text`: what Ray says of a worker on it."""
-        return node not in self._cluster.nodes or "node has died" in text or "node is dead" in text
+    def avoid(self, node: str, why: str, others: int) -> None:
+        """Leaves a machine out, since it cannot take the data; `others`: how many workers have theirs.
+
+        Raises:
+            HpoError: there are none, and no other machine has room for a worker.
+        """
+        if node not in self.avoided:
+            self.avoided |= {node}
+            self._unfit.append(f"{self.name(node)}: {why}")
+            self._notes.append(f"a machine of the cluster cannot train: {self._unfit[-1]}")
+        if not others and not self._room():
+            rule = "no machine of the cluster can train; once one can, the same command goes on:"
+            raise HpoError("\n".join([rule, *(f"  {one}" for one in self._unfit)]))
+
+    def name(self, node: str) -> str:
+        """The address and the name of a machine, as far as they are known."""
+        known = self._nodes.get(node)
+        return node if known is None else named(self._answered.get(node, {}), known)
+
+    def tell(self, node: str, what: str) -> None:
+        """Notes what happens on a machine."""
+        self._notes.append(f"{self.name(node)}: {what}")
+
+    def cause(self, placed: Placed | None, error: Exception) -> tuple[FailureReason, str]:
+        """Why a worker was lost; `placed`: where it was."""
+        text = first_lines(error)
+        if placed is None:
+            return "lost", f"its worker could not start: {text}"
+        if placed.node not in self._cluster.nodes or "node has died" in text or "node is dead" in text:
+            return "lost", f"the machine {placed.address} left the cluster"
+        if (
+            isinstance(error, ray.exceptions.OutOfMemoryError)
+            or "low on memory" in text
+            or "Memory on the node" in text
+        ):
+            return "out_of_memory", f"Ray ended the worker on {placed.address} because memory ran out"
+        return "killed", f"the worker's actor on {placed.address} died: {text}"
 
     def notes(self, placed: int, wanted: int) -> Sequence[str]:
         """What there is to tell since the last call."""
@@ -105,3 +145,8 @@ class Machines:
     def waiting(self, placed: int, wanted: int) -> str:
         """How many workers are placed, and what the others wait for."""
         return f"{placed} of {wanted} workers placed; waiting for {wanted - placed} x {self.needs}"
+
+
+def first_lines(error: Exception) -> str:
+    """The beginning of what an error of Ray's says, which may be pages."""
+    return " ".join(str(error).split())[:500]

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from hpo.config.named import own_paths
-from hpo.engines.ray_actor import Parcel
-from hpo.engines.ray_files import File, Sender, Sent
+from hpo.engines.ray_files import File
+from hpo.engines.ray_messages import Parcel
+from hpo.engines.ray_sender import Sender, SentCode
 from hpo.engines.worker import Discover, Examine
 from hpo.models import application
 from hpo.training.messages import Job
@@ -24,7 +25,11 @@ class Parcels:
         self.working_dir = str(Path(working_dir).absolute()) if is_folder else None
         """The folder that Ray copies to all machines."""
         self._alone = alone
-        self._sender = Sender()
+        self._sender = Sender(alone)
+
+    def of_data(self, folder: str, import_paths: Sequence[str]) -> Parcel:
+        """A prepared dataset, with the user's code if that makes it."""
+        return Parcel(self._sender.data(folder), self._code(import_paths, _is_made_by_code(Path(folder))))
 
     def of(self, job: Job) -> Parcel:
         """What a job needs."""
@@ -45,7 +50,11 @@ class Parcels:
             return self.of(order.jobs[0])
         return Parcel(self._sender.data(order.data), self._code(order.import_paths, True))
 
-    def _code(self, folders: Sequence[str], own: bool) -> tuple[tuple[str, Sent | None], ...]:
+    def close(self) -> None:
+        """Makes no more parcels."""
+        self._sender.close()
+
+    def _code(self, folders: Sequence[str], own: bool) -> tuple[tuple[str, SentCode | None], ...]:
         travelling = [folder for folder in folders if own and self._travels(folder)]
         return tuple((folder, self._sender.code(folder) if folder in travelling else None) for folder in folders)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import ray
 
-from hpo.engines.ray_actor import Answer, Order, Placed, Setup, TrialActor
+from hpo.engines.ray_actor import TrialActor
+from hpo.engines.ray_messages import Answer, Fetch, Fetched, Fetching, Order, Parcel, Placed, Setup
 from hpo.training.messages import EpochDone, Event, Failed, Finished, Job, Lost, Paused, Started
 
 Heard = Future[tuple[int, list[Answer]]]
@@ -61,6 +62,9 @@ class Place:
         self.away = False
         """Whether its machine could not be reached the last time."""
         self.placed: Placed | None = None
+        self.fetching: Fetching | None = None
+        """How far the data have come, if that takes long."""
+        self._fetches = 0
         self.running: Handed | None = None
         self.next: Handed | None = None
         """What it trains after that."""
@@ -79,6 +83,33 @@ class Place:
         self._heard += len(answers)
         self._sent = {number: order for number, order in self._sent.items() if number >= taken}
         return answers
+
+    def fetch(self, parcel: Parcel) -> None:
+        """Has the data come there before the worker counts."""
+        self._fetches += 1
+        self.send(Fetch(parcel))
+
+    def see(self, answer: Placed | Fetching | Fetched) -> str | None:
+        """Takes in how far the worker is from its first trial; returns what there is to tell of that."""
+        if isinstance(answer, Placed):
+            self.placed = answer
+            return None
+        if isinstance(answer, Fetching):
+            self.fetching = answer
+            return f"{answer} of the data have come"
+        told, self.fetching = self.fetching, None
+        self._fetches -= 1
+        return "the data have come" if told else None
+
+    @property
+    def node(self) -> str:
+        """Ray's identifier of its machine, once it is placed."""
+        return "" if self.placed is None else self.placed.node
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is placed, and has the data."""
+        return self.placed is not None and self._fetches == 0
 
     def send(self, order: Order) -> None:
         """Sends an order; a worker that is not placed yet gets it then."""

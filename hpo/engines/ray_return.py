@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from hpo.engines.ray_actor import Told
 from hpo.engines.ray_files import File
+from hpo.engines.ray_messages import Told
 from hpo.training import checkpoint_file
 from hpo.training.messages import Checkpoint, Checkpointed, Event, Finished, Job, Paused, Several
 

@@ -80,6 +80,7 @@ def prepared(plan: Plan, workers: int | None = None) -> Iterator[Prepared]:
         variants = variants_of(plan)
         check_space(plan, variants)
         data = PreparedVariants(variants, scratch)
+        engine.expect(str(data.base), import_paths(plan))
         yield Prepared(_explored(plan, engine, data.base), engine, variants.base.info, data)
 
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hpo import models
 from hpo.config.class_weight import class_weight_mistakes
-from hpo.config.engines import ENGINES
 from hpo.config.experiment import Experiment
 from hpo.config.metrics import CROSSENTROPY, needs_classes
 from hpo.config.named import by_output, choice_of
@@ -35,10 +34,6 @@ def wrong_in_experiment(experiment: Experiment, space: SearchSpace, dataset: "Da
     for index, spec in enumerate(experiment.training.metrics):
         if message := _unsuited(spec, info) or _lacks_an_option(spec, info) or _of_other_labels(spec, labels):
             yield ("training", "metrics", index), message
-    if info.window is not None and not ENGINES[experiment.engine.name].counts_cores:
-        rule = f"{experiment.engine.name} holds the data in the memory of its machines, and the images take more than"
-        limit = f"dataset.memory_limit, {info.memory_limit:.3g} GB"
-        yield ("engine", "name"), f"{rule} {limit}; raise that, or train with engine: local"
     for key, message in class_weight_mistakes(experiment.training.class_weight, info.class_labels).items():
         yield ("training", "class_weight", *([key] if key else [])), message
     ranked = {f"val_{spec.logged}" for spec in experiment.training.whole_metrics if spec.needs_all_classes}

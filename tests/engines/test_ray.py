@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,10 +78,13 @@ def test_a_lost_machine_costs_the_epochs_since_the_last_checkpoint(
     assert rest[0].epochs_done == checkpoint.epochs >= 1
     assert rest[-1] == replace(whole[-1], model_file=None)
     assert isinstance(engine, RayEngine)
-    node = Path(tempfile.gettempdir()) / f"hpo-node-{engine._setup.token}"
-    assert len([*node.glob("data-*")]) == len([*node.glob("code-*")]) == 1
+    # On the coordinator's machine the data stay where they are.
+    here, there = (next(cluster.temporary(number).glob(f"hpo-node-{engine._setup.token}-*")) for number in (0, 1))
+    for node, are_links in ((here, True), (there, False)):
+        assert len([*node.glob("data-*")]) == len([*node.glob("code-*")]) == 1
+        assert {file.is_symlink() for file in node.glob("data-*/*")} == {are_links}
     engine.close()
-    assert not node.exists()
+    assert not here.exists()
 
 
 TINY = {

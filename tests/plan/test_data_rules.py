@@ -1,13 +1,10 @@
 """What does not suit the data is refused at its line."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from hpo.errors import FileMistakes
 from hpo.loop.jobs import check_space, variants_of
-from hpo.plan.data_rules import wrong_in_experiment
 from hpo.plan.plan import load_plan
 
 TABLE = "a,b,kind\n" + "".join(
@@ -128,12 +125,3 @@ def test_metrics_that_need_an_option(refused):
     (within,) = refused("metrics: [PearsonCorrelation]", **number)
     assert "{name: PearsonCorrelation, axis: 0} is taken over the samples of each batch" in within
     assert refused("metrics: [{name: PearsonCorrelation, axis: 0}]", **number) == []
-
-
-def test_images_on_disk_do_not_travel(refused):
-    refused()
-    for engine, expected in (("ray", [("engine", "name")]), ("local", [])):
-        plan = load_plan("exp.yaml", [f"engine.name={engine}"])
-        data = variants_of(plan).base
-        data = replace(data, info=replace(data.info, window=8, memory_limit=2.0))
-        assert [key for key, _ in wrong_in_experiment(plan.experiment, plan.space, data)] == expected
