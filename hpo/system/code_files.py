@@ -5,12 +5,13 @@ They are found by reading: an import within a function counts before the functio
 
 import ast
 import importlib.util
+import pkgutil
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class CodeFiles:
 
     def versions(self) -> dict[str, str]:
         """The versions of the libraries, by the names of their distributions."""
-        found = {}
+        found: dict[str, str] = {}
         for name in sorted(self.libraries):
             found |= _versions_of(name)
         return found
@@ -46,6 +47,8 @@ def code_files(modules: Iterable[str]) -> CodeFiles:
     """What modules are made of that can be imported; a module that is no user's is one of the libraries."""
     files, libraries = dict[str, Path](), set[str]()
     waiting, seen = [*modules], set[str]()
+    # A file written since the last import of its folder would not be seen otherwise.
+    importlib.invalidate_caches()
     while waiting:
         name = waiting.pop()
         top, parent = name.partition(".")[0], name.rpartition(".")[0]
@@ -75,7 +78,8 @@ def _spec(name: str) -> ModuleSpec | None:
         above = _spec(parent)
         if above is None or above.submodule_search_locations is None:
             return None
-        return PathFinder.find_spec(name, list(above.submodule_search_locations))
+        finders = (pkgutil.get_importer(place) for place in above.submodule_search_locations)
+        return next(filter(None, (one.find_spec(name) for one in finders if one is not None)), None)
     except (ImportError, ValueError):  # the latter of modules that were made without a file
         return None
 
