@@ -27,7 +27,7 @@ _KEPT_SECONDS = 30 * 86_400
 """How long folders that no run uses are kept."""
 
 
-def shared_folder(kind: str, described: Any) -> Path:
+def cached_folder(kind: str, described: Any) -> Path:
     """The folder of what JSON values describe completely, be it there or not. `kind`: images or data."""
     return cache_folder() / kind / hashlib.sha256(json.dumps(described).encode()).hexdigest()[:32]
 
@@ -138,11 +138,11 @@ def _last_use(folder: Path) -> float:
 
 
 def _bytes(folder: Path) -> int:
-    return sum(state.st_size for state in _states(folder))
+    return sum(state.st_size for state in _states(folder)[1:])
 
 
 def _states(folder: Path) -> list[os.stat_result]:
-    """The states of a folder and its files."""
+    """The states of a folder, and of its files."""
     found = []
     # Another run may delete them meanwhile.
     with suppress(OSError):

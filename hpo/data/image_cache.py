@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hpo.data.disk_cache import ELSEWHERE, META, held, is_there, shared_folder, written
+from hpo.data.disk_cache import ELSEWHERE, META, cached_folder, held, is_there, written
 from hpo.data.image_reader import ImageFiles, common_size, refuse_unsized
 from hpo.data.image_writer import Order, write_images
 from hpo.data.mapped import Mapped, Survey
@@ -48,7 +48,7 @@ def _folder_of(files: ImageFiles, keys: Mapping[str, Any]) -> Path:
     # Two folders may have files of equal names, sizes and times.
     where = str(files.folder.resolve())
     described = [_FORMAT, where, files.names, files.classes, files.versions, sorted(keys.items())]
-    return shared_folder("images", described)
+    return cached_folder("images", described)
 
 
 def _opened(folder: Path) -> Mapped | None:
