@@ -21,7 +21,17 @@ Command = Callable[[Path, int, str], list[str]]
 
 def _script(name: str, *options: str) -> Command:
     def command(home: Path, seed: int, name_of_job: str) -> list[str]:
-        own: tuple[str | Path, ...] = ("--rows", home / "rows", "--home", home, "--seed", str(seed), "--job", name_of_job, *options)
+        own: tuple[str | Path, ...] = (
+            "--rows",
+            home / "rows",
+            "--home",
+            home,
+            "--seed",
+            str(seed),
+            "--job",
+            name_of_job,
+            *options,
+        )
         return python("-m", f"benchmarks.peers.{name}", *own)
 
     return command

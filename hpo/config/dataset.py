@@ -82,6 +82,10 @@ class DatasetSpec(Shorthand):
     arguments: dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], Any] | None = None
     """What `function` is called with, by name, or all in one mapping: `data(params)`. A parameter that sets
     dataset.arguments.NAME varies the data; see docs/files.md. Default: none. Example: {window: 8}"""
+    cache: bool = False
+    """Whether the arrays that `function` returns are kept on disk for later runs and commands. It is called again when
+    its code, a module of yours or the version of a library that this imports, its arguments, or a file that these name
+    has changed. Other files that it reads are not noticed; see docs/files.md. Example: true"""
     target: str | Names | None = None
     """The column to predict, for tables; of `series` also a list of columns. Default: none. Example: price"""
     series: SeriesSpec | None = None
@@ -203,6 +207,9 @@ class DatasetSpec(Shorthand):
             raise ValueError("path and function exclude each other")
         if self.arguments and self.function is None:
             raise ValueError("needs a function, and there is none: arguments are what it is called with")
+        if self.cache and (self.function is None or self.steps_per_epoch is not None):
+            what = "there is none" if self.function is None else "with steps_per_epoch it yields fresh batches"
+            raise ValueError(f"cache keeps the arrays that a function returns, and {what}; leave cache out")
         return self
 
     @model_validator(mode="after")
@@ -249,5 +256,5 @@ class DatasetSpec(Shorthand):
         return hidden(self.name or _stem(self.path or "") or str(self.function))
 
     def in_effect(self) -> dict[str, Any]:
-        """The section as JSON values; without the defaults for tables where the data are none."""
-        return self.model_dump(mode="json", exclude=None if self.target is not None else _OF_TABLES)
+        """The section as JSON values; without the defaults for tables where the data are none, and without `cache`."""
+        return self.model_dump(mode="json", exclude={"cache", *(() if self.target is not None else _OF_TABLES)})

@@ -22,8 +22,8 @@ _APART = {"augmentation", "extra_tests"}
 _OF_THE_TEST_PART = ("limit", "test", "stratify", "shuffle", "seed")
 # Keys by which the data are read, which happens once.
 _OF_READING = (
-    "name", "path", "function", "target", "drop", "missing", "categories", "max_categories", "categorical", "dates",
-    "separator", "decimal", "encoding", "weights",
+    "name", "path", "function", "cache", "target", "drop", "missing", "categories", "max_categories", "categorical",
+    "dates", "separator", "decimal", "encoding", "weights",
     "series", "text", *OF_IMAGE_FOLDERS,
 )  # fmt: skip
 
@@ -241,9 +241,12 @@ def _content(dataset: "Dataset") -> str:
     import json
 
     from hpo.data.info_json import info_as_json
+    from hpo.data.other_rows import rows_note
 
     made = getattr(dataset.stream, "arguments", None)
-    return json.dumps([info_as_json(dataset.info), made], sort_keys=True, default=str)
+    # Other notes say where the data came from, such as from the cache.
+    info = {**info_as_json(dataset.info), "notes": rows_note(dataset.info)}
+    return json.dumps([info, made], sort_keys=True, default=str)
 
 
 def _bytes(folder: Path) -> int:

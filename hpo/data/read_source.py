@@ -28,17 +28,7 @@ def read(spec: DatasetSpec, folders: Sequence[Path]) -> Raw:
         rule = f"is for a function that yields batches without end; leave it out of {spec.label}"
         raise DataError(rule, ("dataset", "steps_per_epoch"))
     if spec.function is not None:
-        from hpo.data.function import read_function
-        from hpo.data.generated import read_generated
-
-        raw: Raw
-        if spec.steps_per_epoch is None:
-            raw = read_function(spec.function, folders, spec.arguments)
-        elif spec.arguments:
-            rule = f"are for a function that returns parts, and {spec.function} yields batches; leave them out"
-            raise DataError(rule, KEY)
-        else:
-            raw = read_generated(spec.function, folders)
+        raw: Raw = _from_function(spec, spec.function, folders)
     elif spec.path is None:
         raw = _known(spec)
     else:
@@ -56,6 +46,21 @@ def read(spec: DatasetSpec, folders: Sequence[Path]) -> Raw:
     if not (isinstance(raw, RawSeries) or (isinstance(raw, RawDataset) and raw.is_table)):
         _refuse_columns(raw, spec)
     return raw
+
+
+def _from_function(spec: DatasetSpec, function: str, folders: Sequence[Path]) -> Raw:
+    from hpo.data.function import read_function
+    from hpo.data.function_cache import read_cached_function
+    from hpo.data.generated import read_generated
+
+    if spec.cache:
+        return read_cached_function(function, folders, spec.arguments or {})
+    if spec.steps_per_epoch is None:
+        return read_function(function, folders, spec.arguments)
+    if spec.arguments:
+        rule = f"are for a function that returns parts, and {function} yields batches; leave them out"
+        raise DataError(rule, KEY)
+    return read_generated(function, folders)
 
 
 def _read_folder(path: Path, spec: DatasetSpec) -> RawDataset:

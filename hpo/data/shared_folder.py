@@ -1,9 +1,8 @@
 """A prepared dataset in a folder: .npy files that workers map into memory and share, and meta.json."""
 
-import hashlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,15 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from hpo.data.dataset import Array, Dataset, DatasetInfo, Part, PartName
+from hpo.data.array_files import open_array, open_arrays, save_arrays
+from hpo.data.dataset import Dataset, DatasetInfo, Part, PartName
 from hpo.data.function import FunctionStream
 from hpo.data.generated import FunctionBatches
 from hpo.data.info_json import info_as_json, info_from_json
-from hpo.data.mapped import Mapped
 from hpo.data.other_rows import rows_note
 from hpo.data.prepare import no_samples
-from hpo.data.several import Arrays, Several, in_order, is_text
-from hpo.data.source_data import slices
+from hpo.data.several import Arrays
 from hpo.errors import DataError
 
 _FORMAT = 1
@@ -55,12 +53,12 @@ def _write(dataset: Dataset, new: Path) -> None:
     dataset, stream = in_order_of_files(dataset), dataset.stream
     if stream is None and not dataset.folds:
         for name, part in dataset.extra_tests.items():
-            _save(new, f"test_{name}_x", part.x)
+            save_arrays(new, f"test_{name}_x", part.x)
         for name in _NAMES:
             own = dataset.part(name)
             for which, arrays in (("x", own.x), ("y", own.y), ("weights", own.weights)):
                 if arrays is not None:
-                    _save(new, f"{name}_{which}", arrays, on_disk=dataset.info.window is not None)
+                    save_arrays(new, f"{name}_{which}", arrays, on_disk=dataset.info.window is not None)
     meta = {"format": _FORMAT, "info": info_as_json(dataset.info), "stream": None}
     for name, found in (("stream", stream), ("batches", dataset.batches)):
         if isinstance(found, FunctionStream | FunctionBatches):
@@ -73,35 +71,6 @@ def _write(dataset: Dataset, new: Path) -> None:
     if isinstance(stream, FunctionStream) and stream.steps is not None:
         meta["steps"] = stream.steps
     (new / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
-
-
-def _save(folder: Path, name: str, arrays: Arrays, on_disk: bool = False) -> None:
-    """Several arrays are numbered in their order, since their names may be no names of files.
-
-    `on_disk`: images that are in a file are not copied.
-    """
-    for number, array in enumerate(in_order(arrays)):
-        file = f"{name}_{number}" if isinstance(arrays, Several) else name
-        if isinstance(array, Mapped) and on_disk:
-            link = folder / f"images_{hashlib.sha256(str(array.file).encode()).hexdigest()[:16]}.npy"
-            if not link.exists():
-                link.symlink_to(array.file)
-            np.savez(folder / f"{file}_rows.npz", rows=array.rows, link=np.array(link.name))
-        elif isinstance(array, Mapped):
-            written = np.lib.format.open_memmap(folder / f"{file}.npy", "w+", array.dtype, array.shape)
-            for rows in slices(array):
-                written[rows] = array[rows]
-        elif not is_text(array):
-            np.save(folder / f"{file}.npy", array, allow_pickle=False)
-        else:
-            _save_text(folder, file, array)
-
-
-def _save_text(folder: Path, file: str, array: Array) -> None:
-    encoded = [text.encode() for text in array.flat]
-    ends = np.cumsum([len(text) for text in encoded], dtype=np.int64).reshape(array.shape)
-    np.save(folder / f"{file}_text.npy", np.frombuffer(b"".join(encoded), np.uint8), allow_pickle=False)
-    np.save(folder / f"{file}_ends.npy", ends, allow_pickle=False)
 
 
 def open_prepared(folder: Path | str) -> Dataset:
@@ -132,7 +101,7 @@ def open_prepared(folder: Path | str) -> Dataset:
         folds = tuple(open_prepared(fold_folder(folder, number)) for number in range(1, info.folds + 1))
         return replace(folds[0], info=info, folds=folds)
     training, validation, test = (_open_part(folder, name, info) for name in _NAMES)
-    extra = {name: replace(test, x=_open_array(folder, f"test_{name}_x")) for name in info.extra_tests}
+    extra = {name: replace(test, x=open_array(folder, f"test_{name}_x")) for name in info.extra_tests}
     batches = None
     if (generator := meta.get("batches")) is not None:
         batches = FunctionBatches(generator["function"], tuple(map(Path, generator["folders"])))
@@ -163,8 +132,8 @@ def _open_part(folder: Path, name: str, info: DatasetInfo) -> Part:
     may_lack = not info.targets and info.task in ("reconstruction", "custom")
     without = may_lack and not (folder / f"{name}_y.npy").exists()
     return Part(
-        _open_arrays(folder, f"{name}_x", tuple(info.inputs), info.inputs_listed),
-        None if without else _open_arrays(folder, f"{name}_y", tuple(info.targets), info.targets_listed),
+        open_arrays(folder, f"{name}_x", tuple(info.inputs), info.inputs_listed),
+        None if without else open_arrays(folder, f"{name}_y", tuple(info.targets), info.targets_listed),
         _open_weights(folder, f"{name}_weights", info) if name in info.weighted else None,
     )
 
@@ -172,26 +141,7 @@ def _open_part(folder: Path, name: str, info: DatasetInfo) -> Part:
 def _open_weights(folder: Path, name: str, info: DatasetInfo) -> Arrays:
     """One array, also of several targets, or one for each."""
     names = () if (folder / f"{name}.npy").exists() else tuple(info.targets)
-    return _open_arrays(folder, name, names, info.targets_listed)
-
-
-def _open_arrays(folder: Path, name: str, names: Sequence[str], listed: bool) -> Arrays:
-    if not names:
-        single: Arrays = _open_array(folder, name)
-        return single
-    return Several({one: _open_array(folder, f"{name}_{number}") for number, one in enumerate(names)}, listed)
-
-
-def _open_array(folder: Path, name: str) -> Any:
-    if (folder / f"{name}_ends.npy").exists():
-        ends, content = _load(folder, f"{name}_ends"), bytes(_load(folder, f"{name}_text"))
-        starts = [0, *ends.flat[:-1]]
-        texts = [content[start:end].decode() for start, end in zip(starts, ends.flat, strict=True)]
-        return np.array(texts, dtype=object).reshape(ends.shape)
-    if (folder / f"{name}_rows.npz").exists():
-        with np.load(folder / f"{name}_rows.npz", allow_pickle=False) as known:
-            return Mapped(folder / str(known["link"]), known["rows"])
-    return _load(folder, name)
+    return open_arrays(folder, name, names, info.targets_listed)
 
 
 def in_order_of_files(dataset: Dataset) -> Dataset:
@@ -203,11 +153,3 @@ def in_order_of_files(dataset: Dataset) -> Dataset:
     extra = {name: part.take(orders["test"]) for name, part in dataset.extra_tests.items()}
     training, validation, test = parts.values()
     return replace(dataset, training=training, validation=validation, test=test, extra_tests=extra)
-
-
-def _load(folder: Path, name: str) -> Array:
-    try:
-        array: Array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder}: {name[:-2]}: cannot be read: {error}; delete the folder") from None
-    return array

@@ -10,15 +10,13 @@ import json
 import logging
 import re
 import sys
-import sysconfig
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-_HERE = Path(__file__).resolve().parent.parent
-_LIBRARIES = tuple({Path(sysconfig.get_paths()[name]).resolve() for name in ("stdlib", "purelib", "platlib")})
+from hpo.system.code_files import is_users_file
+
 _LONGEST = 500
 """A text that is longer is represented by its digest."""
 _DEEPEST = 6
@@ -34,12 +32,6 @@ def is_users(module: str) -> bool:
         return True
     file = getattr(sys.modules.get(module), "__file__", None)
     return file is not None and is_users_file(file)
-
-
-def is_users_file(file: str) -> bool:
-    """Whether a module's file is the user's own."""
-    path = Path(file).resolve()
-    return not any(path.is_relative_to(folder) for folder in (*_LIBRARIES, _HERE)) and "site-packages" not in path.parts
 
 
 def literal(value: Any) -> str | None:

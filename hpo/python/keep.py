@@ -31,6 +31,7 @@ from hpo.system.kept_code import load_kept
 
 _KEPT = {kept!r}
 _MADE_ANEW = {made!r}
+_SOURCES_KEPT_BY_HPO = {sources!r}
 
 
 def __getattr__(name):
@@ -83,7 +84,9 @@ def keep_code(
         kept[name] = (file, digest)
         _drop_old(folder, f"{module}-{name}-*.pkl")
     made = sorted({*given.made_anew, *(data or {})})
-    text = _MODULE.format(source=f"{module}.txt", kept=kept, made=tuple(made))
+    # What data functions return may be kept from run to run, and pickles differ from run to run.
+    sources = {name: (used.content_digest(), (*used.modules,)) for name in given.functions}
+    text = _MODULE.format(source=f"{module}.txt", kept=kept, made=tuple(made), sources=sources)
     write_private(folder / f"{module}.txt", lambda out: out.write(code.text().encode()))
     write_private(folder / f"{module}.py", lambda out: out.write(text.encode()))
     # Whoever imported it before has to see what it names now.

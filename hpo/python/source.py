@@ -32,12 +32,16 @@ class Code:
     """Name under which an object was given -> that of its function or class."""
     folders: dict[str, None] = field(default_factory=dict)
     """The folders of the user's own modules that are used, in order."""
+    modules: dict[str, None] = field(default_factory=dict)
+    """These modules."""
     objects: list[Any] = field(default_factory=list)
     """The functions and classes themselves."""
     files: dict[str, None] = field(default_factory=dict)
     """The files of its functions, which are no files for the cells of a notebook."""
     owners: dict[str, str] = field(default_factory=dict)
     """Name of a constant -> the module that it was found in first."""
+    values: list[tuple[str, str]] = field(default_factory=list)
+    """The names and texts of all constants and imports, also where functions have others of one name."""
     module: str = "__main__"
     """The module whose code is being added."""
     seen: dict[int, Any] = field(default_factory=dict)
@@ -52,6 +56,10 @@ class Code:
     def digest(self) -> str:
         """A short name for this code."""
         return hashlib.sha256(self.text().encode()).hexdigest()[:10]
+
+    def content_digest(self) -> str:
+        """A digest that no other code has, also where several closures have variables of one name."""
+        return hashlib.sha256(repr((self.text(), self.values)).encode()).hexdigest()
 
 
 def code_of(objects: Mapping[str, Any]) -> Code:
@@ -74,8 +82,10 @@ def _add(name: str, one: Any, code: Code) -> None:
         line = f"import {spec}" if name == spec else f"import {spec} as {name}"
         if is_users(spec):
             code.folders.setdefault(_root_of(one))
+            code.modules.setdefault(spec)
             line += f"  # {_digest_of_files(one)}"
         code.imports[name] = line
+        code.values.append((name, line))
     elif isinstance(one, MethodType):
         _add(name, one.__self__, code)
     elif isinstance(one, FunctionType | type):
@@ -92,9 +102,11 @@ def _add_code(name: str, one: Any, code: Code) -> None:
     code.seen[id(one)] = one
     if not is_users(one.__module__):
         code.imports[name] = f"from {one.__module__} import {one.__qualname__}"
+        code.values.append((name, code.imports[name]))
         return
     if one.__module__ != "__main__":
         code.folders.setdefault(_root_of(sys.modules[one.__module__]))
+        code.modules.setdefault(one.__module__)
     with _inside(one.__module__, code):
         for used, value in used_by(one):
             _add(used, value, code)
@@ -131,6 +143,7 @@ def _add_value(name: str, value: Any, code: Code) -> None:
     text = literal(value)
     if text is None:
         text = f"...  # {Description(lambda found, part: _add(found, part, code)).of(value)}"
+    code.values.append((name, text))
     owner = code.owners.setdefault(name, code.module)
     if owner != code.module and code.constants.get(name) != text:
         # No text of one module can say both.

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from hpo.python.described import Description, is_users, is_users_file, literal
+from hpo.python.described import Description, is_users, literal
+from hpo.system.code_files import is_users_file
 
 _GLOBAL = ("LOAD_GLOBAL", "LOAD_NAME")
 """The instructions that read a global name."""

@@ -4,8 +4,10 @@ import importlib
 import pkgutil
 import re
 import sys
+import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +18,8 @@ from hpo.system.signals import Signalled
 _HERE = Path(__file__).resolve().parent.parent
 _IN_TEXT = re.compile(r'File "([^"]+)", line (\d+)')
 _CELL = re.compile(r"[/\\]ipykernel_\d+[/\\]\d+\.py$|^<ipython-input-")
+_SINCE: dict[str, float] = {}
+"""Module -> when it was about to be imported, where that is known: seconds since 1970."""
 _PATH = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<attribute>[^\W\d]\w*(\.[^\W\d]\w*)*)")
 
 
@@ -44,6 +48,34 @@ def load_object(path: str, folders: Sequence[Path | str]) -> Any:
             raise ModelError(f"{path}: {owner} has no attribute {name!r}; {hint}")
         found, owner = getattr(found, name), f"{owner}.{name}"
     return found
+
+
+@contextmanager
+def noting_imports() -> Iterator[None]:
+    """Notes of what is imported within the block that its files are read now; see `may_have_changed`."""
+    before, now = {*sys.modules}, time.time()
+    try:
+        yield
+    finally:
+        _SINCE.update(dict.fromkeys(sys.modules.keys() - before, now))
+
+
+def may_have_changed(module: str, file: Path) -> bool:
+    """Whether a module's file may be another than the one that this process has imported, as after it was edited.
+
+    Where nobody knows when it was imported, that may have been when the process began.
+    """
+    if module not in sys.modules:
+        return False
+    if module not in _SINCE:
+        import psutil
+
+        _SINCE[module] = psutil.Process().create_time()
+    try:
+        state = file.stat()
+    except OSError:
+        return True
+    return max(state.st_mtime, state.st_ctime) > _SINCE[module]
 
 
 def place_of(error: BaseException, folders: Sequence[Path | str]) -> str:
@@ -86,7 +118,8 @@ def _module(path: str, name: str, folders: Sequence[Path | str]) -> ModuleType:
     # A file written since the last import of its folder would not be seen otherwise.
     importlib.invalidate_caches()
     try:
-        return importlib.import_module(name)
+        with noting_imports():
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if name != missing and not name.startswith(f"{missing}."):

@@ -8,10 +8,29 @@ import hashlib
 import linecache
 import os
 import pickle
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hpo.errors import ModelError
+
+
+@dataclass(frozen=True)
+class KeptSource:
+    """What is known of the source of a function that a study keeps."""
+
+    digest: str
+    """Of its text, and of that of all of the user's that it uses."""
+    modules: tuple[str, ...]
+    """The user's modules that it uses."""
+
+
+def source_of_kept(path: str) -> KeptSource | None:
+    """The source of a function `module:name` that a study keeps, whose module has been imported; None for any other."""
+    module, _, name = path.partition(":")
+    known = getattr(sys.modules[module], "_SOURCES_KEPT_BY_HPO", {}).get(name.partition(".")[0])
+    return None if known is None else KeptSource(*known)
 
 
 def load_kept(folder: Path, name: str, digest: str) -> Any:
