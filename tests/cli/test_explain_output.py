@@ -76,8 +76,8 @@ def test_a_key_prints_meaning_unit_default_and_example():
         "\n"
         "  type:     number above 0\n"
         "  unit:     epochs\n"
-        "  default:  1 for exponential, all epochs for cosine and polynomial; step needs\n"
-        "            it\n"
+        "  default:  1 for exponential, all epochs, or those of the phase, for cosine and\n"
+        "            polynomial; step needs it\n"
         "  example:  training: {schedule: {decay_epochs: 5}}"
     )
 
