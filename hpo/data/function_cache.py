@@ -18,6 +18,7 @@ from hpo.data.function_key import FunctionKey, key_of
 from hpo.data.several import Array, Arrays, Several, by_name, in_order, is_text, mapped
 from hpo.data.source_data import RawDataset, RawPart, Values
 from hpo.errors import DataError
+from hpo.system.digests import sha256_of
 from hpo.system.imports import noting_imports
 
 _FORMAT = 1
@@ -105,14 +106,11 @@ def _kept(raw: RawDataset, folder: Path, before: FunctionKey, after: FunctionKey
             for name, several in arrays.items():
                 save_arrays(new, name, several)
             _describe(new, raw, arrays)
-        found = _opened(folder, raw.source)
+        return _read(folder, _meta(folder), raw.source)
     except OSError as error:
         raise _NotKept(f"{folder.parent} cannot be written: {error.strerror or error}; {ELSEWHERE}") from None
     except _Damaged:
-        found = None
-    if found is None:
-        raise _NotKept(f"{folder} cannot be read, though just written; {ELSEWHERE}")
-    return found
+        raise _NotKept(f"{folder} cannot be read, though just written; {ELSEWHERE}") from None
 
 
 def _bytes(array: Array) -> int:
@@ -128,7 +126,7 @@ def _describe(new: Path, raw: RawDataset, arrays: Mapping[str, Arrays]) -> None:
         "notes": raw.notes,
         "arrays": {name: list(by_name(one)) if name in several else [] for name, one in arrays.items()},
         "listed": [name for name, one in several.items() if one.listed],
-        "files": {file.name: _sha256(file) for file in sorted(new.iterdir())},
+        "files": {file.name: sha256_of(file) for file in sorted(new.iterdir())},
     }
     text = json.dumps(meta)
     whole = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "described": text}
@@ -147,13 +145,18 @@ def _opened(folder: Path, function: str) -> RawDataset | None:
     try:
         meta = _meta(folder)
         for name, digest in meta["files"].items():
-            if _sha256(folder / name) != digest:
+            if sha256_of(folder / name) != digest:
                 raise _Damaged(name)
     except FileNotFoundError as error:
         raise _Damaged(Path(error.filename).name) from None
     except OSError as error:
         rule = f"delete the folder, and {function} is called again"
         raise DataError(f"{folder}: cannot be read: {error.strerror or error}; {rule}") from None
+    return _read(folder, meta, function)
+
+
+def _read(folder: Path, meta: Mapping[str, Any], function: str) -> RawDataset:
+    """The arrays that `meta` describes."""
     parts: dict[str, dict[str, Values]] = {}
     for name, names in meta["arrays"].items():
         part, which = name.rsplit("_", 1)
@@ -173,8 +176,3 @@ def _meta(folder: Path) -> Any:
     except (ValueError, TypeError, KeyError, AttributeError):  # whatever stands there instead
         pass
     raise _Damaged(META)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

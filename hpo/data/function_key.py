@@ -1,6 +1,5 @@
 """What decides the data that a function of the user's returns, as far as that is known without calling it."""
 
-import hashlib
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 from hpo.data.arguments import KEY
 from hpo.errors import DataError
 from hpo.system.code_files import code_files
+from hpo.system.digests import sha256_of
 from hpo.system.home import expanded
 from hpo.system.imports import may_have_changed
 from hpo.system.kept_code import source_of_kept
@@ -47,7 +47,7 @@ def key_of(function: str, folders: Sequence[Path], arguments: Mapping[str, Any])
     else:
         # Equal modules in two folders may read other files beside them.
         code, place = code_files([module]), [function, str(file)]
-    digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in code.files.items()}
+    digests = {name: sha256_of(path) for name, path in code.files.items()}
     own = versions()
     software = {"python": own["python"], "numpy": own["numpy"], **code.versions()}
     named = _files_named(arguments, [Path.cwd(), file.parent, *folders])

@@ -14,7 +14,8 @@ import ray
 from hpo.config.declared import Declared
 from hpo.engines import Engine
 from hpo.engines.ray_cluster import Cluster
-from hpo.engines.ray_machines import Machines, first_lines
+from hpo.engines.ray_compat import first_lines
+from hpo.engines.ray_machines import Machines
 from hpo.engines.ray_messages import (
     Broken,
     Call,

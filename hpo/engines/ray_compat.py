@@ -68,3 +68,8 @@ def print_nothing() -> None:
     The engine tells what matters; and the display of the progress must not be torn.
     """
     worker.print_to_stdstream = lambda data, ignore_prefix: None
+
+
+def first_lines(error: Exception) -> str:
+    """The beginning of what an error of Ray's says, which may be pages."""
+    return " ".join(str(error).split())[:500]

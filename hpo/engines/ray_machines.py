@@ -7,6 +7,7 @@ from typing import Any
 import ray
 
 from hpo.engines.ray_cluster import Cluster, differences, in_words, named, probed
+from hpo.engines.ray_compat import first_lines
 from hpo.engines.ray_messages import Placed
 from hpo.engines.ray_places import Needs
 from hpo.errors import HpoError, UserError
@@ -145,8 +146,3 @@ class Machines:
     def waiting(self, placed: int, wanted: int) -> str:
         """How many workers are placed, and what the others wait for."""
         return f"{placed} of {wanted} workers placed; waiting for {wanted - placed} x {self.needs}"
-
-
-def first_lines(error: Exception) -> str:
-    """The beginning of what an error of Ray's says, which may be pages."""
-    return " ".join(str(error).split())[:500]

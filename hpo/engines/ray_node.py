@@ -16,6 +16,7 @@ from typing import IO, Any
 import ray
 
 from hpo.data.dataset import Array
+from hpo.engines.ray_compat import first_lines
 from hpo.engines.ray_sender import DataFile, SentCode, SentData
 
 _PREFIX = "hpo-node-"
@@ -165,7 +166,7 @@ def _taken(file: DataFile, path: Path, size: int, piece: Any) -> tuple[Path, Arr
     try:
         content, sha256 = ray.get(piece)
     except ray.exceptions.RayError as error:
-        reason = " ".join(str(getattr(error, "cause", error)).split())[:500]
+        reason = first_lines(getattr(error, "cause", error))
         raise OSError(f"the data cannot be fetched from the coordinator's machine: {reason}") from None
     if len(content) != size or hashlib.sha256(content).hexdigest() != sha256:
         raise OSError(f"{file.path}: came damaged from the coordinator's machine")

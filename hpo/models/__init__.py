@@ -1,6 +1,5 @@
 """Models by name, such as `mlp`, or by import path: the user's own function, a KerasTuner HyperModel."""
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -15,6 +14,7 @@ from hpo.models import application, cnn, conv1d, keras_tuner, mlp, rnn, text
 from hpo.models.built import Built, InvalidModel, NotApplied
 from hpo.models.discovery import discover
 from hpo.models.read_params import ReadParams
+from hpo.system.digests import sha256_of
 from hpo.system.imports import load_object
 
 if TYPE_CHECKING:
@@ -113,8 +113,7 @@ def digests(model: str, params: Mapping[str, Any], import_paths: Sequence[Path |
 @lru_cache(maxsize=16)
 def _digest(path: Path, modified: int, size: int) -> str:
     """The SHA-256 of a file, which may have hundreds of megabytes, and which each trial asks for."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path)
 
 
 def _folders(model: str, import_paths: Sequence[Path | str]) -> tuple[Sequence[Path | str], ...]:

@@ -1,6 +1,5 @@
 """Data from Python as the section `dataset` of an experiment: arrays, tables, pipelines, or what a file would say."""
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from hpo.data.python_objects import in_words, plain_array
 from hpo.errors import DataError
 from hpo.python.keep import keep_object, write_private
 from hpo.python.space import plain
+from hpo.system.digests import sha256_of
 from hpo.system.private_files import private_folder
 
 PARTS = {"train": "train", "test": "test", "validation": "val"}
@@ -274,9 +274,7 @@ def _kept(folder: Path, name: str, ending: str, write: Callable[[BinaryIO], obje
     new = folder / f".{name}-{os.getpid()}{ending}"
     write_private(new, write)
     try:
-        with new.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        path = folder / f"{name}-{digest[:16]}{ending}"
+        path = folder / f"{name}-{sha256_of(new)[:16]}{ending}"
         if not path.exists():
             new.replace(path)
         return str(path)

@@ -16,6 +16,7 @@ from typing import Any
 
 from hpo.python.described import Description, is_users, literal
 from hpo.python.used import codes_in, functions_of, instructions_of, methods_of, source_of, used_by
+from hpo.system.digests import sha256_of
 
 
 @dataclass
@@ -160,7 +161,7 @@ def _digest_of_files(module: ModuleType) -> str:
         if name in found or name == "__main__" or one is None or not is_users(name):
             continue
         try:
-            found[name] = hashlib.sha256(Path(str(one.__file__)).read_bytes()).hexdigest()
+            found[name] = sha256_of(Path(str(one.__file__)))
         except OSError:
             found[name] = "no file"
         for value in vars(one).values():

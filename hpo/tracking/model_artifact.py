@@ -1,6 +1,5 @@
 """A saved Keras model as an MLflow model, written without importing Keras, which would take seconds."""
 
-import hashlib
 import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,6 +14,7 @@ from mlflow.types.schema import ColSpec, Schema, TensorSpec
 from numpy import dtype
 
 from hpo.data.dataset import Array, DatasetInfo, Input
+from hpo.system.digests import sha256_of
 from hpo.tracking.mlflow_compat import save_example, write_environment
 from hpo.tracking.paging import search_logged_models
 
@@ -44,7 +44,7 @@ def log_model(client: MlflowClient, run: Run, model: KerasModel) -> str:
     `mlflow.models.Model.log`, which needs an active run and the model in memory.
     """
     run_id, experiment = run.info.run_id, run.info.experiment_id
-    tags = {"hpo.trial": str(model.trial), "hpo.sha256": hashlib.sha256(model.file.read_bytes()).hexdigest()}
+    tags = {"hpo.trial": str(model.trial), "hpo.sha256": sha256_of(model.file)}
     found = search_logged_models(client, [experiment], f"source_run_id = '{run_id}'")
     same = [known for known in found if tags.items() <= known.tags.items()]
     for known in same:
